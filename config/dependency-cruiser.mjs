@@ -1,0 +1,117 @@
+// The import direction inside lib: a folder may import what stands on its own line or on an earlier one.
+const layers = [
+  ['errors', 'clock', 'clients'],
+  ['message'],
+  ['transport'],
+  ['events'],
+  ['transports', 'pipeline'],
+  ['retry', 'idempotency'],
+  ['publisher', 'consumer'],
+  ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
+  ['health', 'opentelemetry', 'dashboard'],
+  // Files directly in lib (messaging.*, index.ts) and these may import everything.
+  ['testing', 'cli'],
+];
+
+const folders = (names) => `^lib/(${names.join('|')})/`;
+
+const direction = layers.slice(0, -1).map((names, i) => ({
+  name: `direction-${names.join('-')}`,
+  comment: `${names.join(', ')} may only import: ${layers
+    .slice(0, i + 1)
+    .flat()
+    .join(', ')}`,
+  severity: 'error',
+  from: { path: folders(names) },
+  to: { path: '^lib/', pathNot: folders(layers.slice(0, i + 1).flat()) },
+}));
+
+const forbidden = [
+  ...direction,
+  {
+    name: 'known-folders',
+    comment: 'A new folder in lib gets its place among the layers in config/dependency-cruiser.mjs',
+    severity: 'error',
+    from: { path: '^lib/[^/]+/', pathNot: folders(layers.flat()) },
+    to: {},
+  },
+  {
+    name: 'transports-know-the-seam-only',
+    comment: 'lib/transports/* may only import errors, clock, message, transport and their own folder',
+    severity: 'error',
+    from: { path: '^lib/transports/([^/]+)/' },
+    to: { path: '^lib/', pathNot: '^lib/(errors|clock|message|transport|transports/$1)/' },
+  },
+  {
+    name: 'no-test-code',
+    comment: 'Only lib/testing imports lib/testing',
+    severity: 'error',
+    from: { path: '^lib/', pathNot: '^lib/testing/' },
+    to: { path: '^lib/testing/' },
+  },
+  {
+    name: 'no-cycle',
+    severity: 'error',
+    from: { path: '^lib/' },
+    to: { circular: true },
+  },
+  {
+    name: 'no-index',
+    comment: 'An index.ts is for users of the package; inside lib import the file itself',
+    severity: 'error',
+    from: { path: '^lib/' },
+    to: { path: '/index\\.ts$', pathNot: 'node_modules' },
+  },
+  {
+    name: 'amqplib-in-rabbitmq-only',
+    severity: 'error',
+    from: { path: '^lib/', pathNot: '^lib/transports/rabbitmq/' },
+    to: { path: '(^|/)(@types/)?amqplib(/|$)' },
+  },
+  {
+    name: 'terminus-in-health-only',
+    severity: 'error',
+    from: { path: '^lib/', pathNot: '^lib/health/' },
+    to: { path: '(^|/)@nestjs/terminus(/|$)' },
+  },
+  {
+    name: 'optional-peers-stay-optional',
+    comment: 'The root must load, and its types must check, where no optional peer is installed',
+    severity: 'error',
+    from: { path: '^lib/index\\.ts$' },
+    to: { path: '(^|/)(amqplib|@nestjs/terminus)(/|$)', reachable: true },
+  },
+  {
+    name: 'nest-free',
+    comment: '@nestjs/* is imported only where Nest is the subject',
+    severity: 'error',
+    from: { path: '^lib/(errors|clock|clients|message|transport|transports)/' },
+    to: { path: '(^|/)@nestjs/' },
+  },
+  {
+    name: 'peers-only',
+    comment: 'What lib imports at run time is a (peer) dependency',
+    severity: 'error',
+    from: { path: '^lib/' },
+    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer', 'npm'] },
+  },
+  {
+    name: 'resolvable',
+    severity: 'error',
+    from: { path: '^lib/' },
+    to: { couldNotResolve: true },
+  },
+];
+
+export default {
+  forbidden,
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.d.ts'],
+    },
+  },
+};

@@ -1,0 +1,108 @@
+import { dirname } from 'node:path';
+import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+const timers = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate'];
+const useClock = 'Take the injected Clock (lib/clock): time is a dependency.';
+const noExit = { object: 'process', property: 'exit', message: 'A library never ends its host.' };
+
+const relativeImports = [
+  { regex: '^\\.{1,2}/(?!.*\\.js$)', message: 'Relative imports end in .js.' },
+  { regex: '^\\.{1,2}(/.*)?/index(\\.js)?$', message: 'Import the file itself: an index.ts is for users only.' },
+];
+
+// Dependencies between folders and on packages are checked by config/dependency-cruiser.mjs.
+export default defineConfig(
+  { ignores: ['**/dist/', '**/.build/', '**/coverage/'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  {
+    files: ['**/*.{js,mjs,cjs}'],
+    extends: [js.configs.recommended],
+    rules: { 'no-undef': 'off' },
+  },
+  {
+    files: ['**/*.ts'],
+    extends: [js.configs.recommended, tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: dirname(import.meta.dirname) } },
+    rules: {
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'no-restricted-imports': ['error', { patterns: relativeImports }],
+      // Knows decorator metadata (it reads tsconfig.json): a class injected by its type stays a value import.
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', caughtErrors: 'none', ignoreRestSiblings: true },
+      ],
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+    },
+  },
+  {
+    files: ['lib/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'no-console': 'error',
+      'no-restricted-properties': ['error', noExit],
+    },
+  },
+  {
+    files: ['lib/**/*.ts'],
+    ignores: ['lib/clock/**'],
+    rules: {
+      'no-restricted-globals': ['error', ...[...timers, 'performance'].map((name) => ({ name, message: useClock }))],
+      'no-restricted-properties': [
+        'error',
+        noExit,
+        { object: 'Date', property: 'now', message: useClock },
+        { object: 'AbortSignal', property: 'timeout', message: useClock },
+        { object: 'process', property: 'hrtime', message: useClock },
+        ...timers.map((property) => ({ object: 'globalThis', property, message: useClock })),
+      ],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: useClock },
+      ],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [...relativeImports, { regex: '^(node:)?(timers|perf_hooks)(/.*)?$', message: useClock }] },
+      ],
+    },
+  },
+  {
+    files: ['lib/**/index.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'Program > :not(ExportNamedDeclaration[source])', message: 'An index.ts re-exports, by name.' },
+      ],
+    },
+  },
+  {
+    files: ['sample/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            ...relativeImports,
+            { regex: '/lib/', message: 'A sample imports nestjs-messaging as its users do.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['{test,sample,bench}/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+      '@typescript-eslint/unbound-method': 'off',
+    },
+  },
+);

@@ -1,0 +1,35 @@
+export default {
+  rootDir: '..',
+  testMatch: ['<rootDir>/test/**/*.spec.ts'],
+  globalSetup: '<rootDir>/test/brokers/global-setup.ts',
+  globalTeardown: '<rootDir>/test/brokers/global-teardown.ts',
+  testEnvironment: 'node',
+  testTimeout: 30_000,
+  maxWorkers: 2,
+  transform: {
+    '^.+\\.[cm]?[jt]s$': [
+      '@swc/jest',
+      {
+        swcrc: false,
+        sourceMaps: true,
+        module: { type: 'commonjs' },
+        jsc: {
+          target: 'es2022',
+          keepClassNames: true,
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+        },
+      },
+    ],
+  },
+  // Nest 12 is published as ES modules only.
+  transformIgnorePatterns: ['/node_modules/(?!(@nestjs)/)'],
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^nestjs-messaging$': '<rootDir>/lib/index.ts',
+    '^nestjs-messaging/rabbitmq$': '<rootDir>/lib/transports/rabbitmq/index.ts',
+    '^nestjs-messaging/(health|testing)$': '<rootDir>/lib/$1/index.ts',
+  },
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['lib/**/*.ts'],
+};

@@ -1,0 +1,55 @@
+// What the other scripts share.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(fileURLToPath(new URL('../', import.meta.url)));
+
+/** Runs a command of node_modules/.bin; ends this process with its exit code where it fails. */
+export function run(command, ...args) {
+  if (!succeeds(command, ...args)) process.exit(1);
+}
+
+export function succeeds(command, ...args) {
+  const bin = join('node_modules', '.bin', command);
+  return spawnSync(bin, args, { stdio: 'inherit', shell: process.platform === 'win32' }).status === 0;
+}
+
+const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'nest-cli.json'];
+
+/** Builds dist/esm and dist/cjs. */
+export function buildPackage({ onlyIfStale = false } = {}) {
+  const done = 'dist/cjs/package.json'; // written last, so its time is the time of the build
+  const inputs = ['lib', 'config/tsconfig.esm.json', 'config/tsconfig.cjs.json', ...shared];
+  if (onlyIfStale && !isStale(done, inputs)) return;
+  console.log('Building dist/esm and dist/cjs …');
+  rmSync('dist', { recursive: true, force: true });
+  run('nest', 'build', 'esm', 'cjs');
+  mkdirSync('dist/cjs', { recursive: true });
+  writeFileSync(done, '{ "type": "commonjs" }\n');
+}
+
+/** Builds the samples against dist. */
+export function buildSamples() {
+  const done = '.build/sample/.done';
+  const inputs = ['sample', 'dist/cjs/package.json', 'config/tsconfig.sample.json', ...shared];
+  if (!isStale(done, inputs)) return;
+  console.log('Building the samples …');
+  rmSync('.build/sample', { recursive: true, force: true });
+  run('nest', 'build', 'sample');
+  mkdirSync('.build/sample', { recursive: true });
+  writeFileSync(done, '');
+}
+
+function isStale(output, inputs) {
+  const built = statSync(output, { throwIfNoEntry: false })?.mtimeMs;
+  return built === undefined || inputs.some((input) => newest(input) > built);
+}
+
+/** A folder's own time counts as well: it changes where a file is removed. */
+function newest(path) {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat?.isDirectory()) return stat?.mtimeMs ?? 0;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
+}

@@ -1,0 +1,86 @@
+import { isUtf8 } from 'node:buffer';
+import { UndecodableMessageError } from '../errors/handling-errors.js';
+import { SerializationError } from '../errors/publish-errors.js';
+import { exceedsJsonDepth } from './json-depth.js';
+import type { MessageProperties } from './message.js';
+
+/** Turns what applications publish into bytes and back. One instance serves every publish and every delivery of a connection. */
+export interface Serializer {
+  /** Called once per publish, never for a resend or a copy. Throwing rejects the publish with SerializationError. */
+  serialize(payload: unknown): SerializedPayload;
+  /** Called once per handler call. Throwing sends the message, raw, straight to its dead-letter queue. */
+  deserialize(body: Buffer, properties: MessageProperties): unknown;
+}
+
+export interface SerializedPayload {
+  readonly body: Buffer;
+  readonly contentType?: string;
+}
+
+/** Arrays and objects nested deeper than this are refused before they are parsed. */
+const MAX_JSON_DEPTH = 64;
+const BINARY = 'application/octet-stream';
+
+/**
+ * The default: `Buffer` and `Uint8Array` pass untouched as `application/octet-stream`, everything else is JSON.
+ * Received bytes without a content type are taken for JSON; a content type it does not know is undecodable.
+ */
+export const jsonSerializer: Serializer = {
+  serialize(payload) {
+    if (payload instanceof Uint8Array) return { body: Buffer.from(payload), contentType: BINARY };
+    const text = stringify(payload);
+    return { body: Buffer.from(text), contentType: 'application/json' };
+  },
+
+  deserialize(body, { contentType, contentEncoding }) {
+    if (
+      contentEncoding &&
+      contentEncoding !== 'utf-8' &&
+      contentEncoding !== 'utf8' &&
+      contentEncoding !== 'identity'
+    ) {
+      throw new UndecodableMessageError(`The content encoding «${contentEncoding}» is not known to the serializer`);
+    }
+    if (contentType === undefined || contentType === 'application/json') return parse(body);
+    if (contentType === BINARY) return body;
+    const type = contentType.split(';', 1)[0].trim().toLowerCase();
+    if (type === '' || type === 'application/json' || type.endsWith('+json')) return parse(body);
+    if (type === BINARY) return body;
+    if (type.startsWith('text/')) return decodeText(body);
+    throw new UndecodableMessageError(`The content type «${contentType}» is not known to the serializer`);
+  },
+};
+
+function stringify(payload: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(payload);
+  } catch (cause) {
+    throw new SerializationError(
+      `The body cannot be written as JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+  if (text === undefined)
+    throw new SerializationError(`The body cannot be written as JSON: ${typeof payload} has no JSON form`);
+  return text;
+}
+
+function parse(body: Buffer): unknown {
+  if (exceedsJsonDepth(body, MAX_JSON_DEPTH))
+    throw new UndecodableMessageError(`The JSON body is nested deeper than ${MAX_JSON_DEPTH} levels`);
+  try {
+    return JSON.parse(decodeText(body)) as unknown;
+  } catch (cause) {
+    if (cause instanceof UndecodableMessageError) throw cause;
+    throw new UndecodableMessageError(
+      `The body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+function decodeText(body: Buffer): string {
+  if (!isUtf8(body)) throw new UndecodableMessageError('The body is not valid UTF-8');
+  return body.toString('utf8');
+}

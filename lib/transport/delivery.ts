@@ -1,0 +1,24 @@
+import type { WireMessage } from '../message/message.js';
+import type { Outgoing, PublishResult } from './outgoing.js';
+
+/** One message handed to one consumer. Settled once, by exactly one of `ack`, `release` and `move`; after `lost` all do nothing. */
+export interface Delivery {
+  readonly message: WireMessage;
+  readonly queue: string;
+  /** It came by the queue's own name (a retry, a redrive, `sendToQueue`), not by a route: our private headers are honoured. */
+  readonly direct: boolean;
+  /** The topic (exchange) it was routed by; undefined when `direct`. */
+  readonly topic?: string;
+  /** How often the broker delivered it before, where it counts; undefined where it does not. */
+  readonly deliveryCount?: number;
+  /** The broker's own object. */
+  readonly raw: unknown;
+  /** Done: the broker forgets it. */
+  ack(): void;
+  /** Give it back, to be delivered again after `delayMs` (default at once). */
+  release(delayMs?: number): void;
+  /** Publish a copy and ack as one. Absent: core publishes, waits for the confirm, then acks. */
+  move?(to: Outgoing): Promise<PublishResult>;
+  /** Keep it ours for `ms` milliseconds from now. Absent where deliveries have no lease. */
+  extend?(ms: number): Promise<void>;
+}

@@ -1,0 +1,136 @@
+import type { Clock } from '../clock/clock.js';
+import type { TransportCapabilities } from './capabilities.js';
+import type { Delivery } from './delivery.js';
+import type { Outgoing, PublishResult } from './outgoing.js';
+import type { Topology } from './topology.js';
+
+/** What `memory()`, `rabbitmq({…})`, … return: options, checked; each application that starts makes its own transport of it. */
+export interface TransportFactory {
+  readonly system: string;
+  create(): Transport;
+}
+
+/**
+ * What every broker implements. Core owns attempts, retries, dead letters and the publisher retry queue; a transport
+ * owns connections: it reconnects, re-declares and re-subscribes by itself, for ever, until `close`.
+ */
+export interface Transport {
+  /** OpenTelemetry's `messaging.system`: `rabbitmq`, `memory`, … */
+  readonly system: string;
+  readonly capabilities: TransportCapabilities;
+  /** The broker's address without credentials, for health and logs. */
+  readonly host: string;
+
+  /**
+   * Starts connecting. Resolves when connected or when the broker is unreachable (connecting goes on in the background);
+   * rejects only on a misconfiguration that waiting cannot cure (credentials, virtual host, protocol).
+   */
+  connect(environment: TransportEnvironment): Promise<void>;
+
+  /**
+   * Makes the topology exist, now and after every reconnect. Resolves at once while disconnected.
+   * Rejects with TopologyMismatchError when something exists with other arguments, or is missing while `provision` is false.
+   */
+  declare(topology: Topology): Promise<void>;
+
+  /**
+   * Sends in the order given and calls `done` exactly once per message, at its own fate, never from within this
+   * call. It does not throw. Accepts calls while disconnected: they fail at once.
+   */
+  publish(batch: readonly Outgoing[], done: PublishDone): void;
+
+  /** Consumes from a declared queue, again after every reconnect. Resolves when consuming or, while disconnected, at once. */
+  subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription>;
+
+  /** Removes the patterns of a queue, so that nothing more is routed to it. */
+  unbind(topology: Topology): Promise<void>;
+
+  /** Number of messages ready in a queue; undefined when the queue does not exist. Rejects while disconnected. */
+  depth(queue: string): Promise<number | undefined>;
+
+  /** Reads a queue without consuming it: what is not acked goes back on `close`. Rejects while disconnected. */
+  browse(queue: string): Promise<Browser>;
+
+  /** Delayed messages that were seen due and unroutable, and wait to be tried again. Absent where that cannot be. */
+  undeliverable?(): number;
+
+  /** Round trip to the broker; rejects when it does not answer. */
+  probe(): Promise<void>;
+
+  /** The broker's own client object(s). */
+  native(): unknown;
+
+  /** Ends everything: what is unsettled goes back to the broker, what is unconfirmed fails. Calling it again is harmless. */
+  close(): Promise<void>;
+}
+
+/** Called once per message with its fate. */
+export type PublishDone = (outgoing: Outgoing, result: PublishResult) => void;
+
+/** What core gives to a transport at `connect`. */
+export interface TransportEnvironment {
+  readonly clock: Clock;
+  /** Names the connection on the broker. */
+  readonly service: string;
+  /** `[0, 1)`; injected so that jitter can be tested. */
+  readonly random: () => number;
+  readonly reconnect: ReconnectPolicy;
+  /** Milliseconds after which an unanswered publish is failed (its channel is closed first). */
+  readonly confirmTimeout: number;
+  /** False: nothing is created on the broker, only checked. */
+  readonly provision: boolean;
+  onEvent(event: TransportEvent): void;
+}
+
+/** Waiting times between connection attempts: doubled from `initial` up to `max` milliseconds, each varied by ± `jitter` (0…1). */
+export interface ReconnectPolicy {
+  readonly initial: number;
+  readonly max: number;
+  readonly jitter: number;
+}
+
+export type TransportEvent =
+  /** Publishing is possible. */
+  | { readonly type: 'connected' }
+  /** Publishing is not possible until the next `connected`. `reason` holds no credentials. */
+  | { readonly type: 'disconnected'; readonly reason: string }
+  /** The broker asked publishers to stop (alarm). What is under way stays unresolved until `unblocked`. */
+  | { readonly type: 'blocked'; readonly reason: string }
+  | { readonly type: 'unblocked' }
+  /** Something that is not an end of the connection: worth a log line. */
+  | { readonly type: 'warning'; readonly message: string };
+
+export interface SubscribeOptions {
+  readonly topology: Topology;
+  /** The most unsettled deliveries at a time; at least 1. */
+  readonly prefetch: number;
+}
+
+export interface SubscribeHandlers {
+  /** It must not throw. */
+  delivery(delivery: Delivery): void;
+  /** The delivery is no longer ours (channel gone, lease expired); the broker delivers it again. */
+  lost(delivery: Delivery): void;
+  /** Consuming started, stopped or started again. `reason` says why it stopped. */
+  state(consuming: boolean, reason?: string): void;
+}
+
+export interface TransportSubscription {
+  readonly consuming: boolean;
+  /** No new deliveries; those under way stay ours. */
+  pause(): void;
+  resume(): void;
+  /**
+   * No new deliveries from the moment it is called; resolves when the broker knows. Those under way stay ours and can
+   * still be settled until `close` of the transport. Calling it again is harmless.
+   */
+  stop(): Promise<void>;
+}
+
+/** A look into a queue. */
+export interface Browser {
+  /** The next message, or undefined at the end of what was there. */
+  next(): Promise<Delivery | undefined>;
+  /** Gives back what was neither acked nor released. */
+  close(): Promise<void>;
+}

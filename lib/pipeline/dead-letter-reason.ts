@@ -1,0 +1,12 @@
+/** Why a message was given up; the value of the header `messaging-reason`. */
+export type DeadLetterReason =
+  /** Every handler call its retry policy allows has failed. */
+  | 'attempts-exhausted'
+  /** The handler, a guard, a pipe or the policy said that trying again cannot help. */
+  | 'unrecoverable'
+  /** The bytes are not what they say they are. */
+  | 'undecodable'
+  /** Its time to live ran out before a handler call. */
+  | 'expired'
+  /** It was delivered three times without being settled: it kills the process that handles it. */
+  | 'crashed';

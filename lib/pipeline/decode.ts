@@ -1,0 +1,14 @@
+import { UndecodableMessageError } from '../errors/handling-errors.js';
+import { errorMessage } from '../errors/redact.js';
+import type { WireMessage } from '../message/message.js';
+import type { Serializer } from '../message/serializer.js';
+
+/** The payload of a message. @throws UndecodableMessageError whatever the serializer threw */
+export function decode(message: WireMessage, serializer: Serializer): unknown {
+  try {
+    return serializer.deserialize(message.body, message.properties);
+  } catch (cause) {
+    if (cause instanceof UndecodableMessageError) throw cause;
+    throw new UndecodableMessageError(`The serializer could not read the body: ${errorMessage(cause)}`, { cause });
+  }
+}

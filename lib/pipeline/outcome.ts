@@ -1,0 +1,37 @@
+import type { DeadLetterReason } from './dead-letter-reason.js';
+
+/**
+ * What is to become of a message: the value every handler call ends in. A handler that returns anything else is done
+ * (ack); an exception filter or middleware may return an Outcome to decide by itself.
+ */
+export class Outcome {
+  private constructor(
+    readonly type: 'ack' | 'retry' | 'defer' | 'dead-letter' | 'discard',
+    readonly delayMs: number,
+    readonly reason: DeadLetterReason | undefined,
+    readonly error: unknown,
+  ) {}
+
+  /** Done. */
+  static readonly ack = new Outcome('ack', 0, undefined, undefined);
+
+  /** Call the handler again in `delayMs` milliseconds; it spends an attempt. */
+  static retry(delayMs: number, error?: unknown): Outcome {
+    return new Outcome('retry', delayMs, undefined, error);
+  }
+
+  /** Call the handler in `delayMs` milliseconds; no attempt is spent. */
+  static defer(delayMs: number): Outcome {
+    return new Outcome('defer', delayMs, undefined, undefined);
+  }
+
+  /** Give it up: keep it in the dead-letter queue. */
+  static deadLetter(reason: DeadLetterReason, error?: unknown): Outcome {
+    return new Outcome('dead-letter', 0, reason, error);
+  }
+
+  /** Drop it, with a warning and an event. */
+  static discard(error?: unknown): Outcome {
+    return new Outcome('discard', 0, undefined, error);
+  }
+}

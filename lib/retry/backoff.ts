@@ -1,0 +1,40 @@
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+
+/**
+ * How long to wait before the next handler call, in milliseconds; `false`: no further call, dead-letter it.
+ * `attempt` is the number of the call that failed, 1 for the first.
+ */
+export type Backoff = (attempt: number, error: unknown) => number | false;
+
+export interface ExponentialOptions {
+  /** Milliseconds before the second call. Default 1,000. */
+  readonly initial?: number;
+  /** Each wait is the one before times this. Default 4. */
+  readonly factor?: number;
+  /** No wait is longer, in milliseconds. Default 600,000 (ten minutes). */
+  readonly max?: number;
+  /** Each wait is varied at random by up to this share, up or down: 0…1. Default 0.2. */
+  readonly jitter?: number;
+  /** `[0, 1)`, for tests. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** Waits that grow by a factor up to a limit, each with jitter, so that a crowd of failures does not come back as a crowd. */
+export function exponential(options: ExponentialOptions = {}): Backoff {
+  const { initial = 1_000, factor = 4, max = 600_000, jitter = 0.2, random = Math.random } = options;
+  check('initial', initial, initial >= 0, 'a number of milliseconds, 0 or more');
+  check('factor', factor, factor >= 1, 'a number, 1 or more');
+  check('max', max, max >= initial, 'a number of milliseconds, not below «initial»');
+  check('jitter', jitter, jitter >= 0 && jitter <= 1, 'a number from 0 to 1');
+  return (attempt) => Math.round(Math.min(max, initial * factor ** (attempt - 1)) * (1 + jitter * (2 * random() - 1)));
+}
+
+/** The same wait of `ms` milliseconds before every further call. */
+export function fixed(ms: number): Backoff {
+  check('ms', ms, ms >= 0, 'a number of milliseconds, 0 or more');
+  return () => ms;
+}
+
+function check(name: string, value: number, valid: boolean, allowed: string): void {
+  if (!Number.isFinite(value) || !valid) throw new InvalidOptionError(`backoff.${name}`, value, allowed);
+}

@@ -1,0 +1,97 @@
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import {
+  RetryLaterError,
+  UndecodableMessageError,
+  UnrecoverableError,
+  RefusedError,
+} from '../errors/handling-errors.js';
+import { functions } from '../errors/option-checks.js';
+import { Outcome } from '../pipeline/outcome.js';
+import { type Backoff, exponential, fixed } from './backoff.js';
+
+type ErrorClass = abstract new (...args: never[]) => unknown;
+
+/** The handler retry: what happens after a handler call has failed. */
+export interface RetryOptions {
+  /** Handler calls in all, the first included; at least 1. Default 8. */
+  readonly attempts?: number;
+  /** The first so many retries come at once, without backoff. Default 0. */
+  readonly immediate?: number;
+  /** Waiting time before the others: `exponential({…})`, `fixed(ms)`, a number of milliseconds, or `(attempt, error) => ms | false`. */
+  readonly backoff?: Backoff | number;
+  /** Errors of these classes go straight to the dead-letter queue. */
+  readonly unrecoverable?: readonly ErrorClass[];
+  /** When given, only errors of these classes are retried. */
+  readonly only?: readonly ErrorClass[];
+}
+
+/** A longer wait than any broker's own delay would be refused when it is needed; it is cut to this (a bit under 25 days). */
+const MAX_RETRY_DELAY_MS = 2 ** 31 - 1;
+
+/** Decides, without side effects, what a failed handler call leads to. */
+export class RetryPolicy {
+  private readonly attempts: number;
+  private readonly immediate: number;
+  private readonly backoff: Backoff;
+  private readonly unrecoverable: readonly ErrorClass[];
+  private readonly only: readonly ErrorClass[] | undefined;
+
+  /** `retry: false` is one call and no retry. @throws InvalidOptionError */
+  constructor(options: RetryOptions | false, name = 'retry') {
+    const {
+      attempts = 8,
+      immediate = 0,
+      backoff = exponential(),
+      unrecoverable = [],
+      only,
+    } = options === false ? { attempts: 1 } : options;
+    if (!Number.isInteger(attempts) || attempts < 1)
+      throw new InvalidOptionError(`${name}.attempts`, attempts, 'a whole number, 1 or more');
+    if (!Number.isInteger(immediate) || immediate < 0)
+      throw new InvalidOptionError(`${name}.immediate`, immediate, 'a whole number, 0 or more');
+    if (typeof backoff !== 'function' && typeof backoff !== 'number') {
+      throw new InvalidOptionError(
+        `${name}.backoff`,
+        backoff,
+        'exponential({…}), fixed(ms), a number of milliseconds, or a function',
+      );
+    }
+    this.attempts = attempts;
+    this.immediate = immediate;
+    this.backoff = typeof backoff === 'number' ? fixed(backoff) : backoff;
+    this.unrecoverable = classes(`${name}.unrecoverable`, unrecoverable);
+    this.only = only && classes(`${name}.only`, only);
+  }
+
+  outcomeOf(error: unknown, attempt: number): Outcome {
+    if (error instanceof UndecodableMessageError) return Outcome.deadLetter('undecodable', error);
+    if (this.isUnrecoverable(error)) return Outcome.deadLetter('unrecoverable', error);
+    if (attempt >= this.attempts) return Outcome.deadLetter('attempts-exhausted', error);
+    const delayMs = this.delayMs(error, attempt);
+    return delayMs === false ? Outcome.deadLetter('attempts-exhausted', error) : Outcome.retry(delayMs, error);
+  }
+
+  private isUnrecoverable(error: unknown): boolean {
+    if (error instanceof UnrecoverableError || error instanceof RefusedError) return true;
+    if (this.unrecoverable.some((type) => error instanceof type)) return true;
+    return (
+      this.only !== undefined && !(error instanceof RetryLaterError) && !this.only.some((type) => error instanceof type)
+    );
+  }
+
+  private delayMs(error: unknown, attempt: number): number | false {
+    const wanted =
+      error instanceof RetryLaterError
+        ? error.delayMs
+        : attempt <= this.immediate
+          ? 0
+          : this.backoff(attempt - this.immediate, error);
+    if (wanted === false) return false;
+    // A backoff function of the application may return anything; NaN and negative amounts mean «at once».
+    return Math.min(MAX_RETRY_DELAY_MS, Math.max(0, Math.round(Number(wanted)) || 0));
+  }
+}
+
+function classes(option: string, value: readonly ErrorClass[]): readonly ErrorClass[] {
+  return functions(option, value, 'an array of error classes');
+}

@@ -1,0 +1,50 @@
+import { errorMessage } from '../errors/redact.js';
+import type { Log } from '../events/log.js';
+import type { Receipt } from './receipt.js';
+
+/** Fire and forget: a bounded number of publishes nobody awaits. */
+export class Emitter {
+  private pending = 0;
+  private waiters: (() => void)[] = [];
+  /** How many were taken and failed, or not taken, since the start. */
+  failures = 0;
+
+  constructor(
+    private readonly capacity: number,
+    private readonly log: Log,
+  ) {}
+
+  get full(): boolean {
+    return this.pending >= this.capacity;
+  }
+
+  /** Watches over a publish that nobody awaits. */
+  watch(publish: Promise<Receipt>): void {
+    this.pending++;
+    publish.then(
+      () => this.settled(),
+      (error: unknown) => {
+        this.fail(errorMessage(error));
+        this.settled();
+      },
+    );
+  }
+
+  fail(reason: string): void {
+    this.failures++;
+    this.log.error(`emit() could not send a message: ${reason}`);
+  }
+
+  /** Resolves as soon as the buffer has room. */
+  drained(): Promise<void> {
+    return this.full ? new Promise((resolve) => this.waiters.push(resolve)) : Promise.resolve();
+  }
+
+  private settled(): void {
+    this.pending--;
+    if (this.waiters.length === 0 || this.full) return;
+    const waiters = this.waiters;
+    this.waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+}

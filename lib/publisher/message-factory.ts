@@ -1,0 +1,119 @@
+import type { Clock } from '../clock/clock.js';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { MessagingError } from '../errors/messaging-error.js';
+import { checkShortText, numberBetween, oneOf } from '../errors/option-checks.js';
+import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
+import { errorMessage } from '../errors/redact.js';
+import { HEADER_PREFIX, WIRE_VERSION, header, type Headers } from '../message/headers.js';
+import { newMessageId } from '../message/message-id.js';
+import type { WireMessage } from '../message/message.js';
+import type { SerializedPayload, Serializer } from '../message/serializer.js';
+import type { Destination } from '../transport/outgoing.js';
+import { Publication } from './publication.js';
+import type { PublishOptions, UnroutablePolicy } from './publish-options.js';
+
+export interface MessageFactoryOptions {
+  readonly serializer: Serializer;
+  readonly clock: Clock;
+  readonly unroutable: UnroutablePolicy;
+  readonly maxBytes: number;
+  readonly maxDelayMs: number;
+}
+
+const POLICIES = ['reject', 'queue', 'ignore'] as const;
+const MAX_TTL_MS = 2 ** 45;
+
+/** Makes publications out of what callers pass: checks it, serialises it once, gives it its id and headers. */
+export class MessageFactory {
+  constructor(private readonly options: MessageFactoryOptions) {}
+
+  /** @throws InvalidOptionError, SerializationError, MessageTooLargeError */
+  create(to: Destination, route: string, payload: unknown, options: PublishOptions): Publication {
+    const { clock, unroutable } = this.options;
+    const now = clock.now();
+    const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
+    const { body, contentType } = this.serialize(payload);
+    const headers = this.headers(options, now);
+    const message: WireMessage = {
+      id,
+      route,
+      body,
+      headers,
+      properties: {
+        ...(contentType !== undefined && { contentType }),
+        ...(options.correlationId !== undefined && {
+          correlationId: checkShortText('correlationId', options.correlationId),
+        }),
+        ...(options.replyTo !== undefined && { replyTo: checkShortText('replyTo', options.replyTo) }),
+      },
+    };
+    const dueAt = this.dueAt(options, now);
+    return new Publication(to, message, {
+      ...(dueAt !== undefined && { dueAt }),
+      unroutable: options.unroutable === undefined ? unroutable : oneOf('unroutable', options.unroutable, POLICIES),
+      ordered: this.ordered(options),
+    });
+  }
+
+  private serialize(payload: unknown): SerializedPayload {
+    const { serializer, maxBytes } = this.options;
+    let serialized: SerializedPayload;
+    try {
+      serialized = serializer.serialize(payload);
+    } catch (cause) {
+      throw cause instanceof MessagingError
+        ? cause
+        : new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });
+    }
+    const { length } = serialized.body;
+    if (length > maxBytes)
+      throw new MessageTooLargeError(`The body has ${length} bytes; the transport takes ${maxBytes} at most`);
+    return serialized;
+  }
+
+  private headers(options: PublishOptions, now: number): Headers {
+    const headers: Record<string, unknown> = {};
+    if (options.headers !== undefined) copyHeaders(options.headers, headers);
+    headers[header.time] = now;
+    headers[header.version] = WIRE_VERSION;
+    if (options.key !== undefined) headers[header.key] = checkShortText('key', options.key);
+    if (options.ttl !== undefined) headers[header.expiresAt] = now + numberBetween('ttl', options.ttl, 1, MAX_TTL_MS);
+    return headers as Headers;
+  }
+
+  private dueAt({ delay, at }: PublishOptions, now: number): number | undefined {
+    if (delay === undefined && at === undefined) return undefined;
+    if (delay !== undefined && at !== undefined) throw new InvalidOptionError('at', at, 'either «delay» or «at»');
+    const { maxDelayMs } = this.options;
+    if (at === undefined) return now + numberBetween('delay', delay, 0, maxDelayMs);
+    return numberBetween('at', at instanceof Date ? at.getTime() : at, 0, now + maxDelayMs);
+  }
+
+  private ordered({ ordered = false, key }: PublishOptions): boolean {
+    if (ordered && key === undefined) throw new InvalidOptionError('ordered', true, '«ordered» needs a «key»');
+    return ordered;
+  }
+}
+
+function copyHeaders(from: Headers, to: Record<string, unknown>): void {
+  if (typeof from !== 'object' || from === null || Array.isArray(from))
+    throw new InvalidOptionError('headers', from, 'an object of header values');
+  for (const name of Object.keys(from)) {
+    if (name.startsWith(HEADER_PREFIX))
+      throw new InvalidOptionError(
+        `headers['${name}']`,
+        from[name],
+        `names that do not begin with «${HEADER_PREFIX}», which are ours`,
+      );
+    if (Buffer.byteLength(name) > 255) throw new InvalidOptionError('headers', name, 'names of at most 255 bytes');
+    const value = from[name];
+    if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') {
+      throw new InvalidOptionError(
+        `headers['${name}']`,
+        value,
+        'a text, number, boolean, null, date, bytes, or an array or object of these',
+      );
+    }
+    if (value !== undefined) to[name] = value;
+  }
+}

@@ -1,0 +1,22 @@
+import type { PublishOptions } from './publish-options.js';
+import type { Receipt } from './receipt.js';
+
+/** A publish as its middleware sees it: what the caller passed, before it is checked and serialised. */
+export interface PublishRequest {
+  /** The route, or the queue's name for `sendToQueue`. */
+  readonly route: string;
+  /** The queue it is sent to, for `sendToQueue`. */
+  readonly queue?: string;
+  readonly body: unknown;
+  readonly options: PublishOptions;
+}
+
+export type PublishNext = (request: PublishRequest) => Promise<Receipt>;
+
+/** Wraps every publish; call `next` with the request, or a changed copy of it. First listed is outermost. */
+export type PublishMiddleware = (request: PublishRequest, next: PublishNext) => Promise<Receipt>;
+
+/** One function out of middleware around the sending; composed once. */
+export function composePublish(middleware: readonly PublishMiddleware[], send: PublishNext): PublishNext {
+  return middleware.reduceRight<PublishNext>((next, wrap) => async (request) => wrap(request, next), send);
+}

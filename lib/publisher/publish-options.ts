@@ -1,0 +1,42 @@
+import type { Headers } from '../message/headers.js';
+
+/** What is to happen to a message that no queue takes. */
+export type UnroutablePolicy =
+  /** The publish rejects with UnroutableError. */
+  | 'reject'
+  /** It waits in the publisher retry queue until a queue takes it. */
+  | 'queue'
+  /** It counts as confirmed and is gone. */
+  | 'ignore';
+
+/** Options of one publish. */
+export interface PublishOptions {
+  /** The message's id, for consumers that recognise duplicates; 1…255 bytes. Default: a new UUIDv7. */
+  readonly id?: string;
+  /** Messages of one key keep the order in which their publishes were awaited. */
+  readonly key?: string;
+  /** Application headers. Names that begin with `messaging-` or `x-` are refused: they belong to us and to brokers. */
+  readonly headers?: Headers;
+  /** Where to publish (RabbitMQ: the exchange). Default: the transport's. */
+  readonly topic?: string;
+  /** Deliver not before so many milliseconds from now. */
+  readonly delay?: number;
+  /** Deliver not before this time; not together with `delay`. */
+  readonly at?: Date | number;
+  /** Milliseconds after which it is of no use any more: it is not sent, and no handler is called. Default: for ever. */
+  readonly ttl?: number;
+  /** Default: the module's. */
+  readonly unroutable?: UnroutablePolicy;
+  /** Have at most one message of the `key` under way at a time, so that their order holds even without awaiting. */
+  readonly ordered?: boolean;
+  /** Correlation id of the message, passed unchanged through every hop. */
+  readonly correlationId?: string;
+  /** Where a plain client is to send its answer. */
+  readonly replyTo?: string;
+}
+
+/** One message of `publishMany`. */
+export interface PublishEntry extends PublishOptions {
+  readonly route: string | { readonly route: string };
+  readonly body: unknown;
+}

@@ -1,0 +1,46 @@
+import type { MessagingError } from '../errors/messaging-error.js';
+import type { WireMessage } from '../message/message.js';
+import type { Destination } from '../transport/outgoing.js';
+
+/** A message that its publisher was told is `queued` and that cannot be sent after all. */
+export interface PublisherDeadLetter {
+  readonly message: WireMessage;
+  readonly to: Destination;
+  readonly error: MessagingError;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+}
+
+/** The publisher's dead letters, in memory and bounded: the oldest makes room for the newest. */
+export class PublisherDeadLetters {
+  private readonly entries = new Map<string, PublisherDeadLetter>();
+
+  constructor(
+    private readonly capacity: number,
+    private readonly onEvicted: (entry: PublisherDeadLetter) => void,
+  ) {}
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  add(entry: PublisherDeadLetter): void {
+    this.entries.set(entry.message.id, entry);
+    if (this.entries.size <= this.capacity) return;
+    const [oldest] = this.entries.values() as Iterable<PublisherDeadLetter> as [PublisherDeadLetter];
+    this.entries.delete(oldest.message.id);
+    this.onEvicted(oldest);
+  }
+
+  get(id: string): PublisherDeadLetter | undefined {
+    return this.entries.get(id);
+  }
+
+  delete(id: string): boolean {
+    return this.entries.delete(id);
+  }
+
+  list(): PublisherDeadLetter[] {
+    return [...this.entries.values()];
+  }
+}

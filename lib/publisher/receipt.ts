@@ -1,0 +1,43 @@
+import type { MessagingError } from '../errors/messaging-error.js';
+
+/** The truth about a publish at the moment it resolved. */
+export interface Receipt {
+  /** The message's id, the caller's or a generated one. */
+  readonly id: string;
+  /** `confirmed`: the broker has taken responsibility. `queued`: it waits in the publisher retry queue. */
+  readonly outcome: 'confirmed' | 'queued';
+  /** Where it waits, when `queued`: `memory` dies with the process. */
+  readonly stored?: 'memory' | 'disk';
+  /** The final result. It never rejects; while the message waits it stays pending, for ever if the broker never comes. */
+  readonly settled: Promise<Settlement>;
+}
+
+/** What became of a publish in the end. */
+export type Settlement =
+  | { readonly id: string; readonly outcome: 'confirmed' }
+  /** It cannot be sent; it went to the publisher's dead letters. */
+  | { readonly id: string; readonly outcome: 'rejected'; readonly error: MessagingError };
+
+/** One entry's result of `publishMany`. */
+export type EntryResult =
+  Receipt | { readonly id: string; readonly outcome: 'rejected'; readonly error: MessagingError };
+
+export class ConfirmedReceipt implements Receipt {
+  readonly outcome = 'confirmed';
+
+  constructor(readonly id: string) {}
+
+  get settled(): Promise<Settlement> {
+    return Promise.resolve({ id: this.id, outcome: 'confirmed' });
+  }
+}
+
+export class QueuedReceipt implements Receipt {
+  readonly outcome = 'queued';
+
+  constructor(
+    readonly id: string,
+    readonly stored: 'memory' | 'disk',
+    readonly settled: Promise<Settlement>,
+  ) {}
+}

@@ -1,0 +1,270 @@
+import { CrashedError, DeliveryLostError } from '../errors/handling-errors.js';
+import { MessageExpiredError } from '../errors/publish-errors.js';
+import { errorMessage } from '../errors/redact.js';
+import { header, integerHeader } from '../message/headers.js';
+import type { Serializer } from '../message/serializer.js';
+import { decode } from '../pipeline/decode.js';
+import { MessageContext } from '../pipeline/message-context.js';
+import { compose, type Handler } from '../pipeline/middleware.js';
+import { Outcome } from '../pipeline/outcome.js';
+import { withTimeout } from '../pipeline/timeout.js';
+import type { Delivery } from '../transport/delivery.js';
+import type { TransportSubscription } from '../transport/transport.js';
+import { attemptOf } from './attempt.js';
+import { CrashCount, MAX_CRASHES } from './crash-count.js';
+import { Settlement, type Settled, type SettlementEnvironment } from './settlement.js';
+import type { SubscriptionDefinition } from './subscription-definition.js';
+
+export interface ConsumerEnvironment extends SettlementEnvironment {
+  readonly serializer: Serializer;
+}
+
+export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting';
+
+/** One delivery on its way through this process. */
+interface Work {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+  readonly context: MessageContext;
+  readonly startedAt: number;
+  /** A result is no longer wanted: the delivery was lost or given back, or its settlement is under way. */
+  closed: boolean;
+}
+
+/** One subscription at work: intake → pipeline → settlement → drain. */
+export class Consumer {
+  private readonly crashes: CrashCount;
+  private readonly settlement: Settlement;
+  private readonly handler: Handler;
+  private readonly running = new Map<Delivery, Work>();
+  private readonly backlog = new Set<Delivery>();
+  private readonly settling = new Set<Promise<unknown>>();
+  private subscription: TransportSubscription | undefined;
+  private waitingFor: string | undefined = 'starting';
+  private stopping = false;
+  private paused = false;
+  private idle: (() => void) | undefined;
+
+  constructor(
+    readonly definition: SubscriptionDefinition,
+    handler: Handler,
+    private readonly environment: ConsumerEnvironment,
+  ) {
+    this.crashes = new CrashCount(Math.max(1_000, definition.prefetch * 4));
+    this.settlement = new Settlement(definition.topology, this.crashes, environment);
+    const composed = compose(definition.middleware, handler);
+    this.handler =
+      definition.timeoutMs === undefined ? composed : withTimeout(composed, definition.timeoutMs, environment.clock);
+  }
+
+  get queue(): string {
+    return this.definition.topology.queue;
+  }
+
+  get state(): ConsumerState {
+    if (this.stopping) return 'stopped';
+    if (this.paused) return 'paused';
+    return this.waitingFor === undefined ? 'consuming' : 'waiting';
+  }
+
+  /** Why it does not consume, while it is `waiting`. */
+  get reason(): string | undefined {
+    return this.state === 'waiting' ? this.waitingFor : undefined;
+  }
+
+  /** Messages in this process that are not settled yet. */
+  get inFlight(): number {
+    return this.running.size + this.backlog.size;
+  }
+
+  /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
+  async start(): Promise<void> {
+    const { transport } = this.environment;
+    const { topology, prefetch } = this.definition;
+    await transport.declare(topology);
+    this.subscription = await transport.subscribe(
+      { topology, prefetch },
+      {
+        delivery: (delivery) => this.take(delivery),
+        lost: (delivery) => this.lose(delivery),
+        state: (consuming, reason) => this.onState(consuming, reason),
+      },
+    );
+    if (this.stopping) await this.subscription.stop();
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.subscription?.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.subscription?.resume();
+  }
+
+  /**
+   * Stops the intake at once, gives back what has not started, and waits for running handlers until `deadline` is
+   * aborted; what runs on then is given back as well. Calling it again waits for the same end.
+   */
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    const stopped = this.subscription?.stop();
+    for (const delivery of this.backlog) this.track(this.giveBack(delivery));
+    this.backlog.clear();
+    await this.drained(deadline);
+    for (const work of this.running.values()) this.track(this.abandon(work));
+    await stopped;
+    await Promise.all(this.settling);
+  }
+
+  async unbind(): Promise<void> {
+    await this.environment.transport.unbind(this.definition.topology);
+  }
+
+  private take(delivery: Delivery): void {
+    if (this.stopping) this.track(this.giveBack(delivery));
+    else if (this.running.size >= this.definition.concurrency.limit) this.backlog.add(delivery);
+    else this.begin(delivery);
+  }
+
+  private begin(delivery: Delivery): void {
+    this.handle(delivery).catch((error: unknown) => {
+      // Only a defect of ours gets here; the message stays unsettled and comes back with the connection.
+      this.environment.log.error(
+        `«${this.queue}»: message ${delivery.message.id} could not be settled: ${errorMessage(error)}`,
+      );
+    });
+  }
+
+  private async handle(delivery: Delivery): Promise<void> {
+    const { clock, events } = this.environment;
+    const crashes = this.crashes.of(delivery);
+    const attempt = attemptOf(delivery, crashes);
+    const context = new MessageContext(delivery, attempt);
+    const work: Work = { delivery, attempt, context, startedAt: clock.monotonic(), closed: false };
+    this.running.set(delivery, work);
+    if (events.has('delivered')) events.emit('delivered', { delivery, attempt });
+    const outcome = this.precheck(delivery, crashes) ?? (await this.call(work));
+    if (work.closed) return this.leave(work);
+    work.closed = true;
+    const settled = this.settlement.settle(delivery, attempt, outcome);
+    this.report(work, typeof settled === 'string' ? settled : await settled, outcome.error);
+    this.leave(work);
+  }
+
+  /** What needs no handler call. */
+  private precheck(delivery: Delivery, crashes: number): Outcome | undefined {
+    if (crashes >= MAX_CRASHES) {
+      const error = new CrashedError(`Delivered ${delivery.deliveryCount} times before without being settled`);
+      return Outcome.deadLetter('crashed', error);
+    }
+    const { headers } = delivery.message;
+    const expiresAt = integerHeader(headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
+    if (expiresAt !== undefined && expiresAt <= this.environment.clock.now()) {
+      return Outcome.deadLetter(
+        'expired',
+        new MessageExpiredError(`Its time to live ended at ${new Date(expiresAt).toISOString()}`),
+      );
+    }
+    const { delayMs } = this.definition;
+    if (delayMs > 0 && !(delivery.direct && header.attempt in headers)) return Outcome.defer(delayMs);
+    return undefined;
+  }
+
+  /** The handler's result, or its error, as a value. */
+  private async call({ delivery, context, attempt }: Work): Promise<Outcome> {
+    try {
+      context.payload = decode(delivery.message, this.environment.serializer);
+      const result = await this.handler(context);
+      return result instanceof Outcome ? result : Outcome.ack;
+    } catch (error) {
+      return this.outcomeOf(error, attempt);
+    }
+  }
+
+  private outcomeOf(error: unknown, attempt: number): Outcome {
+    try {
+      return this.definition.retry.outcomeOf(error, attempt);
+    } catch (policyError) {
+      this.environment.log.error(
+        `«${this.queue}»: the backoff function threw, so the message goes to its dead letters: ${errorMessage(policyError)}`,
+      );
+      return Outcome.deadLetter('attempts-exhausted', error);
+    }
+  }
+
+  private report({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
+    const { events, clock } = this.environment;
+    if (!events.has('settled')) return;
+    const durationMs = clock.monotonic() - startedAt;
+    events.emit('settled', { delivery, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
+  }
+
+  /** Its handler has ended, or is no longer waited for. */
+  private leave(work: Work): void {
+    if (this.running.delete(work.delivery)) this.next();
+  }
+
+  /** A slot is free. */
+  private next(): void {
+    if (this.backlog.size > 0) {
+      const [delivery] = this.backlog as Iterable<Delivery> as [Delivery];
+      this.backlog.delete(delivery);
+      this.begin(delivery);
+    } else if (this.running.size === 0) {
+      this.idle?.();
+    }
+  }
+
+  private lose(delivery: Delivery): void {
+    this.crashes.excuse(delivery);
+    if (this.backlog.delete(delivery)) return;
+    const work = this.running.get(delivery);
+    if (!work) return;
+    if (!work.closed) this.report(work, 'released', undefined);
+    work.closed = true;
+    work.context.abort(
+      new DeliveryLostError(
+        `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,
+      ),
+    );
+  }
+
+  private onState(consuming: boolean, reason = 'no connection'): void {
+    this.waitingFor = consuming ? undefined : reason;
+    if (consuming || this.stopping) return;
+    const { events } = this.environment;
+    if (events.has('consumer-stopped')) events.emit('consumer-stopped', { queue: this.queue, reason });
+  }
+
+  private async drained(deadline: AbortSignal): Promise<void> {
+    if (this.running.size === 0 || deadline.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.idle = resolve;
+      deadline.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  /** The handler runs past the deadline: its result no longer counts. */
+  private async abandon(work: Work): Promise<void> {
+    if (work.closed) return;
+    work.closed = true;
+    const { delivery, context, attempt } = work;
+    context.abort(new DeliveryLostError('The application stops and the handler ran past its deadline'));
+    this.environment.log.warn(
+      `«${this.queue}»: a handler ran past the shutdown deadline; message ${delivery.message.id} is given back`,
+    );
+    this.report(work, await this.settlement.giveBack(delivery, attempt), undefined);
+    this.leave(work);
+  }
+
+  private giveBack(delivery: Delivery): Promise<Settled> {
+    return this.settlement.giveBack(delivery, attemptOf(delivery, this.crashes.of(delivery)));
+  }
+
+  private track(promise: Promise<unknown>): void {
+    this.settling.add(promise);
+    void promise.finally(() => this.settling.delete(promise));
+  }
+}

@@ -1,0 +1,52 @@
+import { SubscriptionConflictError } from '../errors/configuration-errors.js';
+import type { Handler } from '../pipeline/middleware.js';
+import { Consumer, type ConsumerEnvironment } from './consumer.js';
+import type { SubscriptionDefinition } from './subscription-definition.js';
+
+/** Every subscription of one connection: one consumer per queue. */
+export class Consumers implements Iterable<Consumer> {
+  private readonly byQueue = new Map<string, Consumer>();
+  private stopping: AbortSignal | undefined;
+
+  constructor(private readonly environment: ConsumerEnvironment) {}
+
+  [Symbol.iterator](): IterableIterator<Consumer> {
+    return this.byQueue.values();
+  }
+
+  /** @throws SubscriptionConflictError when the queue has a subscription already */
+  add(definition: SubscriptionDefinition, handler: Handler): Consumer {
+    const { queue, patterns } = definition.topology;
+    const other = this.byQueue.get(queue);
+    if (other) {
+      throw new SubscriptionConflictError(
+        `Two subscriptions share the queue «${queue}» (routes ${other.definition.topology.patterns.join(', ')} and ${patterns.join(', ')}): each message would reach only one of them. Give one a «name»`,
+      );
+    }
+    const consumer = new Consumer(definition, handler, this.environment);
+    this.byQueue.set(queue, consumer);
+    return consumer;
+  }
+
+  /** Starts a consumer, unless everything is stopping. What cannot start is taken out again. */
+  async start(consumer: Consumer): Promise<void> {
+    try {
+      await consumer.start();
+    } catch (error) {
+      this.byQueue.delete(consumer.queue);
+      throw error;
+    }
+    if (this.stopping) await consumer.stop(this.stopping);
+  }
+
+  async remove(consumer: Consumer, deadline: AbortSignal): Promise<void> {
+    await consumer.stop(deadline);
+    this.byQueue.delete(consumer.queue);
+  }
+
+  /** Stops the intake of all, drains them until `deadline`, gives back the rest. */
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = deadline;
+    await Promise.all([...this].map((consumer) => consumer.stop(deadline)));
+  }
+}

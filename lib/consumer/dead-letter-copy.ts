@@ -1,0 +1,55 @@
+import { hostname } from 'node:os';
+import { MessagingError } from '../errors/messaging-error.js';
+import { errorMessage, redactCredentials } from '../errors/redact.js';
+import { type Headers, header } from '../message/headers.js';
+import { newMessageId } from '../message/message-id.js';
+import type { DeadLetterReason } from '../pipeline/dead-letter-reason.js';
+import type { Delivery } from '../transport/delivery.js';
+import type { Outgoing } from '../transport/outgoing.js';
+
+/** Bounds of what is written about an error, in characters. */
+const MAX_MESSAGE = 1_024;
+const MAX_STACK = 8_192;
+
+export interface DeadLetterSource {
+  readonly delivery: Delivery;
+  /** Where the delivery came from first. */
+  readonly origin: Headers;
+  readonly attempt: number;
+  readonly reason: DeadLetterReason;
+  readonly error: unknown;
+  readonly service: string;
+  readonly now: number;
+  /** Write the error's stack. */
+  readonly stack: boolean;
+}
+
+/** The raw bytes and all headers of a delivery, plus why it was given up, for the dead-letter queue bound by `route`. */
+export function deadLetterCopy(source: DeadLetterSource, route: string): Outgoing {
+  const { delivery, attempt } = source;
+  const { message } = delivery;
+  // A foreign message without an id gets one, so that an operator can name it.
+  const id = message.id || newMessageId(source.now);
+  return {
+    to: { kind: 'dead-letter', route },
+    message: { ...message, id, headers: { ...message.headers, ...source.origin, ...describe(source) } },
+    dedupeId: `${id}:${delivery.queue}:dead-letter:${attempt}`,
+    mandatory: true,
+  };
+}
+
+function describe({ attempt, reason, error, service, now, stack }: DeadLetterSource): Headers {
+  const trace =
+    stack && error instanceof Error && error.stack ? redactCredentials(error.stack).slice(0, MAX_STACK) : undefined;
+  return {
+    [header.attempt]: attempt,
+    [header.reason]: reason,
+    [header.errorClass]: error instanceof Error ? error.name || error.constructor.name : typeof error,
+    ...(error instanceof MessagingError && { [header.errorCode]: error.code }),
+    [header.errorMessage]: errorMessage(error).slice(0, MAX_MESSAGE),
+    ...(trace !== undefined && { [header.errorStack]: trace }),
+    [header.originTime]: now,
+    [header.originService]: service,
+    [header.originHost]: hostname(),
+  };
+}

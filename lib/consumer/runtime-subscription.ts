@@ -1,0 +1,28 @@
+import type { Consumer, ConsumerState } from './consumer.js';
+
+/** A subscription made at run time with `messaging.subscribe`; supervised and reported like a decorated one. */
+export class RuntimeSubscription {
+  /** @internal */
+  constructor(
+    private readonly consumer: Consumer,
+    private readonly end: () => Promise<void>,
+  ) {}
+
+  get queue(): string {
+    return this.consumer.queue;
+  }
+
+  get state(): ConsumerState {
+    return this.consumer.state;
+  }
+
+  /** No new messages from now on; resolves when running handlers have finished. The queue stays and fills. */
+  stop(): Promise<void> {
+    return this.end();
+  }
+
+  /** Removes the queue's bindings, so that nothing more is routed to it; what it holds is still consumed. */
+  unbind(): Promise<void> {
+    return this.consumer.unbind();
+  }
+}

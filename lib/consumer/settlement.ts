@@ -1,0 +1,165 @@
+import type { Clock } from '../clock/clock.js';
+import { deadLetterCopy } from './dead-letter-copy.js';
+import { TopologyMismatchError } from '../errors/configuration-errors.js';
+import { errorMessage } from '../errors/redact.js';
+import type { Log } from '../events/log.js';
+import type { MessagingEvents } from '../events/messaging-events.js';
+import { type Outcome } from '../pipeline/outcome.js';
+import type { Delivery } from '../transport/delivery.js';
+import type { Outgoing, PublishResult } from '../transport/outgoing.js';
+import type { Topology } from '../transport/topology.js';
+import type { Transport } from '../transport/transport.js';
+import { copyToQueue, originHeaders } from './copy.js';
+import type { CrashCount } from './crash-count.js';
+
+/** What becomes of one delivery in the end. */
+export type Settled = 'ack' | 'retry' | 'dead-letter' | 'discard' | 'released';
+
+export interface SettlementEnvironment {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly events: MessagingEvents;
+  readonly log: Log;
+  readonly service: string;
+  readonly deadLetterStack: boolean;
+}
+
+/** Waiting times before an original whose copy could not be written is given back, in milliseconds. */
+const GIVE_BACK_INITIAL = 500;
+const GIVE_BACK_MAX = 30_000;
+
+/**
+ * Turns an Outcome into broker calls: the only caller of ack, release and move. The original is acked only after its copy
+ * (retry, deferral or dead letter) is confirmed; where the copy cannot be written the original is given back, with backoff.
+ */
+export class Settlement {
+  private failedCopies = 0;
+
+  constructor(
+    private readonly topology: Topology,
+    private readonly crashes: CrashCount,
+    private readonly environment: SettlementEnvironment,
+  ) {}
+
+  /** Resolves when the broker was told; it never rejects. */
+  settle(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
+    switch (outcome.type) {
+      case 'ack':
+        delivery.ack();
+        return 'ack';
+      case 'retry':
+        return this.retry(delivery, attempt, outcome);
+      case 'defer':
+        return this.move(
+          delivery,
+          copyToQueue(delivery, attempt, this.environment.clock.now() + outcome.delayMs),
+          'retry',
+        );
+      case 'dead-letter':
+        return this.deadLetter(delivery, attempt, outcome);
+      case 'discard':
+        return this.discard(delivery, attempt, outcome.error);
+    }
+  }
+
+  /** Back to the broker without spending an attempt, because this consumer stops. */
+  async giveBack(delivery: Delivery, attempt: number): Promise<Settled> {
+    // A second redelivery would start to look like a crash to the next process, so it is made a fresh copy instead.
+    if (delivery.deliveryCount && this.environment.transport.capabilities.retry === 'copy') {
+      const result = await this.send(copyToQueue(delivery, attempt, undefined));
+      if (result.status === 'confirmed') {
+        delivery.ack();
+        return 'released';
+      }
+    }
+    return this.release(delivery, undefined);
+  }
+
+  private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {
+    const { transport, clock, log } = this.environment;
+    log.debug(
+      `«${delivery.queue}»: call ${attempt} failed (${errorMessage(error)}), the next one in ${delayMs} ms, message ${delivery.message.id}`,
+    );
+    if (transport.capabilities.retry === 'redelivery') {
+      delivery.release(delayMs);
+      return 'retry';
+    }
+    const dueAt = delayMs > 0 ? clock.now() + delayMs : undefined;
+    return this.move(delivery, copyToQueue(delivery, attempt + 1, dueAt), 'retry');
+  }
+
+  private async deadLetter(
+    delivery: Delivery,
+    attempt: number,
+    { reason = 'unrecoverable', error }: Outcome,
+  ): Promise<Settled> {
+    const { deadLetter } = this.topology;
+    if (!deadLetter) return this.discard(delivery, attempt, error);
+    const { clock, service, deadLetterStack, events, log } = this.environment;
+    const origin = originHeaders(delivery);
+    const copy = deadLetterCopy(
+      { delivery, origin, attempt, reason, error, service, now: clock.now(), stack: deadLetterStack },
+      deadLetter.route,
+    );
+    const settled = await this.move(delivery, copy, 'dead-letter');
+    if (settled === 'dead-letter') {
+      log.warn(
+        `«${delivery.queue}»: message ${copy.message.id} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
+      );
+      if (events.has('dead-lettered')) events.emit('dead-lettered', { delivery, attempt, reason, error });
+    }
+    return settled;
+  }
+
+  private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
+    this.environment.log.warn(
+      `«${delivery.queue}»: message ${delivery.message.id} was dropped after call ${attempt} (dlq: false): ${errorMessage(error)}`,
+    );
+    delivery.ack();
+    return 'discard';
+  }
+
+  private async move(delivery: Delivery, copy: Outgoing, settled: Settled): Promise<Settled> {
+    const result = delivery.move ? await delivery.move(copy) : await this.send(copy);
+    if (result.status === 'confirmed') {
+      this.failedCopies = 0;
+      if (!delivery.move) delivery.ack();
+      return settled;
+    }
+    return this.copyFailed(delivery, result);
+  }
+
+  private async copyFailed(
+    delivery: Delivery,
+    result: Exclude<PublishResult, { status: 'confirmed' }>,
+  ): Promise<Settled> {
+    const { events, log } = this.environment;
+    log.warn(
+      `«${delivery.queue}»: the copy of message ${delivery.message.id} could not be written, it is given back: ${result.error.message}`,
+    );
+    if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error: result.error });
+    if (result.status === 'unroutable') await this.redeclare();
+    const delayMs = Math.min(GIVE_BACK_MAX, GIVE_BACK_INITIAL * 2 ** Math.min(10, this.failedCopies++));
+    return this.release(delivery, delayMs);
+  }
+
+  /** The queue that the copy should have gone to was deleted. */
+  private async redeclare(): Promise<void> {
+    try {
+      await this.environment.transport.declare(this.topology);
+    } catch (error) {
+      const what = error instanceof TopologyMismatchError ? error.message : errorMessage(error);
+      this.environment.log.error(`«${this.topology.queue}» could not be declared again: ${what}`);
+    }
+  }
+
+  private release(delivery: Delivery, delayMs: number | undefined): Settled {
+    this.crashes.excuse(delivery);
+    delivery.release(delayMs);
+    return 'released';
+  }
+
+  private send(copy: Outgoing): Promise<PublishResult> {
+    return new Promise((resolve) => this.environment.transport.publish([copy], (_, result) => resolve(result)));
+  }
+}

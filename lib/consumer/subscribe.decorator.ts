@@ -1,0 +1,51 @@
+import { SetMetadata } from '@nestjs/common';
+import 'reflect-metadata';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { subscriptionName } from './subscription-definition.js';
+import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
+
+const SUBSCRIPTIONS = Symbol.for('nestjs-messaging:subscriptions');
+
+/** Under this key Nest finds what a handler's parameters are. */
+export const HANDLER_ARGUMENTS = 'nestjs-messaging:handler-arguments';
+/** Nest's number for a body: to a pipe the payload is `type: 'body'`, as in a controller. */
+export const PAYLOAD_TYPE = 3;
+const CONTEXT_TYPE = 100;
+
+/**
+ * Handles the messages of a route (or pattern) with this method: `(payload, context: MessageContext) => …`. It works on
+ * methods of providers and controllers, and several times on one method. Resolving acks the message; throwing hands it
+ * to the retry policy and at last to the dead-letter queue.
+ * @throws InvalidOptionError, SubscriptionConflictError for a route or name that cannot be
+ */
+export function Subscribe(route: Route | readonly Route[], options?: SubscriptionOptions): MethodDecorator;
+export function Subscribe(request: SubscribeRequest): MethodDecorator;
+export function Subscribe(
+  first: Route | readonly Route[] | SubscribeRequest,
+  options?: SubscriptionOptions,
+): MethodDecorator {
+  const request: SubscribeRequest =
+    options === undefined && isRequest(first) ? first : { ...options, route: first as Route };
+  if (options !== undefined && (typeof options !== 'object' || options === null))
+    throw new InvalidOptionError('options', options, 'an object of subscription options');
+  subscriptionName(request);
+  return (target, property, descriptor: PropertyDescriptor) => {
+    const method = descriptor.value as object;
+    const parameters = {
+      [`${PAYLOAD_TYPE}:0`]: { index: 0, pipes: [] },
+      [`${CONTEXT_TYPE}:1`]: { index: 1, pipes: [] },
+    };
+    Reflect.defineMetadata(HANDLER_ARGUMENTS, parameters, target.constructor, property);
+    // Decorators run bottom up; the list is to read top down.
+    SetMetadata(SUBSCRIPTIONS, [request, ...subscriptionsOf(method)])(target, property, descriptor);
+  };
+}
+
+/** What `@Subscribe` said about a method. */
+export function subscriptionsOf(method: object): readonly SubscribeRequest[] {
+  return (Reflect.getMetadata(SUBSCRIPTIONS, method) as readonly SubscribeRequest[] | undefined) ?? [];
+}
+
+function isRequest(value: Route | readonly Route[] | SubscribeRequest): value is SubscribeRequest {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && 'route' in value;
+}

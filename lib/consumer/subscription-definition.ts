@@ -1,0 +1,101 @@
+import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
+import {
+  checkName,
+  checkPattern,
+  checkShortText,
+  functions,
+  integerBetween,
+  numberBetween,
+} from '../errors/option-checks.js';
+import type { Middleware } from '../pipeline/middleware.js';
+import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
+import type { Topology } from '../transport/topology.js';
+import { type Concurrency, unbounded } from './concurrency.js';
+import type { Route, SubscribeRequest } from './subscription-options.js';
+
+/** One subscription with everything decided: names, policy, limits. */
+export interface SubscriptionDefinition {
+  /** The name that `subscriptions` overrides by: `name`, or the only route. */
+  readonly name: string;
+  readonly topology: Topology;
+  readonly prefetch: number;
+  readonly concurrency: Concurrency;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs: number | undefined;
+  readonly delayMs: number;
+  readonly middleware: readonly Middleware[];
+}
+
+export interface SubscriptionDefaults {
+  readonly service: string;
+  readonly system: string;
+  readonly provision: boolean;
+  readonly retry: RetryOptions | false;
+  readonly middleware: readonly Middleware[];
+  readonly maxDelayMs: number;
+}
+
+/** The name a subscription is known by: its `name`, or its only route. @throws SubscriptionConflictError */
+export function subscriptionName(request: SubscribeRequest): string {
+  const routes = routesOf(request);
+  if (request.name !== undefined) return checkName('name', request.name);
+  if (routes.length > 1)
+    throw new SubscriptionConflictError(
+      `A subscription of several routes (${routes.join(', ')}) needs a «name»: its queue is called after it`,
+    );
+  return routes[0];
+}
+
+/** Decides and checks every option of a subscription. @throws InvalidOptionError @throws SubscriptionConflictError */
+export function defineSubscription(request: SubscribeRequest, defaults: SubscriptionDefaults): SubscriptionDefinition {
+  const name = subscriptionName(request);
+  const group = checkName('group', request.group ?? defaults.service);
+  const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
+  if (typeof concurrency !== 'object' || !(concurrency.limit >= 1))
+    throw new InvalidOptionError('concurrency', concurrency, 'bounded(n) or unbounded()');
+  return {
+    name,
+    topology: {
+      queue: checkShortText('queue', request.queue ?? `${group}:${name}:queue`),
+      ...(request.topic !== undefined && { topic: checkShortText('topic', request.topic) }),
+      patterns: routesOf(request),
+      ...(dlq !== false && { deadLetter: deadLetterOf(dlq, group, name, defaults.service) }),
+      provision: defaults.provision,
+      ...nativeOptions(request, defaults.system),
+    },
+    prefetch: integerBetween('prefetch', prefetch, 1, 65_535),
+    concurrency,
+    retry: new RetryPolicy(request.retry ?? defaults.retry),
+    timeoutMs: timeout === undefined ? undefined : numberBetween('timeout', timeout, 1, Number.MAX_SAFE_INTEGER),
+    delayMs: numberBetween('delay', delay, 0, defaults.maxDelayMs),
+    middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
+  };
+}
+
+function routesOf({ route }: SubscribeRequest): readonly string[] {
+  const routes = (Array.isArray(route) ? (route as readonly Route[]) : [route as Route]).map((one) =>
+    typeof one === 'string' ? one : one?.route,
+  );
+  if (routes.length === 0) throw new InvalidOptionError('route', route, 'a route, or an array of at least one route');
+  for (const one of routes) checkPattern('route', one);
+  return [...new Set(routes)];
+}
+
+function deadLetterOf(
+  dlq: NonNullable<SubscribeRequest['dlq']>,
+  group: string,
+  name: string,
+  service: string,
+): NonNullable<Topology['deadLetter']> {
+  if (dlq !== true && (typeof dlq !== 'object' || dlq === null))
+    throw new InvalidOptionError('dlq', dlq, 'true, false, or { queue?, route? }');
+  const { queue = `${group}:${name}:dlq`, route = `${name}:dlq` } = dlq === true ? {} : dlq;
+  return {
+    queue: checkShortText('dlq.queue', queue),
+    route: checkShortText('dlq.route', `${service}:${checkShortText('dlq.route', route)}`),
+  };
+}
+
+function nativeOptions(request: SubscribeRequest, system: string): Pick<Topology, 'native'> {
+  return system === 'rabbitmq' && request.rabbitmq ? { native: request.rabbitmq } : {};
+}

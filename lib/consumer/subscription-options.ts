@@ -1,0 +1,53 @@
+import type { Middleware } from '../pipeline/middleware.js';
+import type { RetryOptions } from '../retry/retry-policy.js';
+import type { Concurrency } from './concurrency.js';
+
+/** Name and binding of a dead-letter queue, where they differ from the defaults. */
+export interface DeadLetterQueueOptions {
+  /** The queue's name. Default `<group>:<name>:dlq`. */
+  readonly queue?: string;
+  /** The dead-letter route that binds it is `<service>:<route>`. Default `<name>:dlq`. */
+  readonly route?: string;
+}
+
+/** The options of one subscription, whether decorated or made at run time. */
+export interface SubscriptionOptions {
+  /** Keep given-up messages in a dead-letter queue. `false`: they are dropped with a warning and an event. Default true. */
+  readonly dlq?: boolean | DeadLetterQueueOptions;
+  /** The most unsettled messages at a time in this process, 1…65,535. Default 10. */
+  readonly prefetch?: number;
+  /** The middle part of the queue's name; needed when there are several routes. Default: the route. */
+  readonly name?: string;
+  /** Consumers with the same group share the queue. Default: the service. */
+  readonly group?: string;
+  /** Where the route is published (RabbitMQ: the exchange). Default: the transport's. */
+  readonly topic?: string;
+  /** The queue's name, verbatim, instead of `<group>:<name>:queue`. */
+  readonly queue?: string;
+  /** The handler retry, or `false` for a single call. Default: the module's. */
+  readonly retry?: RetryOptions | false;
+  /** How many handlers run at a time. Default `unbounded()`: the prefetch is the limit. */
+  readonly concurrency?: Concurrency;
+  /** Milliseconds after which a handler call counts as failed and its `context.signal` is aborted. Default: none. */
+  readonly timeout?: number;
+  /** Milliseconds by which the first handling of every message is deferred. Default 0. */
+  readonly delay?: number;
+  /** Wrapped around the handler, inside the module's own; first listed is outermost. */
+  readonly middleware?: readonly Middleware[];
+  /** The connection it belongs to, where an application has several. */
+  readonly connection?: string;
+  /** Options of RabbitMQ for this queue, typed by `nestjs-messaging/rabbitmq`. */
+  readonly rabbitmq?: Readonly<Record<string, unknown>>;
+}
+
+/** Subscription options together with what they subscribe to. */
+export interface SubscribeRequest extends SubscriptionOptions {
+  /** A route or pattern, or several of them (with a `name`). */
+  readonly route: Route | readonly Route[];
+}
+
+/** A route, or an object that carries one. */
+export type Route = string | { readonly route: string };
+
+/** What may be overridden per subscription from the module's options; `false` switches the subscription off. */
+export type SubscriptionOverride = Omit<SubscriptionOptions, 'connection' | 'name'> | false;

@@ -1,0 +1,58 @@
+import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
+import type { WireMessage } from '../message/message.js';
+
+/** A message that was given up, with the reason. */
+export interface DeadLetter {
+  readonly id: string;
+  /** The dead-letter queue that holds it; undefined for one of the publisher's own. */
+  readonly deadLetterQueue: string | undefined;
+  readonly route: string;
+  /** The bytes as they were published. */
+  readonly body: Buffer;
+  readonly headers: Headers;
+  /** `attempts-exhausted`, `unrecoverable`, `undecodable`, `expired`, `crashed`, or `unsendable` for the publisher's own. */
+  readonly reason: string;
+  readonly error: { readonly class: string; readonly code?: string; readonly message: string; readonly stack?: string };
+  /** Handler calls made. */
+  readonly attempts: number;
+  /** When it was given up, in milliseconds since the epoch; undefined when the header is missing. */
+  readonly time: number | undefined;
+  readonly origin: {
+    readonly topic?: string;
+    readonly queue?: string;
+    readonly service?: string;
+    readonly host?: string;
+  };
+}
+
+/** Reads a message found in a dead-letter queue; one that another client put there has the reason `unknown`. */
+export function readDeadLetter(message: WireMessage, deadLetterQueue: string): DeadLetter {
+  const { headers } = message;
+  const text = (name: string): string | undefined => stringHeader(headers, name);
+  return {
+    id: message.id,
+    deadLetterQueue,
+    route: text(header.originRoute) ?? message.route,
+    body: message.body,
+    headers,
+    reason: text(header.reason) ?? 'unknown',
+    error: {
+      class: text(header.errorClass) ?? 'unknown',
+      message: text(header.errorMessage) ?? '',
+      ...optional('code', text(header.errorCode)),
+      ...optional('stack', text(header.errorStack)),
+    },
+    attempts: integerHeader(headers, header.attempt, 0, Number.MAX_SAFE_INTEGER) ?? 0,
+    time: integerHeader(headers, header.originTime, 0, Number.MAX_SAFE_INTEGER),
+    origin: {
+      ...optional('topic', text(header.originTopic)),
+      ...optional('queue', text(header.originQueue)),
+      ...optional('service', text(header.originService)),
+      ...optional('host', text(header.originHost)),
+    },
+  };
+}
+
+function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: string });
+}

@@ -1,0 +1,45 @@
+import type { ConsumerState } from '../consumer/consumer.js';
+
+/** What `messaging.health()` says; assembled from memory, without asking the broker, and without credentials. */
+export interface HealthReport {
+  /** `down`: no connection. `degraded`: connected, but something needs attention (see the parts). */
+  readonly status: 'up' | 'degraded' | 'down';
+  readonly connection: ConnectionHealth;
+  readonly consumers: readonly ConsumerHealth[];
+  readonly retryQueue: RetryQueueHealth;
+  readonly deadLetters: DeadLetterHealth;
+  /** Delayed messages seen due with no queue to take them; they are kept and tried again. Left out when there are none. */
+  readonly undeliverable?: number;
+}
+
+export interface ConnectionHealth {
+  readonly state: 'connected' | 'connecting' | 'blocked' | 'closed';
+  /** Since when, as an ISO time. */
+  readonly since: string;
+  readonly host: string;
+  readonly blocked: boolean;
+  /** Why it is not connected. */
+  readonly reason?: string;
+}
+
+export interface ConsumerHealth {
+  readonly queue: string;
+  readonly state: ConsumerState;
+  /** Messages in this process that are not settled yet. */
+  readonly inFlight: number;
+  readonly reason?: string;
+}
+
+export interface RetryQueueHealth {
+  readonly store: 'memory' | 'disk';
+  readonly depth: number;
+  readonly bytes: number;
+  readonly oldestAgeMs: number;
+}
+
+export interface DeadLetterHealth {
+  /** Messages this process was told to send and cannot. */
+  readonly publisher: number;
+  /** Dead-letter queues of this process's subscriptions, counted by the broker `ageMs` milliseconds ago. */
+  readonly queues: readonly { readonly queue: string; readonly count: number; readonly ageMs: number }[];
+}

@@ -1,0 +1,8 @@
+export { MessagingHealthIndicator, type MessagingHealthOptions } from './messaging-health.indicator.js';
+export {
+  type HealthReport,
+  type ConnectionHealth,
+  type ConsumerHealth,
+  type RetryQueueHealth,
+  type DeadLetterHealth,
+} from './health-report.js';

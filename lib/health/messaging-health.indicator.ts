@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import type { Messaging } from '../messaging.js';
+import { getMessagingToken } from '../messaging.tokens.js';
+
+export interface MessagingHealthOptions {
+  /** The connection to report, where an application has several. Default: the unnamed one. */
+  readonly connection?: string;
+  /**
+   * `readiness` (default): down while there is no connection. `liveness`: up as long as the process can answer, whatever
+   * the broker does, because a restart would lose what waits in memory.
+   */
+  readonly for?: 'readiness' | 'liveness';
+}
+
+/**
+ * Reports `messaging.health()` to Terminus 11 and 12. Provide it in the module that has the health controller. A probe
+ * reads memory only. Degraded is `up` to Terminus 11, which has no word for it; `status` in the details tells.
+ */
+@Injectable()
+export class MessagingHealthIndicator {
+  constructor(
+    private readonly indicators: HealthIndicatorService,
+    private readonly moduleRef: ModuleRef,
+  ) {}
+
+  /** @throws InvalidOptionError when there is no such connection */
+  isHealthy<Key extends string>(key: Key, options: MessagingHealthOptions = {}): HealthIndicatorResult<Key> {
+    const report = this.messaging(options.connection).health();
+    const indicator = this.indicators.check(key);
+    // Terminus writes its own `status` beside the details, so ours goes by another name.
+    const { status, ...parts } = report;
+    const details = { state: status, ...parts };
+    if (options.for === 'liveness') return indicator.up(details);
+    if (status === 'down') return indicator.down(details);
+    if (status === 'degraded' && hasDegraded(indicator))
+      return indicator.degraded(details);
+    return indicator.up(details);
+  }
+
+  private messaging(connection: string | undefined): Messaging {
+    try {
+      return this.moduleRef.get<Messaging>(getMessagingToken(connection), { strict: false });
+    } catch {
+      throw new InvalidOptionError(
+        'connection',
+        connection,
+        'the name of a connection that a MessagingModule provides',
+      );
+    }
+  }
+}
+
+interface Degradable {
+  degraded(details: object): unknown;
+}
+
+function hasDegraded(indicator: object): indicator is Degradable {
+  return 'degraded' in indicator && typeof indicator.degraded === 'function';
+}

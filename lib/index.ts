@@ -1,0 +1,96 @@
+export {
+  MessagingModule,
+  type MessagingAsyncOptions,
+  type MessagingOptionsFactory,
+  type MessagingRegistration,
+} from './messaging.module.js';
+export { type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
+export { Messaging } from './messaging.js';
+export {
+  InjectDeadLetters,
+  InjectMessaging,
+  InjectPublisher,
+  getDeadLettersToken,
+  getMessagingToken,
+  getPublisherToken,
+} from './messaging.tokens.js';
+export { MESSAGING_CONTEXT } from './messaging.enhancers.js';
+
+export { Subscribe } from './consumer/subscribe.decorator.js';
+export {
+  type DeadLetterQueueOptions,
+  type Route,
+  type SubscribeRequest,
+  type SubscriptionOptions,
+  type SubscriptionOverride,
+} from './consumer/subscription-options.js';
+export { type Concurrency, bounded, unbounded } from './consumer/concurrency.js';
+export { RuntimeSubscription } from './consumer/runtime-subscription.js';
+export { MessageContext } from './pipeline/message-context.js';
+export { type Handler, type Middleware } from './pipeline/middleware.js';
+export { Outcome } from './pipeline/outcome.js';
+export { type DeadLetterReason } from './pipeline/dead-letter-reason.js';
+export { type Backoff, type ExponentialOptions, exponential, fixed } from './retry/backoff.js';
+export { type RetryOptions } from './retry/retry-policy.js';
+
+export { Publisher } from './publisher/publisher.js';
+export { type PublishEntry, type PublishOptions, type UnroutablePolicy } from './publisher/publish-options.js';
+export { type PublishMiddleware, type PublishNext, type PublishRequest } from './publisher/publish-middleware.js';
+export { type EntryResult, type Receipt, type Settlement } from './publisher/receipt.js';
+export { memoryRetryQueue } from './publisher/memory-retry-queue.js';
+export { type RetryQueueStore, type RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
+
+export { DeadLetters, type DeadLetterChange, type DeadLetterSelection } from './dead-letter/dead-letters.js';
+export { type DeadLetter } from './dead-letter/dead-letter.js';
+export { MessagingEvents, type MessagingEventMap, type MessagingEventName } from './events/messaging-events.js';
+export {
+  type ConnectionHealth,
+  type ConsumerHealth,
+  type DeadLetterHealth,
+  type HealthReport,
+  type RetryQueueHealth,
+} from './health/health-report.js';
+
+export { type Headers, type HeaderValue } from './message/headers.js';
+export { type MessageProperties, type WireMessage } from './message/message.js';
+export { type SerializedPayload, type Serializer, jsonSerializer } from './message/serializer.js';
+export { type Clock, systemClock } from './clock/clock.js';
+
+export {
+  type Transport,
+  type TransportEnvironment,
+  type TransportEvent,
+  type TransportFactory,
+  type ReconnectPolicy,
+} from './transport/transport.js';
+export { memory } from './transports/memory/memory.js';
+
+export { MessagingError } from './errors/messaging-error.js';
+export {
+  BrokerConfigurationError,
+  InvalidOptionError,
+  MissingPeerError,
+  SubscriptionConflictError,
+  TopologyMismatchError,
+  UnsupportedError,
+} from './errors/configuration-errors.js';
+export {
+  MessageExpiredError,
+  MessageTooLargeError,
+  NotConnectedError,
+  PublishFailedError,
+  PublishRefusedError,
+  PublisherClosedError,
+  RetryQueueFullError,
+  SerializationError,
+  UnroutableError,
+} from './errors/publish-errors.js';
+export {
+  CrashedError,
+  DeliveryLostError,
+  HandlerTimeoutError,
+  RefusedError,
+  RetryLaterError,
+  UndecodableMessageError,
+  UnrecoverableError,
+} from './errors/handling-errors.js';

@@ -1,0 +1,102 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import type { Consumer } from './consumer/consumer.js';
+import { subscriptionsOf } from './consumer/subscribe.decorator.js';
+import { subscriptionName } from './consumer/subscription-definition.js';
+import type { SubscribeRequest } from './consumer/subscription-options.js';
+import { SubscriptionConflictError } from './errors/configuration-errors.js';
+import type { Messaging } from './messaging.js';
+import { MessagingEnhancers } from './messaging.enhancers.js';
+import { DEFAULT_CONNECTION } from './messaging.tokens.js';
+
+type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
+
+/** One decorated method of one provider or controller. */
+interface Found {
+  readonly wrapper: InstanceWrapper;
+  readonly method: string;
+  readonly request: SubscribeRequest;
+}
+
+/** Finds every `@Subscribe` method of the application and starts its subscription. */
+@Injectable()
+export class MessagingExplorer {
+  private readonly logger = new Logger('Messaging');
+
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly scanner: MetadataScanner,
+    private readonly enhancers: MessagingEnhancers,
+  ) {}
+
+  /** All subscriptions are checked before the first one starts. @throws what makes one of them impossible */
+  async start(connections: readonly Messaging[]): Promise<void> {
+    const found = this.find();
+    this.checkConnections(found, connections);
+    for (const messaging of connections) {
+      if (!messaging.consumes) continue;
+      const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
+      this.warnOfUnknownOverrides(messaging, own);
+      const consumers = own.map((one) => this.consumerOf(one, messaging)).filter((consumer) => consumer !== undefined);
+      for (const consumer of consumers) await messaging.startConsumer(consumer);
+      messaging.startCounting();
+    }
+  }
+
+  private find(): Found[] {
+    const found: Found[] = [];
+    const seen = new Map<object, Set<string>>();
+    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+      const type = wrapper.metatype;
+      const prototype = prototypeOf(wrapper);
+      if (!prototype) continue;
+      // A provider that several modules share is one instance; one that several modules provide is one each.
+      const identity = wrapper.isDependencyTreeStatic() ? (wrapper.instance as object) : (type as object);
+      const methods = seen.get(identity) ?? new Set();
+      seen.set(identity, methods);
+      for (const method of this.scanner.getAllMethodNames(prototype)) {
+        if (methods.has(method)) continue;
+        methods.add(method);
+        const subscriptions = subscriptionsOf((prototype as Record<string, object>)[method]);
+        for (const request of subscriptions) found.push({ wrapper, method, request });
+      }
+    }
+    return found;
+  }
+
+  private checkConnections(found: readonly Found[], connections: readonly Messaging[]): void {
+    const names = new Set(connections.map(({ connection }) => connection));
+    for (const { wrapper, method, request } of found) {
+      const connection = request.connection ?? DEFAULT_CONNECTION;
+      if (!names.has(connection)) {
+        throw new SubscriptionConflictError(
+          `${String(wrapper.name)}.${method} subscribes to «${subscriptionName(request)}» on the connection «${connection}», which no MessagingModule provides; there are: ${[...names].join(', ')}`,
+        );
+      }
+    }
+  }
+
+  private consumerOf({ wrapper, method, request }: Found, messaging: Messaging): Consumer | undefined {
+    const definition = messaging.define(request);
+    if (definition)
+      return messaging.addConsumer(definition, this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers));
+    this.logger.log(`The subscription «${subscriptionName(request)}» is switched off`);
+    return undefined;
+  }
+
+  private warnOfUnknownOverrides(messaging: Messaging, own: readonly Found[]): void {
+    const unknown = messaging.unknownOverrides(new Set(own.map(({ request }) => subscriptionName(request))));
+    if (unknown.length > 0)
+      this.logger.warn(`The options override subscriptions that no @Subscribe has: ${unknown.join(', ')}`);
+  }
+}
+
+function prototypeOf(wrapper: InstanceWrapper): object | undefined {
+  if (wrapper.isDependencyTreeStatic()) {
+    const instance: unknown = wrapper.instance;
+    return typeof instance === 'object' && instance !== null
+      ? (Object.getPrototypeOf(instance) as object | undefined)
+      : undefined;
+  }
+  return typeof wrapper.metatype === 'function' ? (wrapper.metatype.prototype as object | undefined) : undefined;
+}

@@ -1,0 +1,55 @@
+import { Logger, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { DiscoveryModule, DiscoveryService, ModulesContainer } from '@nestjs/core';
+import { Messaging } from './messaging.js';
+import { MessagingEnhancers } from './messaging.enhancers.js';
+import { MessagingExplorer } from './messaging.explorer.js';
+
+/** Nearer to the root than the root module itself, whose distance is 1. */
+const NEAREST = 0;
+
+/**
+ * Starts the decorated subscriptions of every connection after all other modules have started, and stops the intake
+ * before any other module stops: a running handler still finds its database.
+ *
+ * Nest calls init hooks by decreasing and destroy hooks by increasing distance from the root module, and gives global
+ * modules the largest; hence this module of its own, with the smallest. Where a future Nest ignores the distance, the
+ * hooks run in the usual place: still before connections close, but perhaps after another module's `onModuleDestroy`.
+ */
+@Module({ imports: [DiscoveryModule], providers: [MessagingExplorer, MessagingEnhancers] })
+export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger('Messaging');
+
+  constructor(
+    private readonly explorer: MessagingExplorer,
+    private readonly discovery: DiscoveryService,
+    modules: ModulesContainer,
+  ) {
+    for (const module of modules.values()) {
+      if (module.metatype === MessagingIntakeModule) module.distance = NEAREST;
+    }
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    try {
+      await this.explorer.start(this.connections());
+    } catch (error) {
+      await Promise.all(this.connections().map((messaging) => messaging.close()));
+      throw error;
+    }
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    const results = await Promise.allSettled(this.connections().map((messaging) => messaging.stopIntake()));
+    for (const result of results) {
+      if (result.status === 'rejected') this.logger.error(`The intake could not be stopped: ${String(result.reason)}`);
+    }
+  }
+
+  private connections(): Messaging[] {
+    const found = new Set<Messaging>();
+    for (const { instance } of this.discovery.getProviders()) {
+      if (instance instanceof Messaging) found.add(instance);
+    }
+    return [...found];
+  }
+}

@@ -1,0 +1,28 @@
+import type { OnApplicationShutdown, OnModuleDestroy, OnModuleInit } from '@nestjs/common';
+import type { Messaging } from './messaging.js';
+
+/**
+ * Connects before other modules start, so that they can publish from their own `onModuleInit`, and closes after they
+ * stopped, so that they can publish while they do. A global module is initialised first and destroyed last.
+ */
+export class MessagingLifecycle implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
+  constructor(private readonly messaging: Messaging) {}
+
+  async onModuleInit(): Promise<void> {
+    try {
+      await this.messaging.connect();
+    } catch (error) {
+      await this.messaging.close();
+      throw error;
+    }
+  }
+
+  /** The intake was stopped earlier (see messaging.intake.module.ts); this is for when that was not reached. */
+  async onModuleDestroy(): Promise<void> {
+    await this.messaging.stopIntake();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.messaging.close();
+  }
+}

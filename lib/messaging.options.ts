@@ -1,0 +1,195 @@
+import { type Clock, systemClock } from './clock/clock.js';
+import type { SubscriptionOverride } from './consumer/subscription-options.js';
+import { InvalidOptionError } from './errors/configuration-errors.js';
+import { checkBoolean, checkName, functions, integerBetween, numberBetween, oneOf } from './errors/option-checks.js';
+import { jsonSerializer, type Serializer } from './message/serializer.js';
+import type { Middleware } from './pipeline/middleware.js';
+import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
+import type { PublishMiddleware } from './publisher/publish-middleware.js';
+import type { UnroutablePolicy } from './publisher/publish-options.js';
+import type { RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
+import { RetryPolicy, type RetryOptions } from './retry/retry-policy.js';
+import type { ReconnectPolicy, TransportFactory } from './transport/transport.js';
+import { memory } from './transports/memory/memory.js';
+
+/** The publisher retry queue: what waits while the broker cannot take it. */
+export interface RetryQueueOptions {
+  /** Where it is kept. Default `memoryRetryQueue()`. */
+  readonly store?: RetryQueueStoreFactory;
+  /** Milliseconds between two passes; a pass also runs as soon as the connection is back. Default 1,000. */
+  readonly interval?: number;
+  /** The most messages, those under way included. Default 10,000. */
+  readonly maxMessages?: number;
+  /** The most bytes, those under way included. Default 64 MiB. */
+  readonly maxBytes?: number;
+  /** When it is full: reject the publish with RetryQueueFullError, or let it wait for room. Default `reject`. */
+  readonly whenFull?: 'reject' | 'wait';
+  /** The longest wait for room in milliseconds. Default 5,000. */
+  readonly waitTimeout?: number;
+}
+
+/** Options of `MessagingModule.forRoot`. */
+export interface MessagingModuleOptions {
+  /** First part of every queue name; without «:». Required, except on the embedded broker (there `app`). */
+  readonly service?: string;
+  /** The broker. Default `memory()`, the embedded one. */
+  readonly transport?: TransportFactory;
+  readonly retryQueue?: RetryQueueOptions;
+  /** The handler retry of every subscription that has none of its own. Default 8 calls, exponential from 1 s to 10 min. */
+  readonly retry?: RetryOptions | false;
+  /** Waits between connection attempts in milliseconds. Default `{ initial: 200, max: 30_000, jitter: 0.2 }`. */
+  readonly reconnect?: Partial<ReconnectPolicy>;
+  /** Milliseconds after which a publish without an answer is given to the retry queue. Default 10,000. */
+  readonly confirmTimeout?: number;
+  /** Publishes under way at a time; further ones wait in line. Default 2,000. */
+  readonly maxInFlight?: number;
+  /** What happens to a message that no queue takes. Default `reject`. */
+  readonly unroutable?: UnroutablePolicy;
+  /** Create what is missing on the broker; false: only check. Default true. */
+  readonly provision?: boolean;
+  /** False: a publish-only process, no `@Subscribe` is started. Default true. */
+  readonly consume?: boolean;
+  /** Overrides of subscriptions by name (the route, or `name`); false switches one off. */
+  readonly subscriptions?: Readonly<Record<string, SubscriptionOverride>>;
+  /** Milliseconds a shutdown may take, draining handlers and flushing publishes together. Default 10,000. */
+  readonly shutdownTimeout?: number;
+  /** Default: JSON, and bytes as they are. */
+  readonly serializer?: Serializer;
+  /** Around every handler, outside the subscription's own; first listed is outermost. */
+  readonly middleware?: readonly Middleware[];
+  /** Around every publish; first listed is outermost. */
+  readonly publishMiddleware?: readonly PublishMiddleware[];
+  /** Apply the application's global guards, pipes, interceptors and filters to handlers too. Default false. */
+  readonly globalEnhancers?: boolean;
+  /** Write the error's stack into dead letters. Default true. */
+  readonly deadLetterStack?: boolean;
+  /** Where the time comes from, for tests. */
+  readonly clock?: Clock;
+}
+
+/** The options with every default filled in. */
+export type ResolvedOptions = Required<Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect'>> & {
+  readonly retryQueue: Required<RetryQueueOptions>;
+  readonly reconnect: ReconnectPolicy;
+};
+
+const LONGEST = 2 ** 31 - 1;
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/** Checks every option and fills in the defaults. @throws InvalidOptionError */
+export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions {
+  knownKeys('options', options, OPTION_NAMES);
+  const transport = options.transport ?? memory();
+  if (typeof transport !== 'object' || typeof transport.create !== 'function') {
+    throw new InvalidOptionError(
+      'transport',
+      transport,
+      'memory() or the result of another transport function, such as rabbitmq({ … })',
+    );
+  }
+  const { provision = true, consume = true, globalEnhancers = false, deadLetterStack = true, retry = {} } = options;
+  // Built once to be checked, before any subscription uses it.
+  new RetryPolicy(retry);
+  return {
+    service: serviceOf(options.service, transport),
+    transport,
+    retryQueue: resolveRetryQueue(options.retryQueue ?? {}),
+    retry,
+    reconnect: resolveReconnect(options.reconnect ?? {}),
+    confirmTimeout: numberBetween('confirmTimeout', options.confirmTimeout ?? 10_000, 1, LONGEST),
+    maxInFlight: integerBetween('maxInFlight', options.maxInFlight ?? 2_000, 1, 65_535),
+    unroutable: oneOf('unroutable', options.unroutable ?? 'reject', ['reject', 'queue', 'ignore']),
+    provision: checkBoolean('provision', provision),
+    consume: checkBoolean('consume', consume),
+    subscriptions: resolveOverrides(options.subscriptions ?? {}),
+    shutdownTimeout: numberBetween('shutdownTimeout', options.shutdownTimeout ?? 10_000, 0, LONGEST),
+    serializer: resolveSerializer(options.serializer ?? jsonSerializer),
+    middleware: functions('middleware', options.middleware ?? []),
+    publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
+    globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
+    deadLetterStack: checkBoolean('deadLetterStack', deadLetterStack),
+    clock: options.clock ?? systemClock,
+  };
+}
+
+function serviceOf(service: string | undefined, transport: TransportFactory): string {
+  if (service === undefined && transport.system === 'memory') return 'app';
+  return checkName('service', service);
+}
+
+function resolveRetryQueue(options: RetryQueueOptions): Required<RetryQueueOptions> {
+  knownKeys('retryQueue', options, ['store', 'interval', 'maxMessages', 'maxBytes', 'whenFull', 'waitTimeout']);
+  const store = options.store ?? memoryRetryQueue();
+  if (typeof store !== 'object' || typeof store.create !== 'function')
+    throw new InvalidOptionError('retryQueue.store', store, 'memoryRetryQueue()');
+  return {
+    store,
+    interval: numberBetween('retryQueue.interval', options.interval ?? 1_000, 1, LONGEST),
+    maxMessages: integerBetween('retryQueue.maxMessages', options.maxMessages ?? 10_000, 1, LARGEST),
+    maxBytes: integerBetween('retryQueue.maxBytes', options.maxBytes ?? 64 * 2 ** 20, 1, LARGEST),
+    whenFull: oneOf('retryQueue.whenFull', options.whenFull ?? 'reject', ['reject', 'wait']),
+    waitTimeout: numberBetween('retryQueue.waitTimeout', options.waitTimeout ?? 5_000, 0, LONGEST),
+  };
+}
+
+function resolveReconnect(options: Partial<ReconnectPolicy>): ReconnectPolicy {
+  knownKeys('reconnect', options, ['initial', 'max', 'jitter']);
+  const initial = numberBetween('reconnect.initial', options.initial ?? 200, 1, LONGEST);
+  return {
+    initial,
+    max: numberBetween('reconnect.max', options.max ?? Math.max(initial, 30_000), initial, LONGEST),
+    jitter: numberBetween('reconnect.jitter', options.jitter ?? 0.2, 0, 1),
+  };
+}
+
+function resolveOverrides(
+  overrides: Readonly<Record<string, SubscriptionOverride>>,
+): Readonly<Record<string, SubscriptionOverride>> {
+  if (typeof overrides !== 'object' || overrides === null)
+    throw new InvalidOptionError('subscriptions', overrides, 'an object of overrides by subscription name');
+  for (const [name, value] of Object.entries(overrides)) {
+    if (value !== false && (typeof value !== 'object' || value === null))
+      throw new InvalidOptionError(`subscriptions['${name}']`, value, 'an object of options, or false');
+  }
+  return overrides;
+}
+
+function resolveSerializer(serializer: Serializer): Serializer {
+  if (typeof serializer?.serialize !== 'function' || typeof serializer.deserialize !== 'function') {
+    throw new InvalidOptionError('serializer', serializer, 'an object with serialize() and deserialize()');
+  }
+  return serializer;
+}
+
+function knownKeys(option: string, value: object, known: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) throw new InvalidOptionError(option, value, 'an object');
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key))
+      throw new InvalidOptionError(
+        `${option}.${key}`,
+        (value as Record<string, unknown>)[key],
+        `nothing of that name; there are: ${known.join(', ')}`,
+      );
+  }
+}
+
+const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
+  'service',
+  'transport',
+  'retryQueue',
+  'retry',
+  'reconnect',
+  'confirmTimeout',
+  'maxInFlight',
+  'unroutable',
+  'provision',
+  'consume',
+  'subscriptions',
+  'shutdownTimeout',
+  'serializer',
+  'middleware',
+  'publishMiddleware',
+  'globalEnhancers',
+  'deadLetterStack',
+  'clock',
+];

@@ -1,0 +1,306 @@
+import type { CancelTimer } from './clock/clock.js';
+import type { Consumer } from './consumer/consumer.js';
+import { Consumers } from './consumer/consumers.js';
+import { RuntimeSubscription } from './consumer/runtime-subscription.js';
+import {
+  defineSubscription,
+  subscriptionName,
+  type SubscriptionDefinition,
+} from './consumer/subscription-definition.js';
+import type { SubscribeRequest } from './consumer/subscription-options.js';
+import { DeadLetters } from './dead-letter/dead-letters.js';
+import { PublisherClosedError } from './errors/publish-errors.js';
+import { errorMessage, redactCredentials } from './errors/redact.js';
+import { type Log, redactedLog } from './events/log.js';
+import { MessagingEvents } from './events/messaging-events.js';
+import { ConnectionState } from './health/connection-state.js';
+import { DeadLetterCounts } from './health/dead-letter-counts.js';
+import type { HealthReport } from './health/health-report.js';
+import type { ResolvedOptions } from './messaging.options.js';
+import type { MessageContext } from './pipeline/message-context.js';
+import type { Handler } from './pipeline/middleware.js';
+import { Dispatcher } from './publisher/dispatcher.js';
+import { Emitter } from './publisher/emitter.js';
+import { MessageFactory } from './publisher/message-factory.js';
+import { PublisherDeadLetters } from './publisher/publisher-dead-letters.js';
+import { Publisher } from './publisher/publisher.js';
+import type { RetryQueueStore } from './publisher/retry-queue-store.js';
+import type { Transport, TransportEvent } from './transport/transport.js';
+
+const EMIT_BUFFER = 1_024;
+const MAX_PUBLISHER_DEAD_LETTERS = 1_000;
+const COUNT_INTERVAL_MS = 15_000;
+/** What the second phase of a shutdown gets at least, in milliseconds, when the first has used up the time. */
+const MIN_FLUSH_MS = 500;
+
+/**
+ * One connection to a broker and everything on it: publisher, subscriptions, dead letters, events, health. Injectable.
+ */
+export class Messaging {
+  /** What happens on this connection, as it happens. */
+  readonly events: MessagingEvents;
+  readonly publisher: Publisher;
+  readonly deadLetters: DeadLetters;
+
+  private readonly log: Log;
+  private readonly transport: Transport;
+  private readonly store: RetryQueueStore;
+  private readonly dispatcher: Dispatcher;
+  private readonly consumers: Consumers;
+  private readonly state: ConnectionState;
+  private readonly counts: DeadLetterCounts;
+  private readonly publisherDeadLetters: PublisherDeadLetters;
+  private intakeStopped: Promise<void> | undefined;
+  private closing: Promise<void> | undefined;
+  private shutdownBegan: number | undefined;
+
+  /** @internal */
+  constructor(
+    /** The connection's name. */
+    readonly connection: string,
+    private readonly options: ResolvedOptions,
+    log: Log,
+  ) {
+    const { clock, service, deadLetterStack, serializer, unroutable } = options;
+    this.log = redactedLog(log);
+    this.events = new MessagingEvents((error) =>
+      this.log.error(`A listener of messaging.events threw: ${errorMessage(error)}`),
+    );
+    this.transport = options.transport.create();
+    this.store = options.retryQueue.store.create();
+    this.state = new ConnectionState(clock);
+    this.publisherDeadLetters = new PublisherDeadLetters(MAX_PUBLISHER_DEAD_LETTERS, ({ message }) =>
+      this.log.error(
+        `The publisher holds more than ${MAX_PUBLISHER_DEAD_LETTERS} dead letters; the oldest, message ${message.id}, is dropped`,
+      ),
+    );
+    const shared = { transport: this.transport, clock, events: this.events, log: this.log };
+    this.dispatcher = new Dispatcher(
+      { maxInFlight: options.maxInFlight, ...options.retryQueue },
+      { ...shared, store: this.store, deadLetters: this.publisherDeadLetters },
+    );
+    const { maxBytes, maxDelayMs } = this.transport.capabilities;
+    this.publisher = new Publisher(
+      new MessageFactory({ serializer, clock, unroutable, maxBytes, maxDelayMs }),
+      this.dispatcher,
+      new Emitter(EMIT_BUFFER, this.log),
+      options.publishMiddleware,
+    );
+    this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer });
+    this.deadLetters = new DeadLetters(this.transport, this.publisherDeadLetters, clock, () => this.deadLetterQueues());
+    this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, () =>
+      this.deadLetterQueues().values(),
+    );
+  }
+
+  /** Connects. Resolves also when the broker is down (connecting goes on). @throws BrokerConfigurationError @internal */
+  async connect(): Promise<void> {
+    const { clock, service, reconnect, confirmTimeout, provision } = this.options;
+    if (!this.transport.capabilities.durable || this.store.kind === 'memory') this.log.log(this.volatility());
+    await this.transport.connect({
+      clock,
+      service,
+      random: Math.random,
+      reconnect,
+      confirmTimeout,
+      provision,
+      onEvent: (event) => this.onTransportEvent(event),
+    });
+  }
+
+  /** Subscription options with the module's overrides applied; undefined when switched off. @internal */
+  define(request: SubscribeRequest): SubscriptionDefinition | undefined {
+    const override = this.options.subscriptions[subscriptionName(request)];
+    if (override === false) return undefined;
+    const { service, provision, retry, middleware } = this.options;
+    return defineSubscription(
+      { ...request, ...override },
+      {
+        service,
+        provision,
+        retry,
+        middleware,
+        system: this.transport.system,
+        maxDelayMs: this.transport.capabilities.maxDelayMs,
+      },
+    );
+  }
+
+  /** @internal */
+  addConsumer(definition: SubscriptionDefinition, handler: Handler): Consumer {
+    return this.consumers.add(definition, handler);
+  }
+
+  /** @internal */
+  async startConsumer(consumer: Consumer): Promise<void> {
+    await this.consumers.start(consumer);
+  }
+
+  /** Starts counting dead letters for health. @internal */
+  startCounting(): void {
+    this.counts.start();
+  }
+
+  /** Whether `@Subscribe` methods are to be started. @internal */
+  get consumes(): boolean {
+    return this.options.consume;
+  }
+
+  /** @internal */
+  get globalEnhancers(): boolean {
+    return this.options.globalEnhancers;
+  }
+
+  /** Names in `subscriptions` that belong to none of these. @internal */
+  unknownOverrides(names: ReadonlySet<string>): string[] {
+    return Object.keys(this.options.subscriptions).filter((name) => !names.has(name));
+  }
+
+  /**
+   * Subscribes at run time. The handler is called with the payload and its context, as a decorated one.
+   * @throws InvalidOptionError, SubscriptionConflictError, TopologyMismatchError
+   */
+  async subscribe<T = unknown>(
+    request: SubscribeRequest,
+    handler: (payload: T, context: MessageContext) => unknown,
+  ): Promise<RuntimeSubscription> {
+    if (this.intakeStopped)
+      throw new PublisherClosedError('The application is shutting down: no subscription can be started');
+    const definition = this.define(request) ?? defineOff(request);
+    const consumer = this.addConsumer(definition, (context) => handler(context.payload as T, context));
+    await this.startConsumer(consumer);
+    return new RuntimeSubscription(consumer, () =>
+      this.consumers.remove(consumer, this.deadline(this.options.shutdownTimeout).signal),
+    );
+  }
+
+  /** The state of this connection, from memory: it never asks the broker. */
+  health(): HealthReport {
+    const { retryQueue } = this.dispatcher;
+    const consumers = [...this.consumers].map(({ queue, state, inFlight, reason }) => ({
+      queue,
+      state,
+      inFlight,
+      ...(reason !== undefined && { reason }),
+    }));
+    const undeliverable = this.transport.undeliverable?.() ?? 0;
+    const publisher = this.publisherDeadLetters.size;
+    const wanting =
+      this.state.blocked || publisher > 0 || undeliverable > 0 || consumers.some(({ state }) => state === 'waiting');
+    return {
+      status: !this.state.connected ? 'down' : wanting ? 'degraded' : 'up',
+      connection: this.state.report(this.transport.host),
+      consumers,
+      retryQueue: {
+        store: retryQueue.kind,
+        depth: retryQueue.depth,
+        bytes: retryQueue.bytes,
+        oldestAgeMs: retryQueue.oldestAgeMs,
+      },
+      deadLetters: { publisher, queues: this.counts.report() },
+      ...(undeliverable > 0 && { undeliverable }),
+    };
+  }
+
+  /** The broker's own client, for what this package does not do. Its type is the transport's. */
+  native(): unknown {
+    return this.transport.native();
+  }
+
+  /** Round trip to the broker; rejects when it does not answer. */
+  async probe(): Promise<void> {
+    await this.transport.probe();
+  }
+
+  /** First phase of the shutdown: no new handler starts, running ones finish, the rest goes back. @internal */
+  stopIntake(): Promise<void> {
+    this.intakeStopped ??= this.drainConsumers();
+    return this.intakeStopped;
+  }
+
+  /** Second phase: publishes are flushed, connections close. @internal */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async drainConsumers(): Promise<void> {
+    this.shutdownBegan = this.options.clock.monotonic();
+    const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
+    await this.consumers.stop(signal);
+    cancel();
+  }
+
+  private async shutDown(): Promise<void> {
+    await this.stopIntake();
+    this.counts.stop();
+    this.publisher.close();
+    const used = this.options.clock.monotonic() - (this.shutdownBegan ?? 0);
+    const { signal, cancel } = this.deadline(Math.max(MIN_FLUSH_MS, this.options.shutdownTimeout - used));
+    const unsent = await this.dispatcher.close(signal);
+    cancel();
+    for (const { message } of unsent)
+      this.log.error(
+        `Message ${message.id} (${message.route}) was not sent before the shutdown deadline and is lost with this process`,
+      );
+    await this.transport.close();
+    this.state.set('closed');
+  }
+
+  private deadline(ms: number): { signal: AbortSignal; cancel: CancelTimer } {
+    const controller = new AbortController();
+    const cancel = this.options.clock.after(ms, () => controller.abort());
+    return { signal: controller.signal, cancel };
+  }
+
+  private onTransportEvent(event: TransportEvent): void {
+    const { host } = this.transport;
+    switch (event.type) {
+      case 'connected':
+        this.state.set('connected');
+        this.log.log(`Connected to ${this.transport.system} at ${host}`);
+        this.events.emit('connected', { host });
+        return this.dispatcher.resume();
+      case 'disconnected': {
+        const reason = redactCredentials(event.reason);
+        this.state.set('connecting', reason);
+        if (!this.closing) this.log.warn(`Not connected to ${this.transport.system} at ${host}: ${reason}`);
+        this.events.emit('disconnected', { host, reason });
+        return this.dispatcher.suspend(`There is no connection to the broker: ${reason}`);
+      }
+      case 'blocked':
+        this.state.set('blocked', event.reason);
+        this.log.warn(`The broker blocks publishing: ${event.reason}`);
+        this.events.emit('blocked', { reason: event.reason });
+        return this.dispatcher.suspend(`The broker blocks publishing: ${event.reason}`);
+      case 'unblocked':
+        this.state.set('connected');
+        this.events.emit('unblocked', {});
+        return this.dispatcher.resume();
+      case 'warning':
+        this.log.warn(event.message);
+    }
+  }
+
+  private deadLetterQueues(): Map<string, string> {
+    const queues = new Map<string, string>();
+    for (const { definition } of this.consumers) {
+      if (definition.topology.deadLetter) queues.set(definition.name, definition.topology.deadLetter.queue);
+    }
+    return queues;
+  }
+
+  private volatility(): string {
+    const parts = [
+      ...(this.transport.capabilities.durable ? [] : ['the embedded broker']),
+      ...(this.store.kind === 'memory' ? ['the publisher retry queue'] : []),
+    ];
+    return `What ${parts.join(' and ')} hold${parts.length > 1 ? '' : 's'} is in memory and ends with this process`;
+  }
+}
+
+function defineOff(request: SubscribeRequest): never {
+  throw new PublisherClosedError(
+    `The subscription «${subscriptionName(request)}» is switched off by the module's options`,
+  );
+}

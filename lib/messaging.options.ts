@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from './clock/clock.js';
 import type { SubscriptionOverride } from './consumer/subscription-options.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
-import { checkBoolean, checkName, functions, integerBetween, numberBetween, oneOf } from './errors/option-checks.js';
+import { checkBoolean, checkName, functions, integerBetween, knownKeys, numberBetween, oneOf } from './errors/option-checks.js';
 import { jsonSerializer, type Serializer } from './message/serializer.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
@@ -159,18 +159,6 @@ function resolveSerializer(serializer: Serializer): Serializer {
     throw new InvalidOptionError('serializer', serializer, 'an object with serialize() and deserialize()');
   }
   return serializer;
-}
-
-function knownKeys(option: string, value: object, known: readonly string[]): void {
-  if (typeof value !== 'object' || value === null) throw new InvalidOptionError(option, value, 'an object');
-  for (const key of Object.keys(value)) {
-    if (!known.includes(key))
-      throw new InvalidOptionError(
-        `${option}.${key}`,
-        (value as Record<string, unknown>)[key],
-        `nothing of that name; there are: ${known.join(', ')}`,
-      );
-  }
 }
 
 const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [

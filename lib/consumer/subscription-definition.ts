@@ -5,6 +5,7 @@ import {
   checkShortText,
   functions,
   integerBetween,
+  knownKeys,
   numberBetween,
 } from '../errors/option-checks.js';
 import type { Middleware } from '../pipeline/middleware.js';
@@ -48,6 +49,7 @@ export function subscriptionName(request: SubscribeRequest): string {
 
 /** Decides and checks every option of a subscription. @throws InvalidOptionError @throws SubscriptionConflictError */
 export function defineSubscription(request: SubscribeRequest, defaults: SubscriptionDefaults): SubscriptionDefinition {
+  knownKeys('subscription', request, OPTION_NAMES);
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
@@ -99,3 +101,20 @@ function deadLetterOf(
 function nativeOptions(request: SubscribeRequest, system: string): Pick<Topology, 'native'> {
   return system === 'rabbitmq' && request.rabbitmq ? { native: request.rabbitmq } : {};
 }
+
+const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
+  'route',
+  'dlq',
+  'prefetch',
+  'name',
+  'group',
+  'topic',
+  'queue',
+  'retry',
+  'concurrency',
+  'timeout',
+  'delay',
+  'middleware',
+  'connection',
+  'rabbitmq',
+];

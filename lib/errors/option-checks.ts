@@ -62,3 +62,14 @@ export function functions<T>(option: string, value: readonly T[], allowed = 'an 
     throw new InvalidOptionError(option, value, allowed);
   return value;
 }
+
+/** Most names that are not known are typing errors, and would be ignored in silence. */
+export function knownKeys(option: string, value: object, known: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) throw new InvalidOptionError(option, value, 'an object');
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      const given = (value as Record<string, unknown>)[key];
+      throw new InvalidOptionError(`${option}.${key}`, given, `nothing of that name; there are: ${known.join(', ')}`);
+    }
+  }
+}

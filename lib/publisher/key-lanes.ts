@@ -32,6 +32,6 @@ export class KeyLanes {
 
   private head(key: string): Publication | undefined {
     const lane = this.lanes.get(key);
-    return lane && (lane.values().next().value);
+    return lane && lane.values().next().value;
   }
 }

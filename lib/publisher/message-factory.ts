@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
-import { checkShortText, numberBetween, oneOf } from '../errors/option-checks.js';
+import { checkShortText, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type Headers } from '../message/headers.js';
@@ -21,6 +21,19 @@ export interface MessageFactoryOptions {
 }
 
 const POLICIES = ['reject', 'queue', 'ignore'] as const;
+const OPTION_NAMES: readonly (keyof PublishOptions)[] = [
+  'id',
+  'key',
+  'headers',
+  'topic',
+  'delay',
+  'at',
+  'ttl',
+  'unroutable',
+  'ordered',
+  'correlationId',
+  'replyTo',
+];
 const MAX_TTL_MS = 2 ** 45;
 
 /** Makes publications out of what callers pass: checks it, serialises it once, gives it its id and headers. */
@@ -30,6 +43,7 @@ export class MessageFactory {
   /** @throws InvalidOptionError, SerializationError, MessageTooLargeError */
   create(to: Destination, route: string, payload: unknown, options: PublishOptions): Publication {
     const { clock, unroutable } = this.options;
+    knownKeys('options', options, OPTION_NAMES);
     const now = clock.now();
     const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
     const { body, contentType } = this.serialize(payload);

@@ -1,0 +1,31 @@
+import type { Clock } from '../../clock/clock.js';
+import { InvalidOptionError } from '../../errors/configuration-errors.js';
+
+/** Options of a memory broker. */
+export interface MemoryBrokerOptions {
+  /** Where it gets the time from. Default: the clock of the first application that connects. */
+  readonly clock?: Clock;
+  /** The most ready messages per queue; a publish above fails and is retried by the publisher. Default 1 000 000. */
+  readonly maxMessages?: number;
+  /** The largest body in bytes. Default 16 MiB. */
+  readonly maxBytes?: number;
+}
+
+export const DEFAULT_MAX_MESSAGES = 1_000_000;
+export const DEFAULT_MAX_BYTES = 16 * 2 ** 20;
+/** The topic of those who name none. */
+export const DEFAULT_TOPIC = 'events';
+
+/** Throws InvalidOptionError unless the value is a whole number of at least `min`. */
+export function requireInteger(option: string, value: unknown, min: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min) return value;
+  throw new InvalidOptionError(option, value, `a whole number of at least ${min}`);
+}
+
+/** Throws InvalidOptionError for a name that is not among the known ones: most are typing errors. */
+export function requireKnown(options: object, known: readonly string[], prefix = ''): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!known.includes(name))
+      throw new InvalidOptionError(prefix + name, value, `no such option; known: ${known.join(', ')}`);
+  }
+}

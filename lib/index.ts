@@ -63,7 +63,10 @@ export {
   type TransportFactory,
   type ReconnectPolicy,
 } from './transport/transport.js';
-export { memory } from './transports/memory/memory.js';
+export { memory, type MemoryOptions } from './transports/memory/memory.js';
+export { MemoryBroker, type MemoryQueueStatus } from './transports/memory/memory-broker.js';
+export { type MemoryBrokerOptions } from './transports/memory/memory-options.js';
+export { type FaultHits, MemoryFaults } from './transports/memory/memory-faults.js';
 
 export { MessagingError } from './errors/messaging-error.js';
 export {

@@ -61,7 +61,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       queue: checkShortText('queue', request.queue ?? `${group}:${name}:queue`),
       ...(request.topic !== undefined && { topic: checkShortText('topic', request.topic) }),
       patterns: routesOf(request),
-      ...(dlq !== false && { deadLetter: deadLetterOf(dlq, group, name, defaults.service) }),
+      ...(dlq !== false && { deadLetter: deadLetterOf(dlq, group, name) }),
       provision: defaults.provision,
       ...nativeOptions(request, defaults.system),
     },
@@ -87,14 +87,13 @@ function deadLetterOf(
   dlq: NonNullable<SubscribeRequest['dlq']>,
   group: string,
   name: string,
-  service: string,
 ): NonNullable<Topology['deadLetter']> {
   if (dlq !== true && (typeof dlq !== 'object' || dlq === null))
     throw new InvalidOptionError('dlq', dlq, 'true, false, or { queue?, route? }');
   const { queue = `${group}:${name}:dlq`, route = `${name}:dlq` } = dlq === true ? {} : dlq;
   return {
     queue: checkShortText('dlq.queue', queue),
-    route: checkShortText('dlq.route', `${service}:${checkShortText('dlq.route', route)}`),
+    route: checkShortText('dlq.route', `${group}:${checkShortText('dlq.route', route)}`),
   };
 }
 

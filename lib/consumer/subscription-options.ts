@@ -6,7 +6,7 @@ import type { Concurrency } from './concurrency.js';
 export interface DeadLetterQueueOptions {
   /** The queue's name. Default `<group>:<name>:dlq`. */
   readonly queue?: string;
-  /** The dead-letter route that binds it is `<service>:<route>`. Default `<name>:dlq`. */
+  /** The dead-letter route that binds it is `<group>:<route>`. Default `<name>:dlq`. */
   readonly route?: string;
 }
 

@@ -91,6 +91,7 @@ export class Messaging {
     this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, () =>
       this.deadLetterQueues().values(),
     );
+    this.events.on('dead-lettered', () => this.counts.changed());
   }
 
   /** Connects. Resolves also when the broker is down (connecting goes on). @throws BrokerConfigurationError @internal */

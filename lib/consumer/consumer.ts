@@ -109,12 +109,12 @@ export class Consumer {
    */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = true;
-    const stopped = this.subscription?.stop();
+    // The broker must know first: what is given back before would come right back.
+    await this.subscription?.stop();
     for (const delivery of this.backlog) this.track(this.giveBack(delivery));
     this.backlog.clear();
     await this.drained(deadline);
     for (const work of this.running.values()) this.track(this.abandon(work));
-    await stopped;
     await Promise.all(this.settling);
   }
 
@@ -208,7 +208,7 @@ export class Consumer {
 
   /** A slot is free. */
   private next(): void {
-    if (this.backlog.size > 0) {
+    if (this.backlog.size > 0 && !this.stopping) {
       const [delivery] = this.backlog as Iterable<Delivery> as [Delivery];
       this.backlog.delete(delivery);
       this.begin(delivery);

@@ -49,7 +49,7 @@ export class DeadLetters {
     private readonly queues: () => ReadonlyMap<string, string>,
   ) {}
 
-  /** How many there are now, asked of the broker; by subscription or queue, or all, the publisher's own included. */
+  /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
   async count(selection: Pick<DeadLetterSelection, 'subscription' | 'queue'> = {}): Promise<number> {
     let count = this.includesPublisher(selection) ? this.publishers.size : 0;
     for (const queue of this.select(selection)) count += (await this.transport.depth(queue)) ?? 0;
@@ -117,19 +117,20 @@ export class DeadLetters {
     return { done, failed: [] };
   }
 
+  /** Shows every message in the selected queues that fits; what `visit` does not take out goes back at the end. */
   private async visit(selection: DeadLetterSelection, visit: Visit, enough = (): boolean => false): Promise<void> {
     const matches = matcher(selection);
     for (const queue of this.select(selection)) {
-      // What arrives while this runs is left alone, so that a redriven message that fails again is not met twice.
-      let left = (await this.transport.depth(queue)) ?? 0;
-      if (left === 0 || enough()) continue;
+      if (enough() || (await this.transport.depth(queue)) === undefined) continue;
       const browser = await this.transport.browse(queue);
+      // One that was redriven and failed again meanwhile is left where it is.
+      const taken = new Set<string>();
       try {
-        for (; left > 0 && !enough(); left--) {
-          const delivery = await browser.next();
-          if (!delivery) break;
+        for (let delivery = await browser.next(); delivery; delivery = enough() ? undefined : await browser.next()) {
           const deadLetter = readDeadLetter(delivery.message, queue);
-          if (matches(deadLetter) && (await visit(deadLetter, delivery))) delivery.ack();
+          if (taken.has(deadLetter.id) || !matches(deadLetter) || !(await visit(deadLetter, delivery))) continue;
+          delivery.ack();
+          taken.add(deadLetter.id);
         }
       } finally {
         await browser.close();

@@ -6,11 +6,15 @@ interface Count {
   readonly at: number;
 }
 
+/** After a change the counts are taken again within so many milliseconds, however many changes there are. */
+const SOON_MS = 500;
+
 /** Asks the broker now and then how many dead letters there are, so that a health probe need not. */
 export class DeadLetterCounts {
   private readonly counts = new Map<string, Count>();
   private cancelTimer: CancelTimer | undefined;
   private running = false;
+  private hurried = false;
 
   constructor(
     private readonly transport: Transport,
@@ -29,6 +33,14 @@ export class DeadLetterCounts {
     this.cancelTimer?.();
   }
 
+  /** A dead letter was written: the counts are taken again soon. */
+  changed(): void {
+    if (!this.running || this.hurried) return;
+    this.hurried = true;
+    this.cancelTimer?.();
+    this.cancelTimer = this.clock.after(SOON_MS, () => void this.refresh());
+  }
+
   report(): { queue: string; count: number; ageMs: number }[] {
     const now = this.clock.monotonic();
     return [...this.counts].map(([queue, { count, at }]) => ({ queue, count, ageMs: Math.round(now - at) }));
@@ -37,6 +49,7 @@ export class DeadLetterCounts {
   /** Counts now. A queue that cannot be counted keeps its last count and its age. */
   async refresh(): Promise<void> {
     this.cancelTimer?.();
+    this.hurried = false;
     for (const queue of new Set(this.queues())) {
       try {
         const count = await this.transport.depth(queue);
@@ -45,6 +58,6 @@ export class DeadLetterCounts {
         // Disconnected: the connection's own state says so.
       }
     }
-    if (this.running) this.cancelTimer = this.clock.after(this.intervalMs, () => void this.refresh());
+    if (this.running && !this.hurried) this.cancelTimer = this.clock.after(this.intervalMs, () => void this.refresh());
   }
 }

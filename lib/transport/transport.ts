@@ -121,8 +121,9 @@ export interface TransportSubscription {
   pause(): void;
   resume(): void;
   /**
-   * No new deliveries from the moment it is called; resolves when the broker knows. Those under way stay ours and can
-   * still be settled until `close` of the transport. Calling it again is harmless.
+   * Ends the intake: resolves when nothing is delivered any more. What was on its way until then is still delivered, so
+   * that its receiver decides how to give it back. Those under way stay ours and can still be settled until `close` of the
+   * transport. Calling it again is harmless.
    */
   stop(): Promise<void>;
 }

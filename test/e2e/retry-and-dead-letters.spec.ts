@@ -10,6 +10,7 @@ import {
   UnrecoverableError,
   fixed,
 } from 'nestjs-messaging';
+import { waitFor } from '../brokers/wait-for.js';
 import { boot, closeApplications, event, Seen } from './support/application.js';
 import { describeBrokers } from './support/brokers.js';
 
@@ -50,7 +51,7 @@ describeBrokers('Handler retry and dead letters', (fresh) => {
     expect(calls.all[1]!.at - calls.all[0]!.at).toBeGreaterThanOrEqual(60);
 
     const letters = get(DeadLetters);
-    expect(await letters.count()).toBe(1);
+    await waitFor(async () => (await letters.count()) === 1, 'the count of one');
     const letter = await letters.show('the-id');
     expect(letter).toMatchObject({
       id: 'the-id',
@@ -96,9 +97,9 @@ describeBrokers('Handler retry and dead letters', (fresh) => {
     expect(await letters.list({ subscription: 'all', where: ({ id }) => id > 'a' })).toMatchObject([{ id: 'c' }]);
     await expect(letters.delete({})).rejects.toThrow(/at least one of ids, route, reason and where, or all: true/);
     expect(await letters.delete({ ids: ['a'] })).toEqual({ done: 1, failed: [] });
-    expect(await letters.count({ subscription: 'all' })).toBe(1);
+    await waitFor(async () => (await letters.count({ subscription: 'all' })) === 1, 'the count of one');
     expect(await letters.delete({ all: true })).toEqual({ done: 1, failed: [] });
-    expect(await letters.count()).toBe(0);
+    await waitFor(async () => (await letters.count()) === 0, 'the count of none');
   });
 
   test('RetryLaterError sets the wait and spends an attempt, UnrecoverableError goes straight to the dead letters', async () => {

@@ -1,0 +1,61 @@
+import type { AvailableRabbit, RabbitAvailability, SkippedBroker } from './availability.js';
+import { dockerAnswers, startByCompose, stopCompose } from './compose.js';
+import { externalRabbit } from './external.js';
+import { rabbitVersions, type RabbitVersion, reasonAgainstInstall } from './install.js';
+import { RabbitNode } from './node.js';
+
+export interface ProvidedRabbit extends RabbitAvailability {
+  stop(): Promise<void>;
+}
+
+/**
+ * TEST_BROKERS=none → nothing; TEST_RABBITMQ_URL → that broker alone; else every version, as a node of this
+ * run where it can be installed, in a container where there is an engine. Nodes may still be starting.
+ */
+export async function provideRabbit(): Promise<ProvidedRabbit> {
+  const { TEST_BROKERS, TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL } = process.env;
+  if (TEST_BROKERS === 'none') return nothing('TEST_BROKERS=none');
+  if (TEST_RABBITMQ_URL) {
+    try {
+      return onlyAvailable([await externalRabbit(TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL)]);
+    } catch (error) {
+      return nothing(`TEST_RABBITMQ_URL: ${(error as Error).message}`);
+    }
+  }
+  return provideVersions();
+}
+
+async function provideVersions(): Promise<ProvidedRabbit> {
+  const impossible = await reasonAgainstInstall();
+  const docker = impossible !== undefined && (await dockerAnswers());
+  const stops: (() => Promise<void>)[] = docker ? [stopCompose] : [];
+  const skipped: SkippedBroker[] = [];
+
+  const provide = async (version: RabbitVersion): Promise<AvailableRabbit | undefined> => {
+    try {
+      if (docker) return await startByCompose(version);
+      if (impossible !== undefined) throw new Error(`${impossible}, no container engine, no TEST_RABBITMQ_URL`);
+      const node = await RabbitNode.launch(version);
+      stops.push(() => node.stop());
+      return { version, url: node.url(), node: node.toJSON() };
+    } catch (error) {
+      skipped.push({ broker: `RabbitMQ ${version}`, reason: (error as Error).message });
+      return undefined;
+    }
+  };
+
+  const provided = await Promise.all(rabbitVersions.map(provide));
+  return {
+    available: provided.filter((rabbit) => rabbit !== undefined),
+    skipped,
+    stop: async () => void (await Promise.all(stops.map((stop) => stop()))),
+  };
+}
+
+function onlyAvailable(available: AvailableRabbit[]): ProvidedRabbit {
+  return { available, skipped: [], stop: async () => undefined };
+}
+
+function nothing(reason: string): ProvidedRabbit {
+  return { available: [], skipped: [{ broker: 'RabbitMQ', reason }], stop: async () => undefined };
+}

@@ -3,6 +3,8 @@ export default {
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   globalSetup: '<rootDir>/test/brokers/global-setup.ts',
   globalTeardown: '<rootDir>/test/brokers/global-teardown.ts',
+  // Copies of the package that other commands make.
+  modulePathIgnorePatterns: ['<rootDir>/(.build|dist)/'],
   testEnvironment: 'node',
   testTimeout: 30_000,
   maxWorkers: 2,

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import type { CaseDefinition } from './case.js';
+import type { Client } from './client.js';
+import type { Topology } from '../../transport/topology.js';
+
+async function assertMismatch(client: Client, topology: Topology): Promise<void> {
+  await assert.rejects(client.declare(topology), (error) => {
+    assert.ok(error instanceof TopologyMismatchError, `a TopologyMismatchError, not ${String(error)}`);
+    const names = [topology.queue, topology.deadLetter?.queue ?? topology.queue];
+    assert.ok(
+      names.some((name) => error.message.includes(name)),
+      `the message names the queue: ${error.message}`,
+    );
+    return true;
+  });
+}
+
+/** Queues and bindings exist when they are declared, and only then. */
+export const topologyCases: readonly CaseDefinition[] = [
+  {
+    name: 'declaring creates the queue and its dead-letter queue, both empty',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const names = [topology.queue, topology.deadLetter?.queue ?? ''];
+      for (const name of names) assert.equal(await client.depth(name), undefined);
+      await client.declare(topology);
+      for (const name of names) assert.equal(await client.depth(name), 0);
+    },
+  },
+  {
+    name: 'declaring the same twice is fine, also by another transport, and changes nothing',
+    async run(bed) {
+      const [client, other] = [await bed.connect(), await bed.connect()];
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'kept' }));
+      await client.declare(topology);
+      await other.declare(topology);
+      const consumer = await other.consume(topology);
+      assert.deepEqual(
+        (await other.upToFence(consumer)).map(({ id }) => id),
+        ['kept'],
+      );
+    },
+  },
+  {
+    name: 'declaring with another dead-letter queue is a TopologyMismatchError that names the queue',
+    async run(bed) {
+      const [client, other] = [await bed.connect(), await bed.connect()];
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const elsewhere = `${bed.id}:elsewhere:dlq`;
+      await assertMismatch(other, { ...topology, deadLetter: { queue: elsewhere, route: elsewhere } });
+    },
+  },
+  {
+    name: 'a refused declaration disturbs nobody: the transport and its subscriptions go on',
+    async run(bed) {
+      const [client, other] = [await bed.connect(), await bed.connect()];
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const consumer = await other.consume(bed.topology('other', [bed.route('b')]));
+      const elsewhere = `${bed.id}:elsewhere:dlq`;
+      await assertMismatch(other, { ...topology, deadLetter: { queue: elsewhere, route: elsewhere } });
+      await other.confirmed(other.toRoute(bed.route('b'), { id: 'still' }));
+      assert.equal((await consumer.next()).id, 'still');
+      assert.equal(other.count('disconnected'), 0);
+    },
+  },
+  ...(['topology', 'environment'] as const).map((where): CaseDefinition => ({
+    name: `provision: false in the ${where}: a missing queue is a TopologyMismatchError and is not created`,
+    async run(bed) {
+      const client = await bed.connect({ environment: { provision: where !== 'environment' } });
+      const topology = bed.topology('q', [bed.route('a')], { provision: where !== 'topology' });
+      await assertMismatch(client, topology);
+      assert.equal(await client.depth(topology.queue), undefined);
+      assert.equal(await client.depth(topology.deadLetter?.queue ?? ''), undefined);
+    },
+  })),
+  {
+    name: 'provision: false with everything in place consumes',
+    async run(bed) {
+      const [operator, client] = [await bed.connect(), await bed.connect({ environment: { provision: false } })];
+      const topology = bed.topology('q', [bed.route('a')]);
+      await operator.declare(topology);
+      const consumer = await client.consume({ ...topology, provision: false });
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'x' }));
+      assert.equal((await consumer.next()).id, 'x');
+    },
+  },
+  {
+    name: 'a pattern that is added later is bound as well',
+    async run(bed) {
+      const client = await bed.connect();
+      await client.declare(bed.topology('q', [bed.route('a')]));
+      const consumer = await client.consume(bed.topology('q', [bed.route('a'), bed.route('b')]));
+      await client.confirmed(client.toRoute(bed.route('b'), { id: 'b' }), client.toRoute(bed.route('a'), { id: 'a' }));
+      assert.deepEqual(
+        (await client.upToFence(consumer)).map(({ id }) => id),
+        ['b', 'a'],
+      );
+    },
+  },
+  {
+    name: 'depth counts what is ready, not what is delivered and unsettled',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      await client.confirmed(...Array.from({ length: 5 }, () => client.toRoute(bed.route('a'))));
+      assert.equal(await client.depth(topology.queue), 5);
+      const consumer = await client.consume(topology, { prefetch: 2, settle: 'hold' });
+      await consumer.take(2);
+      await client.depthOf(topology.queue, 3);
+    },
+  },
+];

@@ -1,0 +1,13 @@
+export { ManualClock } from '../clock/manual-clock.js';
+export { runScenario, type ScenarioTrace } from './scenario.js';
+export { type GroupTrace } from './scenario-group.js';
+export { type ContractCase, transportContract } from './transport-contract.js';
+export {
+  type ContractNeed,
+  type HarnessEnvironment,
+  type HarnessFaults,
+  type HarnessOverrides,
+  type HarnessPeer,
+  type PeerMessage,
+  type TransportHarness,
+} from './transport-harness.js';

@@ -1,0 +1,108 @@
+import type { MessageProperties } from '../message/message.js';
+import type { Headers } from '../message/headers.js';
+import type { TransportCapabilities } from '../transport/capabilities.js';
+import type { Destination } from '../transport/outgoing.js';
+import type { Transport, TransportEnvironment } from '../transport/transport.js';
+
+/**
+ * What the author of a transport gives to {@link transportContract}: ways to make transports of one broker, and, as far
+ * as there are any, ways to hurt that broker. Cases that need what is missing say so in `unmet`.
+ */
+export interface TransportHarness {
+  /** Shown in messages: `memory`, `rabbitmq 4.0.5`. */
+  readonly name: string;
+  /** The capabilities of the transports that `create` makes without overrides. */
+  readonly capabilities: TransportCapabilities;
+  /** A transport, not yet connected. All of them reach the same broker. */
+  create(overrides?: HarnessOverrides): Transport;
+  /** What a transport is given at `connect`; the cases add `onEvent` and vary `confirmTimeout` and `provision`. */
+  environment(): HarnessEnvironment;
+  /** Moves virtual time on. Left out where time passes by itself. */
+  elapse?(ms: number): Promise<void>;
+  /** How much later than due a delayed message may come, in milliseconds; default 1,000. */
+  readonly maxLatenessMs?: number;
+  /** How long a case waits for something that has to happen, in milliseconds; default 15,000. */
+  readonly patienceMs?: number;
+  /** Headers arrive as text, whatever they were: cases about their types are not for this broker. */
+  readonly textHeaders?: boolean;
+  /** The password (or token) in the options of the transports: it must not show anywhere. */
+  readonly secret?: string;
+  /** A transport whose credentials the broker refuses. Its `connect` has to reject. */
+  misconfigured?(): Transport;
+  readonly faults?: HarnessFaults;
+  readonly peer?: HarnessPeer;
+  /** Removes the queues that a case has declared. Without it they stay, unbound. */
+  remove?(queues: readonly string[]): Promise<void>;
+}
+
+export type HarnessEnvironment = Omit<TransportEnvironment, 'onEvent'>;
+
+export interface HarnessOverrides {
+  /** Lower the limit on the size of a body, so that the case about it stays small. May be ignored. */
+  readonly maxBytes?: number;
+}
+
+/** Each resolves when the fault has happened on the broker's side; the transports need not have noticed yet. */
+export interface HarnessFaults {
+  /** Cuts every connection of the transports made so far. New ones are accepted at once (see `refuse`). */
+  disconnect?(): Promise<void>;
+  /** While on, new connections are refused. */
+  refuse?(on: boolean): Promise<void>;
+  /** While on, what is published is stored, but the answers are lost. Turning it off may cut the connection. */
+  dropConfirms?(on: boolean): Promise<void>;
+  /** While on, the broker asks publishers to stop. */
+  block?(on: boolean): Promise<void>;
+  /** The broker ends the consumers of this queue and leaves the queue. */
+  cancel?(queue: string): Promise<void>;
+  /** Somebody deletes the queue. */
+  deleteQueue?(queue: string): Promise<void>;
+  /** The broker's process is killed and started again on its data. */
+  restart?(): Promise<void>;
+}
+
+/** A plain client of the broker, with none of this package's code in it. */
+export interface HarnessPeer {
+  publish(to: Destination, message: PeerMessage): Promise<void>;
+  /** Takes (and acks) the next message of a queue; undefined when it is empty. */
+  get(queue: string): Promise<PeerMessage | undefined>;
+}
+
+/** A message as a plain client of the broker sees it. */
+export interface PeerMessage {
+  readonly body: Buffer;
+  readonly headers: Headers;
+  /** Absent: the peer sends (or found) none. */
+  readonly id?: string;
+  readonly properties: MessageProperties;
+}
+
+/** What a case can need of a transport or of its harness, each with the way to tell whether it is there. */
+const needs = {
+  unroutable: (harness: TransportHarness) => harness.capabilities.unroutable,
+  wildcards: (harness: TransportHarness) => harness.capabilities.wildcards,
+  deliveryCount: (harness: TransportHarness) => harness.capabilities.deliveryCount,
+  redelivery: (harness: TransportHarness) => harness.capabilities.retry === 'redelivery',
+  delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
+  maxDelay: (harness: TransportHarness) =>
+    harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),
+  maxBytes: (harness: TransportHarness) => Number.isFinite(harness.capabilities.maxBytes),
+  typedHeaders: (harness: TransportHarness) => !harness.textHeaders,
+  secret: (harness: TransportHarness) => harness.secret !== undefined,
+  misconfigured: (harness: TransportHarness) => harness.misconfigured !== undefined,
+  peer: (harness: TransportHarness) => harness.peer !== undefined,
+  disconnect: (harness: TransportHarness) => harness.faults?.disconnect !== undefined,
+  refuse: (harness: TransportHarness) => harness.faults?.refuse !== undefined,
+  dropConfirms: (harness: TransportHarness) => harness.faults?.dropConfirms !== undefined,
+  block: (harness: TransportHarness) => harness.faults?.block !== undefined,
+  cancel: (harness: TransportHarness) => harness.faults?.cancel !== undefined,
+  deleteQueue: (harness: TransportHarness) => harness.faults?.deleteQueue !== undefined,
+  restart: (harness: TransportHarness) => harness.capabilities.durable && harness.faults?.restart !== undefined,
+} satisfies Record<string, (harness: TransportHarness) => boolean>;
+
+/** A capability of the transport or a feature of its harness that a case cannot do without. */
+export type ContractNeed = keyof typeof needs;
+
+/** Those of `wanted` that are missing. */
+export function unmetNeeds(harness: TransportHarness, wanted: readonly ContractNeed[]): ContractNeed[] {
+  return wanted.filter((need) => !needs[need](harness));
+}

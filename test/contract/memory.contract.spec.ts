@@ -1,0 +1,19 @@
+import { describe, expect, it } from '@jest/globals';
+import { transportContract } from 'nestjs-messaging/testing';
+import { memoryHarness } from './memory.harness.js';
+import { skipped } from './skipped.js';
+
+describe('transport contract: memory', () => {
+  const cases = transportContract(memoryHarness());
+
+  for (const { name, run } of cases.filter(({ unmet }) => unmet.length === 0)) it(name, run);
+
+  it('skips exactly the cases of the list', () => {
+    expect(cases.filter(({ unmet }) => unmet.length > 0).map(({ name }) => name)).toEqual(skipped.memory);
+  });
+
+  it('names every case once', () => {
+    const names = cases.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});

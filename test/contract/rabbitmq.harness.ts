@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { type ChannelModel, connect, type ConfirmChannel } from 'amqplib';
+import { systemClock } from '../../lib/clock/clock.js';
+import type { Headers } from '../../lib/message/headers.js';
+import type { HarnessPeer, PeerMessage, TransportHarness } from 'nestjs-messaging/testing';
+import type { Destination } from '../../lib/transport/outgoing.js';
+import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { Proxy } from '../brokers/proxy.js';
+import { binary } from '../brokers/rabbitmq/erlang.js';
+import type { RabbitHandle } from '../brokers/rabbitmq/handle.js';
+import type { RabbitNode } from '../brokers/rabbitmq/node.js';
+import { eager } from './memory.harness.js';
+
+const exchange = 'contract';
+const { capabilities } = rabbitmq({ exchange }).create();
+
+/** Its secret, unmistakable where it shows. */
+export const secret = `planted-${randomUUID()}`;
+
+/** Which faults the broker can be given, known before it is there. */
+export interface RabbitFeatures {
+  readonly name: string;
+  /** The node is one of this run. */
+  readonly ours: boolean;
+  /** A RabbitNode that nobody else uses: it can be made to block, and be killed. */
+  readonly alone: boolean;
+}
+
+/** A RabbitMQ for the contract: transports reach it through a proxy, plain clients directly. */
+export class RabbitHarness implements TransportHarness {
+  readonly capabilities = capabilities;
+  readonly secret?: string;
+  readonly misconfigured?: TransportHarness['misconfigured'];
+  readonly faults: NonNullable<TransportHarness['faults']>;
+  readonly peer: HarnessPeer;
+  private proxy!: Proxy;
+  private straight!: string;
+  private url!: string;
+  private node?: RabbitHandle;
+  private plain!: ChannelModel;
+  private channel!: ConfirmChannel;
+
+  constructor(private readonly features: RabbitFeatures) {
+    if (features.ours) {
+      this.secret = secret;
+      this.misconfigured = () => this.transport({ password: `wrong-${secret}` });
+    }
+    this.faults = {
+      disconnect: async () => void this.proxy.reset(),
+      refuse: (on) => this.proxy.refuse(on),
+      dropConfirms: async (on) => this.dropConfirms(on),
+      ...(features.alone ? { block: (on) => this.node!.memoryAlarm(on), restart: () => this.restart() } : {}),
+      deleteQueue: async (queue) => void (await this.channel.deleteQueue(queue)),
+    };
+    this.peer = {
+      publish: (to, message) => this.publish(to, message),
+      get: (queue) => this.get(queue),
+    };
+  }
+
+  get name(): string {
+    return this.features.name;
+  }
+
+  /** `url` leads straight to an empty vhost. */
+  async start(url: string, node?: RabbitHandle): Promise<void> {
+    this.node = node;
+    this.url = this.features.ours && node ? await withOwnUser(node, url) : url;
+    this.straight = url;
+    this.proxy = await Proxy.start(url);
+    await this.connectPlain();
+  }
+
+  async stop(): Promise<void> {
+    await this.proxy?.close();
+    await this.plain?.close().catch(() => undefined); // Its node may be gone already.
+  }
+
+  create({ maxBytes }: { readonly maxBytes?: number } = {}): ReturnType<TransportHarness['create']> {
+    return this.transport({ maxBytes });
+  }
+
+  environment(): ReturnType<TransportHarness['environment']> {
+    return {
+      clock: systemClock,
+      service: 'contract',
+      random: Math.random,
+      reconnect: eager,
+      confirmTimeout: 5_000,
+      provision: true,
+    };
+  }
+
+  async remove(queues: readonly string[]): Promise<void> {
+    await Promise.all(queues.map((queue) => this.channel.deleteQueue(queue)));
+  }
+
+  private transport({ maxBytes, password }: { maxBytes?: number; password?: string }): ReturnType<typeof this.create> {
+    const url = new URL(this.proxy.url(this.url));
+    if (password !== undefined) url.password = password;
+    return rabbitmq({ url: url.href, exchange, ...(maxBytes ? { maxBytes } : {}) }).create();
+  }
+
+  /** The plain client goes down with the node, and is not under test. */
+  private async restart(): Promise<void> {
+    await (this.node as RabbitNode).restart();
+    await this.connectPlain();
+  }
+
+  /** A stream of frames with a hole in it cannot go on: the connection ends with the fault. */
+  private dropConfirms(on: boolean): void {
+    this.proxy.dropFromBroker(on);
+    if (!on) this.proxy.reset();
+  }
+
+  private async connectPlain(): Promise<void> {
+    this.plain = await connect(this.straight);
+    this.plain.on('error', () => undefined);
+    this.channel = await this.plain.createConfirmChannel();
+    this.channel.on('error', () => undefined);
+  }
+
+  private async publish(to: Destination, { id, body, headers, properties }: PeerMessage): Promise<void> {
+    const [name, key] = addressOf(to);
+    this.channel.publish(name, key, body, { ...properties, ...(id === undefined ? {} : { messageId: id }), headers });
+    await this.channel.waitForConfirms();
+  }
+
+  private async get(queue: string): Promise<PeerMessage | undefined> {
+    const message = await this.channel.get(queue, { noAck: true });
+    if (!message) return undefined;
+    const { messageId, headers, ...properties } = message.properties;
+    const { 'x-delivery-count': _, ...given } = headers as Headers; // 3.10 tells even a zero.
+    return { id: messageId as string, body: message.content, headers: given, properties };
+  }
+}
+
+function addressOf(to: Destination): [exchange: string, routingKey: string] {
+  if (to.kind === 'queue') return ['', to.queue];
+  if (to.kind === 'dead-letter') return [`${exchange}.dlx`, to.route];
+  return [to.topic ?? exchange, to.route];
+}
+
+/** The same vhost for a user whose password is the secret. */
+async function withOwnUser(node: RabbitHandle, text: string): Promise<string> {
+  const url = new URL(text);
+  const name = `contract-${randomUUID()}`;
+  const vhost = binary(decodeURIComponent(url.pathname.slice(1)) || '/');
+  const [user, all, by] = [binary(name), binary('.*'), binary('test')];
+  await node.eval(`begin
+    ok = rabbit_auth_backend_internal:add_user(${user}, ${binary(secret)}, ${by}),
+    ok = rabbit_auth_backend_internal:set_permissions(${user}, ${vhost}, ${all}, ${all}, ${all}, ${by}) end`);
+  url.username = name;
+  url.password = secret;
+  return url.href;
+}

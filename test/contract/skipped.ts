@@ -1,0 +1,35 @@
+/** Retries by `release(delay)` are for transports whose capability `retry` is `redelivery`; these two retry by copy. */
+const retryByCopy = ['a message released with a delay comes again, and not earlier'];
+
+const blocking = [
+  'a blocking broker is reported; what is under way waits, is not failed, and is confirmed when unblocked',
+  'a blocking broker still delivers',
+];
+
+const restart =
+  'a broker that is killed and started again has what it confirmed: messages, dead letters, delays, consumers';
+
+const credentials = [
+  'connect with credentials that the broker refuses rejects, without showing them',
+  'neither host nor events nor errors show the credentials',
+];
+
+const plainClients = [
+  'peer: what a plain client publishes arrives byte for byte, by route and by queue',
+  'peer: a message with nothing but a body arrives, with an empty id',
+  'peer: what we publish a plain client reads, byte for byte',
+  'peer: a plain client reads a dead letter, byte for byte',
+  'peer: foreign headers survive a delayed copy with their types',
+];
+
+/** Every case of the transport contract that a transport does not run, and nothing else. */
+export const skipped = {
+  /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
+  memory: [...retryByCopy, ...credentials, restart, ...plainClients],
+  /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
+  rabbitmq: [...retryByCopy, 'a subscription comes back after the broker cancelled its consumer'],
+  /** These run on a node of their own instead: an alarm would block all other tests, and so on. */
+  onSharedNode: [restart, ...blocking],
+  /** A broker that others run (TEST_RABBITMQ_URL) is not made to block, not killed, and gets no users. */
+  byUrl: [...blocking, restart, ...credentials],
+};

@@ -1,0 +1,81 @@
+import type { Channel, ChannelModel } from 'amqplib';
+import type { Delivery } from '../../transport/delivery.js';
+import type { Browser } from '../../transport/transport.js';
+import { openChannel, withChannel } from './amqplib.js';
+import { reply, replyCode } from './broker-errors.js';
+import { decode, deliveryCountOf, originOf } from './decode.js';
+import { RabbitmqDelivery, type Settler } from './delivery.js';
+import type { Names } from './names.js';
+
+/** Messages ready in a queue; undefined when there is no such queue. */
+export async function queueDepth(model: ChannelModel, queue: string): Promise<number | undefined> {
+  try {
+    return await withChannel(model, async (channel) => (await channel.checkQueue(queue)).messageCount);
+  } catch (error) {
+    if (replyCode(error) === reply.notFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Reads what is in a queue when the look begins. What is released goes back at the end of the look only: given back at
+ * once it would be the next message again, for ever.
+ */
+export class QueueBrowser implements Browser, Settler {
+  private closed = false;
+
+  private constructor(
+    private readonly channel: Channel,
+    private readonly queue: string,
+    private readonly names: Names,
+    private left: number,
+  ) {}
+
+  static async open(model: ChannelModel, queue: string, names: Names): Promise<QueueBrowser> {
+    const depth = (await queueDepth(model, queue)) ?? 0;
+    const opened: { browser?: QueueBrowser } = {};
+    const channel = await openChannel(model, {
+      ended: () => {
+        if (opened.browser) opened.browser.closed = true;
+      },
+      defect: () => {},
+    });
+    opened.browser = new QueueBrowser(channel, queue, names, depth);
+    return opened.browser;
+  }
+
+  async next(): Promise<Delivery | undefined> {
+    if (this.left <= 0) return undefined;
+    const raw = await this.channel.get(this.queue, { noAck: false });
+    if (raw === false) {
+      this.left = 0;
+      return undefined;
+    }
+    this.left--;
+    const origin = originOf(raw, this.names);
+    const message = decode(raw, this.queue, origin, this.names);
+    return new RabbitmqDelivery(
+      message,
+      this.queue,
+      origin.direct,
+      origin.topic,
+      deliveryCountOf(raw, false),
+      raw,
+      this,
+    );
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.channel.close().catch(() => {});
+  }
+
+  ack(delivery: RabbitmqDelivery): void {
+    if (!this.closed) this.channel.ack(delivery.raw);
+  }
+
+  release(): void {
+    // It goes back when the channel closes.
+  }
+}

@@ -1,0 +1,201 @@
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
+import type { Clock } from '../../clock/clock.js';
+import type { SubscribeHandlers } from '../../transport/transport.js';
+import { openChannel, type AmqpError } from './amqplib.js';
+import { decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
+import { RabbitmqDelivery, type Settler } from './delivery.js';
+import type { Names } from './names.js';
+
+export interface SessionOptions {
+  readonly queue: string;
+  readonly names: Names;
+  /** The broker counts deliveries of this queue. */
+  readonly counts: boolean;
+  readonly prefetch: number;
+  readonly clock: Clock;
+  readonly handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>;
+  warning(message: string): void;
+}
+
+/** One channel with one consumer on it, from its opening to its end. Delivery tags never outlive it. */
+export class ConsumerSession implements Settler {
+  /** Resolves with the reason when the channel is gone or the broker cancelled the consumer. */
+  readonly ended: Promise<string>;
+  private readonly unsettled = new Set<RabbitmqDelivery>();
+  private readonly releasing = new Map<RabbitmqDelivery, () => void>();
+  private channel!: Channel;
+  private tag?: string;
+  private intake: 'open' | 'paused' | 'ended' = 'paused';
+  /** Came while there was no room: after a pause the broker counts the prefetch of the new consumer from zero. */
+  private readonly surplus: ConsumeMessage[] = [];
+  private open = true;
+  private closeWhenIdle = false;
+  private closed?: Promise<void>;
+  private end!: (reason: string) => void;
+  /** Consume and cancel follow each other in the order they were asked for. */
+  private queue: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly options: SessionOptions) {
+    this.ended = new Promise((resolve) => (this.end = resolve));
+  }
+
+  static async open(model: ChannelModel, options: SessionOptions): Promise<ConsumerSession> {
+    const session = new ConsumerSession(options);
+    session.channel = await openChannel(model, {
+      ended: (error) => session.channelEnded(error),
+      defect: (error) => options.warning(`A delivery handler failed: ${error.message}`),
+    });
+    try {
+      await session.channel.prefetch(options.prefetch);
+    } catch (error) {
+      void session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  /** Deliveries arrive from now on. */
+  consume(): Promise<void> {
+    this.intake = 'open';
+    this.handOverSurplus();
+    return this.enqueue(async () => {
+      if (this.intake !== 'open' || this.tag !== undefined) return;
+      const { consumerTag } = await this.channel.consume(this.options.queue, this.receive, { noAck: false });
+      this.tag = consumerTag;
+    });
+  }
+
+  /** No delivery is handed over from now on, until `consume`. */
+  pause(): Promise<void> {
+    this.intake = 'paused';
+    return this.cancel();
+  }
+
+  /** Resolves when no delivery comes any more: the broker knows, or the channel is gone. */
+  stop(): Promise<void> {
+    this.intake = 'ended';
+    return this.cancel();
+  }
+
+  private cancel(): Promise<void> {
+    return this.enqueue(async () => {
+      const tag = this.tag;
+      if (this.intake === 'open') return;
+      this.tag = undefined;
+      if (tag !== undefined) await this.channel.cancel(tag);
+      // Given back only now, or it would come right back.
+      for (const raw of this.surplus.splice(0)) this.giveBack(raw);
+    }).catch(() => {});
+  }
+
+  /** Closes the channel as soon as nothing on it is unsettled. */
+  finish(): void {
+    this.closeWhenIdle = true;
+    this.closeIfIdle();
+  }
+
+  /**
+   * Closes the channel; what is unsettled goes back to the broker. Resolves when the broker has answered: an ack that it
+   * has not read by the time the connection closes is lost.
+   */
+  close(): Promise<void> {
+    this.closed ??= this.channel.close().catch(() => {});
+    return this.closed;
+  }
+
+  ack(delivery: RabbitmqDelivery): void {
+    this.unsettled.delete(delivery);
+    if (this.open) attempt(() => this.channel.ack(delivery.raw));
+    this.settled();
+  }
+
+  release(delivery: RabbitmqDelivery, delayMs: number): void {
+    this.unsettled.delete(delivery);
+    if (!this.open) return;
+    if (delayMs <= 0) {
+      this.giveBack(delivery.raw);
+      return this.settled();
+    }
+    const cancel = this.options.clock.after(delayMs, () => {
+      this.releasing.delete(delivery);
+      this.giveBack(delivery.raw);
+      this.settled();
+    });
+    this.releasing.set(delivery, cancel);
+  }
+
+  private giveBack(raw: RawMessage): void {
+    if (this.open) attempt(() => this.channel.nack(raw, false, true));
+  }
+
+  private settled(): void {
+    if (this.surplus.length > 0) this.handOverSurplus();
+    if (this.closeWhenIdle) this.closeIfIdle();
+  }
+
+  private readonly receive = (raw: ConsumeMessage | null): void => {
+    if (raw === null) {
+      // The queue was deleted or moved. With the channel everything that came from it is given back.
+      this.end('the broker cancelled the consumer');
+      void this.close();
+      return;
+    }
+    if (this.intake === 'paused' || this.unsettled.size >= this.options.prefetch) this.surplus.push(raw);
+    else this.handOver(raw);
+  };
+
+  private handOverSurplus(): void {
+    while (this.surplus.length > 0 && this.intake === 'open' && this.unsettled.size < this.options.prefetch)
+      this.handOver(this.surplus.shift()!);
+  }
+
+  private handOver(raw: ConsumeMessage): void {
+    const { queue, names, counts, handlers } = this.options;
+    const origin = originOf(raw, names);
+    const message = decode(raw, queue, origin, names);
+    const delivery = new RabbitmqDelivery(
+      message,
+      queue,
+      origin.direct,
+      origin.topic,
+      deliveryCountOf(raw, counts),
+      raw,
+      this,
+    );
+    this.unsettled.add(delivery);
+    handlers.delivery(delivery);
+  }
+
+  private channelEnded(error: AmqpError | undefined): void {
+    this.open = false;
+    this.surplus.length = 0;
+    for (const cancel of this.releasing.values()) cancel();
+    this.releasing.clear();
+    const lost = [...this.unsettled];
+    this.unsettled.clear();
+    for (const delivery of lost) {
+      delivery.abandon();
+      this.options.handlers.lost(delivery);
+    }
+    this.end(error ? error.message : 'the channel was closed');
+  }
+
+  private closeIfIdle(): void {
+    if (this.open && this.unsettled.size === 0 && this.releasing.size === 0) void this.close();
+  }
+
+  private enqueue(work: () => Promise<void>): Promise<void> {
+    const done = this.queue.then(work);
+    this.queue = done.catch(() => {});
+    return done;
+  }
+}
+
+/** amqplib throws on a channel that is closing: its deliveries are given back by that anyway. */
+function attempt(settle: () => void): void {
+  try {
+    settle();
+  } catch {
+    // See above.
+  }
+}

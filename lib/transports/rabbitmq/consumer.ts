@@ -1,0 +1,149 @@
+import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } from '../../transport/transport.js';
+import { MessagingError } from '../../errors/messaging-error.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
+import { sleep } from '../../clock/sleep.js';
+import { backoff } from './backoff.js';
+import { describe } from './broker-errors.js';
+import { ConsumerSession, type SessionOptions } from './consumer-session.js';
+import type { SupervisedConnection } from './supervised-connection.js';
+
+export interface ConsumerOptions extends Omit<SessionOptions, 'handlers' | 'warning' | 'clock'> {
+  readonly connection: SupervisedConnection;
+  readonly environment: TransportEnvironment;
+  readonly handlers: SubscribeHandlers;
+  /** Makes the queue exist; rejects with a MessagingError when that can never be. */
+  declare(): Promise<void>;
+  /** It was stopped, and nothing of it is unsettled any more. */
+  ended(): void;
+}
+
+/** One subscription, kept consuming: after every loss it declares and consumes again, with growing pauses, until `stop`. */
+export class Consumer implements TransportSubscription {
+  consuming = false;
+  private wanted: 'consuming' | 'paused' | 'stopped' = 'consuming';
+  private session?: ConsumerSession;
+  private failures = 0;
+  private readonly stopping = new AbortController();
+
+  constructor(private readonly options: ConsumerOptions) {}
+
+  /** Resolves when consuming or, when that is not possible now, at once. Rejects on a misconfiguration. */
+  async start(): Promise<void> {
+    if (this.options.connection.current) {
+      try {
+        await this.attach();
+      } catch (error) {
+        if (error instanceof MessagingError && !error.retryable) {
+          this.wanted = 'stopped';
+          throw error;
+        }
+        this.failed(error);
+      }
+    }
+    void this.supervise();
+  }
+
+  /** Without a first attempt whose failure anybody hears of. */
+  startInBackground(): void {
+    void this.supervise();
+  }
+
+  pause(): void {
+    if (this.wanted !== 'consuming') return;
+    this.wanted = 'paused';
+    void this.session?.pause();
+    this.setConsuming(false, 'paused');
+  }
+
+  resume(): void {
+    if (this.wanted !== 'paused') return;
+    this.wanted = 'consuming';
+    const { session } = this;
+    session?.consume().then(
+      () => this.wanted === 'consuming' && this.session === session && this.setConsuming(true),
+      () => void session.close(),
+    );
+  }
+
+  async stop(): Promise<void> {
+    if (this.wanted !== 'stopped') {
+      this.wanted = 'stopped';
+      this.stopping.abort();
+      this.setConsuming(false, 'stopped');
+    }
+    const { session } = this;
+    await session?.stop();
+    session?.finish();
+  }
+
+  /** Stops, and gives back what is unsettled; resolves when the broker has everything that was settled. */
+  async close(): Promise<void> {
+    await this.stop();
+    await this.session?.close();
+  }
+
+  private async supervise(): Promise<void> {
+    const { connection, environment } = this.options;
+    const { signal } = this.stopping;
+    while (this.isWanted()) {
+      if (this.session) {
+        const reason = await this.session.ended;
+        this.session = undefined;
+        if (this.isWanted())
+          this.setConsuming(false, connection.current ? connection.redact(reason) : connection.reason);
+        continue;
+      }
+      if (this.failures > 0)
+        await sleep(environment.clock, backoff(environment.reconnect, this.failures, environment.random), signal);
+      await connection.whenOpen(signal);
+      if (this.isWanted()) await this.attach().catch((error: unknown) => this.failed(error));
+    }
+    this.options.ended();
+  }
+
+  private async attach(): Promise<void> {
+    const { connection, environment } = this.options;
+    const model = connection.current;
+    if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
+    await this.options.declare();
+    const session = await ConsumerSession.open(model, {
+      ...this.options,
+      clock: environment.clock,
+      warning: (message) => environment.onEvent({ type: 'warning', message }),
+    });
+    // Before anything can arrive: whoever stops or pauses from within the first delivery must find it.
+    this.session = session;
+    try {
+      if (this.wanted === 'consuming') await session.consume();
+    } catch (error) {
+      this.session = undefined;
+      void session.close();
+      throw error;
+    }
+    this.failures = 0;
+    if (this.wanted === 'consuming') this.setConsuming(true);
+    if (this.wanted === 'paused') await session.pause();
+    if (this.wanted === 'stopped') await session.stop().then(() => session.finish());
+  }
+
+  private failed(error: unknown): void {
+    const { connection, environment, queue } = this.options;
+    this.failures++;
+    // Without a connection the waiting ends when it is back: that is supervised elsewhere.
+    if (!connection.current) this.failures = 0;
+    const reason = connection.redact(describe(error));
+    this.setConsuming(false, reason);
+    if (this.failures === 1)
+      environment.onEvent({ type: 'warning', message: `Cannot consume from «${queue}», trying again: ${reason}` });
+  }
+
+  private setConsuming(consuming: boolean, reason?: string): void {
+    if (this.consuming === consuming && consuming) return;
+    this.consuming = consuming;
+    this.options.handlers.state(consuming, reason);
+  }
+
+  private isWanted(): boolean {
+    return this.wanted !== 'stopped';
+  }
+}

@@ -1,0 +1,129 @@
+import type { MessagingError } from '../../errors/messaging-error.js';
+import { sleep } from '../../clock/sleep.js';
+import type { Topology } from '../../transport/topology.js';
+import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
+import { backoff } from './backoff.js';
+import { Consumer, type ConsumerOptions } from './consumer.js';
+import type { Names } from './names.js';
+import type { Settings } from './options.js';
+import { SupervisedConnection } from './supervised-connection.js';
+import { queueTypeOf } from './topology.js';
+import { TopologyDeclarer } from './topology-declarer.js';
+
+/** How long a hung broker may keep the consumers' channels open before their connection is closed over them. */
+const CONSUMERS_CLOSE_WITHIN_MS = 3_000;
+const FORWARDER_PREFETCH = 20;
+
+/** The connection that messages are consumed on, with their topologies: a blocked publisher never keeps it from acking. */
+export class ConsumingSide {
+  readonly connection: SupervisedConnection;
+  readonly topologies: TopologyDeclarer;
+  private readonly consumers = new Set<Consumer>();
+  /** Topologies without a subscription: they come back with the connection. A subscription declares its own. */
+  private readonly declared = new Map<string, Topology>();
+  private forwarding = false;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly names: Names,
+    private readonly environment: TransportEnvironment,
+  ) {
+    const name = `${settings.connectionName ?? environment.service} (consuming)`;
+    this.connection = new SupervisedConnection(name, settings.addresses, environment, {
+      opened: () => void this.redeclare(),
+      lost: () => {},
+      warning: (message) => this.warn(message),
+    });
+    this.topologies = new TopologyDeclarer(this.connection, names, settings, environment.provision);
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    this.declared.set(topology.queue, topology);
+    if (!this.connection.current) return;
+    try {
+      await this.topologies.declare(topology);
+    } catch (error) {
+      const { retryable, message } = error as MessagingError;
+      if (!retryable) throw error;
+      this.warn(message);
+      this.declareLater(topology, 1);
+    }
+  }
+
+  async unbind(topology: Topology): Promise<void> {
+    this.declared.delete(topology.queue);
+    await this.topologies.unbind(topology);
+  }
+
+  async subscribe({ topology, prefetch }: SubscribeOptions, handlers: SubscribeHandlers): Promise<Consumer> {
+    this.declared.delete(topology.queue);
+    const consumer = this.add({
+      queue: topology.queue,
+      prefetch: Math.max(1, prefetch),
+      counts: queueTypeOf(topology, this.settings) === 'quorum',
+      handlers,
+      declare: () => this.topologies.declareToConsume(topology),
+    });
+    try {
+      await consumer.start();
+    } catch (error) {
+      this.consumers.delete(consumer);
+      throw error;
+    }
+    return consumer;
+  }
+
+  /** Starts the forwarder, once. */
+  forward(handlers: SubscribeHandlers): void {
+    if (this.forwarding) return;
+    this.forwarding = true;
+    const consumer = this.add({
+      queue: this.names.dueQueue,
+      prefetch: FORWARDER_PREFETCH,
+      counts: true,
+      handlers,
+      declare: () => this.topologies.declareDelayEnds(),
+    });
+    consumer.startInBackground();
+  }
+
+  /** What is unsettled goes back to the broker; what was settled gets there first. */
+  async close(): Promise<void> {
+    this.forwarding = true;
+    this.declared.clear();
+    const consumersClosed = Promise.all([...this.consumers].map((consumer) => consumer.close()));
+    await Promise.race([consumersClosed, sleep(this.environment.clock, CONSUMERS_CLOSE_WITHIN_MS)]);
+    await this.connection.close();
+  }
+
+  private add(options: Omit<ConsumerOptions, 'names' | 'connection' | 'environment' | 'ended'>): Consumer {
+    const { names, connection, environment } = this;
+    const ended = (): void => void this.consumers.delete(consumer);
+    const consumer: Consumer = new Consumer({ ...options, names, connection, environment, ended });
+    this.consumers.add(consumer);
+    return consumer;
+  }
+
+  private async redeclare(): Promise<void> {
+    for (const topology of this.declared.values()) {
+      await this.topologies.declare(topology).catch((error: Error) => {
+        this.warn(error.message);
+        this.declareLater(topology, 1);
+      });
+    }
+  }
+
+  /** Goes on trying as long as the connection is there: with the next one it is declared anyway. */
+  private declareLater(topology: Topology, failures: number): void {
+    const { clock, reconnect, random } = this.environment;
+    const model = this.connection.current;
+    clock.after(backoff(reconnect, failures, random), () => {
+      if (!model || this.connection.current !== model || this.declared.get(topology.queue) !== topology) return;
+      this.topologies.declare(topology).catch(() => this.declareLater(topology, failures + 1));
+    });
+  }
+
+  private warn(message: string): void {
+    this.environment.onEvent({ type: 'warning', message });
+  }
+}

@@ -1,0 +1,112 @@
+import type { ConsumeMessage, GetMessage } from 'amqplib';
+import { header, stringHeader, type Headers, type HeaderValue } from '../../message/headers.js';
+import type { MessageProperties, WireMessage } from '../../message/message.js';
+import { DELAY_PREFIX, transportHeader, type Names } from './names.js';
+
+export type RawMessage = ConsumeMessage | GetMessage;
+
+/** Where a message came from, told by the exchange that routed it into the queue. */
+export interface Origin {
+  readonly direct: boolean;
+  readonly topic?: string;
+}
+
+type MutableHeaders = Record<string, HeaderValue>;
+
+const DIRECT: Origin = Object.freeze({ direct: true });
+
+export function originOf(raw: RawMessage, names: Names): Origin {
+  const { exchange } = raw.fields;
+  // A message that was delayed arrives from the exit of its last level.
+  if (exchange === '' || exchange === names.due || exchange.startsWith(`${names.delay}.`)) return DIRECT;
+  return { direct: false, topic: exchange };
+}
+
+export function decode(raw: RawMessage, queue: string, origin: Origin, names: Names): WireMessage {
+  const received = (raw.properties.headers ?? {}) as Headers;
+  const route = routeOf(raw, received, queue, origin, names);
+  return {
+    id: stringOr(raw.properties.messageId, ''),
+    route,
+    body: raw.content,
+    headers: cleanHeaders(received, raw),
+    properties: decodeProperties(raw, route),
+  };
+}
+
+/** How often the broker delivered it before. Quorum queues count, and leave a zero out; classic queues do not count. */
+export function deliveryCountOf(raw: RawMessage, counts: boolean): number | undefined {
+  const count: unknown = raw.properties.headers?.['x-delivery-count'];
+  if (typeof count === 'number') return count;
+  return counts ? 0 : undefined;
+}
+
+function routeOf(raw: RawMessage, headers: Headers, queue: string, origin: Origin, names: Names): string {
+  const { routingKey } = raw.fields;
+  if (origin.direct) return stringHeader(headers, header.originRoute) ?? stringOr(raw.properties.type, queue);
+  if (origin.topic !== names.deadLetters) return routingKey;
+  return (
+    stringHeader(headers, header.originRoute) ?? deadLetteredRoute(headers) ?? stringOr(raw.properties.type, routingKey)
+  );
+}
+
+/** The routing key before the broker itself dead-lettered the message. */
+function deadLetteredRoute(headers: Headers): string | undefined {
+  const deaths = headers['x-death'];
+  if (!Array.isArray(deaths)) return undefined;
+  const [first] = (deaths as readonly Headers[]).slice(-1);
+  const keys = first?.['routing-keys'];
+  const key: unknown = first?.exchange !== '' && Array.isArray(keys) ? keys[0] : undefined;
+  return typeof key === 'string' && key !== '' ? key : undefined;
+}
+
+/** What the broker and this transport added is taken off; what a copy must not carry as a property is kept as a header. */
+function cleanHeaders(received: Headers, raw: RawMessage): Headers {
+  const { userId, expiration } = raw.properties as { userId?: string; expiration?: string };
+  if (userId === undefined && expiration === undefined && !hasInternal(received)) return received;
+  const headers: MutableHeaders = {};
+  for (const name of Object.keys(received)) {
+    if (name === 'CC' || name === 'BCC') headers[transportHeader.cc] = received[name];
+    else if (!isInternal(name)) headers[name] = received[name];
+  }
+  if (userId !== undefined) headers[transportHeader.userId] = userId;
+  if (expiration !== undefined) headers[transportHeader.expiration] = expiration;
+  return headers;
+}
+
+function hasInternal(headers: Headers): boolean {
+  for (const name in headers) if (isInternal(name) || name === 'CC' || name === 'BCC') return true;
+  return false;
+}
+
+const BROKER_HEADERS = new Set(['x-delivery-count', 'x-acquired-count', 'x-death']);
+
+function isInternal(name: string): boolean {
+  switch (name.charCodeAt(0)) {
+    case 120: // x
+      return BROKER_HEADERS.has(name) || name.startsWith('x-first-death-') || name.startsWith('x-last-death-');
+    case 109: // m
+      return name.startsWith(DELAY_PREFIX);
+    default:
+      return false;
+  }
+}
+
+type MutableProperties = { -readonly [Name in keyof MessageProperties]: MessageProperties[Name] };
+
+function decodeProperties({ properties }: RawMessage, route: string): MessageProperties {
+  const decoded: MutableProperties = {};
+  if (properties.contentType !== undefined) decoded.contentType = properties.contentType as string;
+  if (properties.contentEncoding !== undefined) decoded.contentEncoding = properties.contentEncoding as string;
+  if (properties.correlationId !== undefined) decoded.correlationId = properties.correlationId as string;
+  if (properties.replyTo !== undefined) decoded.replyTo = properties.replyTo as string;
+  if (properties.appId !== undefined) decoded.appId = properties.appId as string;
+  if (properties.type !== undefined && properties.type !== route) decoded.type = properties.type as string;
+  if (properties.timestamp !== undefined) decoded.timestamp = properties.timestamp as number;
+  if (properties.priority !== undefined) decoded.priority = properties.priority as number;
+  return decoded;
+}
+
+function stringOr(value: unknown, otherwise: string): string {
+  return typeof value === 'string' && value !== '' ? value : otherwise;
+}

@@ -1,0 +1,104 @@
+import { transportHeader, type Names } from './names.js';
+import type { Operation } from './operations.js';
+
+/*
+ * publish ─▶ <exchange>.delay ─▶ level queue ─▶ its exit exchange ─▶ level queue ─▶ … ─▶ <exchange>.due ─▶ the queue
+ *
+ * The message carries its path: `messaging-delay` selects the first level, `messaging-delay-<n>` the one after level n.
+ * Headers exchanges select by them, so the routing key is free for the queue's name. What <exchange>.due cannot route
+ * goes to the forwarder's queue, never to nothing.
+ *
+ * A level lets a message go only after the next queue has confirmed it (at-least-once dead-lettering).
+ */
+
+/** The same in every service that shares the exchange, whatever its options: nothing here may depend on them. */
+const DELIVERY_LIMIT = 1_000_000;
+
+/** Where delays begin and end. */
+export function delayEnds(names: Names): Operation[] {
+  return [
+    { kind: 'exchange', name: names.delay, type: 'headers' },
+    { kind: 'exchange', name: names.unrouted, type: 'fanout' },
+    {
+      kind: 'queue',
+      name: names.dueQueue,
+      arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': DELIVERY_LIMIT },
+    },
+    { kind: 'binding', queue: names.dueQueue, exchange: names.unrouted, key: '' },
+    { kind: 'exchange', name: names.due, type: 'direct', arguments: { 'alternate-exchange': names.unrouted } },
+  ];
+}
+
+/** The levels of one band, highest first. */
+export function delayLevelQueues(band: readonly number[], names: Names): Operation[] {
+  return band.flatMap((level) => [
+    { kind: 'exchange', name: levelName(names, level), type: 'headers' },
+    {
+      kind: 'queue',
+      name: levelName(names, level),
+      arguments: {
+        'x-queue-type': 'quorum',
+        'x-message-ttl': 2 ** level,
+        'x-dead-letter-exchange': levelName(names, level),
+        'x-dead-letter-strategy': 'at-least-once',
+        'x-overflow': 'reject-publish',
+        'x-delivery-limit': DELIVERY_LIMIT,
+      },
+    },
+  ]);
+}
+
+/** The ways between the levels of a band, and out of it. The way in is the last: no message gets in before it can get out. */
+export function delayEdges(band: readonly number[], names: Names): Operation[] {
+  const edges: Operation[] = [];
+  for (const level of band) {
+    const hop = transportHeader.hop(level);
+    const exit = levelName(names, level);
+    edges.push({ kind: 'exchange-binding', destination: names.due, source: exit, arguments: matching(hop, DUE) });
+    for (const next of band) {
+      if (next < level)
+        edges.push({
+          kind: 'binding',
+          queue: levelName(names, next),
+          exchange: exit,
+          key: '',
+          arguments: matching(hop, String(next)),
+        });
+    }
+  }
+  const top = band[0];
+  return [
+    ...edges,
+    {
+      kind: 'binding',
+      queue: levelName(names, top),
+      exchange: names.delay,
+      key: '',
+      arguments: matching(transportHeader.delay, String(top)),
+    },
+  ];
+}
+
+/** Lets what is due for a queue reach it without the forwarder. */
+export function dueBinding(queue: string, names: Names): Operation {
+  return { kind: 'binding', queue, exchange: names.due, key: queue };
+}
+
+/** The headers that lead a message along a path. */
+export function pathHeaders(levels: readonly number[]): Record<string, string> {
+  const headers: Record<string, string> = { [transportHeader.delay]: String(levels[0]) };
+  levels.forEach(
+    (level, at) => (headers[transportHeader.hop(level)] = at + 1 < levels.length ? String(levels[at + 1]) : DUE),
+  );
+  return headers;
+}
+
+const DUE = 'due';
+
+function levelName(names: Names, level: number): string {
+  return `${names.delay}.${level}`;
+}
+
+function matching(name: string, value: string): Record<string, string> {
+  return { 'x-match': 'all', [name]: value };
+}

@@ -1,0 +1,42 @@
+import type { WireMessage } from '../../message/message.js';
+import type { Delivery } from '../../transport/delivery.js';
+import type { RawMessage } from './decode.js';
+
+/** Who settles a delivery with the broker: the channel that it came on, as long as that is open. */
+export interface Settler {
+  ack(delivery: RabbitmqDelivery): void;
+  release(delivery: RabbitmqDelivery, delayMs: number): void;
+}
+
+export class RabbitmqDelivery implements Delivery {
+  private settler?: Settler;
+
+  constructor(
+    readonly message: WireMessage,
+    readonly queue: string,
+    readonly direct: boolean,
+    readonly topic: string | undefined,
+    readonly deliveryCount: number | undefined,
+    readonly raw: RawMessage,
+    settler: Settler,
+  ) {
+    this.settler = settler;
+  }
+
+  ack(): void {
+    const settler = this.settler;
+    this.settler = undefined;
+    settler?.ack(this);
+  }
+
+  release(delayMs = 0): void {
+    const settler = this.settler;
+    this.settler = undefined;
+    settler?.release(this, delayMs);
+  }
+
+  /** It is not ours any more: settling it does nothing from now on. */
+  abandon(): void {
+    this.settler = undefined;
+  }
+}

@@ -1,0 +1,125 @@
+import type { Options } from 'amqplib';
+import { MessageTooLargeError, PublishRefusedError, SerializationError } from '../../errors/publish-errors.js';
+import type { MessagingError } from '../../errors/messaging-error.js';
+import { header, type Headers, type HeaderValue } from '../../message/headers.js';
+import type { WireMessage } from '../../message/message.js';
+import type { Destination } from '../../transport/outgoing.js';
+import type { Names } from './names.js';
+
+/** An AMQP address: what a message is published with. */
+export interface Target {
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+export function targetOf(to: Destination, names: Names): Target {
+  switch (to.kind) {
+    case 'route':
+      return { exchange: to.topic ?? names.exchange, routingKey: to.route };
+    case 'queue':
+      return { exchange: '', routingKey: to.queue };
+    case 'dead-letter':
+      return { exchange: names.deadLetters, routingKey: to.route };
+  }
+}
+
+/** The AMQP properties and headers of a message. `headers` are the message's, or these with more. */
+export function encode(message: WireMessage, headers: Headers, to: Destination, mandatory: boolean): Options.Publish {
+  const { properties } = message;
+  return {
+    mandatory,
+    persistent: true,
+    messageId: message.id === '' ? undefined : message.id,
+    type: properties.type ?? message.route,
+    contentType: properties.contentType,
+    contentEncoding: properties.contentEncoding,
+    correlationId: properties.correlationId,
+    replyTo: properties.replyTo,
+    appId: properties.appId,
+    timestamp: properties.timestamp,
+    priority: properties.priority,
+    headers: encodeHeaders(keepRoute(headers, message, to)),
+  };
+}
+
+/** Why the message cannot be sent, before it is tried. */
+export function refusal(message: WireMessage, maxBytes: number): MessagingError | undefined {
+  if (message.body.length > maxBytes) {
+    return new MessageTooLargeError(
+      `The body has ${message.body.length} bytes; the most that is sent is ${maxBytes} (option «maxBytes»)`,
+    );
+  }
+  const { headers } = message;
+  if (headers.CC !== undefined || headers.BCC !== undefined) {
+    return new PublishRefusedError(
+      'The headers «CC» and «BCC» would make the broker route the message to further queues',
+    );
+  }
+  return undefined;
+}
+
+/** What amqplib throws when it cannot write a message. */
+export function encodingError(error: unknown): MessagingError {
+  const { message } = error as Error;
+  if (isTableTooLarge(error)) return new MessageTooLargeError('The headers exceed 64 KiB, the most that can be sent');
+  return new SerializationError(`The message cannot be written: ${message}`);
+}
+
+export function isTableTooLarge(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes('exceeds the');
+}
+
+/**
+ * The headers of a dead letter with less and less of the error in them, so that it fits beside large headers of others.
+ * Those are always complete.
+ */
+export function* leanerHeaders(headers: Headers): Generator<Headers> {
+  const lean: Record<string, HeaderValue> = { ...headers };
+  for (const name of [header.errorStack, header.errorMessage]) {
+    const text = lean[name];
+    if (typeof text === 'string') {
+      for (let length = 1024; length >= 64; length /= 4) {
+        if (text.length <= length) continue;
+        lean[name] = text.slice(0, length);
+        yield { ...lean };
+      }
+    }
+    delete lean[name];
+    yield { ...lean };
+  }
+  for (const name of Object.keys(lean)) if (name.startsWith('messaging-error-')) delete lean[name];
+  yield lean;
+}
+
+/** A queue is addressed by its own name: the route must travel in a header when a foreign type takes its place. */
+function keepRoute(headers: Headers, message: WireMessage, to: Destination): Headers {
+  const { type } = message.properties;
+  if (to.kind === 'route' || type === undefined || type === message.route || headers[header.originRoute] !== undefined)
+    return headers;
+  return { ...headers, [header.originRoute]: message.route };
+}
+
+/** amqplib writes strings, numbers, booleans, null, Buffers, arrays and tables; dates and other bytes are put into its terms. */
+function encodeHeaders(headers: Headers): Headers {
+  for (const name in headers) if (isForeign(headers[name])) return encodeTable(headers);
+  return headers;
+}
+
+function isForeign(value: HeaderValue): boolean {
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return false;
+  if (value instanceof Date || value instanceof Uint8Array) return true;
+  return Array.isArray(value) ? value.some(isForeign) : Object.values(value as Headers).some(isForeign);
+}
+
+function encodeTable(table: Headers): Headers {
+  const encoded: Record<string, HeaderValue> = {};
+  for (const name of Object.keys(table)) encoded[name] = encodeValue(table[name]);
+  return encoded;
+}
+
+function encodeValue(value: HeaderValue): HeaderValue {
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
+  if (value instanceof Date) return { '!': 'timestamp', value: Math.floor(value.getTime() / 1000) };
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return Array.isArray(value) ? value.map(encodeValue) : encodeTable(value as Headers);
+}

@@ -1,0 +1,114 @@
+import type { Delivery } from '../../transport/delivery.js';
+import type { Destination, Outgoing, PublishResult } from '../../transport/outgoing.js';
+import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
+import type { Publisher } from './publisher.js';
+import type { RawMessage } from './decode.js';
+import { transportHeader } from './names.js';
+import { Undeliverable } from './undeliverable.js';
+
+const FIRST_ROUND_MS = 5_000;
+const LONGEST_ROUND_MS = 60_000;
+/** Before a message that could not be forwarded for a passing reason is tried again. */
+const RETRY_MS = 1_000;
+
+/**
+ * Takes what is due and cannot be routed by the broker alone (delayed publishes to a topic, messages whose queue is
+ * gone) and publishes it where it belongs. What nobody takes is delayed again, for ever: nothing vanishes, and nothing
+ * stands in the way of others.
+ */
+export class Forwarder implements SubscribeHandlers {
+  readonly undeliverable: Undeliverable;
+
+  constructor(
+    private readonly publisher: Publisher,
+    private readonly environment: TransportEnvironment,
+  ) {
+    this.undeliverable = new Undeliverable(environment.clock);
+  }
+
+  delivery(delivery: Delivery): void {
+    const { message } = delivery;
+    const outgoing: Outgoing = {
+      to: destinationOf(delivery),
+      message: { ...message, route: routeOf(delivery) },
+      dedupeId: message.id,
+      mandatory: true,
+    };
+    this.publisher.publish([outgoing], (_, result) => this.forwarded(delivery, outgoing, result));
+  }
+
+  lost(): void {
+    // The broker delivers it again; at worst it is forwarded twice.
+  }
+
+  state(): void {
+    // Nobody waits for it.
+  }
+
+  private forwarded(delivery: Delivery, outgoing: Outgoing, result: PublishResult): void {
+    switch (result.status) {
+      case 'confirmed':
+        this.undeliverable.delivered(outgoing.message);
+        return delivery.ack();
+      case 'unroutable':
+      case 'refused':
+        return this.delayAgain(delivery, outgoing, result.error.message);
+      case 'failed':
+        return delivery.release(RETRY_MS);
+    }
+  }
+
+  private delayAgain(delivery: Delivery, outgoing: Outgoing, reason: string): void {
+    const round = roundOf(delivery);
+    const delayMs = Math.min(FIRST_ROUND_MS * 2 ** Math.min(round, 10), LONGEST_ROUND_MS);
+    if (this.undeliverable.seen(outgoing.message)) {
+      this.environment.onEvent({
+        type: 'warning',
+        message: `A delayed message (id «${outgoing.message.id}») is due, but ${lowerFirst(reason)}. It is tried again every minute`,
+      });
+    }
+    const headers = { ...outgoing.message.headers, [transportHeader.round]: round + 1 };
+    const again: Outgoing = {
+      ...outgoing,
+      message: { ...outgoing.message, headers },
+      dueAt: this.environment.clock.now() + delayMs,
+    };
+    this.publisher.publish([again], (_, result) => {
+      if (result.status === 'confirmed') delivery.ack();
+      else delivery.release(RETRY_MS);
+    });
+  }
+}
+
+function rawHeaders(delivery: Delivery): Readonly<Record<string, unknown>> {
+  return (delivery.raw as RawMessage).properties.headers ?? {};
+}
+
+/** Where the message was meant to go before it was delayed. */
+function destinationOf(delivery: Delivery): Destination {
+  const exchange = rawHeaders(delivery)[transportHeader.targetExchange];
+  if (typeof exchange === 'string' && exchange !== '')
+    return { kind: 'route', topic: exchange, route: targetKeyOf(delivery) };
+  return { kind: 'queue', queue: (delivery.raw as RawMessage).fields.routingKey };
+}
+
+/** The route it had, which for a message to a topic is the key it is published with. */
+function routeOf(delivery: Delivery): string {
+  return rawHeaders(delivery)[transportHeader.targetExchange] === undefined
+    ? delivery.message.route
+    : targetKeyOf(delivery);
+}
+
+function targetKeyOf(delivery: Delivery): string {
+  const key = rawHeaders(delivery)[transportHeader.targetKey];
+  return typeof key === 'string' ? key : delivery.message.route;
+}
+
+function roundOf(delivery: Delivery): number {
+  const round = rawHeaders(delivery)[transportHeader.round];
+  return typeof round === 'number' && Number.isInteger(round) && round >= 0 ? round : 0;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

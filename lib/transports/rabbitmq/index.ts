@@ -1,0 +1,3 @@
+export { rabbitmq } from './rabbitmq.js';
+export type { QueueType, RabbitmqOptions, RabbitmqSubscriptionOptions } from './options.js';
+export { RabbitmqTransport, type RabbitmqNative } from './transport.js';

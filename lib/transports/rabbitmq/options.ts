@@ -1,0 +1,151 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { InvalidOptionError } from '../../errors/configuration-errors.js';
+import { parseAddress, type Address } from './address.js';
+import { redactUrl } from './redaction.js';
+
+export type QueueType = 'quorum' | 'classic';
+
+/** Options of `rabbitmq({…})`. */
+export interface RabbitmqOptions {
+  /** `amqp://user:password@host:5672/vhost` or `amqps://…`. Default `amqp://localhost`. */
+  readonly url?: string;
+  /** Several nodes of one cluster, tried in turn. Instead of `url`. */
+  readonly urls?: readonly string[];
+  /** Virtual host. Default: the path of the URL, else `/`. */
+  readonly vhost?: string;
+  /** Durable topic exchange that routes are published to, and first part of the name of everything else. Default `messaging`. */
+  readonly exchange?: string;
+  /** Type of the queues. `quorum` (default) is replicated and counts deliveries; `classic` is not and does not. */
+  readonly queueType?: QueueType;
+  /**
+   * `x-delivery-limit` of quorum queues: how often a message can be given back before the broker itself dead-letters it.
+   * Always sent, because RabbitMQ 4 has a default of 20. Default 1,000,000: this package counts attempts, not the broker.
+   */
+  readonly deliveryLimit?: number;
+  /** Name of the connections in the broker's management pages. Default: the service. */
+  readonly connectionName?: string;
+  /** Heartbeat interval in seconds; 0 switches it off. Default: `?heartbeat=` of the URL, else 10. */
+  readonly heartbeat?: number;
+  /** Milliseconds after which an attempt to connect is given up. Default 10,000. */
+  readonly connectTimeout?: number;
+  /** The largest body in bytes that is sent. Default 16 MiB, RabbitMQ 4's own default. */
+  readonly maxBytes?: number;
+  /** Node's TLS options (`ca`, `cert`, `key`, `servername`, …), for `amqps:` URLs. */
+  readonly tls?: TlsOptions;
+  /** Further socket options of amqplib (`noDelay`, `keepAlive`, `keepAliveDelay`, `credentials`, …). `noDelay` is true by default. */
+  readonly socket?: Readonly<Record<string, unknown>>;
+}
+
+/** What `rabbitmq: {…}` of a subscription takes. */
+export interface RabbitmqSubscriptionOptions {
+  /** Type of this queue and of its dead-letter queue. Default: the transport's `queueType`. */
+  readonly queueType?: QueueType;
+  /** One consumer at a time, the others stand by (`x-single-active-consumer`). Default false. */
+  readonly singleActiveConsumer?: boolean;
+  /** Further arguments of the queue (`x-max-length`, `x-max-priority`, …). They win over ours. */
+  readonly arguments?: Readonly<Record<string, unknown>>;
+}
+
+/** The options, checked and complete. Holds no credentials: they stay inside `addresses`' closures. */
+export interface Settings {
+  readonly addresses: readonly Address[];
+  readonly exchange: string;
+  readonly queueType: QueueType;
+  readonly deliveryLimit: number;
+  readonly connectionName?: string;
+  readonly maxBytes: number;
+}
+
+const KNOWN: readonly (keyof RabbitmqOptions)[] = [
+  'url', 'urls', 'vhost', 'exchange', 'queueType', 'deliveryLimit', 'connectionName', 'heartbeat', 'connectTimeout', 'maxBytes', 'tls', 'socket',
+]; // prettier-ignore
+
+const DEFAULTS = {
+  url: 'amqp://localhost',
+  exchange: 'messaging',
+  queueType: 'quorum',
+  deliveryLimit: 1_000_000,
+  heartbeat: 10,
+  connectTimeout: 10_000,
+  maxBytes: 16 * 2 ** 20,
+} as const;
+
+export function checkOptions(options: RabbitmqOptions): Settings {
+  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('rabbitmq', options, 'an object');
+  for (const name of Object.keys(options)) {
+    if (!(KNOWN as readonly string[]).includes(name))
+      throw new InvalidOptionError(`rabbitmq.${name}`, 'given', `one of ${KNOWN.join(', ')}`);
+  }
+  const heartbeat = options.heartbeat === undefined ? undefined : integer('heartbeat', options.heartbeat, 0, 65_535);
+  const defaults = {
+    vhost: options.vhost === undefined ? undefined : text('vhost', options.vhost, 255),
+    heartbeat,
+    defaultHeartbeat: DEFAULTS.heartbeat,
+    timeout: integer('connectTimeout', options.connectTimeout ?? DEFAULTS.connectTimeout, 1, 2 ** 31 - 1),
+    socket: { noDelay: true, ...object('socket', options.socket) },
+    tls: object('tls', options.tls),
+  };
+  const exchange = text('exchange', options.exchange ?? DEFAULTS.exchange, 200);
+  if (exchange.startsWith('amq.'))
+    throw new InvalidOptionError('rabbitmq.exchange', exchange, 'a name that does not start with «amq.»');
+  return {
+    addresses: urls(options).map((url) => parseAddress(url, defaults)),
+    exchange,
+    queueType: queueType('queueType', options.queueType ?? DEFAULTS.queueType),
+    deliveryLimit: integer('deliveryLimit', options.deliveryLimit ?? DEFAULTS.deliveryLimit, 1, 2 ** 31 - 1),
+    connectionName:
+      options.connectionName === undefined ? undefined : text('connectionName', options.connectionName, 255),
+    maxBytes: integer('maxBytes', options.maxBytes ?? DEFAULTS.maxBytes, 1, 2 ** 29),
+  };
+}
+
+/** The broker's own options of one subscription, checked. */
+export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): RabbitmqSubscriptionOptions {
+  for (const [name, value] of Object.entries(native)) {
+    if (name === 'queueType') queueType(name, value);
+    else if (name === 'arguments') object(name, value);
+    else if (name === 'singleActiveConsumer') boolean(name, value);
+    else throw new InvalidOptionError(`rabbitmq.${name}`, value, 'one of queueType, singleActiveConsumer, arguments');
+  }
+  return native;
+}
+
+function urls(options: RabbitmqOptions): readonly string[] {
+  if (options.url !== undefined && options.urls !== undefined)
+    throw new InvalidOptionError('rabbitmq.urls', 'given', 'either url or urls');
+  const list: unknown = options.urls ?? [options.url ?? DEFAULTS.url];
+  if (!Array.isArray(list) || list.length === 0)
+    throw new InvalidOptionError('rabbitmq.urls', list, 'a list of at least one URL');
+  for (const url of list) {
+    if (typeof url !== 'string') throw new InvalidOptionError('rabbitmq.url', url, 'amqp://… or amqps://…');
+    if (!/^amqps?:\/\//.test(url) || !URL.canParse(url)) {
+      throw new InvalidOptionError('rabbitmq.url', redactUrl(url), 'amqp://user:password@host:port/vhost or amqps://…');
+    }
+  }
+  return list as string[];
+}
+
+function text(name: string, value: unknown, maxLength: number): string {
+  if (typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= maxLength) return value;
+  throw new InvalidOptionError(`rabbitmq.${name}`, value, `a non-empty string of at most ${maxLength} bytes`);
+}
+
+function integer(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new InvalidOptionError(`rabbitmq.${name}`, value, `a whole number from ${min} to ${max}`);
+}
+
+function queueType(name: string, value: unknown): QueueType {
+  if (value === 'quorum' || value === 'classic') return value;
+  throw new InvalidOptionError(`rabbitmq.${name}`, value, '«quorum» or «classic»');
+}
+
+function boolean(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new InvalidOptionError(`rabbitmq.${name}`, value, 'true or false');
+}
+
+function object(name: string, value: unknown): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new InvalidOptionError(`rabbitmq.${name}`, value, 'an object');
+}

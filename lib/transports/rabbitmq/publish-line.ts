@@ -1,0 +1,249 @@
+import type { ChannelModel } from 'amqplib';
+import { NotConnectedError, PublishFailedError } from '../../errors/publish-errors.js';
+import { CONFIRMED, type PublishResult } from '../../transport/outgoing.js';
+import type { TransportEnvironment } from '../../transport/transport.js';
+import type { AmqpError } from './amqplib.js';
+import { backoff } from './backoff.js';
+import { describe, reply } from './broker-errors.js';
+import type { Declarations } from './declarations.js';
+import { isCausedByPublish, isolate, refusalOf, suspectsOf, type Verdict } from './isolation.js';
+import { NackWatch } from './nack-watch.js';
+import { PublishChannel } from './publish-channel.js';
+import type { Sending } from './sending.js';
+import { SoloChannel } from './solo-channel.js';
+import type { SupervisedConnection } from './supervised-connection.js';
+
+/** How long the broker may take to answer the closing of a channel. */
+const CLOSE_WITHIN_MS = 5_000;
+
+/**
+ * The confirm channel that messages are published on, kept open as long as the connection is. Every entry that was sent
+ * gets exactly one result, and a failed one only when nothing of it is under way any more: its channel is closed, or
+ * the socket is destroyed.
+ */
+export class PublishLine {
+  /** Set by the publisher. */
+  resolved: (entry: Sending, result: PublishResult) => void = () => {};
+
+  private channel?: PublishChannel<Sending>;
+  private openingOn?: ChannelModel;
+  private opening: Promise<void> = Promise.resolve();
+  private failures = 0;
+  private closed = false;
+  private blocked = false;
+  private unblockedAt = -Infinity;
+  private sweep?: () => void;
+  private state?: 'connected' | 'disconnected';
+  private reason = 'not connected yet';
+  private readonly nacks: NackWatch;
+
+  constructor(
+    private readonly connection: SupervisedConnection,
+    private readonly declarations: Declarations,
+    private readonly environment: TransportEnvironment,
+  ) {
+    this.nacks = new NackWatch(environment.clock);
+  }
+
+  /** Why nothing can be sent now; undefined when it can. */
+  get obstacle(): string | undefined {
+    if (!this.channel) return `Not connected to RabbitMQ: ${this.reason}`;
+    return this.blocked ? 'RabbitMQ blocks publishing (an alarm)' : undefined;
+  }
+
+  /** Throws what amqplib throws on a message it cannot write, or NotConnectedError. */
+  send(entry: Sending): void {
+    const channel = this.channel;
+    if (!channel) throw new NotConnectedError(`Not connected to RabbitMQ: ${this.reason}`);
+    try {
+      channel.send(entry);
+    } catch (error) {
+      if ((error as Error).name !== 'IllegalOperationError') throw error;
+      this.interrupted(channel, 'the channel is closed');
+      void this.open();
+      throw new NotConnectedError('The channel to RabbitMQ is closed');
+    }
+    if (!this.sweep) this.watch(entry.sentAt);
+  }
+
+  connectionOpened(): void {
+    this.declarations.forget();
+    this.opening = this.open();
+  }
+
+  /** Resolves when the attempt to open the channel of the present connection is over. */
+  get attempted(): Promise<void> {
+    return this.opening;
+  }
+
+  connectionLost(reason: string): void {
+    this.channel = undefined;
+    this.report('disconnected', reason);
+    // An alarm is told again on the next connection.
+    this.setBlocked(false);
+  }
+
+  setBlocked(blocked: boolean, reason = ''): void {
+    if (this.blocked === blocked) return;
+    this.blocked = blocked;
+    this.environment.onEvent(blocked ? { type: 'blocked', reason } : { type: 'unblocked' });
+    if (blocked) return;
+    this.unblockedAt = this.environment.clock.monotonic();
+    const oldest = this.channel?.oldest;
+    if (oldest && !this.sweep) this.watch(oldest.sentAt);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.sweep?.();
+    this.interrupted(this.channel, 'closed');
+  }
+
+  private async open(): Promise<void> {
+    const model = this.connection.current;
+    if (!model || this.closed || this.channel || this.openingOn === model) return;
+    this.openingOn = model;
+    try {
+      const channel = await this.openChannel(model);
+      this.openingOn = undefined;
+      if (this.connection.current !== model || this.closed) return;
+      this.channel = channel;
+      this.failures = 0;
+      this.report('connected');
+    } catch (error) {
+      if (this.openingOn === model) this.openingOn = undefined;
+      if (this.connection.current !== model) return;
+      this.report('disconnected', this.connection.redact(describe(error)));
+      const { clock, reconnect, random } = this.environment;
+      clock.after(backoff(reconnect, ++this.failures, random), () => void this.open());
+    }
+  }
+
+  private async openChannel(model: ChannelModel): Promise<PublishChannel<Sending>> {
+    const channel: PublishChannel<Sending> = await PublishChannel.open<Sending>(model, {
+      acked: (entry) => {
+        this.nacks.acked();
+        this.tell(entry, CONFIRMED);
+      },
+      nacked: (entry) => {
+        this.tell(entry, failed('RabbitMQ did not take the message (nack)'));
+        if (this.nacks.nacked()) this.retire(channel, 'RabbitMQ takes nothing on this channel', true);
+      },
+      ended: (unresolved, error) => this.ended(channel, unresolved, error),
+      defect: (error) =>
+        this.environment.onEvent({ type: 'warning', message: `A result callback failed: ${error.message}` }),
+    });
+    return channel;
+  }
+
+  /** The channel cannot be used any more, for whatever reason; results follow separately. */
+  private interrupted(channel: PublishChannel<Sending> | undefined, reason: string): void {
+    if (!channel || this.channel !== channel) return;
+    this.channel = undefined;
+    this.report('disconnected', reason);
+  }
+
+  private ended(channel: PublishChannel<Sending>, unresolved: Sending[], error: AmqpError | undefined): void {
+    if (error) return this.resolveEnded(channel, unresolved, error);
+    // When the whole connection ends, its channels end first: the reason is known after that.
+    queueMicrotask(() => this.resolveEnded(channel, unresolved, undefined));
+  }
+
+  private resolveEnded(channel: PublishChannel<Sending>, unresolved: Sending[], error: AmqpError | undefined): void {
+    const text = error ? this.connection.redact(describe(error)) : 'the channel was closed';
+    this.interrupted(channel, text);
+    const model = this.connection.current;
+    if (model && unresolved.length > 0 && isCausedByPublish(error)) {
+      void this.isolate(model, unresolved, error);
+      return;
+    }
+    if (error?.code === reply.notFound) this.declarations.forget();
+    for (const entry of unresolved) this.tell(entry, failed(`Not confirmed: ${error ? text : this.reason}`));
+    void this.open();
+  }
+
+  private async isolate(model: ChannelModel, unresolved: readonly Sending[], error: AmqpError): Promise<void> {
+    // Nothing else is published meanwhile: what was in flight keeps its place before what follows.
+    this.openingOn = model;
+    const { suspects, others } = suspectsOf(unresolved, error);
+    for (const entry of others)
+      this.tell(entry, failed(`Not confirmed: another message made RabbitMQ close the channel`));
+    const solo = new SoloChannel<Sending>(
+      model,
+      this.environment.clock,
+      this.environment.confirmTimeout,
+      () => this.blocked,
+    );
+    await isolate(
+      suspects,
+      (entry) => solo.send(entry),
+      (entry, verdict) => this.tell(entry, this.resultOf(verdict)),
+    );
+    solo.close();
+    if (this.openingOn === model) this.openingOn = undefined;
+    void this.open();
+  }
+
+  private resultOf(verdict: Verdict): PublishResult {
+    if (verdict === 'acked') return CONFIRMED;
+    if (verdict === 'nacked' || verdict === 'lost') return failed('RabbitMQ did not confirm the message');
+    if (verdict.code === reply.notFound) return failed(this.connection.redact(describe(verdict)));
+    return { status: 'refused', error: refusalOf(verdict, (text) => this.connection.redact(text)) };
+  }
+
+  /** Calls back when the oldest message in flight has waited too long. One timer, whatever the number of messages. */
+  private watch(since: number): void {
+    const { clock, confirmTimeout } = this.environment;
+    const deadline = Math.max(since, this.unblockedAt) + confirmTimeout;
+    this.sweep = clock.after(deadline - clock.monotonic(), () => {
+      this.sweep = undefined;
+      const { channel } = this;
+      const oldest = channel?.oldest;
+      if (!channel || !oldest || this.blocked) return;
+      const waited = clock.monotonic() - Math.max(oldest.sentAt, this.unblockedAt);
+      if (waited >= confirmTimeout) this.retire(channel, `RabbitMQ did not confirm within ${confirmTimeout} ms`, false);
+      else this.watch(oldest.sentAt);
+    });
+  }
+
+  /** Gives up the channel; `gently`: what is in flight may still be answered for a while. A new one follows its end. */
+  private retire(channel: PublishChannel<Sending>, reason: string, gently: boolean): void {
+    if (this.channel !== channel) return;
+    this.interrupted(channel, reason);
+    const { clock, confirmTimeout } = this.environment;
+    const within = Math.min(confirmTimeout, CLOSE_WITHIN_MS);
+    let cancel = (): void => {};
+    const close = (): void => {
+      cancel();
+      if (!channel.isOpen) return;
+      channel.close();
+      cancel = clock.after(
+        within,
+        () => channel.isOpen && this.connection.destroy('no answer to the closing of a channel'),
+      );
+    };
+    if (!gently) return close();
+    cancel = clock.after(confirmTimeout, close);
+    channel.onDrained = close;
+  }
+
+  /** Tells core what changed; the first failure to connect is a change too. */
+  private report(state: 'connected' | 'disconnected', reason = ''): void {
+    this.reason = reason;
+    if (this.closed || this.state === state) return;
+    this.state = state;
+    this.environment.onEvent(state === 'connected' ? { type: 'connected' } : { type: 'disconnected', reason });
+  }
+
+  private tell(entry: Sending, result: PublishResult): void {
+    try {
+      this.resolved(entry, result);
+    } catch (error) {
+      this.environment.onEvent({ type: 'warning', message: `A result callback failed: ${(error as Error).message}` });
+    }
+  }
+}
+
+function failed(message: string): PublishResult {
+  return { status: 'failed', error: new PublishFailedError(message) };
+}

@@ -1,0 +1,14 @@
+import type { TransportFactory } from '../../transport/transport.js';
+import { checkOptions, type RabbitmqOptions } from './options.js';
+import { RabbitmqTransport } from './transport.js';
+
+/**
+ * RabbitMQ 3.10 – 4.x, over amqplib. The options are checked at once; nothing is connected before the application starts.
+ *
+ * @example
+ * MessagingModule.forRoot({ service: 'orders', transport: rabbitmq({ url: 'amqp://localhost', exchange: 'events' }) })
+ */
+export function rabbitmq(options: RabbitmqOptions = {}): TransportFactory {
+  const settings = checkOptions(options);
+  return { system: 'rabbitmq', create: () => new RabbitmqTransport(settings) };
+}

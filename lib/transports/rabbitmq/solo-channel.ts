@@ -1,0 +1,50 @@
+import type { ChannelModel } from 'amqplib';
+import type { Clock } from '../../clock/clock.js';
+import type { Verdict } from './isolation.js';
+import { PublishChannel, type InFlight } from './publish-channel.js';
+
+/** Sends one message at a time, each with its own verdict, on a channel that is opened anew when one closed it. */
+export class SoloChannel<T extends InFlight> {
+  private channel?: PublishChannel<T>;
+  private settle: (verdict: Verdict) => void = () => {};
+
+  constructor(
+    private readonly model: ChannelModel,
+    private readonly clock: Clock,
+    private readonly timeout: number,
+    private readonly isBlocked: () => boolean,
+  ) {}
+
+  async send(entry: T): Promise<Verdict> {
+    const channel = (this.channel ??= await this.open());
+    return new Promise((resolve) => {
+      let cancel = (): void => {};
+      const watch = (): void => {
+        cancel = this.clock.after(this.timeout, () => (this.isBlocked() ? watch() : channel.close()));
+      };
+      this.settle = (verdict) => {
+        cancel();
+        resolve(verdict);
+      };
+      watch();
+      entry.returned = false;
+      channel.send(entry);
+    });
+  }
+
+  close(): void {
+    this.channel?.close();
+  }
+
+  private open(): Promise<PublishChannel<T>> {
+    return PublishChannel.open<T>(this.model, {
+      acked: () => this.settle('acked'),
+      nacked: () => this.settle('nacked'),
+      ended: (_unresolved, error) => {
+        this.channel = undefined;
+        this.settle(error ?? 'lost');
+      },
+      defect: () => {},
+    });
+  }
+}

@@ -1,0 +1,87 @@
+import type { Channel, ChannelModel } from 'amqplib';
+import type { Topology } from '../../transport/topology.js';
+import { withChannel } from './amqplib.js';
+import { describe, topologyMisconfiguration } from './broker-errors.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
+import { delayEnds, dueBinding } from './delay-topology.js';
+import type { Names } from './names.js';
+import { check, nameOf, perform, type Operation } from './operations.js';
+import type { Settings } from './options.js';
+import type { SupervisedConnection } from './supervised-connection.js';
+import { topologyOperations } from './topology.js';
+
+/** Declares the topologies of subscriptions. Declaring again is how a deleted queue comes back. */
+export class TopologyDeclarer {
+  /** Declared on this connection and not consumed from yet. */
+  private readonly justDeclared = new WeakMap<Topology, ChannelModel>();
+
+  constructor(
+    private readonly connection: SupervisedConnection,
+    private readonly names: Names,
+    private readonly settings: Settings,
+    private readonly provision: boolean,
+  ) {}
+
+  async declare(topology: Topology): Promise<void> {
+    const model = this.connection.current;
+    await this.perform(topology);
+    if (model) this.justDeclared.set(topology, model);
+  }
+
+  private async perform(topology: Topology): Promise<void> {
+    const operations = topologyOperations(topology, this.names, this.settings);
+    if (!this.provision || !topology.provision) return this.run(operations, check);
+    // The end of delays, so that a retry reaches the queue by the broker alone.
+    await this.run([...operations, ...delayEnds(this.names), dueBinding(topology.queue, this.names)], perform);
+  }
+
+  /** For a consumer that begins, or begins again: what was declared for it a moment ago is not declared twice. */
+  async declareToConsume(topology: Topology): Promise<void> {
+    const declaredOn = this.justDeclared.get(topology);
+    this.justDeclared.delete(topology);
+    if (declaredOn === undefined || declaredOn !== this.connection.current) await this.perform(topology);
+  }
+
+  /** What the forwarder consumes from. */
+  async declareDelayEnds(): Promise<void> {
+    await this.run(delayEnds(this.names), this.provision ? perform : check);
+  }
+
+  async unbind(topology: Topology): Promise<void> {
+    const exchange = topology.topic ?? this.names.exchange;
+    await this.attempt(`the bindings of «${topology.queue}»`, async (channel) => {
+      for (const pattern of topology.patterns) await channel.unbindQueue(topology.queue, exchange, pattern);
+    });
+  }
+
+  private async run(
+    operations: readonly Operation[],
+    act: (channel: Channel, operation: Operation) => Promise<void>,
+  ): Promise<void> {
+    let what = nameOf(operations[0]);
+    await this.attempt(
+      () => what,
+      async (channel) => {
+        for (const operation of operations) {
+          what = nameOf(operation);
+          await act(channel, operation);
+        }
+      },
+    );
+  }
+
+  private async attempt(what: string | (() => string), work: (channel: Channel) => Promise<void>): Promise<void> {
+    const model = this.connection.current;
+    if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
+    try {
+      await withChannel(model, work);
+    } catch (error) {
+      const name = typeof what === 'string' ? what : what();
+      const redact = (text: string): string => this.connection.redact(text);
+      throw (
+        topologyMisconfiguration(error, name, redact) ??
+        new NotConnectedError(`RabbitMQ did not declare ${name}: ${redact(describe(error))}`)
+      );
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import type { Topology } from '../../transport/topology.js';
+import type { Names } from './names.js';
+import type { Operation } from './operations.js';
+import { checkSubscriptionOptions, type QueueType, type Settings } from './options.js';
+
+/** What one subscription needs on the broker, in an order in which nothing refers to what is not there yet. */
+export function topologyOperations(topology: Topology, names: Names, settings: Settings): Operation[] {
+  const { queue, patterns, deadLetter } = topology;
+  const exchange = topology.topic ?? names.exchange;
+  const native = checkSubscriptionOptions(topology.native);
+  const type = native.queueType ?? settings.queueType;
+  const operations: Operation[] = [{ kind: 'exchange', name: exchange, type: 'topic' }];
+  if (deadLetter) {
+    operations.push(
+      { kind: 'exchange', name: names.deadLetters, type: 'direct' },
+      { kind: 'queue', name: deadLetter.queue, arguments: queueArguments(type, settings.deliveryLimit) },
+      { kind: 'binding', queue: deadLetter.queue, exchange: names.deadLetters, key: deadLetter.route },
+    );
+  }
+  operations.push({
+    kind: 'queue',
+    name: queue,
+    arguments: {
+      ...queueArguments(type, settings.deliveryLimit),
+      ...(deadLetter && deadLetterArguments(type, names.deadLetters, deadLetter.route)),
+      ...(native.singleActiveConsumer && { 'x-single-active-consumer': true }),
+      ...native.arguments,
+    },
+  });
+  for (const pattern of patterns) operations.push({ kind: 'binding', queue, exchange, key: pattern });
+  return operations;
+}
+
+/** The queue type that a subscription's queue has, as far as we declare it. */
+export function queueTypeOf(topology: Topology, settings: Settings): QueueType {
+  return checkSubscriptionOptions(topology.native).queueType ?? settings.queueType;
+}
+
+/** Never depends on the broker's version: after an upgrade the same arguments must still be found. */
+function queueArguments(type: QueueType, deliveryLimit: number): Record<string, unknown> {
+  return type === 'quorum'
+    ? { 'x-queue-type': 'quorum', 'x-delivery-limit': deliveryLimit }
+    : { 'x-queue-type': 'classic' };
+}
+
+/** Quorum queues keep what they dead-letter until the dead-letter queue has confirmed it; classic queues cannot. */
+function deadLetterArguments(type: QueueType, exchange: string, route: string): Record<string, unknown> {
+  const target = { 'x-dead-letter-exchange': exchange, 'x-dead-letter-routing-key': route };
+  return type === 'quorum'
+    ? { ...target, 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' }
+    : target;
+}

@@ -1,0 +1,150 @@
+import type { ChannelModel } from 'amqplib';
+import { NotConnectedError } from '../../errors/publish-errors.js';
+import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { Outgoing } from '../../transport/outgoing.js';
+import type { Topology } from '../../transport/topology.js';
+import type {
+  Browser,
+  PublishDone,
+  SubscribeHandlers,
+  SubscribeOptions,
+  Transport,
+  TransportEnvironment,
+  TransportSubscription,
+} from '../../transport/transport.js';
+import { withChannel } from './amqplib.js';
+import { describe } from './broker-errors.js';
+import { QueueBrowser, queueDepth } from './browser.js';
+import { ConsumingSide } from './consuming-side.js';
+import { MAX_DELAY_MS } from './delay-path.js';
+import { Forwarder } from './forwarder.js';
+import { namesOf, type Names } from './names.js';
+import type { Settings } from './options.js';
+import { PublishingSide } from './publishing-side.js';
+
+/** amqplib's connections, for what this package does not do itself. Undefined while there is none. */
+export interface RabbitmqNative {
+  readonly publishing: ChannelModel | undefined;
+  readonly consuming: ChannelModel | undefined;
+}
+
+/** What exists from `connect` on. */
+interface Sides {
+  readonly publishing: PublishingSide;
+  readonly consuming: ConsumingSide;
+  readonly forwarder: Forwarder;
+}
+
+/** RabbitMQ over two supervised connections, so that a blocked publisher never starves acks. */
+export class RabbitmqTransport implements Transport {
+  readonly system = 'rabbitmq';
+  readonly capabilities: TransportCapabilities;
+  private readonly names: Names;
+  private sides?: Sides;
+  private closing?: Promise<void>;
+
+  constructor(private readonly settings: Settings) {
+    this.names = namesOf(settings.exchange);
+    this.capabilities = {
+      durable: true,
+      unroutable: true,
+      retry: 'copy',
+      wildcards: true,
+      maxDelayMs: MAX_DELAY_MS,
+      deliveryCount: settings.queueType === 'quorum',
+      leaseMs: Infinity,
+      maxBytes: settings.maxBytes,
+    };
+  }
+
+  get host(): string {
+    return this.sides?.publishing.connection.host ?? this.settings.addresses[0].host;
+  }
+
+  async connect(environment: TransportEnvironment): Promise<void> {
+    const consuming = new ConsumingSide(this.settings, this.names, environment);
+    const publishing = new PublishingSide(this.settings, this.names, environment, () => this.forward());
+    const forwarder = new Forwarder(publishing.publisher, environment);
+    this.sides = { publishing, consuming, forwarder };
+    try {
+      await Promise.all([publishing.start(), consuming.connection.start()]);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    await this.connected().consuming.declare(topology);
+  }
+
+  publish(batch: readonly Outgoing[], done: PublishDone): void {
+    if (this.sides) return this.sides.publishing.publisher.publish(batch, done);
+    const error = new NotConnectedError('Not connected to RabbitMQ: connect() was not called');
+    queueMicrotask(() => batch.forEach((outgoing) => done(outgoing, { status: 'failed', error })));
+  }
+
+  async subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription> {
+    const { consuming } = this.connected();
+    this.forward();
+    return consuming.subscribe(options, handlers);
+  }
+
+  async unbind(topology: Topology): Promise<void> {
+    await this.connected().consuming.unbind(topology);
+  }
+
+  async depth(queue: string): Promise<number | undefined> {
+    return this.ask((model) => queueDepth(model, queue));
+  }
+
+  async browse(queue: string): Promise<Browser> {
+    return this.ask((model) => QueueBrowser.open(model, queue, this.names));
+  }
+
+  async probe(): Promise<void> {
+    await this.ask((model) => withChannel(model, async () => {}));
+  }
+
+  native(): RabbitmqNative {
+    const { publishing, consuming } = this.sides ?? {};
+    return { publishing: publishing?.connection.current, consuming: consuming?.connection.current };
+  }
+
+  /** How many delayed messages were due lately and found nobody to take them, as far as this process has seen. */
+  undeliverable(): number {
+    return this.sides?.forwarder.undeliverable.count ?? 0;
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
+    await Promise.all([this.sides?.publishing.close(), this.sides?.consuming.close()]);
+  }
+
+  /** Whoever consumes or delays also looks after what is due and has to be routed. */
+  private forward(): void {
+    const { consuming, forwarder } = this.connected();
+    if (!this.closing) consuming.forward(forwarder);
+  }
+
+  /** Asks the broker something, on either connection; an error of amqplib becomes ours, without credentials. */
+  private async ask<T>(question: (model: ChannelModel) => Promise<T>): Promise<T> {
+    const { publishing, consuming } = this.connected();
+    const model = consuming.connection.current ?? publishing.connection.current;
+    if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
+    try {
+      return await question(model);
+    } catch (error) {
+      throw new NotConnectedError(`RabbitMQ did not answer: ${consuming.connection.redact(describe(error))}`);
+    }
+  }
+
+  private connected(): Sides {
+    if (!this.sides) throw new NotConnectedError('Not connected to RabbitMQ: connect() was not called');
+    return this.sides;
+  }
+}

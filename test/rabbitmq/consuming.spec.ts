@@ -1,0 +1,240 @@
+import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { type Channel, type ChannelModel, connect } from 'amqplib';
+import { TopologyMismatchError } from '../../lib/errors/configuration-errors.js';
+import { describeRabbit } from '../brokers/rabbitmq.js';
+import { waitFor } from '../brokers/wait-for.js';
+import { Client, message, outgoing, topologyOf, toRoute } from './client.js';
+
+describeRabbit('consuming', (rabbit) => {
+  let url: string;
+  let plain: ChannelModel;
+  let channel: Channel;
+  let client: Client;
+
+  beforeAll(async () => void (url = await rabbit.freshVhostUrl()), 60_000);
+  beforeEach(async () => {
+    plain = await connect(url);
+    plain.on('error', () => {});
+    channel = await plain.createChannel();
+    channel.on('error', () => {});
+    client = await Client.connect(url);
+  });
+  afterEach(async () => {
+    await client.close();
+    await plain.close().catch(() => {});
+  });
+
+  it.each(['quorum', 'classic'] as const)(
+    'a %s queue keeps a message that is given back 200 times',
+    async (queueType) => {
+      const consumer = await client.consume(topologyOf(`back-${queueType}`, { native: { queueType } }), {
+        on: (delivery) => (consumer.deliveries.length > 200 ? delivery.ack() : delivery.release()),
+      });
+      await client.insist(toRoute(`back-${queueType}`, '1'));
+      await consumer.received(201);
+      expect(consumer.deliveries[0].deliveryCount).toBe(queueType === 'quorum' ? 0 : undefined);
+      expect(consumer.deliveries[200].deliveryCount).toBe(queueType === 'quorum' ? 200 : undefined);
+      expect(Object.keys(consumer.deliveries[200].message.headers)).toEqual([]);
+      await waitFor(async () => (await channel.checkQueue(`tests:back-${queueType}:queue`)).messageCount === 0);
+      expect((await channel.checkQueue(`tests:back-${queueType}:dlq`)).messageCount).toBe(0);
+    },
+  );
+
+  it.each(['quorum', 'classic'] as const)(
+    'what a plain client rejects from a %s queue comes to its dead-letter queue',
+    async (queueType) => {
+      const name = `rejected-${queueType}`;
+      await client.transport.declare(topologyOf(name, { native: { queueType } }));
+      await client.insist(toRoute(name, '1', { body: Buffer.from([0, 255, 128]), headers: { tenant: 'x' } }));
+      const got = await channel.get(`tests:${name}:queue`);
+      if (got) channel.nack(got, false, false);
+      await waitFor(async () => (await client.transport.depth(`tests:${name}:dlq`)) === 1, 'the dead letter');
+      const browser = await client.transport.browse(`tests:${name}:dlq`);
+      const letter = await browser.next();
+      expect(letter?.message).toMatchObject({ id: '1', route: name, headers: { tenant: 'x' } });
+      expect(Object.keys(letter?.message.headers ?? {})).toEqual(['tenant']);
+      expect([...(letter?.message.body ?? [])]).toEqual([0, 255, 128]);
+      expect(letter?.direct).toBe(false);
+      await browser.close();
+    },
+  );
+
+  it('two subscriptions share a dead-letter queue', async () => {
+    const deadLetter = { queue: 'tests:shared:dlq', route: 'tests:shared:dlq' };
+    await client.transport.declare(topologyOf('share-a', { deadLetter }));
+    await client.transport.declare(topologyOf('share-b', { deadLetter: { ...deadLetter, route: 'tests:other:dlq' } }));
+    await client.insist(outgoing({ kind: 'dead-letter', route: 'tests:shared:dlq' }, message('1')));
+    await client.insist(outgoing({ kind: 'dead-letter', route: 'tests:other:dlq' }, message('2')));
+    expect(await client.transport.depth('tests:shared:dlq')).toBe(2);
+  });
+
+  it.each([
+    [
+      'a classic queue where a quorum queue is wanted',
+      { 'x-queue-type': 'classic' },
+      undefined,
+      /«x-(queue-type|delivery-limit)»: wanted .+, found (none|«classic»)/,
+    ],
+    [
+      'a queue without our dead-letter exchange',
+      { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000 },
+      topologyOf('').deadLetter,
+      /«x-dead-letter-exchange»: wanted «events\.dlx», found none/,
+    ],
+  ])('%s: boot says queue, argument, wanted, found and a remedy', async (name, args, deadLetter, said) => {
+    const queue = `foreign ${name}`;
+    await channel.assertQueue(queue, { arguments: args });
+    const topology = topologyOf('foreign', { queue, deadLetter });
+    const error: unknown = await client.transport.declare(topology).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(TopologyMismatchError);
+    expect((error as Error).message).toContain(`The queue «${queue}» exists`);
+    expect((error as Error).message).toMatch(said);
+    expect((error as Error).message).toContain('delete the queue');
+    await expect(client.transport.subscribe({ topology, prefetch: 1 }, none)).rejects.toBeInstanceOf(
+      TopologyMismatchError,
+    );
+    await channel.deleteQueue(queue);
+  });
+
+  it('a message of a plain client without id, type or headers arrives', async () => {
+    const consumer = await client.consume(topologyOf('bare'));
+    channel.publish('events', 'bare', Buffer.from('x'));
+    await consumer.received(1);
+    const [{ message: bare, direct, topic }] = consumer.deliveries;
+    expect({ ...bare, body: String(bare.body) }).toEqual({
+      id: '',
+      route: 'bare',
+      body: 'x',
+      headers: {},
+      properties: {},
+    });
+    expect({ direct, topic }).toEqual({ direct: false, topic: 'events' });
+  });
+
+  it('copies of a foreign message deliver to nobody else, never expire and are not refused for their user', async () => {
+    const consumer = await client.consume(topologyOf('copied'));
+    await channel.assertQueue('bystander');
+    channel.publish('events', 'copied', Buffer.from('x'), {
+      userId: 'guest',
+      expiration: '600000',
+      CC: ['cc.key'],
+      BCC: ['bcc.key'],
+      type: 'Foreign',
+      messageId: 'f',
+      headers: { own: 1 },
+    });
+    await consumer.received(1);
+    const { message: foreign } = consumer.deliveries[0];
+    expect(foreign.headers).toEqual({
+      own: 1,
+      'messaging-origin-user-id': 'guest',
+      'messaging-origin-expiration': '600000',
+      'messaging-origin-cc': ['cc.key'],
+    });
+    expect(foreign).toMatchObject({ route: 'copied', properties: { type: 'Foreign' } });
+    await client.transport.declare(topologyOf('copies'));
+    await client.insist(outgoing({ kind: 'queue', queue: 'tests:copies:queue' }, foreign));
+    const copy = await channel.get('tests:copies:queue', { noAck: true });
+    expect(copy && copy.properties).toMatchObject({
+      userId: undefined,
+      expiration: undefined,
+      type: 'Foreign',
+      headers: { 'messaging-origin-route': 'copied' },
+    });
+    expect(copy && copy.properties.headers?.CC).toBeUndefined();
+  });
+
+  it('foreign header types survive decode and encode', async () => {
+    const headers = {
+      string: 'ä€𝄞', integer: 7, negative: -300, big: 2 ** 40, double: 1.5, yes: true, nothing: null,
+      bytes: Buffer.from([0, 1, 255]), list: [1, 'two', [3], null], table: { deep: { deeper: 'x' }, list: [{ a: 1 }] },
+      timestamp: { '!': 'timestamp', value: 1_700_000_000 }, decimal: { '!': 'decimal', value: { places: 2, digits: 12_345 } },
+    }; // prettier-ignore
+    const consumer = await client.consume(topologyOf('types'));
+    channel.publish('events', 'types', Buffer.alloc(0), { headers });
+    await consumer.received(1);
+    await client.transport.declare(topologyOf('types-copy'));
+    await client.insist(
+      outgoing(
+        { kind: 'queue', queue: 'tests:types-copy:queue' },
+        { ...consumer.deliveries[0].message, route: 'tests:types-copy:queue' },
+      ),
+    );
+    const copy = await channel.get('tests:types-copy:queue', { noAck: true });
+    expect(copy && copy.properties.headers).toMatchObject(headers);
+  });
+
+  it('dates and byte arrays of ours become AMQP timestamps and bytes', async () => {
+    await client.transport.declare(topologyOf('dates'));
+    await client.insist(
+      toRoute('dates', '1', {
+        headers: { at: new Date(1_700_000_000_000), bytes: new Uint8Array([1, 2]), deep: { at: [new Date(0)] } },
+      }),
+    );
+    const got = await channel.get('tests:dates:queue', { noAck: true });
+    expect(got && got.properties.headers).toMatchObject({
+      at: { '!': 'timestamp', value: 1_700_000_000 },
+      bytes: Buffer.from([1, 2]),
+      deep: { at: [{ '!': 'timestamp', value: 0 }] },
+    });
+  });
+
+  it('single active consumer: the second takes over when the first stops', async () => {
+    const topology = topologyOf('single', { native: { singleActiveConsumer: true } });
+    const [first, second] = [await client.consume(topology), await client.consume(topology)];
+    await client.insist(toRoute('single', '1'));
+    await first.received(1);
+    await first.subscription.stop();
+    await client.insist(toRoute('single', '2'));
+    await second.received(1);
+    expect([first.ids, second.ids]).toEqual([['1'], ['2']]);
+  });
+
+  it('a queue deleted with deliveries under way: they are lost, settling them does nothing, the queue comes back', async () => {
+    const consumer = await client.consume(topologyOf('deleted'), { on: () => {} });
+    await client.insist(toRoute('deleted', '1'));
+    await consumer.received(1);
+    await channel.deleteQueue('tests:deleted:queue');
+    await waitFor(() => consumer.lostOnes.length === 1, 'lost');
+    consumer.deliveries[0].ack();
+    consumer.deliveries[0].release();
+    await waitFor(() => consumer.subscription.consuming, 'consuming again');
+    await client.insist(toRoute('deleted', '2'));
+    await consumer.received(2);
+    expect(consumer.states[0].consuming).toBe(true);
+    expect(consumer.states.slice(1, -1).map(({ consuming }) => consuming)).not.toContain(true);
+    expect(client.count('disconnected')).toBe(0);
+  });
+
+  it('a channel that the broker closes (delivery not acknowledged in time) is replaced, others go on', async () => {
+    const consumer = await client.consume(topologyOf('ack-timeout'), { on: () => {} });
+    const other = await client.consume(topologyOf('undisturbed'));
+    await client.insist(toRoute('ack-timeout', '1'));
+    await consumer.received(1);
+    // A second ack of one delivery is what the broker closes a channel for, as for a late one.
+    const raw = consumer.deliveries[0].raw as never;
+    const consuming = client.transport.native().consuming as never as {
+      connection: { channels: { channel: Channel }[] };
+    };
+    for (const entry of consuming.connection.channels.slice(1))
+      entry?.channel.ack?.({
+        ...(raw as object),
+        fields: { ...(raw as { fields: object }).fields, deliveryTag: 999 },
+      } as never);
+    await consumer.received(2);
+    expect(consumer.lostOnes).toHaveLength(1);
+    await waitFor(() => other.subscription.consuming, 'the other consuming');
+    await client.insist(toRoute('undisturbed', '2'));
+    await other.received(1);
+  });
+
+  it('depth of a queue that does not exist is undefined and disturbs nobody', async () => {
+    const consumer = await client.consume(topologyOf('calm'));
+    expect(await client.transport.depth('no such queue')).toBeUndefined();
+    await client.insist(toRoute('calm', '1'));
+    await consumer.received(1);
+    expect(consumer.states).toEqual([{ consuming: true, reason: undefined }]);
+  });
+});
+
+const none = { delivery: () => {}, lost: () => {}, state: () => {} };

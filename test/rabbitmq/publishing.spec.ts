@@ -1,0 +1,207 @@
+import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { type Channel, type ChannelModel, connect } from 'amqplib';
+import { describeRabbit, describeRabbitNode } from '../brokers/rabbitmq.js';
+import { waitFor } from '../brokers/wait-for.js';
+import { Client, message, outgoing, topologyOf, toQueue, toRoute } from './client.js';
+
+describeRabbit('publishing', (rabbit) => {
+  let url: string;
+  let plain: ChannelModel;
+  let channel: Channel;
+  let client: Client;
+
+  beforeAll(async () => void (url = await rabbit.freshVhostUrl()), 60_000);
+  beforeEach(async () => {
+    plain = await connect(url);
+    plain.on('error', () => {});
+    channel = await plain.createChannel();
+    channel.on('error', () => {});
+    client = await Client.connect(url);
+  });
+  afterEach(async () => {
+    await client.close();
+    await plain.close().catch(() => {});
+  });
+
+  it('is read by a plain client with AMQP properties and the body as it is', async () => {
+    await client.transport.declare(topologyOf('plain'));
+    const properties = {
+      contentType: 'application/json',
+      contentEncoding: 'gzip',
+      correlationId: 'c',
+      replyTo: 'r',
+      appId: 'a',
+      timestamp: 12,
+      priority: 3,
+    };
+    const [result] = await client.publish(toRoute('plain', 'm1', { properties, headers: { tenant: 'x' } }));
+    expect(result.status).toBe('confirmed');
+    const received = await channel.get('tests:plain:queue', { noAck: true });
+    expect(received).toMatchObject({
+      fields: { exchange: 'events', routingKey: 'plain' },
+      properties: { ...properties, messageId: 'm1', type: 'plain', deliveryMode: 2, headers: { tenant: 'x' } },
+    });
+    expect(received && received.content.toString()).toBe('{"id":"m1"}');
+  });
+
+  it('tells which of many messages nobody takes', async () => {
+    await client.transport.declare(topologyOf('taken'));
+    const batch = Array.from({ length: 60 }, (_, n) => toRoute(n % 7 === 3 ? 'untaken' : 'taken', 'same-id'));
+    const statuses = (await client.publish(...batch)).map(({ status }) => status);
+    expect(statuses).toEqual(batch.map((_, n) => (n % 7 === 3 ? 'unroutable' : 'confirmed')));
+  });
+
+  it('keeps the order of a batch that begins on exchanges nobody has declared yet', async () => {
+    await channel.assertQueue('ordered', { durable: true });
+    await channel.assertExchange('first', 'topic');
+    await channel.assertExchange('second', 'topic');
+    await channel.bindQueue('ordered', 'first', '#');
+    await channel.bindQueue('ordered', 'second', '#');
+    const batch = Array.from({ length: 40 }, (_, n) =>
+      outgoing({ kind: 'route', topic: n % 2 ? 'first' : 'second', route: 'r' }, message(String(n))),
+    );
+    await client.publish(...batch);
+    for (let n = 0; n < 40; n++) {
+      const got = await channel.get('ordered', { noAck: true });
+      expect(got && got.properties.messageId).toBe(String(n));
+    }
+  });
+
+  it('comes back when its exchange is deleted under it: fails, declares it again, is confirmed', async () => {
+    await client.transport.declare(topologyOf('gone', { topic: 'deleted' }));
+    const one = outgoing({ kind: 'route', topic: 'deleted', route: 'gone' }, message('1'));
+    expect((await client.publish(one))[0].status).toBe('confirmed');
+    await channel.deleteExchange('deleted');
+    const [first] = await client.publish(one);
+    expect(first).toMatchObject({ status: 'failed', error: { code: 'PUBLISH_FAILED' } });
+    await client.insist({ ...one, mandatory: false });
+  });
+
+  it('uses an exchange that somebody declared with another type, and says so', async () => {
+    await channel.assertExchange('legacy', 'fanout', { durable: false });
+    await channel.assertQueue('legacy-queue');
+    await channel.bindQueue('legacy-queue', 'legacy', '');
+    const [result] = await client.publish(outgoing({ kind: 'route', topic: 'legacy', route: 'any' }, message('1')));
+    expect(result.status).toBe('confirmed');
+    expect(client.warnings().join()).toContain('«legacy»');
+  });
+
+  it('a full queue that rejects is a passing failure, and the message goes when there is room', async () => {
+    const topology = topologyOf('full', {
+      native: { queueType: 'classic', arguments: { 'x-max-length': 2, 'x-overflow': 'reject-publish' } },
+    });
+    await client.transport.declare(topology);
+    const results = await client.publish(...['1', '2', '3', '4', '5', '6', '7'].map((id) => toRoute('full', id)));
+    expect(results.map(({ status }) => status)).toEqual([
+      'confirmed',
+      'confirmed',
+      'failed',
+      'failed',
+      'failed',
+      'failed',
+      'failed',
+    ]);
+    await channel.purgeQueue(topology.queue);
+    await client.insist(toRoute('full', '8'));
+  });
+
+  it.each([
+    ['headers over 64 KiB', { headers: { big: 'x'.repeat(70_000) } }, 'MESSAGE_TOO_LARGE'],
+    ['a header no type of AMQP can hold', { headers: { bad: (() => 1) as never } }, 'SERIALIZATION'],
+    ['a header that contains itself', { headers: cyclic() as never }, 'SERIALIZATION'],
+    ['a header name over 255 bytes', { headers: { ['x'.repeat(300)]: 1 } }, 'SERIALIZATION'],
+    ['a correlation id over 255 bytes', { properties: { correlationId: 'x'.repeat(300) } }, 'SERIALIZATION'],
+    ['a priority that is not a number', { properties: { priority: 'high' as never } }, 'SERIALIZATION'],
+    ['CC, which would deliver to other queues', { headers: { CC: ['other'] } }, 'PUBLISH_REFUSED'],
+    ['BCC, which would deliver to other queues', { headers: { BCC: ['other'] } }, 'PUBLISH_REFUSED'],
+  ])('refuses %s, and the messages around it go', async (_, bad, code) => {
+    await client.transport.declare(topologyOf('around'));
+    const [before, refused, after] = await client.publish(
+      toRoute('around', '1'),
+      toRoute('around', '2', bad),
+      toRoute('around', '3'),
+    );
+    expect([before.status, after.status]).toEqual(['confirmed', 'confirmed']);
+    expect(refused).toMatchObject({ status: 'refused', error: { code, retryable: false } });
+    expect(client.count('disconnected')).toBe(0);
+  });
+
+  it('refuses a route over 255 bytes', async () => {
+    const [result] = await client.publish(toRoute('x'.repeat(300), '1'));
+    expect(result).toMatchObject({ status: 'refused', error: { code: 'SERIALIZATION' } });
+  });
+
+  it('refuses what the user may not publish, and tells neither user nor password', async () => {
+    if (!rabbit.node) return;
+    const restricted = await restrictedUrl(url, rabbit.node);
+    const other = await Client.connect(restricted);
+    await channel.assertExchange('forbidden', 'topic');
+    const results = await other.publish(
+      toQueue('amq.default-missing', '0'),
+      outgoing({ kind: 'route', topic: 'forbidden', route: 'r' }, message('1')),
+      toQueue('amq.default-missing', '2'),
+    );
+    expect(results[1]).toMatchObject({ status: 'refused', error: { code: 'PUBLISH_REFUSED' } });
+    expect(String((results[1] as { error: Error }).error.message)).not.toMatch(/restricted|planted-password/);
+    await other.close();
+  });
+
+  it('a dead letter beside 60 KiB of foreign headers goes, with less about its error', async () => {
+    await client.transport.declare(topologyOf('crowded'));
+    const foreign = { big: 'x'.repeat(60_000) };
+    const error = {
+      'messaging-reason': 'attempts',
+      'messaging-error-class': 'Error',
+      'messaging-error-message': 'm'.repeat(8_000),
+      'messaging-error-stack': 's'.repeat(30_000),
+    };
+    const letter = outgoing(
+      { kind: 'dead-letter', route: 'tests:crowded:dlq' },
+      message('1', { headers: { ...foreign, ...error } }),
+    );
+    expect((await client.publish(letter))[0].status).toBe('confirmed');
+    const received = await channel.get('tests:crowded:dlq', { noAck: true });
+    const headers = (received && received.properties.headers) as Record<string, unknown>;
+    expect(headers).toMatchObject({ ...foreign, 'messaging-reason': 'attempts', 'messaging-error-class': 'Error' });
+    expect(String(headers['messaging-error-message'])).toMatch(/^m{64,}$/);
+  });
+});
+
+describeRabbitNode('publishing, message refused by the broker', (rabbit) => {
+  it('isolates the one that is over the broker’s size; what was in flight with it can be sent again', async () => {
+    const node = await rabbit.start();
+    await node.eval(
+      'application:set_env(rabbit, max_message_size, 100000), persistent_term:put(max_message_size, 100000)',
+    );
+    const client = await Client.connect(node.url());
+    await client.transport.declare(topologyOf('size'));
+    const big = { body: Buffer.alloc(300_000) };
+    const batch = Array.from({ length: 50 }, (_, n) => toRoute('size', String(n), n === 20 || n === 30 ? big : {}));
+    const results = await client.publish(...batch);
+    for (const n of [20, 30])
+      expect(results[n]).toMatchObject({ status: 'refused', error: { code: 'MESSAGE_TOO_LARGE' } });
+    expect(results.filter(({ status }) => status === 'refused')).toHaveLength(2);
+    for (const [n, { status }] of results.entries()) if (status === 'failed') await client.insist(batch[n]);
+    const consumer = await client.consume(topologyOf('size'));
+    // What failed may have been stored all the same.
+    await waitFor(() => new Set(consumer.ids).size === 48, 'all but the two');
+    await client.close();
+  }, 60_000);
+});
+
+function cyclic(): object {
+  const table: Record<string, unknown> = {};
+  table.itself = table;
+  return table;
+}
+
+async function restrictedUrl(url: string, node: { eval(code: string): Promise<string> }): Promise<string> {
+  const target = new URL(url);
+  const vhost = decodeURIComponent(target.pathname.slice(1)) || '/';
+  await node.eval(`begin
+    rabbit_auth_backend_internal:add_user(<<"restricted">>, <<"planted-password">>, <<"test">>),
+    rabbit_auth_backend_internal:set_permissions(<<"restricted">>, <<"${vhost}">>, <<"^$">>, <<"^amq.default$">>, <<".*">>, <<"test">>) end`);
+  target.username = 'restricted';
+  target.password = 'planted-password';
+  return target.href;
+}

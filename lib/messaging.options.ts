@@ -1,7 +1,15 @@
 import { type Clock, systemClock } from './clock/clock.js';
 import type { SubscriptionOverride } from './consumer/subscription-options.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
-import { checkBoolean, checkName, functions, integerBetween, knownKeys, numberBetween, oneOf } from './errors/option-checks.js';
+import {
+  checkBoolean,
+  checkName,
+  functions,
+  integerBetween,
+  knownKeys,
+  numberBetween,
+  oneOf,
+} from './errors/option-checks.js';
 import { jsonSerializer, type Serializer } from './message/serializer.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';

@@ -16,6 +16,7 @@ import { MessagingEvents } from './events/messaging-events.js';
 import { ConnectionState } from './health/connection-state.js';
 import { DeadLetterCounts } from './health/dead-letter-counts.js';
 import type { HealthReport } from './health/health-report.js';
+import { reportHealth } from './health/report-health.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import type { Handler } from './pipeline/middleware.js';
@@ -89,7 +90,7 @@ export class Messaging {
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer });
     this.deadLetters = new DeadLetters(this.transport, this.publisherDeadLetters, clock, () => this.deadLetterQueues());
     this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, () =>
-      this.deadLetterQueues().values(),
+      [...this.deadLetterQueues().values()].flat(),
     );
     this.events.on('dead-lettered', () => this.counts.changed());
   }
@@ -113,9 +114,11 @@ export class Messaging {
   define(request: SubscribeRequest): SubscriptionDefinition | undefined {
     const override = this.options.subscriptions[subscriptionName(request)];
     if (override === false) return undefined;
+    // Values that come from a configuration may be undefined: those leave what the decorator says.
+    const given = Object.fromEntries(Object.entries(override ?? {}).filter(([, value]) => value !== undefined));
     const { service, provision, retry, middleware } = this.options;
     return defineSubscription(
-      { ...request, ...override },
+      { ...request, ...given },
       {
         service,
         provision,
@@ -170,37 +173,23 @@ export class Messaging {
     const definition = this.define(request) ?? defineOff(request);
     const consumer = this.addConsumer(definition, (context) => handler(context.payload as T, context));
     await this.startConsumer(consumer);
-    return new RuntimeSubscription(consumer, () =>
-      this.consumers.remove(consumer, this.deadline(this.options.shutdownTimeout).signal),
-    );
+    return new RuntimeSubscription(consumer, async () => {
+      const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
+      await this.consumers.remove(consumer, signal);
+      cancel();
+    });
   }
 
   /** The state of this connection, from memory: it never asks the broker. */
   health(): HealthReport {
-    const { retryQueue } = this.dispatcher;
-    const consumers = [...this.consumers].map(({ queue, state, inFlight, reason }) => ({
-      queue,
-      state,
-      inFlight,
-      ...(reason !== undefined && { reason }),
-    }));
-    const undeliverable = this.transport.undeliverable?.() ?? 0;
-    const publisher = this.publisherDeadLetters.size;
-    const wanting =
-      this.state.blocked || publisher > 0 || undeliverable > 0 || consumers.some(({ state }) => state === 'waiting');
-    return {
-      status: !this.state.connected ? 'down' : wanting ? 'degraded' : 'up',
-      connection: this.state.report(this.transport.host),
-      consumers,
-      retryQueue: {
-        store: retryQueue.kind,
-        depth: retryQueue.depth,
-        bytes: retryQueue.bytes,
-        oldestAgeMs: retryQueue.oldestAgeMs,
-      },
-      deadLetters: { publisher, queues: this.counts.report() },
-      ...(undeliverable > 0 && { undeliverable }),
-    };
+    return reportHealth({
+      state: this.state,
+      transport: this.transport,
+      consumers: this.consumers,
+      retryQueue: this.dispatcher.retryQueue,
+      publisherDeadLetters: this.publisherDeadLetters.size,
+      deadLetterCounts: this.counts,
+    });
   }
 
   /** The broker's own client, for what this package does not do. Its type is the transport's. */
@@ -244,7 +233,11 @@ export class Messaging {
       this.log.error(
         `Message ${message.id} (${message.route}) was not sent before the shutdown deadline and is lost with this process`,
       );
-    await this.transport.close();
+    try {
+      await this.transport.close();
+    } catch (error) {
+      this.log.error(`The connection could not be closed: ${errorMessage(error)}`);
+    }
     this.state.set('closed');
   }
 
@@ -270,11 +263,13 @@ export class Messaging {
         return this.dispatcher.suspend(`There is no connection to the broker: ${reason}`);
       }
       case 'blocked':
+        if (!this.state.connected) return;
         this.state.set('blocked', event.reason);
         this.log.warn(`The broker blocks publishing: ${event.reason}`);
         this.events.emit('blocked', { reason: event.reason });
         return this.dispatcher.suspend(`The broker blocks publishing: ${event.reason}`);
       case 'unblocked':
+        if (!this.state.blocked) return;
         this.state.set('connected');
         this.events.emit('unblocked', {});
         return this.dispatcher.resume();
@@ -283,10 +278,12 @@ export class Messaging {
     }
   }
 
-  private deadLetterQueues(): Map<string, string> {
-    const queues = new Map<string, string>();
+  /** By subscription name; several groups may subscribe to one route. */
+  private deadLetterQueues(): Map<string, string[]> {
+    const queues = new Map<string, string[]>();
     for (const { definition } of this.consumers) {
-      if (definition.topology.deadLetter) queues.set(definition.name, definition.topology.deadLetter.queue);
+      const { deadLetter } = definition.topology;
+      if (deadLetter) queues.set(definition.name, [...(queues.get(definition.name) ?? []), deadLetter.queue]);
     }
     return queues;
   }

@@ -12,12 +12,16 @@ import type { Delivery } from '../transport/delivery.js';
 import type { TransportSubscription } from '../transport/transport.js';
 import { attemptOf } from './attempt.js';
 import { CrashCount, MAX_CRASHES } from './crash-count.js';
+import { until } from './until.js';
 import { Settlement, type Settled, type SettlementEnvironment } from './settlement.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 export interface ConsumerEnvironment extends SettlementEnvironment {
   readonly serializer: Serializer;
 }
+
+/** How long what is given back at the deadline may take, where the broker has to take a copy first. */
+const GIVE_BACK_WITHIN_MS = 500;
 
 export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting';
 
@@ -42,8 +46,9 @@ export class Consumer {
   private subscription: TransportSubscription | undefined;
   private waitingFor: string | undefined = 'starting';
   private stopping = false;
+  private intakeEnded = false;
   private paused = false;
-  private idle: (() => void) | undefined;
+  private idle: (() => void)[] = [];
 
   constructor(
     readonly definition: SubscriptionDefinition,
@@ -90,7 +95,8 @@ export class Consumer {
         state: (consuming, reason) => this.onState(consuming, reason),
       },
     );
-    if (this.stopping) await this.subscription.stop();
+    if (this.paused) this.subscription.pause();
+    if (this.stopping) await this.endIntake();
   }
 
   pause(): void {
@@ -110,12 +116,13 @@ export class Consumer {
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = true;
     // The broker must know first: what is given back before would come right back.
-    await this.subscription?.stop();
+    await until(this.endIntake(), deadline);
+    this.intakeEnded = true;
     for (const delivery of this.backlog) this.track(this.giveBack(delivery));
     this.backlog.clear();
     await this.drained(deadline);
     for (const work of this.running.values()) this.track(this.abandon(work));
-    await Promise.all(this.settling);
+    await this.givenBack();
   }
 
   async unbind(): Promise<void> {
@@ -123,17 +130,19 @@ export class Consumer {
   }
 
   private take(delivery: Delivery): void {
-    if (this.stopping) this.track(this.giveBack(delivery));
-    else if (this.running.size >= this.definition.concurrency.limit) this.backlog.add(delivery);
+    if (this.intakeEnded) this.track(this.giveBack(delivery));
+    else if (this.stopping || this.running.size >= this.definition.concurrency.limit) this.backlog.add(delivery);
     else this.begin(delivery);
   }
 
   private begin(delivery: Delivery): void {
     this.handle(delivery).catch((error: unknown) => {
-      // Only a defect of ours gets here; the message stays unsettled and comes back with the connection.
+      // Only a defect gets here; the message stays unsettled and comes back with the connection, but its slot is free.
       this.environment.log.error(
         `«${this.queue}»: message ${delivery.message.id} could not be settled: ${errorMessage(error)}`,
       );
+      const work = this.running.get(delivery);
+      if (work) this.leave(work);
     });
   }
 
@@ -213,7 +222,7 @@ export class Consumer {
       this.backlog.delete(delivery);
       this.begin(delivery);
     } else if (this.running.size === 0) {
-      this.idle?.();
+      for (const resolve of this.idle.splice(0)) resolve();
     }
   }
 
@@ -239,11 +248,24 @@ export class Consumer {
   }
 
   private async drained(deadline: AbortSignal): Promise<void> {
-    if (this.running.size === 0 || deadline.aborted) return;
-    await new Promise<void>((resolve) => {
-      this.idle = resolve;
-      deadline.addEventListener('abort', () => resolve(), { once: true });
-    });
+    if (this.running.size > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
+  }
+
+  private async endIntake(): Promise<void> {
+    try {
+      await this.subscription?.stop();
+    } catch (error) {
+      this.environment.log.error(`«${this.queue}»: the intake could not be ended: ${errorMessage(error)}`);
+    }
+  }
+
+  /** What is not given back by then comes back with the connection. */
+  private async givenBack(): Promise<void> {
+    if (this.settling.size === 0) return;
+    const late = new AbortController();
+    const cancel = this.environment.clock.after(GIVE_BACK_WITHIN_MS, () => late.abort());
+    await until(Promise.all(this.settling), late.signal);
+    cancel();
   }
 
   /** The handler runs past the deadline: its result no longer counts. */
@@ -264,7 +286,11 @@ export class Consumer {
   }
 
   private track(promise: Promise<unknown>): void {
-    this.settling.add(promise);
-    void promise.finally(() => this.settling.delete(promise));
+    const ended = promise
+      .catch((error: unknown) =>
+        this.environment.log.error(`«${this.queue}»: a message could not be given back: ${errorMessage(error)}`),
+      )
+      .finally(() => this.settling.delete(ended));
+    this.settling.add(ended);
   }
 }

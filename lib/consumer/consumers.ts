@@ -33,7 +33,7 @@ export class Consumers implements Iterable<Consumer> {
     try {
       await consumer.start();
     } catch (error) {
-      this.byQueue.delete(consumer.queue);
+      this.forget(consumer);
       throw error;
     }
     if (this.stopping) await consumer.stop(this.stopping);
@@ -41,12 +41,17 @@ export class Consumers implements Iterable<Consumer> {
 
   async remove(consumer: Consumer, deadline: AbortSignal): Promise<void> {
     await consumer.stop(deadline);
-    this.byQueue.delete(consumer.queue);
+    this.forget(consumer);
   }
 
   /** Stops the intake of all, drains them until `deadline`, gives back the rest. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = deadline;
     await Promise.all([...this].map((consumer) => consumer.stop(deadline)));
+  }
+
+  /** Another consumer may have taken its queue's place since. */
+  private forget(consumer: Consumer): void {
+    if (this.byQueue.get(consumer.queue) === consumer) this.byQueue.delete(consumer.queue);
   }
 }

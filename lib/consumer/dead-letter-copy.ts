@@ -10,6 +10,7 @@ import type { Outgoing } from '../transport/outgoing.js';
 /** Bounds of what is written about an error, in characters. */
 const MAX_MESSAGE = 1_024;
 const MAX_STACK = 8_192;
+const MAX_CLASS = 255;
 
 export interface DeadLetterSource {
   readonly delivery: Delivery;
@@ -39,17 +40,33 @@ export function deadLetterCopy(source: DeadLetterSource, route: string): Outgoin
 }
 
 function describe({ attempt, reason, error, service, now, stack }: DeadLetterSource): Headers {
-  const trace =
-    stack && error instanceof Error && error.stack ? redactCredentials(error.stack).slice(0, MAX_STACK) : undefined;
   return {
     [header.attempt]: attempt,
     [header.reason]: reason,
-    [header.errorClass]: error instanceof Error ? error.name || error.constructor.name : typeof error,
-    ...(error instanceof MessagingError && { [header.errorCode]: error.code }),
-    [header.errorMessage]: errorMessage(error).slice(0, MAX_MESSAGE),
-    ...(trace !== undefined && { [header.errorStack]: trace }),
+    ...(error !== undefined && describeError(error, stack)),
     [header.originTime]: now,
     [header.originService]: service,
     [header.originHost]: hostname(),
   };
+}
+
+/** An application can throw anything: what cannot be read is left out. */
+function describeError(error: unknown, stack: boolean): Headers {
+  const name = text(() => (error instanceof Error ? error.name || error.constructor.name : typeof error));
+  const trace = stack ? text(() => (error instanceof Error ? error.stack : undefined)) : undefined;
+  return {
+    [header.errorClass]: name?.slice(0, MAX_CLASS) ?? 'unknown',
+    ...(error instanceof MessagingError && { [header.errorCode]: error.code }),
+    [header.errorMessage]: errorMessage(error).slice(0, MAX_MESSAGE),
+    ...(trace !== undefined && { [header.errorStack]: redactCredentials(trace).slice(0, MAX_STACK) }),
+  };
+}
+
+function text(read: () => unknown): string | undefined {
+  try {
+    const value = read();
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -4,6 +4,7 @@ import { TopologyMismatchError } from '../errors/configuration-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
+import { newMessageId } from '../message/message-id.js';
 import { type Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
@@ -33,7 +34,8 @@ const GIVE_BACK_MAX = 30_000;
  * (retry, deferral or dead letter) is confirmed; where the copy cannot be written the original is given back, with backoff.
  */
 export class Settlement {
-  private failedCopies = 0;
+  private giveBackWait = 0;
+  private giveBackSince = -Infinity;
 
   constructor(
     private readonly topology: Topology,
@@ -50,11 +52,7 @@ export class Settlement {
       case 'retry':
         return this.retry(delivery, attempt, outcome);
       case 'defer':
-        return this.move(
-          delivery,
-          copyToQueue(delivery, attempt, this.environment.clock.now() + outcome.delayMs),
-          'retry',
-        );
+        return this.move(delivery, copyToQueue(delivery, attempt, this.dueAt(outcome.delayMs)), 'retry');
       case 'dead-letter':
         return this.deadLetter(delivery, attempt, outcome);
       case 'discard':
@@ -66,7 +64,10 @@ export class Settlement {
   async giveBack(delivery: Delivery, attempt: number): Promise<Settled> {
     // A second redelivery would start to look like a crash to the next process, so it is made a fresh copy instead.
     if (delivery.deliveryCount && this.environment.transport.capabilities.retry === 'copy') {
-      const result = await this.send(copyToQueue(delivery, attempt, undefined));
+      const copy = copyToQueue(delivery, attempt, undefined);
+      // The attempt is the same as before, so the usual id would make a broker that de-duplicates swallow the copy.
+      const fresh = `${copy.dedupeId}:given-back:${newMessageId(this.environment.clock.now())}`;
+      const result = await this.send({ ...copy, dedupeId: fresh });
       if (result.status === 'confirmed') {
         delivery.ack();
         return 'released';
@@ -76,7 +77,7 @@ export class Settlement {
   }
 
   private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {
-    const { transport, clock, log } = this.environment;
+    const { transport, log } = this.environment;
     log.debug(
       `«${delivery.queue}»: call ${attempt} failed (${errorMessage(error)}), the next one in ${delayMs} ms, message ${delivery.message.id}`,
     );
@@ -84,8 +85,14 @@ export class Settlement {
       delivery.release(delayMs);
       return 'retry';
     }
-    const dueAt = delayMs > 0 ? clock.now() + delayMs : undefined;
-    return this.move(delivery, copyToQueue(delivery, attempt + 1, dueAt), 'retry');
+    return this.move(delivery, copyToQueue(delivery, attempt + 1, this.dueAt(delayMs)), 'retry');
+  }
+
+  /** A longer delay than the transport can make is cut: a copy that is refused for it would be handled again at once. */
+  private dueAt(delayMs: number): number | undefined {
+    const { transport, clock } = this.environment;
+    const delay = Math.min(Math.ceil(delayMs), transport.capabilities.maxDelayMs);
+    return delay > 0 ? clock.now() + delay : undefined;
   }
 
   private async deadLetter(
@@ -122,7 +129,8 @@ export class Settlement {
   private async move(delivery: Delivery, copy: Outgoing, settled: Settled): Promise<Settled> {
     const result = delivery.move ? await delivery.move(copy) : await this.send(copy);
     if (result.status === 'confirmed') {
-      this.failedCopies = 0;
+      this.giveBackWait = 0;
+      this.giveBackSince = -Infinity;
       if (!delivery.move) delivery.ack();
       return settled;
     }
@@ -139,8 +147,17 @@ export class Settlement {
     );
     if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error: result.error });
     if (result.status === 'unroutable') await this.redeclare();
-    const delayMs = Math.min(GIVE_BACK_MAX, GIVE_BACK_INITIAL * 2 ** Math.min(10, this.failedCopies++));
-    return this.release(delivery, delayMs);
+    return this.release(delivery, this.nextGiveBackWait());
+  }
+
+  /** What fails together waits equally long: an outage of a second must not hold its hundredth message for half a minute. */
+  private nextGiveBackWait(): number {
+    const now = this.environment.clock.monotonic();
+    if (now >= this.giveBackSince + this.giveBackWait) {
+      this.giveBackSince = now;
+      this.giveBackWait = Math.min(GIVE_BACK_MAX, Math.max(GIVE_BACK_INITIAL, this.giveBackWait * 2));
+    }
+    return this.giveBackWait;
   }
 
   /** The queue that the copy should have gone to was deleted. */

@@ -53,15 +53,21 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
-  if (typeof concurrency !== 'object' || !(concurrency.limit >= 1))
+  if (typeof concurrency !== 'object' || concurrency === null || !(concurrency.limit >= 1))
     throw new InvalidOptionError('concurrency', concurrency, 'bounded(n) or unbounded()');
+  const queue = checkShortText('queue', request.queue ?? `${group}:${name}:queue`);
+  const deadLetter = dlq === false ? undefined : deadLetterOf(dlq, group, name);
+  if (deadLetter?.queue === queue)
+    throw new SubscriptionConflictError(
+      `«${queue}» cannot be its own dead-letter queue: give «dlq.queue» another name`,
+    );
   return {
     name,
     topology: {
-      queue: checkShortText('queue', request.queue ?? `${group}:${name}:queue`),
+      queue,
       ...(request.topic !== undefined && { topic: checkShortText('topic', request.topic) }),
       patterns: routesOf(request),
-      ...(dlq !== false && { deadLetter: deadLetterOf(dlq, group, name) }),
+      ...(deadLetter && { deadLetter }),
       provision: defaults.provision,
       ...nativeOptions(request, defaults.system),
     },
@@ -90,6 +96,7 @@ function deadLetterOf(
 ): NonNullable<Topology['deadLetter']> {
   if (dlq !== true && (typeof dlq !== 'object' || dlq === null))
     throw new InvalidOptionError('dlq', dlq, 'true, false, or { queue?, route? }');
+  if (dlq !== true) knownKeys('dlq', dlq, ['queue', 'route']);
   const { queue = `${group}:${name}:dlq`, route = `${name}:dlq` } = dlq === true ? {} : dlq;
   return {
     queue: checkShortText('dlq.queue', queue),

@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { MessagingError } from '../errors/messaging-error.js';
 import { integerBetween } from '../errors/option-checks.js';
-import { header } from '../message/headers.js';
+import { type Headers, header } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { PublisherDeadLetter, PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -46,7 +46,7 @@ export class DeadLetters {
     private readonly transport: Transport,
     private readonly publishers: PublisherDeadLetters,
     private readonly clock: Clock,
-    private readonly queues: () => ReadonlyMap<string, string>,
+    private readonly queues: () => ReadonlyMap<string, readonly string[]>,
   ) {}
 
   /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
@@ -92,10 +92,18 @@ export class DeadLetters {
     };
     for (const entry of this.selectedOfPublisher(selection)) {
       const { message, to } = entry;
-      if (await send(message.id, { to, message, dedupeId: newMessageId(this.clock.now()), mandatory: true }))
-        this.publishers.delete(message.id);
+      const again = { ...message, headers: clearedHeaders(message.headers) as Outgoing['message']['headers'] };
+      if (await send(message.id, { to, message: again, dedupeId: newMessageId(this.clock.now()), mandatory: true }))
+        this.publishers.delete(entry);
     }
-    await this.visit(selection, (deadLetter, { message }) => send(deadLetter.id, this.redriven(deadLetter, message)));
+    // One that was redriven and failed again meanwhile is left where it is.
+    const sent = new Set<string>();
+    await this.visit(selection, async (deadLetter, { message }) => {
+      const { id } = deadLetter;
+      if (sent.has(id) || !(await send(id, this.redriven(deadLetter, message)))) return false;
+      if (id !== '') sent.add(id);
+      return true;
+    });
     return { done, failed };
   }
 
@@ -109,7 +117,7 @@ export class DeadLetters {
       );
     }
     let done = 0;
-    for (const { message } of this.selectedOfPublisher(selection)) done += Number(this.publishers.delete(message.id));
+    for (const entry of this.selectedOfPublisher(selection)) done += Number(this.publishers.delete(entry));
     await this.visit(selection, () => {
       done++;
       return true;
@@ -123,14 +131,10 @@ export class DeadLetters {
     for (const queue of this.select(selection)) {
       if (enough() || (await this.transport.depth(queue)) === undefined) continue;
       const browser = await this.transport.browse(queue);
-      // One that was redriven and failed again meanwhile is left where it is.
-      const taken = new Set<string>();
       try {
         for (let delivery = await browser.next(); delivery; delivery = enough() ? undefined : await browser.next()) {
           const deadLetter = readDeadLetter(delivery.message, queue);
-          if (taken.has(deadLetter.id) || !matches(deadLetter) || !(await visit(deadLetter, delivery))) continue;
-          delivery.ack();
-          taken.add(deadLetter.id);
+          if (matches(deadLetter) && (await visit(deadLetter, delivery))) delivery.ack();
         }
       } finally {
         await browser.close();
@@ -139,8 +143,7 @@ export class DeadLetters {
   }
 
   private redriven({ origin, deadLetterQueue, route }: DeadLetter, message: Outgoing['message']): Outgoing {
-    const headers: Record<string, unknown> = { ...message.headers };
-    for (const name of CLEARED) delete headers[name];
+    const headers = clearedHeaders(message.headers);
     headers[header.attempt] = 1;
     return {
       to: origin.queue === undefined ? { kind: 'route', route } : { kind: 'queue', queue: origin.queue },
@@ -157,7 +160,7 @@ export class DeadLetters {
   private select({ subscription, queue }: DeadLetterSelection): ReadonlySet<string> {
     if (queue !== undefined) return new Set([queue]);
     const queues = this.queues();
-    if (subscription === undefined) return new Set(queues.values());
+    if (subscription === undefined) return new Set([...queues.values()].flat());
     const one = queues.get(subscription);
     if (one === undefined)
       throw new InvalidOptionError(
@@ -165,7 +168,7 @@ export class DeadLetters {
         subscription,
         `a subscription with a dead-letter queue: ${[...queues.keys()].join(', ') || 'there is none'}`,
       );
-    return new Set([one]);
+    return new Set(one);
   }
 
   private includesPublisher({ subscription, queue }: DeadLetterSelection): boolean {
@@ -191,6 +194,12 @@ const CLEARED = [
   header.expiresAt,
   header.notBefore,
 ];
+
+function clearedHeaders(from: Headers): Record<string, unknown> {
+  const headers: Record<string, unknown> = { ...from };
+  for (const name of CLEARED) delete headers[name];
+  return headers;
+}
 
 function matcher({ ids, route, reason, where }: DeadLetterSelection): (deadLetter: DeadLetter) => boolean {
   const wanted = ids && new Set(ids);

@@ -1,4 +1,5 @@
 import { MessagingError } from './messaging-error.js';
+import { redactCredentials } from './redact.js';
 
 /** An option has the wrong type, is out of range, or contradicts another one. Thrown at once, before anything is sent. */
 export class InvalidOptionError extends MessagingError {
@@ -55,7 +56,10 @@ export class UnsupportedError extends MessagingError {
 }
 
 function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'string') {
+    const text = redactCredentials(value);
+    return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+  }
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';

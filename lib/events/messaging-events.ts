@@ -60,11 +60,11 @@ export const MESSAGING_EVENT_NAMES = [
   'consumer-stopped',
 ] as const satisfies readonly MessagingEventName[];
 
-type Listener = (payload: never) => void;
+type Listener = (payload: never) => unknown;
 
 /**
  * What happens in one connection, as it happens. Listeners are called synchronously, so they should be quick; one that
- * throws is reported to `onListenerError` and disturbs nothing. Every event is also published on the
+ * throws (or rejects) is reported to `onListenerError` and disturbs nothing. Every event is also published on the
  * `node:diagnostics_channel` named `nestjs-messaging:<event>`. Without a listener an event costs one comparison.
  */
 export class MessagingEvents {
@@ -85,7 +85,7 @@ export class MessagingEvents {
   once<N extends MessagingEventName>(name: N, listener: (payload: MessagingEventMap[N]) => void): () => void {
     const off = this.on(name, (payload) => {
       off();
-      listener(payload);
+      return listener(payload);
     });
     return off;
   }
@@ -138,7 +138,8 @@ class EventTopic {
   emit(payload: unknown): void {
     for (const listener of this.listeners) {
       try {
-        listener(payload as never);
+        const result = listener(payload as never);
+        if (result instanceof Promise) result.catch(this.onListenerError);
       } catch (error) {
         this.onListenerError(error);
       }

@@ -50,7 +50,9 @@ export class DeadLetterCounts {
   async refresh(): Promise<void> {
     this.cancelTimer?.();
     this.hurried = false;
-    for (const queue of new Set(this.queues())) {
+    const queues = new Set(this.queues());
+    for (const queue of this.counts.keys()) if (!queues.has(queue)) this.counts.delete(queue);
+    for (const queue of queues) {
       try {
         const count = await this.transport.depth(queue);
         if (count !== undefined) this.counts.set(queue, { count, at: this.clock.monotonic() });

@@ -35,8 +35,7 @@ export class MessagingHealthIndicator {
     const details = { state: status, ...parts };
     if (options.for === 'liveness') return indicator.up(details);
     if (status === 'down') return indicator.down(details);
-    if (status === 'degraded' && hasDegraded(indicator))
-      return indicator.degraded(details);
+    if (status === 'degraded' && hasDegraded(indicator)) return indicator.degraded(details);
     return indicator.up(details);
   }
 

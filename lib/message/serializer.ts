@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { SerializationError } from '../errors/publish-errors.js';
+import { errorMessage } from '../errors/redact.js';
 import { exceedsJsonDepth } from './json-depth.js';
 import type { MessageProperties } from './message.js';
 
@@ -20,6 +21,8 @@ export interface SerializedPayload {
 /** Arrays and objects nested deeper than this are refused before they are parsed. */
 const MAX_JSON_DEPTH = 64;
 const BINARY = 'application/octet-stream';
+/** Content encodings that change nothing; some clients write the character set there. */
+const ENCODINGS = new Set(['utf-8', 'utf8', 'us-ascii', 'identity']);
 
 /**
  * The default: `Buffer` and `Uint8Array` pass untouched as `application/octet-stream`, everything else is JSON.
@@ -33,12 +36,7 @@ export const jsonSerializer: Serializer = {
   },
 
   deserialize(body, { contentType, contentEncoding }) {
-    if (
-      contentEncoding &&
-      contentEncoding !== 'utf-8' &&
-      contentEncoding !== 'utf8' &&
-      contentEncoding !== 'identity'
-    ) {
+    if (contentEncoding && !ENCODINGS.has(contentEncoding.toLowerCase())) {
       throw new UndecodableMessageError(`The content encoding «${contentEncoding}» is not known to the serializer`);
     }
     if (contentType === undefined || contentType === 'application/json') return parse(body);
@@ -56,10 +54,7 @@ function stringify(payload: unknown): string {
   try {
     text = JSON.stringify(payload);
   } catch (cause) {
-    throw new SerializationError(
-      `The body cannot be written as JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    throw new SerializationError(`The body cannot be written as JSON: ${errorMessage(cause)}`, { cause });
   }
   if (text === undefined)
     throw new SerializationError(`The body cannot be written as JSON: ${typeof payload} has no JSON form`);
@@ -73,10 +68,7 @@ function parse(body: Buffer): unknown {
     return JSON.parse(decodeText(body)) as unknown;
   } catch (cause) {
     if (cause instanceof UndecodableMessageError) throw cause;
-    throw new UndecodableMessageError(
-      `The body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    throw new UndecodableMessageError(`The body is not JSON: ${errorMessage(cause)}`, { cause });
   }
 }
 

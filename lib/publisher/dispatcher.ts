@@ -3,27 +3,26 @@ import type { MessagingError } from '../errors/messaging-error.js';
 import {
   MessageExpiredError,
   NotConnectedError,
+  PublishFailedError,
   PublisherClosedError,
-  RetryQueueFullError,
 } from '../errors/publish-errors.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { PublishResult } from '../transport/outgoing.js';
 import type { PublishDone, Transport } from '../transport/transport.js';
-import { OrderedKeys } from './ordered-keys.js';
+import { Admission, type AdmissionOptions } from './admission.js';
+import { Bounds } from './bounds.js';
 import type { Publication } from './publication.js';
 import type { PublisherDeadLetters } from './publisher-dead-letters.js';
 import { RetryQueue } from './retry-queue.js';
 import type { RetryQueueStore } from './retry-queue-store.js';
-import { RoomLine } from './room-line.js';
 
-export interface DispatcherOptions {
+/** A queued message that so many passes found unroutable is given up. */
+const MAX_RETURNS = 3;
+
+export interface DispatcherOptions extends AdmissionOptions {
   readonly maxInFlight: number;
   readonly interval: number;
-  readonly maxMessages: number;
-  readonly maxBytes: number;
-  readonly whenFull: 'reject' | 'wait';
-  readonly waitTimeout: number;
 }
 
 export interface DispatcherEnvironment {
@@ -38,21 +37,17 @@ export interface DispatcherEnvironment {
 /**
  * Takes every publish to its fate: sends it while the connection is ready and the window open, makes it wait in line
  * while the window is full, and hands it to the retry queue when it cannot be sent for a passing reason.
- *
- * What is under way and what is queued together stay within `maxMessages` and `maxBytes`, so that everything under way
- * has room in the queue when the connection is lost.
  */
 export class Dispatcher {
   readonly retryQueue: RetryQueue;
   private readonly inFlight = new Set<Publication>();
-  private readonly line = new Set<Publication>();
-  private readonly ordered = new OrderedKeys();
-  private readonly room: RoomLine;
+  private readonly bounds: Bounds;
+  private readonly admission: Admission;
   private readonly done: PublishDone = (outgoing, result) => this.onResult(outgoing as Publication, result);
   private batch: Publication[] = [];
-  /** What is under way and not in the retry queue as well. */
-  private readonly fresh = { count: 0, bytes: 0 };
   private ready = false;
+  /** Why nothing can be sent, while it is not ready. */
+  private obstacle = 'There is no connection to the broker';
   private closed = false;
   private ended = false;
   private idle: (() => void) | undefined;
@@ -62,16 +57,26 @@ export class Dispatcher {
     private readonly environment: DispatcherEnvironment,
   ) {
     const { store, clock } = environment;
-    this.room = new RoomLine(options.waitTimeout, clock);
     this.retryQueue = new RetryQueue(store, options.interval, clock, {
-      canSend: () => this.ready && this.inFlight.size < options.maxInFlight,
+      canSend: () => this.ready && this.windowOpen,
       send: (publication) => this.send(publication),
-      flush: () => this.flush(),
+      advance: () => this.advance(),
       expired: (publication) =>
         this.giveUp(
           publication,
           new MessageExpiredError('Its time to live ended while it waited in the publisher retry queue'),
         ),
+    });
+    this.bounds = new Bounds(options, this.retryQueue);
+    const draining = (): boolean => this.ready && this.inFlight.size > 0;
+    this.admission = new Admission(options, this.bounds, clock, {
+      get draining() {
+        return draining();
+      },
+      hasPlace: (publication) => this.hasPlace(publication),
+      place: (publication) => this.place(publication),
+      refuse: (publication, error) => this.refuse(publication, error),
+      advance: () => this.advance(),
     });
   }
 
@@ -80,21 +85,22 @@ export class Dispatcher {
     return this.inFlight.size;
   }
 
-  /** Everything that has no final result yet. */
+  /** Zero when everything has its final result. */
   get unsettledCount(): number {
-    return this.inFlight.size + this.line.size + this.room.length + this.retryQueue.depth;
+    return this.inFlight.size + this.admission.length + this.retryQueue.depth;
   }
 
   submit(publications: readonly Publication[]): void {
     for (const publication of publications) {
       if (this.closed) publication.rejected(closedError());
-      else this.admit(publication);
+      else this.admission.admit(publication);
     }
     this.flush();
   }
 
   /** Connected and not blocked: the queue goes first, then who waits in line. */
   resume(): void {
+    if (this.ended) return;
     this.ready = true;
     this.retryQueue.retry();
     this.advance();
@@ -102,20 +108,20 @@ export class Dispatcher {
 
   /** Disconnected or blocked: nothing is sent, and nobody is kept waiting for a confirm. */
   suspend(reason: string): void {
+    if (this.ended) return;
     this.ready = false;
+    this.obstacle = reason;
     for (const publication of this.inFlight) {
       if (publication.queuedAt === undefined) this.enqueue(publication, new NotConnectedError(reason));
     }
-    const line = [...this.line];
-    this.line.clear();
-    for (const publication of line) this.admit(publication);
+    this.advance();
   }
 
   /** Takes nothing more, and waits until everything is settled or `deadline` is aborted. Returns what is left. */
   async close(deadline: AbortSignal): Promise<Publication[]> {
     this.closed = true;
     this.retryQueue.retry();
-    this.flush();
+    this.advance();
     if (this.unsettledCount > 0 && !deadline.aborted) {
       await new Promise<void>((resolve) => {
         this.idle = resolve;
@@ -127,51 +133,32 @@ export class Dispatcher {
     return this.abandon();
   }
 
-  private admit(publication: Publication): void {
-    if (!this.ready || this.retryQueue.holds(publication.key)) return this.park(publication);
-    if (!this.ordered.enter(publication)) return;
-    if (this.line.size > 0 || !this.windowOpen(publication)) this.wait(publication);
+  private get windowOpen(): boolean {
+    return this.inFlight.size < this.options.maxInFlight;
+  }
+
+  private mustQueue({ key }: Publication): boolean {
+    return !this.ready || this.retryQueue.holds(key);
+  }
+
+  private hasPlace(publication: Publication): boolean {
+    return this.bounds.hasRoom(publication) && (this.windowOpen || this.mustQueue(publication));
+  }
+
+  private place(publication: Publication): void {
+    if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));
+    else if (this.mustQueue(publication))
+      this.enqueue(
+        publication,
+        new PublishFailedError('Earlier messages of its key wait in the publisher retry queue'),
+      );
     else this.send(publication);
   }
 
-  private windowOpen(publication: Publication): boolean {
-    return this.inFlight.size < this.options.maxInFlight && this.hasRoom(publication);
-  }
-
-  private hasRoom({ bytes }: Publication): boolean {
-    const { maxMessages, maxBytes } = this.options;
-    return (
-      this.fresh.count + this.retryQueue.depth < maxMessages &&
-      this.fresh.bytes + this.retryQueue.bytes + bytes <= maxBytes
-    );
-  }
-
-  private wait(publication: Publication): void {
-    // What is under way makes room; when nothing is, only the retry queue can.
-    if (this.inFlight.size > 0) this.line.add(publication);
-    else this.full(publication);
-  }
-
-  private park(publication: Publication): void {
-    if (this.hasRoom(publication))
-      this.enqueue(publication, new NotConnectedError('There is no connection to the broker'));
-    else this.full(publication);
-  }
-
-  private full(publication: Publication): void {
-    const { whenFull, maxMessages, maxBytes } = this.options;
-    this.ordered.leave(publication);
-    if (whenFull === 'wait') return this.room.join(publication);
-    publication.rejected(
-      new RetryQueueFullError(
-        `The publisher retry queue is full (${maxMessages} messages or ${maxBytes} bytes); the message was not accepted`,
-      ),
-    );
-  }
-
   private enqueue(publication: Publication, error: MessagingError): void {
-    this.discount(publication);
+    this.bounds.leave(publication);
     this.retryQueue.add(publication);
+    this.admission.release(publication);
     const { events } = this.environment;
     if (events.has('queued')) events.emit('queued', { id: publication.message.id, to: publication.to, error });
   }
@@ -179,19 +166,8 @@ export class Dispatcher {
   private send(publication: Publication): void {
     publication.inFlight = true;
     this.inFlight.add(publication);
-    if (publication.queuedAt === undefined) {
-      publication.fresh = true;
-      this.fresh.count++;
-      this.fresh.bytes += publication.bytes;
-    }
+    this.bounds.enter(publication);
     this.batch.push(publication);
-  }
-
-  private discount(publication: Publication): void {
-    if (!publication.fresh) return;
-    publication.fresh = false;
-    this.fresh.count--;
-    this.fresh.bytes -= publication.bytes;
   }
 
   /** Hands over what was gathered, as one batch. */
@@ -220,12 +196,11 @@ export class Dispatcher {
       case 'failed':
         this.keep(publication, result.error);
     }
-    for (const follower of this.ordered.leave(publication)) this.admit(follower);
     this.advance();
   }
 
   private succeed(publication: Publication): void {
-    this.leaveQueue(publication);
+    this.leave(publication);
     publication.confirmed();
     const { events } = this.environment;
     if (events.has('published'))
@@ -239,8 +214,14 @@ export class Dispatcher {
   private returned(publication: Publication, error: MessagingError): void {
     const { events } = this.environment;
     if (events.has('returned')) events.emit('returned', { id: publication.message.id, to: publication.to });
-    if (publication.unroutable === 'queue') this.keep(publication, error);
+    if (publication.unroutable === 'queue' || this.mayBeBoundSoon(publication)) this.keep(publication, error);
+    else if (publication.unroutable === 'ignore') this.succeed(publication);
     else this.giveUp(publication, error);
+  }
+
+  /** After an outage the publishing connection can be back before consumers, perhaps of another process, have bound. */
+  private mayBeBoundSoon(publication: Publication): boolean {
+    return publication.queuedAt !== undefined && ++publication.returns < MAX_RETURNS;
   }
 
   /** A passing reason: it goes to the retry queue, or keeps its place there. */
@@ -250,51 +231,44 @@ export class Dispatcher {
   }
 
   private giveUp(publication: Publication, error: MessagingError): void {
-    const { events, deadLetters, clock, log } = this.environment;
+    const { deadLetters, clock, log } = this.environment;
     const { message, to } = publication;
     if (publication.queuedAt !== undefined) {
       deadLetters.add({ message, to, error, time: clock.now() });
       log.error(`Message ${message.id} cannot be sent and went to the publisher's dead letters: ${error.message}`);
     }
-    this.leaveQueue(publication);
+    this.leave(publication);
+    this.refuse(publication, error);
+  }
+
+  /** Its caller is told that it will never be sent. */
+  private refuse(publication: Publication, error: MessagingError): void {
+    this.admission.release(publication);
     publication.rejected(error);
-    if (events.has('publish-failed')) events.emit('publish-failed', { id: message.id, to, error });
+    const { events } = this.environment;
+    if (events.has('publish-failed'))
+      events.emit('publish-failed', { id: publication.message.id, to: publication.to, error });
   }
 
-  private leaveQueue(publication: Publication): void {
-    if (publication.queuedAt === undefined) this.discount(publication);
+  /** It has its final result. */
+  private leave(publication: Publication): void {
+    if (publication.queuedAt === undefined) this.bounds.leave(publication);
     else this.retryQueue.remove(publication);
+    this.admission.release(publication);
   }
 
-  /** There may be room now: for the queue, for who waits for room, for who waits in line. */
+  /** There may be room now: for the queue, then for who waits in line. */
   private advance(): void {
     this.retryQueue.pump();
-    this.admitFromRoomLine();
-    for (const publication of this.line) {
-      if (!this.windowOpen(publication)) break;
-      this.line.delete(publication);
-      if (this.retryQueue.holds(publication.key)) this.park(publication);
-      else this.send(publication);
-    }
+    this.admission.serve();
     this.flush();
     if (this.idle && this.unsettledCount === 0) this.idle();
-  }
-
-  private admitFromRoomLine(): void {
-    for (let first = this.room.first; first && this.hasRoom(first); first = this.room.first) {
-      this.room.shift();
-      this.admit(first);
-    }
   }
 
   /** Ends what has no result at the deadline. */
   private abandon(): Publication[] {
     this.ended = true;
-    const unsent = new Set<Publication>();
-    for (const publication of this.environment.store) unsent.add(publication);
-    for (const publication of this.inFlight) unsent.add(publication);
-    for (const publication of [...this.line, ...this.ordered.followers()]) unsent.add(publication);
-    for (let next = this.room.shift(); next; next = this.room.shift()) unsent.add(next);
+    const unsent = new Set([...this.environment.store, ...this.inFlight, ...this.admission.close()]);
     for (const publication of unsent) publication.rejected(closedError());
     return [...unsent];
   }

@@ -1,8 +1,12 @@
 import type { Publication } from './publication.js';
 
 /** The waiting messages of each key in their order; only the head of a key may be sent. Messages without a key are free. */
-export class KeyLanes {
+export class KeyLanes implements Iterable<Publication> {
   private readonly lanes = new Map<string, Set<Publication>>();
+
+  *[Symbol.iterator](): IterableIterator<Publication> {
+    for (const lane of this.lanes.values()) yield* lane;
+  }
 
   has(key: string): boolean {
     return this.lanes.has(key);

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
-import { checkShortText, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
+import { checkBoolean, checkShortText, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type Headers } from '../message/headers.js';
@@ -79,7 +79,9 @@ export class MessageFactory {
         ? cause
         : new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });
     }
-    const { length } = serialized.body;
+    const body: unknown = serialized?.body;
+    if (!Buffer.isBuffer(body)) throw new SerializationError('The serializer did not return { body } with a Buffer');
+    const { length } = body;
     if (length > maxBytes)
       throw new MessageTooLargeError(`The body has ${length} bytes; the transport takes ${maxBytes} at most`);
     return serialized;
@@ -91,7 +93,9 @@ export class MessageFactory {
     headers[header.time] = now;
     headers[header.version] = WIRE_VERSION;
     if (options.key !== undefined) headers[header.key] = checkShortText('key', options.key);
-    if (options.ttl !== undefined) headers[header.expiresAt] = now + numberBetween('ttl', options.ttl, 1, MAX_TTL_MS);
+    // Times in headers are whole milliseconds.
+    if (options.ttl !== undefined)
+      headers[header.expiresAt] = now + Math.ceil(numberBetween('ttl', options.ttl, 1, MAX_TTL_MS));
     return headers as Headers;
   }
 
@@ -99,11 +103,12 @@ export class MessageFactory {
     if (delay === undefined && at === undefined) return undefined;
     if (delay !== undefined && at !== undefined) throw new InvalidOptionError('at', at, 'either «delay» or «at»');
     const { maxDelayMs } = this.options;
-    if (at === undefined) return now + numberBetween('delay', delay, 0, maxDelayMs);
-    return numberBetween('at', at instanceof Date ? at.getTime() : at, 0, now + maxDelayMs);
+    if (at === undefined) return now + Math.ceil(numberBetween('delay', delay, 0, maxDelayMs));
+    return Math.ceil(numberBetween('at', at instanceof Date ? at.getTime() : at, 0, now + maxDelayMs));
   }
 
   private ordered({ ordered = false, key }: PublishOptions): boolean {
+    checkBoolean('ordered', ordered);
     if (ordered && key === undefined) throw new InvalidOptionError('ordered', true, '«ordered» needs a «key»');
     return ordered;
   }
@@ -119,7 +124,8 @@ function copyHeaders(from: Headers, to: Record<string, unknown>): void {
         from[name],
         `names that do not begin with «${HEADER_PREFIX}», which are ours`,
       );
-    if (Buffer.byteLength(name) > 255) throw new InvalidOptionError('headers', name, 'names of at most 255 bytes');
+    if (name === '' || name === '__proto__' || Buffer.byteLength(name) > 255)
+      throw new InvalidOptionError('headers', name, 'names of 1 to 255 bytes other than «__proto__»');
     const value = from[name];
     if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') {
       throw new InvalidOptionError(

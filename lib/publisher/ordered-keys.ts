@@ -1,30 +1,26 @@
+import { KeyLanes } from './key-lanes.js';
 import type { Publication } from './publication.js';
 
-/** Publishes with `ordered: true`: one per key is under way, its successors wait here. */
-export class OrderedKeys {
-  private readonly busy = new Map<string, Publication[]>();
+/**
+ * Publishes with `ordered: true` that are under way or in line: one per key, its successors wait here. Once a message is
+ * in the retry queue that queue keeps the order of its key, so it leaves here and its successors follow it there.
+ */
+export class OrderedKeys implements Iterable<Publication> {
+  private readonly lanes = new KeyLanes();
 
-  /** True: it may go and its key is busy now. False: it waits behind the one under way. */
+  [Symbol.iterator](): IterableIterator<Publication> {
+    return this.lanes[Symbol.iterator]();
+  }
+
+  /** True: it may go on, and its key is busy now. False: it waits behind the first of its key. */
   enter(publication: Publication): boolean {
-    if (!publication.ordered || publication.key === undefined) return true;
-    const followers = this.busy.get(publication.key);
-    if (followers) followers.push(publication);
-    else this.busy.set(publication.key, []);
-    return !followers;
+    if (!publication.ordered) return true;
+    this.lanes.push(publication);
+    return this.lanes.isHead(publication);
   }
 
-  /** The one under way has its result: those that waited behind it, in order. */
-  leave(publication: Publication): Publication[] {
-    if (!publication.ordered || publication.key === undefined) return NONE;
-    const followers = this.busy.get(publication.key) ?? NONE;
-    this.busy.delete(publication.key);
-    return followers;
-  }
-
-  /** Everything that waits, when the publisher closes. */
-  *followers(): Iterable<Publication> {
-    for (const followers of this.busy.values()) yield* followers;
+  /** It was accepted into the retry queue, or has its result. Returns the one that may go on now. */
+  leave(publication: Publication): Publication | undefined {
+    return publication.ordered ? this.lanes.remove(publication) : undefined;
   }
 }
-
-const NONE: Publication[] = [];

@@ -23,6 +23,8 @@ export class Publication implements Outgoing {
   inFlight = false;
   /** It counts among what is under way, not among what is queued. */
   fresh = false;
+  /** How often it was sent from the retry queue and no queue took it. */
+  returns = 0;
   /** It waits in the publisher retry queue since this time. */
   queuedAt: number | undefined;
 

@@ -15,7 +15,7 @@ export interface PublishOptions {
   readonly id?: string;
   /** Messages of one key keep the order in which their publishes were awaited. */
   readonly key?: string;
-  /** Application headers. Names that begin with `messaging-` or `x-` are refused: they belong to us and to brokers. */
+  /** Application headers. Names that begin with `messaging-` are refused: they are ours. */
   readonly headers?: Headers;
   /** Where to publish (RabbitMQ: the exchange). Default: the transport's. */
   readonly topic?: string;

@@ -13,7 +13,7 @@ export interface PublisherDeadLetter {
 
 /** The publisher's dead letters, in memory and bounded: the oldest makes room for the newest. */
 export class PublisherDeadLetters {
-  private readonly entries = new Map<string, PublisherDeadLetter>();
+  private readonly entries = new Set<PublisherDeadLetter>();
 
   constructor(
     private readonly capacity: number,
@@ -25,22 +25,18 @@ export class PublisherDeadLetters {
   }
 
   add(entry: PublisherDeadLetter): void {
-    this.entries.set(entry.message.id, entry);
+    this.entries.add(entry);
     if (this.entries.size <= this.capacity) return;
-    const [oldest] = this.entries.values() as Iterable<PublisherDeadLetter> as [PublisherDeadLetter];
-    this.entries.delete(oldest.message.id);
+    const [oldest] = this.entries as Iterable<PublisherDeadLetter> as [PublisherDeadLetter];
+    this.entries.delete(oldest);
     this.onEvicted(oldest);
   }
 
-  get(id: string): PublisherDeadLetter | undefined {
-    return this.entries.get(id);
-  }
-
-  delete(id: string): boolean {
-    return this.entries.delete(id);
+  delete(entry: PublisherDeadLetter): boolean {
+    return this.entries.delete(entry);
   }
 
   list(): PublisherDeadLetter[] {
-    return [...this.entries.values()];
+    return [...this.entries];
   }
 }

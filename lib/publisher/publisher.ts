@@ -92,15 +92,17 @@ export class Publisher {
   }
 
   private async publishEntry(entry: PublishEntry, batch: Publication[]): Promise<EntryResult> {
-    const { route, body, ...options } = entry;
+    let { id = '' } = entry ?? {};
     try {
+      const { route, body, ...options } = entry;
       if (this.send) return await this.send({ route: routeName(route), body, options });
       const publication = this.prepare(routeName(route), undefined, body, options);
+      ({ id } = publication.message);
       const receipt = publication.receipt();
       batch.push(publication);
       return await receipt;
     } catch (error) {
-      return { id: options.id ?? '', outcome: 'rejected', error: asMessagingError(error) };
+      return { id, outcome: 'rejected', error: asMessagingError(error) };
     }
   }
 

@@ -8,10 +8,10 @@ export interface RetryQueuePort {
   /** A message may be sent now: connected, not blocked, and the window is open. */
   canSend(): boolean;
   send(publication: Publication): void;
-  /** Hands over what `send` gathered. */
-  flush(): void;
   /** Its time to live ended while it waited. */
   expired(publication: Publication): void;
+  /** A pass is to go on: what expired made room, and what waits may be sent. */
+  advance(): void;
 }
 
 /**
@@ -72,6 +72,7 @@ export class RetryQueue {
     this.store.delete(publication);
     this.bytes -= publication.bytes;
     if (publication.expiresAt !== undefined) this.expiring--;
+    this.tried.delete(publication);
     const head = this.lanes.remove(publication);
     if (head) this.next.push(head);
     if (this.store.size === 0) this.disarm();
@@ -82,14 +83,13 @@ export class RetryQueue {
     this.tried.add(publication);
   }
 
-  /** Begins a pass now. */
+  /** Begins a pass; `pump` carries it out. */
   retry(): void {
     if (this.store.size === 0) return;
-    if (this.expiring > 0) this.expire();
+    this.expire();
     this.pass = this.store[Symbol.iterator]();
     this.tried = new Set();
     this.next.length = 0;
-    this.pump();
   }
 
   /** Goes on with the pass while the window is open. */
@@ -98,7 +98,6 @@ export class RetryQueue {
       const publication = this.next.shift() ?? this.advance();
       if (publication && this.isDue(publication)) this.port.send(publication);
     }
-    this.port.flush();
   }
 
   close(): void {
@@ -117,6 +116,7 @@ export class RetryQueue {
   }
 
   private expire(): void {
+    if (this.expiring === 0) return;
     const now = this.clock.now();
     for (const publication of this.store) {
       if (publication.expiresAt !== undefined && publication.expiresAt <= now && !publication.inFlight)
@@ -125,11 +125,16 @@ export class RetryQueue {
   }
 
   private arm(): void {
-    this.cancelTimer ??= this.clock.after(this.interval, () => {
-      this.cancelTimer = undefined;
-      this.retry();
-      if (this.store.size > 0) this.arm();
-    });
+    this.cancelTimer ??= this.clock.after(this.interval, () => this.tick());
+  }
+
+  private tick(): void {
+    this.cancelTimer = undefined;
+    // A pass that takes longer than the interval goes on: beginning again would never reach the end of the queue.
+    if (this.pass) this.expire();
+    else this.retry();
+    this.port.advance();
+    if (this.store.size > 0) this.arm();
   }
 
   private disarm(): void {

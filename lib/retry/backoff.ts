@@ -26,7 +26,12 @@ export function exponential(options: ExponentialOptions = {}): Backoff {
   check('factor', factor, factor >= 1, 'a number, 1 or more');
   check('max', max, max >= initial, 'a number of milliseconds, not below «initial»');
   check('jitter', jitter, jitter >= 0 && jitter <= 1, 'a number from 0 to 1');
-  return (attempt) => Math.round(Math.min(max, initial * factor ** (attempt - 1)) * (1 + jitter * (2 * random() - 1)));
+  return (attempt) => {
+    const wait = initial === 0 ? 0 : initial * factor ** (attempt - 1);
+    const shortest = Math.min(max, wait) * (1 - jitter);
+    const longest = Math.min(max, wait * (1 + jitter));
+    return Math.round(shortest + random() * (longest - shortest));
+  };
 }
 
 /** The same wait of `ms` milliseconds before every further call. */

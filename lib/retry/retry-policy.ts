@@ -5,7 +5,7 @@ import {
   UnrecoverableError,
   RefusedError,
 } from '../errors/handling-errors.js';
-import { functions } from '../errors/option-checks.js';
+import { functions, knownKeys } from '../errors/option-checks.js';
 import { Outcome } from '../pipeline/outcome.js';
 import { type Backoff, exponential, fixed } from './backoff.js';
 
@@ -38,6 +38,7 @@ export class RetryPolicy {
 
   /** `retry: false` is one call and no retry. @throws InvalidOptionError */
   constructor(options: RetryOptions | false, name = 'retry') {
+    if (options !== false) knownKeys(name, options, ['attempts', 'immediate', 'backoff', 'unrecoverable', 'only']);
     const {
       attempts = 8,
       immediate = 0,

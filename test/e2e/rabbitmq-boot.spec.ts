@@ -53,13 +53,14 @@ describeRabbit('An application on RabbitMQ', (rabbit) => {
     );
     expect(receipts.map(({ outcome, stored }) => [outcome, stored])).toEqual(Array(3).fill(['queued', 'memory']));
     expect(messaging.health().retryQueue).toMatchObject({ depth: 3, store: 'memory' });
-    // The queue is bound only when the consumer is there: until then the messages would be unroutable.
     await proxy.refuse(false);
-    await Promise.all(receipts.map(({ settled }) => settled));
+    const results = await Promise.all(receipts.map(({ settled }) => settled));
+    expect(results.map(({ outcome }) => outcome)).toEqual(Array(3).fill('confirmed'));
     await waitFor(() => messaging.health().status !== 'down', 'the connection');
     await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
     await get(Publisher).publish('order.created', { id: 4 });
     await waitFor(() => seen.all.includes(4), 'the message');
+    expect(seen.all).toEqual([1, 2, 3, 4]);
     await nest.close();
     await proxy.close();
   });

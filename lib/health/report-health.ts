@@ -1,0 +1,45 @@
+import type { Consumer } from '../consumer/consumer.js';
+import type { RetryQueue } from '../publisher/retry-queue.js';
+import type { Transport } from '../transport/transport.js';
+import type { ConnectionState } from './connection-state.js';
+import type { DeadLetterCounts } from './dead-letter-counts.js';
+import type { HealthReport } from './health-report.js';
+
+export interface HealthSources {
+  readonly state: ConnectionState;
+  readonly transport: Transport;
+  readonly consumers: Iterable<Consumer>;
+  readonly retryQueue: RetryQueue;
+  readonly publisherDeadLetters: number;
+  readonly deadLetterCounts: DeadLetterCounts;
+}
+
+/** Puts the report together from what the parts of a connection know of themselves. */
+export function reportHealth(sources: HealthSources): HealthReport {
+  const { state, transport, retryQueue, publisherDeadLetters, deadLetterCounts } = sources;
+  const consumers = [...sources.consumers].map(({ queue, state, inFlight, reason }) => ({
+    queue,
+    state,
+    inFlight,
+    ...(reason !== undefined && { reason }),
+  }));
+  const undeliverable = transport.undeliverable?.() ?? 0;
+  const wanting =
+    state.blocked ||
+    publisherDeadLetters > 0 ||
+    undeliverable > 0 ||
+    consumers.some((consumer) => consumer.state === 'waiting');
+  return {
+    status: !state.connected ? 'down' : wanting ? 'degraded' : 'up',
+    connection: state.report(transport.host),
+    consumers,
+    retryQueue: {
+      store: retryQueue.kind,
+      depth: retryQueue.depth,
+      bytes: retryQueue.bytes,
+      oldestAgeMs: retryQueue.oldestAgeMs,
+    },
+    deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report() },
+    ...(undeliverable > 0 && { undeliverable }),
+  };
+}

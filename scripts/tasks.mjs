@@ -1,6 +1,6 @@
 // What the other scripts share.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -28,6 +28,17 @@ export function buildPackage({ onlyIfStale = false } = {}) {
   run('nest', 'build', 'esm', 'cjs');
   mkdirSync('dist/cjs', { recursive: true });
   writeFileSync(done, '{ "type": "commonjs" }\n');
+}
+
+/** Packs what is built, as it would be published; gives the tarball's path. */
+export function packPackage() {
+  buildPackage({ onlyIfStale: true });
+  mkdirSync('.build', { recursive: true });
+  const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', '.build'];
+  const stdio = ['ignore', 'ignore', 'inherit'];
+  if (spawnSync('npm', pack, { stdio, shell: process.platform === 'win32' }).status !== 0) process.exit(1);
+  return join('.build', `${name}-${version}.tgz`);
 }
 
 /** Builds the samples against dist. */

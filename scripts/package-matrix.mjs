@@ -1,0 +1,127 @@
+// Installs the packed package into small applications (test/package) and runs each on every supported Node.
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { packPackage } from './tasks.mjs';
+
+const nodeMajors = [20, 22, 24];
+const applications = [
+  { name: 'Nest 11 CJS', folder: 'nest11-cjs', nest: '11' },
+  { name: 'Nest 12 ESM', folder: 'nest12-esm', nest: '12' },
+];
+const install = ['install', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'];
+const tsc = resolve('node_modules/typescript/bin/tsc');
+const started = Date.now();
+const failures = [];
+
+const tarball = resolve(packPackage());
+const workspace = mkdtempSync(join(tmpdir(), 'nestjs-messaging-package-'));
+try {
+  progress('installing Node 20, 22 and 24, and the applications …');
+  const nodes = await all(nodeMajors.map(nodeBinary));
+  const folders = await all(applications.map(prepare));
+  for (const [at, application] of applications.entries()) {
+    for (const [index, node] of nodes.entries()) await check(application, folders[at], nodeMajors[index], node);
+  }
+} catch (error) {
+  failures.push(error.message);
+} finally {
+  rmSync(workspace, { recursive: true, force: true });
+}
+for (const failure of failures) console.log(`✗ ${failure}`);
+progress(failures.length === 0 ? 'all as it should be' : `${failures.length} failed`);
+process.exitCode = failures.length === 0 ? 0 : 1;
+
+/** One application on one Node. */
+async function check(application, folder, major, node) {
+  const cell = `${application.name} · Node ${major}`;
+  try {
+    const found = await runJson(node, folder, 'main.js');
+    const { health } = found;
+    expect(found.node.startsWith(`${major}.`), `ran on Node ${found.node}`);
+    expect(found.nest.startsWith(`${application.nest}.`), `ran on Nest ${found.nest}`);
+    expect(health.status === 200 && health.body.info?.messaging?.state === 'up', `health: ${JSON.stringify(health)}`);
+    expect(health.body.info.messaging.consumers[0]?.state === 'consuming', 'its consumer does not consume');
+    expect(found.outcome === 'confirmed' && found.handled.item === 'book', `the message: ${JSON.stringify(found)}`);
+    expect(found.oneCopy, 'import and require gave two copies of the package');
+
+    const missing = await runJson(node, folder, 'missing-peer.js');
+    expect(missing.isMissingPeer && missing.message.includes('npm install amqplib'), JSON.stringify(missing));
+    console.log(`${cell}: booted, healthy, 1 message handled (Nest ${found.nest}, Node ${found.node})`);
+  } catch (error) {
+    failures.push(`${cell}: ${error.message}`);
+  }
+}
+
+/** The application with the tarball in it, compiled against the types of its own Nest. */
+async function prepare({ name, folder }) {
+  const target = join(workspace, folder);
+  cpSync(join('test/package', folder), target, { recursive: true });
+  cpSync('test/package/app', join(target, 'src'), { recursive: true });
+  for (const file of ['tsconfig.app.json', 'tsconfig.declarations.json']) {
+    cpSync(join('test/package', file), join(target, file));
+  }
+  await command('npm', [...install, tarball], target);
+  if (existsSync(join(target, 'node_modules/amqplib'))) throw new Error(`${name}: amqplib is there, but is optional`);
+  await command(process.execPath, [tsc, '-p', 'tsconfig.app.json'], target);
+  await checkDeclarations(name, target);
+  progress(`${name}: installed and compiled`);
+  return target;
+}
+
+/** Our own declarations must hold where no optional broker client is installed. Those of other packages are not ours. */
+async function checkDeclarations(name, target) {
+  const { output } = await ended(process.execPath, [tsc, '-p', 'tsconfig.declarations.json', '--listFiles'], target);
+  expect(output.includes('nestjs-messaging/dist'), `${name}: the declarations were not checked`);
+  const faults = output.split('\n').filter((line) => /^(src|.*nestjs-messaging\/dist).*error TS/.test(line));
+  expect(faults.length === 0, `${name}: its declarations:\n${faults.join('\n')}`);
+}
+
+/** Node in that major version: this one, or the npm package «node», kept for the next time. */
+async function nodeBinary(major) {
+  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'nestjs-messaging', `node-${major}`);
+  const binary = join(cache, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  if (!existsSync(binary)) {
+    mkdirSync(cache, { recursive: true });
+    await command('npm', [...install, '--prefix', cache, `node@${major}`], cache);
+  }
+  return binary;
+}
+
+async function runJson(node, folder, file) {
+  const output = await command(node, [join('dist', file)], folder);
+  return JSON.parse(output.trim().split('\n').at(-1));
+}
+
+async function command(file, args, cwd) {
+  const { code, output } = await ended(file, args, cwd);
+  if (code !== 0) throw new Error(`${[file, ...args].join(' ')} ended with ${code}:\n${output.trim()}`);
+  return output;
+}
+
+function ended(file, args, cwd) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd, shell: process.platform === 'win32' && file === 'npm', timeout: 120_000 });
+    let output = '';
+    child.stdout.on('data', (data) => (output += data));
+    child.stderr.on('data', (data) => (output += data));
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code: code ?? signal, output }));
+  });
+}
+
+/** As Promise.all, but nothing runs on when it rejects. */
+async function all(promises) {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
+function expect(holds, otherwise) {
+  if (!holds) throw new Error(otherwise);
+}
+
+function progress(text) {
+  console.log(`[${((Date.now() - started) / 1000).toFixed(0)} s] ${text}`);
+}

@@ -1,0 +1,340 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import * as root from 'nestjs-messaging';
+import {
+  exponential,
+  InvalidOptionError,
+  jsonSerializer,
+  memory,
+  MessagingError,
+  Subscribe,
+  type SubscriptionOptions,
+  systemClock,
+} from 'nestjs-messaging';
+import * as health from 'nestjs-messaging/health';
+import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
+import * as testing from 'nestjs-messaging/testing';
+import { subscriptionsOf } from '../../lib/consumer/subscribe.decorator.js';
+import { defineSubscription } from '../../lib/consumer/subscription-definition.js';
+import { MESSAGING_EVENT_NAMES } from '../../lib/events/messaging-events.js';
+import { resolveOptions } from '../../lib/messaging.options.js';
+import { MessageFactory } from '../../lib/publisher/message-factory.js';
+import { RetryPolicy } from '../../lib/retry/retry-policy.js';
+import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
+import { checkOptions, checkSubscriptionOptions } from '../../lib/transports/rabbitmq/options.js';
+import { code, Markdown, type Row } from './markdown.js';
+
+const readme = Markdown.read('README.md');
+const manifest = JSON.parse(readFileSync(resolve(__dirname, '../../package.json'), 'utf8')) as {
+  engines: { node: string };
+  scripts: Record<string, string>;
+  peerDependencies: Record<string, string>;
+};
+const defaults = {
+  service: 'orders',
+  system: 'rabbitmq',
+  provision: true,
+  retry: {},
+  middleware: [],
+  maxDelayMs: 1_000,
+};
+
+/** The value of JavaScript in the document. */
+function evaluate(text: string, scope: object = root): any {
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval
+  return new Function(...Object.keys(scope), `return ${text}`)(...Object.values(scope)) as unknown;
+}
+
+/** The option names that the code knows, as it tells them to who uses another. */
+function knownNames(use: (unknown: object) => unknown): string[] {
+  try {
+    use({ nonsense: 1 });
+  } catch (error) {
+    if (error instanceof InvalidOptionError) return error.allowed.replace(/^.*(are: |known: |one of )/, '').split(', ');
+    throw error;
+  }
+  throw new Error('A name that does not exist was accepted');
+}
+
+function options(section: string): Map<string, Row> {
+  return new Map(
+    readme
+      .section(section)
+      .table()
+      .map((row) => [code(row.option), row]),
+  );
+}
+
+/** The documented defaults, evaluated; those left empty are left out. */
+function documentedDefaults(section: string): Record<string, unknown> {
+  const rows = [...options(section)].filter(([, row]) => row.default !== '');
+  return Object.fromEntries(rows.map(([name, row]) => [name, evaluate(code(row.default))]));
+}
+
+/** Values as they are; factories and functions by what they do. */
+function comparable(value: any): unknown {
+  if (typeof value === 'function') return [1, 2, 3, 9].map((attempt) => value(attempt) as number);
+  if (typeof value?.create === 'function') return { system: value.system as unknown, kind: value.kind as unknown };
+  return value as unknown;
+}
+
+function expectDefaults(section: string, actual: Record<string, unknown>): void {
+  const documented = documentedDefaults(section);
+  for (const name of Object.keys(documented)) {
+    expect({ [name]: comparable(documented[name]) }).toEqual({ [name]: comparable(actual[name]) });
+  }
+  const given = Object.keys(actual).filter((name) => actual[name] !== undefined);
+  expect(Object.keys(documented).sort()).toEqual(given.sort());
+}
+
+describe('README.md, the options', () => {
+  // Backoffs are compared by what they say; this takes the chance out of them.
+  beforeAll(() => {
+    jest.spyOn(Math, 'random').mockReturnValue(0.5);
+  });
+  afterAll(() => {
+    jest.restoreAllMocks();
+  });
+
+  test('of forRoot are all there, with their defaults', () => {
+    const { service, retryQueue, retry: _, reconnect, ...flat } = resolveOptions({});
+    const policy = new RetryPolicy({}) as any;
+    const actual: Record<string, unknown> = { ...flat };
+    for (const [name, value] of Object.entries(retryQueue)) actual[`retryQueue.${name}`] = value;
+    for (const [name, value] of Object.entries(reconnect)) actual[`reconnect.${name}`] = value;
+    for (const name of ['attempts', 'immediate', 'backoff', 'unrecoverable', 'only'])
+      actual[`retry.${name}`] = policy[name];
+    expectDefaults('forRoot', actual);
+    expect(service).toBe('app');
+    expect(options('forRoot').get('service')!.what).toContain("(`'app'`)");
+    expect(resolveOptions({}).serializer).toBe(jsonSerializer);
+    expect(resolveOptions({}).clock).toBe(systemClock);
+
+    const names = [
+      ...knownNames((unknown) => resolveOptions(unknown)),
+      ...knownNames((retryQueue) => resolveOptions({ retryQueue })).map((name) => `retryQueue.${name}`),
+      ...knownNames((reconnect) => resolveOptions({ reconnect })).map((name) => `reconnect.${name}`),
+      ...knownNames((retry) => resolveOptions({ retry })).map((name) => `retry.${name}`),
+    ].filter((name) => !['retryQueue', 'reconnect', 'retry'].includes(name));
+    expect([...options('forRoot').keys()].sort()).toEqual(names.sort());
+  });
+
+  test('of exponential() have the documented defaults', () => {
+    const line = readme
+      .section('forRoot')
+      .text.split('\n')
+      .find((one) => one.startsWith('`exponential()` waits'))!;
+    const documented = Object.fromEntries(
+      [...line.matchAll(/`(\w+)` \(`([^`]+)`\)/g)].map(([, name, value]) => [name, evaluate(value)]),
+    );
+    expect(Object.keys(documented).sort()).toEqual(['factor', 'initial', 'jitter', 'max']);
+    for (const random of [0, 0.25, 0.5, 0.999]) {
+      const [ours, theirs] = [
+        exponential({ random: () => random }),
+        exponential({ ...documented, random: () => random }),
+      ];
+      for (const attempt of [1, 2, 3, 5, 20]) expect(ours(attempt, undefined)).toBe(theirs(attempt, undefined));
+    }
+  });
+
+  test('of @Subscribe are all there, with their defaults', () => {
+    const { topology, prefetch, concurrency, delayMs, middleware, timeoutMs } = defineSubscription(
+      { route: 'a' },
+      defaults,
+    );
+    expectDefaults('@Subscribe', {
+      dlq: topology.deadLetter !== undefined,
+      prefetch,
+      concurrency,
+      delay: delayMs,
+      middleware,
+      timeout: timeoutMs,
+    });
+    const names = knownNames((unknown) => defineSubscription({ route: 'a', ...unknown }, defaults));
+    expect([...options('@Subscribe').keys()].sort()).toEqual(names.sort());
+    const native = options('@Subscribe')
+      .get('rabbitmq')!
+      .what.match(/`\{ (.*) \}`/)![1]
+      .split(', ');
+    expect(native.sort()).toEqual(knownNames((unknown) => checkSubscriptionOptions({ ...unknown })).sort());
+  });
+
+  test('of publish are all there', () => {
+    const factory = new MessageFactory({
+      serializer: jsonSerializer,
+      clock: systemClock,
+      unroutable: 'reject',
+      maxBytes: 1,
+      maxDelayMs: 1,
+    });
+    const names = knownNames((unknown) => factory.create({ kind: 'route', route: 'a' }, 'a', 1, unknown));
+    expect([...options('publish').keys()].sort()).toEqual(names.sort());
+  });
+
+  test('of memory() are all there, with their defaults', () => {
+    const transport = memory().create() as any;
+    const { topic, maxBytes } = transport.defaults as { topic: string; maxBytes: number };
+    expectDefaults('memory', { topic, maxBytes, maxMessages: transport.native().directory.maxMessages as unknown });
+    expect([...options('memory').keys()].sort()).toEqual(knownNames((unknown) => memory(unknown)).sort());
+  });
+
+  test('of rabbitmq() are all there, with their defaults', async () => {
+    const connect = jest.fn<(...args: any[]) => Promise<never>>().mockRejectedValue(new Error('not now'));
+    jest.doMock('amqplib', () => ({ connect }));
+    const settings = checkOptions({});
+    await expect(settings.addresses[0].open('name')).rejects.toThrow('not now');
+    const [target, socket] = connect.mock.calls[0];
+    expect(target).toMatchObject({ protocol: 'amqp', port: 5672, vhost: '%2F' });
+    const { timeout, clientProperties: _, ...socketDefaults } = socket;
+    expectDefaults('rabbitmq', {
+      url: `amqp://${target.hostname}`,
+      exchange: settings.exchange,
+      queueType: settings.queueType,
+      deliveryLimit: settings.deliveryLimit,
+      heartbeat: target.heartbeat as unknown,
+      connectTimeout: timeout as unknown,
+      maxBytes: settings.maxBytes,
+      socket: socketDefaults,
+    });
+    expect([...options('rabbitmq').keys()].sort()).toEqual(knownNames((unknown) => checkOptions(unknown)).sort());
+  });
+});
+
+describe('README.md, the other tables and lists', () => {
+  test('queues have the documented names', () => {
+    const rows = readme.section('Queues').table();
+    for (const row of rows) {
+      const [first, second] = evaluate(code(row.subscription).replace(/^@Subscribe\((.*)\)$/, '[$1]')) as [
+        string,
+        SubscriptionOptions?,
+      ];
+      class Handlers {
+        handle(): void {}
+      }
+      Subscribe(first, second)(
+        Handlers.prototype,
+        'handle',
+        Object.getOwnPropertyDescriptor(Handlers.prototype, 'handle')!,
+      );
+      const { topology } = defineSubscription(subscriptionsOf(Handlers.prototype.handle)[0], defaults);
+      const cell = (text: string | undefined): string => (text === undefined ? '' : `\`${text}\``);
+      expect(row).toMatchObject({
+        queue: cell(topology.queue),
+        'dead-letter queue': cell(topology.deadLetter?.queue),
+        'dead-letter route': cell(topology.deadLetter?.route),
+      });
+    }
+    expect(rows.length).toBeGreaterThanOrEqual(5);
+  });
+
+  test('every error class has its row, with its code', () => {
+    const actual = Object.values(root)
+      .filter(
+        (value): value is typeof MessagingError =>
+          typeof value === 'function' && value.prototype instanceof MessagingError,
+      )
+      .map((type) => {
+        const error = new (type as unknown as new (...texts: string[]) => MessagingError)('1', '2', '3');
+        return { code: error.code, class: error.name, retryable: error.retryable ? 'yes' : 'no' };
+      });
+    const documented = readme
+      .section('Errors')
+      .table()
+      .map((row) => ({ code: code(row.code), class: code(row.class), retryable: row.retryable }));
+    expect(documented.sort(byCode)).toEqual(actual.sort(byCode));
+  });
+
+  test('the events are those of the code', () => {
+    const list = readme
+      .section('Events')
+      .text.split('\n')
+      .find((line) => line.startsWith('`connected`'))!;
+    const documented = [...list.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name);
+    expect(documented).toEqual([...MESSAGING_EVENT_NAMES]);
+  });
+
+  test('the reasons of dead letters are those of the code', () => {
+    const source = readFileSync(resolve(__dirname, '../../lib/pipeline/dead-letter-reason.ts'), 'utf8');
+    const actual = [...source.matchAll(/^ {2}\| '([a-z-]+)'/gm)].map(([, reason]) => reason);
+    const line = readme
+      .section('Dead letters')
+      .text.split('\n')
+      .find((one) => one.includes('Reasons:'))!;
+    const documented = [
+      ...line
+        .split('Reasons:')[1]
+        .split(';')[0]
+        .matchAll(/`([a-z-]+)`/g),
+    ].map(([, reason]) => reason);
+    expect(documented).toEqual(actual);
+    expect(actual.length).toBeGreaterThan(3);
+  });
+
+  test('the commands exist', () => {
+    const [commands, install] = readme.blocks('sh').map((block) => block.code);
+    const scripts = [...commands.matchAll(/^npm (\w+)/gm)].map(([, name]) => name);
+    expect(scripts).toEqual(['start', 'test']);
+    for (const script of scripts) expect(manifest.scripts).toHaveProperty(script);
+    const packages = [...install.matchAll(/^npm install (\S+)/gm)].map(([, name]) => name);
+    expect(packages).toEqual(['nestjs-messaging', 'amqplib@2', '@nestjs/terminus']);
+    expect(manifest.peerDependencies).toMatchObject({ amqplib: '^2.0.0', '@nestjs/terminus': expect.any(String) });
+  });
+
+  test('the versions are those of the manifest', () => {
+    expect(readme.section('Install').text).toContain('For Nest 11 and 12, on Node 20.19, 22.12, 24 and later');
+    expect(manifest.engines.node).toBe('^20.19.0 || ^22.12.0 || >=24.0.0');
+    expect(manifest.peerDependencies['@nestjs/core']).toBe('^11.0.0 || ^12.0.0');
+  });
+
+  test('the limits are those of the code', () => {
+    expect(readme.section('Limits').text).toContain(`The longest is ${Math.floor(MAX_DELAY_MS / 86_400_000)} days`);
+    const source = readFileSync(resolve(__dirname, '../../lib/messaging.ts'), 'utf8');
+    const [, most] = /MAX_PUBLISHER_DEAD_LETTERS = ([\d_]+)/.exec(source)!;
+    expect(readme.section('Dead letters').text).toContain(
+      `at most ${Number(most.replace('_', '')).toLocaleString('en')}`,
+    );
+    const nested = (levels: number): Buffer => Buffer.from('['.repeat(levels) + ']'.repeat(levels));
+    expect(() => jsonSerializer.deserialize(nested(64), {})).not.toThrow();
+    expect(() => jsonSerializer.deserialize(nested(65), {})).toThrow('64');
+  });
+
+  test('the names that stand in the text are exported', () => {
+    const exported = { ...root, ...health, ...rabbitmqEntry, ...testing };
+    const others = ['Buffer', 'Uint8Array', 'forRootAsync', 'publish', 'isHealthy'];
+    const named = readme
+      .inlineCode()
+      .map((text) => /^@?([A-Z]\w*[a-z]\w*|[a-z]\w*(?=\())(\(.*)?$/.exec(text)?.[1])
+      .filter((name) => name !== undefined);
+    expect(named.length).toBeGreaterThan(30);
+    for (const name of named) {
+      if (!others.includes(name)) expect(exported).toHaveProperty(name);
+    }
+  });
+
+  test('the folders in docs/architecture.md are those of lib', () => {
+    const documented = Markdown.read('docs/architecture.md')
+      .section('Folders')
+      .table()
+      .map((row) => code(row.folder).replace('lib/', ''));
+    const lib = readdirSync(resolve(__dirname, '../../lib'), { withFileTypes: true });
+    const actual = lib.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    expect(documented.sort()).toEqual(actual.sort());
+  });
+
+  test.each(['README.md', 'CONTRIBUTING.md', 'docs/wire.md', 'docs/architecture.md'])(
+    'the links in %s lead somewhere',
+    (path) => {
+      const links = [...Markdown.read(path).text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link);
+      for (const link of links)
+        expect({ link, exists: existsSync(resolve(__dirname, '../..', dirname(path), link)) }).toEqual({
+          link,
+          exists: true,
+        });
+    },
+  );
+});
+
+function byCode(a: { code: string }, b: { code: string }): number {
+  return a.code < b.code ? -1 : 1;
+}

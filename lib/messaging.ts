@@ -88,7 +88,13 @@ export class Messaging {
       options.publishMiddleware,
     );
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer });
-    this.deadLetters = new DeadLetters(this.transport, this.publisherDeadLetters, clock, () => this.deadLetterQueues());
+    this.deadLetters = new DeadLetters(
+      this.transport,
+      this.publisherDeadLetters,
+      clock,
+      () => this.deadLetterQueues(),
+      () => this.counts.changed(),
+    );
     this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, () =>
       [...this.deadLetterQueues().values()].flat(),
     );

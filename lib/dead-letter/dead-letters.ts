@@ -47,6 +47,7 @@ export class DeadLetters {
     private readonly publishers: PublisherDeadLetters,
     private readonly clock: Clock,
     private readonly queues: () => ReadonlyMap<string, readonly string[]>,
+    private readonly onChange: () => void,
   ) {}
 
   /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
@@ -104,6 +105,7 @@ export class DeadLetters {
       if (id !== '') sent.add(id);
       return true;
     });
+    this.onChange();
     return { done, failed };
   }
 
@@ -122,6 +124,7 @@ export class DeadLetters {
       done++;
       return true;
     });
+    this.onChange();
     return { done, failed: [] };
   }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
-import { TopologyMismatchError } from '../../lib/errors/configuration-errors.js';
+import { BrokerConfigurationError, TopologyMismatchError } from '../../lib/errors/configuration-errors.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, message, outgoing, topologyOf, toRoute } from './client.js';
@@ -226,6 +226,29 @@ describeRabbit('consuming', (rabbit) => {
     await waitFor(() => other.subscription.consuming, 'the other consuming');
     await client.insist(toRoute('undisturbed', '2'));
     await other.received(1);
+  });
+
+  it('a queue that cannot be written in AMQP, or not be read by this user, is a misconfiguration', async () => {
+    const topology = topologyOf('x', { queue: 'x'.repeat(300) });
+    await expect(client.transport.declare(topology)).rejects.toBeInstanceOf(TopologyMismatchError);
+    if (!rabbit.node) return;
+    await channel.assertQueue('unreadable');
+    const target = new URL(url);
+    const vhost = decodeURIComponent(target.pathname.slice(1));
+    await rabbit.node.eval(`begin
+      rabbit_auth_backend_internal:add_user(<<"writer">>, <<"planted-password">>, <<"test">>),
+      rabbit_auth_backend_internal:set_permissions(<<"writer">>, <<"${vhost}">>, <<"^$">>, <<".*">>, <<"^$">>, <<"test">>) end`);
+    target.username = 'writer';
+    target.password = 'planted-password';
+    const writer = await Client.connect(target.href, { environment: { provision: false } });
+    const unreadable = topologyOf('x', { queue: 'unreadable', deadLetter: undefined });
+    const error: unknown = await writer.transport
+      .subscribe({ topology: unreadable, prefetch: 1 }, none)
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(BrokerConfigurationError);
+    expect((error as Error).message).toContain('«unreadable»');
+    expect((error as Error).message).not.toMatch(/writer|planted/);
+    await writer.close();
   });
 
   it('depth of a queue that does not exist is undefined and disturbs nobody', async () => {

@@ -1,13 +1,16 @@
-import { expect, it } from '@jest/globals';
+import { beforeAll, expect, it } from '@jest/globals';
 import type { Outgoing } from '../../lib/transport/outgoing.js';
 import { Proxy } from '../brokers/proxy.js';
 import { describeRabbitNode } from '../brokers/rabbitmq.js';
+import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, topologyOf, toRoute } from './client.js';
 
 describeRabbitNode('faults', (rabbit) => {
+  let node: RabbitNode;
+  beforeAll(async () => void (node = await rabbit.start()), 60_000);
+
   it('a broker killed under load: everything confirmed is delivered, consumers come back with topology and prefetch', async () => {
-    const node = await rabbit.start();
     const client = await Client.connect(node.url());
     const topology = topologyOf('killed');
     let unsettled = 0;
@@ -49,7 +52,6 @@ describeRabbitNode('faults', (rabbit) => {
   }, 120_000);
 
   it('a closing by the operator and an abrupt one: both connections come back, each told once', async () => {
-    const node = await rabbit.start();
     const client = await Client.connect(node.url());
     const consumer = await client.consume(topologyOf('closed'));
     const listed = async (): Promise<boolean> => (await node.connections()).length === 2;
@@ -70,7 +72,6 @@ describeRabbitNode('faults', (rabbit) => {
   }, 60_000);
 
   it('a hung broker: confirms time out, the results come, and after the hang everything goes on', async () => {
-    const node = await rabbit.start();
     const client = await Client.connect(node.url(), { environment: { confirmTimeout: 1_000 } });
     const consumer = await client.consume(topologyOf('hung'));
     await client.insist(toRoute('hung', '1'));
@@ -84,7 +85,6 @@ describeRabbitNode('faults', (rabbit) => {
   }, 90_000);
 
   it('blocked: told once, what is under way stays unresolved past its timeout, deliveries and acks go on', async () => {
-    const node = await rabbit.start();
     const client = await Client.connect(node.url(), { environment: { confirmTimeout: 500 } });
     const consumer = await client.consume(topologyOf('blocked'), { on: () => {} });
     await client.insist(toRoute('blocked', '1'));
@@ -109,7 +109,6 @@ describeRabbitNode('faults', (rabbit) => {
   }, 60_000);
 
   it('a lost confirm: the channel is closed before the result, one resend makes one duplicate', async () => {
-    const node = await rabbit.start();
     const proxy = await Proxy.start(node.url());
     const client = await Client.connect(proxy.url(node.url()), { environment: { confirmTimeout: 500 } });
     await client.transport.declare(topologyOf('confirm'));

@@ -103,6 +103,8 @@ describeRabbit('publishing', (rabbit) => {
     ]);
     await channel.purgeQueue(topology.queue);
     await client.insist(toRoute('full', '8'));
+    // Three nacks in a row: the channel was replaced, in case it was the channel's fault.
+    expect([client.count('disconnected'), client.count('connected')]).toEqual([1, 2]);
   });
 
   it.each([

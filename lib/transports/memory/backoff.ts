@@ -1,3 +1,4 @@
+import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import type { ReconnectPolicy } from '../../transport/transport.js';
 
 /** The waiting times of one series of attempts: doubled from `initial` up to `max`, each varied by ± `jitter`. */
@@ -11,9 +12,7 @@ export class Backoff {
 
   /** Milliseconds until the next attempt. */
   next(): number {
-    const { initial, max, jitter } = this.policy;
-    const plain = Math.min(max, initial * 2 ** Math.min(this.failures++, 52));
-    return plain * (1 + jitter * (2 * this.random() - 1));
+    return reconnectDelay(this.policy, ++this.failures, this.random);
   }
 
   /** An attempt succeeded. */

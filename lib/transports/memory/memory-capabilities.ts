@@ -1,7 +1,7 @@
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 
 /** The longest delay, as on RabbitMQ. */
-export const MAX_DELAY_MS = 2 ** 32 - 1;
+export const MAX_DELAY_MS = 2 ** 32 - 2 ** 22;
 
 export function memoryCapabilities(maxBytes: number): TransportCapabilities {
   return {

@@ -2,11 +2,14 @@ import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
 import type * as Amqplib from 'amqplib';
 import { MissingPeerError } from '../../errors/configuration-errors.js';
 
+type Loaded = Pick<typeof Amqplib, 'connect'>;
+
 /** The only place that loads amqplib, when the first connection is made: it is an optional peer. */
-export async function loadAmqplib(): Promise<Pick<typeof Amqplib, 'connect'>> {
+export async function loadAmqplib(): Promise<Loaded> {
   try {
-    const loaded = (await import('amqplib')) as typeof Amqplib & { default?: typeof Amqplib };
-    return typeof loaded.connect === 'function' ? loaded : loaded.default;
+    // As an ES module it can hide behind `default`, as a CommonJS module it does not.
+    const loaded: { connect?: typeof Amqplib.connect; default?: Loaded } = await import('amqplib');
+    return loaded.connect ? (loaded as Loaded) : (loaded.default as Loaded);
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string };
     if ((code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message?.includes('amqplib')) {

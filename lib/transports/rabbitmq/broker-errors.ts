@@ -53,13 +53,17 @@ export function topologyMisconfiguration(
   redact: (text: string) => string,
 ): MessagingError | undefined {
   const text = redact(describe(error));
+  // amqplib could not write it: a name over 255 bytes, an argument of no AMQP type.
+  if (error instanceof TypeError || error instanceof RangeError) {
+    return new TopologyMismatchError(`${what} cannot be declared: ${text}`);
+  }
   switch (replyCode(error)) {
     case reply.preconditionFailed:
       return new TopologyMismatchError(explainMismatch(text) ?? `${what} cannot be declared: ${text}`);
     case reply.notFound:
       return new TopologyMismatchError(`${what} does not exist. Create it, or set «provision» to true`);
     case reply.accessRefused:
-      return new BrokerConfigurationError(`No permission to declare ${what}: ${text}`);
+      return new BrokerConfigurationError(`No permission for ${what}: ${text}`);
     default:
       return undefined;
   }

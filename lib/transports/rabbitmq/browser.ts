@@ -1,4 +1,4 @@
-import type { Channel, ChannelModel } from 'amqplib';
+import type { Channel, ChannelModel, GetMessage } from 'amqplib';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
 import { openChannel, withChannel } from './amqplib.js';
@@ -23,16 +23,16 @@ export async function queueDepth(model: ChannelModel, queue: string): Promise<nu
  */
 export class QueueBrowser implements Browser, Settler {
   private closed = false;
+  private upcoming: GetMessage | false = false;
+  private left = 0;
 
   private constructor(
     private readonly channel: Channel,
     private readonly queue: string,
     private readonly names: Names,
-    private left: number,
   ) {}
 
   static async open(model: ChannelModel, queue: string, names: Names): Promise<QueueBrowser> {
-    const depth = (await queueDepth(model, queue)) ?? 0;
     const opened: { browser?: QueueBrowser } = {};
     const channel = await openChannel(model, {
       ended: () => {
@@ -40,18 +40,18 @@ export class QueueBrowser implements Browser, Settler {
       },
       defect: () => {},
     });
-    opened.browser = new QueueBrowser(channel, queue, names, depth);
-    return opened.browser;
+    const browser = new QueueBrowser(channel, queue, names);
+    opened.browser = browser;
+    // What a get says is left is exact, where the count of a passive declare lags behind a give-back.
+    browser.upcoming = await channel.get(queue, { noAck: false });
+    if (browser.upcoming) browser.left = browser.upcoming.fields.messageCount;
+    return browser;
   }
 
   async next(): Promise<Delivery | undefined> {
-    if (this.left <= 0) return undefined;
-    const raw = await this.channel.get(this.queue, { noAck: false });
-    if (raw === false) {
-      this.left = 0;
-      return undefined;
-    }
-    this.left--;
+    const raw = this.upcoming;
+    if (!raw) return undefined;
+    this.upcoming = this.left-- > 0 && (await this.channel.get(this.queue, { noAck: false }));
     const origin = originOf(raw, this.names);
     const message = decode(raw, this.queue, origin, this.names);
     return new RabbitmqDelivery(
@@ -68,7 +68,13 @@ export class QueueBrowser implements Browser, Settler {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.channel.close().catch(() => {});
+    try {
+      // Said on the channel, it reaches the queue before whatever is asked after the channel has closed.
+      this.channel.nackAll(true);
+      await this.channel.close();
+    } catch {
+      // With the channel gone everything is back already.
+    }
   }
 
   ack(delivery: RabbitmqDelivery): void {

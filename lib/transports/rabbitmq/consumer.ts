@@ -2,8 +2,8 @@ import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } f
 import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { sleep } from '../../clock/sleep.js';
-import { backoff } from './backoff.js';
-import { describe } from './broker-errors.js';
+import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { ConsumerSession, type SessionOptions } from './consumer-session.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 
@@ -94,7 +94,11 @@ export class Consumer implements TransportSubscription {
         continue;
       }
       if (this.failures > 0)
-        await sleep(environment.clock, backoff(environment.reconnect, this.failures, environment.random), signal);
+        await sleep(
+          environment.clock,
+          reconnectDelay(environment.reconnect, this.failures, environment.random),
+          signal,
+        );
       await connection.whenOpen(signal);
       if (this.isWanted()) await this.attach().catch((error: unknown) => this.failed(error));
     }
@@ -118,12 +122,19 @@ export class Consumer implements TransportSubscription {
     } catch (error) {
       this.session = undefined;
       void session.close();
-      throw error;
+      throw this.forbidden(error) ?? error;
     }
     this.failures = 0;
     if (this.wanted === 'consuming') this.setConsuming(true);
     if (this.wanted === 'paused') await session.pause();
     if (this.wanted === 'stopped') await session.stop().then(() => session.finish());
+  }
+
+  /** The user may not read the queue. Exclusive use by another consumer is no misconfiguration: it ends. */
+  private forbidden(error: unknown): MessagingError | undefined {
+    if (replyCode(error) !== reply.accessRefused || describe(error).includes('exclusive')) return undefined;
+    const { queue, connection } = this.options;
+    return topologyMisconfiguration(error, `the queue «${queue}»`, (text) => connection.redact(text));
   }
 
   private failed(error: unknown): void {
@@ -144,6 +155,6 @@ export class Consumer implements TransportSubscription {
   }
 
   private isWanted(): boolean {
-    return this.wanted !== 'stopped';
+    return this.wanted !== 'stopped' && !this.options.connection.isClosed;
   }
 }

@@ -2,7 +2,7 @@ import type { MessagingError } from '../../errors/messaging-error.js';
 import { sleep } from '../../clock/sleep.js';
 import type { Topology } from '../../transport/topology.js';
 import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
-import { backoff } from './backoff.js';
+import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -13,6 +13,8 @@ import { TopologyDeclarer } from './topology-declarer.js';
 /** How long a hung broker may keep the consumers' channels open before their connection is closed over them. */
 const CONSUMERS_CLOSE_WITHIN_MS = 3_000;
 const FORWARDER_PREFETCH = 20;
+/** AMQP sends it in 16 bits; 0 would be «unlimited». */
+const MOST_PREFETCH = 65_535;
 
 /** The connection that messages are consumed on, with their topologies: a blocked publisher never keeps it from acking. */
 export class ConsumingSide {
@@ -59,7 +61,7 @@ export class ConsumingSide {
     this.declared.delete(topology.queue);
     const consumer = this.add({
       queue: topology.queue,
-      prefetch: Math.max(1, prefetch),
+      prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
       counts: queueTypeOf(topology, this.settings) === 'quorum',
       handlers,
       declare: () => this.topologies.declareToConsume(topology),
@@ -117,7 +119,7 @@ export class ConsumingSide {
   private declareLater(topology: Topology, failures: number): void {
     const { clock, reconnect, random } = this.environment;
     const model = this.connection.current;
-    clock.after(backoff(reconnect, failures, random), () => {
+    clock.after(reconnectDelay(reconnect, failures, random), () => {
       if (!model || this.connection.current !== model || this.declared.get(topology.queue) !== topology) return;
       this.topologies.declare(topology).catch(() => this.declareLater(topology, failures + 1));
     });

@@ -20,6 +20,7 @@ export interface RabbitmqOptions {
   /**
    * `x-delivery-limit` of quorum queues: how often a message can be given back before the broker itself dead-letters it.
    * Always sent, because RabbitMQ 4 has a default of 20. Default 1,000,000: this package counts attempts, not the broker.
+   * It is an argument of the queues: with another value existing queues do not match any more.
    */
   readonly deliveryLimit?: number;
   /** Name of the connections in the broker's management pages. Default: the service. */

@@ -3,7 +3,7 @@ import { NotConnectedError, PublishFailedError } from '../../errors/publish-erro
 import { CONFIRMED, type PublishResult } from '../../transport/outgoing.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import type { AmqpError } from './amqplib.js';
-import { backoff } from './backoff.js';
+import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import { describe, reply } from './broker-errors.js';
 import type { Declarations } from './declarations.js';
 import { isCausedByPublish, isolate, refusalOf, suspectsOf, type Verdict } from './isolation.js';
@@ -115,7 +115,7 @@ export class PublishLine {
       if (this.connection.current !== model) return;
       this.report('disconnected', this.connection.redact(describe(error)));
       const { clock, reconnect, random } = this.environment;
-      clock.after(backoff(reconnect, ++this.failures, random), () => void this.open());
+      clock.after(reconnectDelay(reconnect, ++this.failures, random), () => void this.open());
     }
   }
 

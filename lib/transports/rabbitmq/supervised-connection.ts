@@ -3,7 +3,7 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import type { Address } from './address.js';
 import { destroySocket, isBlocked } from './amqplib.js';
-import { backoff } from './backoff.js';
+import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import { connectionMisconfiguration, describe } from './broker-errors.js';
 
 /** How long a connection that reported an error, or is asked to close, may take to end before its socket is destroyed. */
@@ -42,6 +42,11 @@ export class SupervisedConnection {
   /** The open connection, or undefined while there is none. */
   get current(): ChannelModel | undefined {
     return this.model;
+  }
+
+  /** `close` was called: it does not come back. */
+  get isClosed(): boolean {
+    return this.closing;
   }
 
   get host(): string {
@@ -151,7 +156,7 @@ export class SupervisedConnection {
     if (this.closing) return;
     this.failures++;
     const { clock, reconnect, random } = this.environment;
-    this.cancelRetry = clock.after(backoff(reconnect, this.failures, random), () => {
+    this.cancelRetry = clock.after(reconnectDelay(reconnect, this.failures, random), () => {
       this.connect().catch((error: unknown) => {
         this.warn(`Cannot connect to RabbitMQ at ${this.host}: ${this.redact(describe(error))}`);
         this.retry();

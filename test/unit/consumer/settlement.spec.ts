@@ -100,7 +100,7 @@ describe('a message is settled once, and only when nothing can be lost', () => {
     const app = await failing(new Error('not now'));
     const deliveries = Array.from({ length: 8 }, () => app.transport.subscriptions[0].deliver());
     await app.turn();
-    for (const _ of deliveries) app.transport.settle(failed());
+    app.transport.settleAll(failed());
     await app.turn();
     expect(deliveries.map(({ settlements }) => settlements)).toEqual(deliveries.map(() => ['release 500']));
   });

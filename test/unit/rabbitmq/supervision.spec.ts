@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { AmqpError } from '../../../lib/transports/rabbitmq/amqplib.js';
-import { backoff } from '../../../lib/transports/rabbitmq/backoff.js';
+import { reconnectDelay } from '../../../lib/transport/reconnect-delay.js';
 import { explainMismatch } from '../../../lib/transports/rabbitmq/broker-errors.js';
 import { isCausedByPublish, isolate, suspectsOf, type Verdict } from '../../../lib/transports/rabbitmq/isolation.js';
 import { NackWatch } from '../../../lib/transports/rabbitmq/nack-watch.js';
@@ -11,10 +11,10 @@ import { Undeliverable } from '../../../lib/transports/rabbitmq/undeliverable.js
 describe('backoff', () => {
   it('doubles up to the most, and varies by the jitter', () => {
     const policy = { initial: 100, max: 1_000, jitter: 0.2 };
-    expect([1, 2, 3, 4, 5, 500].map((failures) => backoff(policy, failures, () => 0.5))).toEqual([
+    expect([1, 2, 3, 4, 5, 500].map((failures) => reconnectDelay(policy, failures, () => 0.5))).toEqual([
       100, 200, 400, 800, 1_000, 1_000,
     ]);
-    expect([backoff(policy, 1, () => 0), backoff(policy, 1, () => 1)]).toEqual([80, 120]);
+    expect([reconnectDelay(policy, 1, () => 0), reconnectDelay(policy, 1, () => 1)]).toEqual([80, 120]);
   });
 });
 

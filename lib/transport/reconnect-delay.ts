@@ -1,7 +1,7 @@
-import type { ReconnectPolicy } from '../../transport/transport.js';
+import type { ReconnectPolicy } from './transport.js';
 
 /** Milliseconds before the next attempt after `failures` failed ones (at least 1): doubled up to `max`, ± `jitter`. */
-export function backoff(policy: ReconnectPolicy, failures: number, random: () => number): number {
+export function reconnectDelay(policy: ReconnectPolicy, failures: number, random: () => number): number {
   const base = Math.min(policy.max, policy.initial * 2 ** Math.min(failures - 1, 52));
   return base * (1 + policy.jitter * (2 * random() - 1));
 }

@@ -253,8 +253,8 @@ test('a request-scoped handler is made anew for every message, with the message 
   await publisher.publish('order.created', {}, { id: 'a' });
   await publisher.publish('order.created', {}, { id: 'b' });
   const [first, second] = await seen.until(2);
-  expect([first!.id, second!.id, first!.same, second!.same]).toEqual(['a', 'b', true, true]);
-  expect(first!.self).not.toBe(second!.self);
+  expect([first.id, second.id, first.same, second.same]).toEqual(['a', 'b', true, true]);
+  expect(first.self).not.toBe(second.self);
 });
 
 test('middleware wraps handlers, module before subscription, first listed outermost', async () => {

@@ -13,7 +13,7 @@ export interface RabbitmqOptions {
   readonly urls?: readonly string[];
   /** Virtual host. Default: the path of the URL, else `/`. */
   readonly vhost?: string;
-  /** Durable topic exchange that routes are published to, and first part of the name of everything else. Default `messaging`. */
+  /** Durable topic exchange that routes are published to, and first part of the name of everything else. Default `events`. */
   readonly exchange?: string;
   /** Type of the queues. `quorum` (default) is replicated and counts deliveries; `classic` is not and does not. */
   readonly queueType?: QueueType;
@@ -63,7 +63,7 @@ const KNOWN: readonly (keyof RabbitmqOptions)[] = [
 
 const DEFAULTS = {
   url: 'amqp://localhost',
-  exchange: 'messaging',
+  exchange: 'events',
   queueType: 'quorum',
   deliveryLimit: 1_000_000,
   heartbeat: 10,

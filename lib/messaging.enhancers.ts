@@ -1,4 +1,4 @@
-import { HttpException, Injectable } from '@nestjs/common';
+import { HttpException, Injectable, Scope } from '@nestjs/common';
 import {
   ApplicationConfig,
   ContextIdFactory,
@@ -7,6 +7,7 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import { isObservable, lastValueFrom } from 'rxjs';
 import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscribe.decorator.js';
 import { RefusedError } from './errors/handling-errors.js';
 import { errorMessage } from './errors/redact.js';
@@ -43,11 +44,11 @@ export class MessagingEnhancers {
 
   handlerOf(wrapper: InstanceWrapper, method: string, globalEnhancers: boolean): Handler {
     const creator = globalEnhancers ? this.global : this.own;
-    if (!wrapper.isDependencyTreeStatic()) return this.scopedHandler(wrapper, method, creator);
-    const instance = wrapper.instance as Record<string, Method>;
+    if (!isSingleton(wrapper)) return this.scopedHandler(wrapper, method, creator);
+    const instance = wrapper.instance as Record<string, Method> & object;
     const callback = instance[method];
-    if (!globalEnhancers && !hasEnhancers(wrapper.metatype, callback)) {
-      return (context) => callback.call(instance, context.payload, context);
+    if (!globalEnhancers && !hasEnhancers(instance.constructor, callback)) {
+      return (context) => resultOf(callback.call(instance, context.payload, context));
     }
     const enhanced = creator.create(
       instance,
@@ -63,7 +64,7 @@ export class MessagingEnhancers {
     return (context) => enhanced(context.payload, context);
   }
 
-  /** A request-scoped provider (or one with a request-scoped enhancer): a new instance for every message. */
+  /** A transient or request-scoped provider (or one with a request-scoped enhancer): a new instance for every message. */
   private scopedHandler(wrapper: InstanceWrapper, method: string, creator: ExternalContextCreator): Handler {
     return async (context) => {
       const contextId = ContextIdFactory.create();
@@ -87,15 +88,23 @@ export class MessagingEnhancers {
   }
 }
 
+/** There is one instance, made by the time subscriptions start. */
+export function isSingleton(wrapper: InstanceWrapper): boolean {
+  return wrapper.isDependencyTreeStatic() && wrapper.scope !== Scope.TRANSIENT;
+}
+
+/** A handler may return an Observable, as in a controller: it is done when that completes. */
+export function resultOf(result: unknown): unknown {
+  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+}
+
 const PARAMETERS = {
   exchangeKeyForValue: (type: number, _data: unknown, args: unknown[]): unknown =>
     type === PAYLOAD_TYPE ? args[0] : args[1],
 };
 
-function hasEnhancers(type: unknown, callback: Method): boolean {
-  return ENHANCER_METADATA.some(
-    (key) => Reflect.hasMetadata(key, callback) || (typeof type === 'function' && Reflect.hasMetadata(key, type)),
-  );
+function hasEnhancers(type: object, callback: Method): boolean {
+  return ENHANCER_METADATA.some((key) => Reflect.hasMetadata(key, callback) || Reflect.hasMetadata(key, type));
 }
 
 /** Members of Nest's creator that are not in its types, the same in Nest 11 and 12. */
@@ -107,12 +116,14 @@ interface Internals {
     this: unknown,
     ...args: unknown[]
   ) => ((args: unknown[], ...params: unknown[]) => Promise<void>) | null;
+  transformToResult: (result: unknown) => Promise<unknown>;
   getParamValue: (this: unknown, value: unknown, metadata: unknown, pipes: unknown) => Promise<unknown>;
 }
 
 /**
- * A creator of our own, changed in three points: guards and pipes that refuse a message make it unrecoverable, pipes see
- * the payload only, and an exception filter decides only by returning an Outcome: what it does not decide is retried.
+ * A creator of our own, changed in four points: guards and pipes that refuse a message make it unrecoverable, pipes see
+ * the payload only, an empty Observable is a result like any other, and an exception filter decides only by returning an
+ * Outcome: what it does not decide is retried.
  */
 function forMessages(template: ExternalContextCreator, config: ApplicationConfig | undefined): ExternalContextCreator {
   const { container } = template as unknown as Internals;
@@ -126,6 +137,7 @@ function forMessages(template: ExternalContextCreator, config: ApplicationConfig
     refusing(createPipesFn.apply(creator, args), refusals, (error) => !isServerError(error));
   internals.getParamValue = async (value, metadata, pipes) =>
     value instanceof MessageContext ? value : getParamValue.call(creator, value, metadata, pipes);
+  internals.transformToResult = async (result) => resultOf(result);
   internals.externalErrorProxy = {
     createProxy:
       (target, filters) =>

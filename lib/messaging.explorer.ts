@@ -6,7 +6,7 @@ import { subscriptionName } from './consumer/subscription-definition.js';
 import type { SubscribeRequest } from './consumer/subscription-options.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import type { Messaging } from './messaging.js';
-import { MessagingEnhancers } from './messaging.enhancers.js';
+import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
 import { DEFAULT_CONNECTION } from './messaging.tokens.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -51,7 +51,7 @@ export class MessagingExplorer {
       const prototype = prototypeOf(wrapper);
       if (!prototype) continue;
       // A provider that several modules share is one instance; one that several modules provide is one each.
-      const identity = wrapper.isDependencyTreeStatic() ? (wrapper.instance as object) : (type as object);
+      const identity = isSingleton(wrapper) ? (wrapper.instance as object) : (type as object);
       const methods = seen.get(identity) ?? new Set();
       seen.set(identity, methods);
       for (const method of this.scanner.getAllMethodNames(prototype)) {
@@ -92,7 +92,7 @@ export class MessagingExplorer {
 }
 
 function prototypeOf(wrapper: InstanceWrapper): object | undefined {
-  if (wrapper.isDependencyTreeStatic()) {
+  if (isSingleton(wrapper)) {
     const instance: unknown = wrapper.instance;
     return typeof instance === 'object' && instance !== null
       ? (Object.getPrototypeOf(instance) as object | undefined)

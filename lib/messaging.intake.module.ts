@@ -1,5 +1,6 @@
 import { Logger, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, ModulesContainer } from '@nestjs/core';
+import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { Messaging } from './messaging.js';
 import { MessagingEnhancers } from './messaging.enhancers.js';
 import { MessagingExplorer } from './messaging.explorer.js';
@@ -31,7 +32,7 @@ export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDe
 
   async onApplicationBootstrap(): Promise<void> {
     try {
-      await this.explorer.start(this.connections());
+      await this.explorer.start(distinct(this.connections()));
     } catch (error) {
       await Promise.all(this.connections().map((messaging) => messaging.close()));
       throw error;
@@ -52,4 +53,17 @@ export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDe
     }
     return [...found];
   }
+}
+
+/** @throws SubscriptionConflictError when two modules provide the same connection */
+function distinct(connections: Messaging[]): Messaging[] {
+  const names = new Set<string>();
+  for (const { connection } of connections) {
+    if (names.has(connection))
+      throw new SubscriptionConflictError(
+        `The connection «${connection}» is provided twice: import MessagingModule.forRoot once, it is global, or give one a \`connection\` name`,
+      );
+    names.add(connection);
+  }
+  return connections;
 }

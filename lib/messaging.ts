@@ -17,6 +17,7 @@ import { ConnectionState } from './health/connection-state.js';
 import { DeadLetterCounts } from './health/dead-letter-counts.js';
 import type { HealthReport } from './health/health-report.js';
 import { reportHealth } from './health/report-health.js';
+import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import type { Handler } from './pipeline/middleware.js';
@@ -177,7 +178,7 @@ export class Messaging {
     if (this.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     const definition = this.define(request) ?? defineOff(request);
-    const consumer = this.addConsumer(definition, (context) => handler(context.payload as T, context));
+    const consumer = this.addConsumer(definition, (context) => resultOf(handler(context.payload as T, context)));
     await this.startConsumer(consumer);
     return new RuntimeSubscription(consumer, async () => {
       const { signal, cancel } = this.deadline(this.options.shutdownTimeout);

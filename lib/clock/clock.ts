@@ -9,8 +9,13 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary start, never going back: for durations and deadlines. */
   monotonic(): number;
-  /** Calls `callback` once after `delayMs` milliseconds. The timer alone does not keep the process alive. */
-  after(delayMs: number, callback: () => void): CancelTimer;
+  /** Calls `callback` once after `delayMs` milliseconds. The process stays alive until then, unless it is `background`. */
+  after(delayMs: number, callback: () => void, options?: TimerOptions): CancelTimer;
+}
+
+export interface TimerOptions {
+  /** Not worth staying alive for: something else does, or nobody would miss it. Default false. */
+  readonly background?: boolean;
 }
 
 /** The longest delay a Node timer takes; a longer one would fire at once. */
@@ -20,11 +25,12 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, callback) {
+  after(delayMs, callback, { background = false } = {}) {
     let timer: NodeJS.Timeout;
     const arm = (left: number): void => {
       const step = Math.min(left, MAX_TIMER_MS);
-      timer = setTimeout(() => (left > step ? arm(left - step) : callback()), step).unref();
+      timer = setTimeout(() => (left > step ? arm(left - step) : callback()), step);
+      if (background) timer.unref();
     };
     arm(Math.max(0, delayMs));
     return () => clearTimeout(timer);

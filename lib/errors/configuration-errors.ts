@@ -6,9 +6,10 @@ export class InvalidOptionError extends MessagingError {
   readonly code = 'INVALID_OPTION';
   readonly retryable = false;
 
+  /** `value` is told in the message, shortened and without credentials; the error does not keep it. */
   constructor(
     readonly option: string,
-    readonly value: unknown,
+    value: unknown,
     readonly allowed: string,
   ) {
     super(`Option «${option}» is ${describe(value)}; allowed: ${allowed}`);

@@ -38,7 +38,7 @@ export class DeadLetterCounts {
     if (!this.running || this.hurried) return;
     this.hurried = true;
     this.cancelTimer?.();
-    this.cancelTimer = this.clock.after(SOON_MS, () => void this.refresh());
+    this.cancelTimer = this.clock.after(SOON_MS, () => void this.refresh(), { background: true });
   }
 
   report(): { queue: string; count: number; ageMs: number }[] {
@@ -60,6 +60,7 @@ export class DeadLetterCounts {
         // Disconnected: the connection's own state says so.
       }
     }
-    if (this.running && !this.hurried) this.cancelTimer = this.clock.after(this.intervalMs, () => void this.refresh());
+    if (this.running && !this.hurried)
+      this.cancelTimer = this.clock.after(this.intervalMs, () => void this.refresh(), { background: true });
   }
 }

@@ -29,7 +29,7 @@ import {
   Subscribe,
   fixed,
 } from 'nestjs-messaging';
-import { map, type Observable, tap } from 'rxjs';
+import { defer, EMPTY, map, type Observable, tap, throwError } from 'rxjs';
 import { boot, closeApplications, event, Seen } from './support/application.js';
 
 afterEach(closeApplications);
@@ -275,4 +275,65 @@ test('middleware wraps handlers, module before subscription, first listed outerm
   const { publisher } = await start(Handler, [], { middleware: [named('a'), named('b')] });
   await publisher.publish('order.created', 1);
   expect(await seen.until(9)).toEqual(['a 1', 'b 1', 'c 1', 'd 1', 'handler', 'd done', 'c done', 'b done', 'a done']);
+});
+
+test('a handler that returns an Observable is done when that completes, and failed when it errors', async () => {
+  const seen = new Seen<string>();
+  @Injectable()
+  class Handler {
+    @Subscribe('order.created')
+    plain(): Observable<unknown> {
+      return defer(() => {
+        seen.add('plain ran');
+        return EMPTY;
+      });
+    }
+
+    @UseInterceptors({ intercept: (_: ExecutionContext, next: CallHandler) => next.handle() })
+    @Subscribe('order.paid', { retry: false })
+    failing(): Observable<unknown> {
+      return throwError(() => new Error('late'));
+    }
+  }
+  const { publisher, messaging } = await start(Handler);
+  const acked = event(messaging, 'settled', ({ outcome }) => outcome === 'ack');
+  await publisher.publish('order.created', {});
+  await acked;
+  expect(seen.all).toEqual(['plain ran']);
+  const dead = event(messaging, 'dead-lettered');
+  await publisher.publish('order.paid', {});
+  expect(await dead).toMatchObject({ error: { message: 'late' } });
+});
+
+test('class-level enhancers apply to providers made by a factory too', async () => {
+  const calls = new Seen<string>();
+  @UseGuards({ canActivate: () => (calls.add('guard'), true) })
+  class Handler {
+    @Subscribe('order.created')
+    handle(): void {
+      calls.add('handler');
+    }
+  }
+  const { publisher } = await start(class {}, [{ provide: 'made', useFactory: () => new Handler() }]);
+  await publisher.publish('order.created', {});
+  expect(await calls.until(2)).toEqual(['guard', 'handler']);
+});
+
+test('a transient handler is constructed, anew for every message', async () => {
+  const seen = new Seen<unknown>();
+  @Injectable({ scope: Scope.TRANSIENT })
+  class Handler {
+    readonly made = true;
+
+    @Subscribe('order.created')
+    handle(): void {
+      seen.add(this.made && this);
+    }
+  }
+  const { publisher } = await start(Handler);
+  await publisher.publish('order.created', {});
+  await publisher.publish('order.created', {});
+  const [first, second] = await seen.until(2);
+  expect(first).toBeInstanceOf(Handler);
+  expect(second).not.toBe(first);
 });

@@ -283,6 +283,12 @@ describe('@Subscribe', () => {
     expect(analytics.health().consumers.map(({ queue }) => queue)).toEqual(['numbers:order.created:queue']);
   });
 
+  test('a connection that is provided twice is refused at boot', async () => {
+    await expect(boot({ imports: [MessagingModule.forRoot(), MessagingModule.forRoot()] })).rejects.toThrow(
+      /«default» is provided twice/,
+    );
+  });
+
   test('a subscription on a connection that does not exist is refused at boot', async () => {
     @Injectable()
     class Handler {

@@ -78,7 +78,7 @@ describe('health', () => {
     };
     const indicator = new MessagingHealthIndicator(new HealthIndicatorService(), moduleRef as never);
     expect(() => indicator.isHealthy('broker', { connection: 'other' })).toThrow(
-      expect.objectContaining({ code: 'INVALID_OPTION', option: 'connection', value: 'other' }),
+      expect.objectContaining({ code: 'INVALID_OPTION', option: 'connection' }),
     );
   });
 });

@@ -34,7 +34,10 @@ export class Schedule {
     if (!next || next.due >= this.armedFor) return;
     this.cancel();
     this.armedFor = next.due;
-    this.cancel = this.clock().after(next.due - this.clock().monotonic(), () => this.run());
+    this.cancel = this.clock().after(next.due - this.clock().monotonic(), () => this.run(), {
+      // The broker may outlive every application that used it.
+      background: true,
+    });
   }
 
   private run(): void {

@@ -94,7 +94,9 @@ export class ConsumingSide {
     this.forwarding = true;
     this.declared.clear();
     const consumersClosed = Promise.all([...this.consumers].map((consumer) => consumer.close()));
-    await Promise.race([consumersClosed, sleep(this.environment.clock, CONSUMERS_CLOSE_WITHIN_MS)]);
+    const closed = new AbortController();
+    void consumersClosed.finally(() => closed.abort());
+    await sleep(this.environment.clock, CONSUMERS_CLOSE_WITHIN_MS, closed.signal);
     await this.connection.close();
   }
 
@@ -119,10 +121,11 @@ export class ConsumingSide {
   private declareLater(topology: Topology, failures: number): void {
     const { clock, reconnect, random } = this.environment;
     const model = this.connection.current;
-    clock.after(reconnectDelay(reconnect, failures, random), () => {
+    const again = (): void => {
       if (!model || this.connection.current !== model || this.declared.get(topology.queue) !== topology) return;
       this.topologies.declare(topology).catch(() => this.declareLater(topology, failures + 1));
-    });
+    };
+    clock.after(reconnectDelay(reconnect, failures, random), again, { background: true });
   }
 
   private warn(message: string): void {

@@ -115,7 +115,8 @@ export class PublishLine {
       if (this.connection.current !== model) return;
       this.report('disconnected', this.connection.redact(describe(error)));
       const { clock, reconnect, random } = this.environment;
-      clock.after(reconnectDelay(reconnect, ++this.failures, random), () => void this.open());
+      const delayMs = reconnectDelay(reconnect, ++this.failures, random);
+      clock.after(delayMs, () => void this.open(), { background: true });
     }
   }
 

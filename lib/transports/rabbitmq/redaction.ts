@@ -2,7 +2,7 @@ const HIDDEN = '***';
 
 /** A URL, valid or not, without user and password. */
 export function redactUrl(url: string): string {
-  return url.replace(/\/\/.*@/, `//${HIDDEN}@`);
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, `$1${HIDDEN}@`);
 }
 
 /** Makes a function that takes every spelling of the given secrets, and users named by the broker, out of a text. */

@@ -74,6 +74,7 @@ describe('redaction', () => {
   it('takes the user part out of any URL, valid or not', () => {
     expect(redactUrl('amqp://user:p@ss/word@host/v')).toBe('amqp://***@host/v');
     expect(redactUrl('amqp://host/v')).toBe('amqp://host/v');
+    expect(redactUrl('user:p@ss/word@host/v')).toBe('***@host/v');
   });
 
   it('takes secrets in each spelling, URLs and named users out of a text', () => {

@@ -48,6 +48,7 @@ export class Consumer {
   private stopping = false;
   private intakeEnded = false;
   private paused = false;
+  private advancing = false;
   private idle: (() => void)[] = [];
 
   constructor(
@@ -136,17 +137,24 @@ export class Consumer {
   }
 
   private begin(delivery: Delivery): void {
-    this.handle(delivery).catch((error: unknown) => {
-      // Only a defect gets here; the message stays unsettled and comes back with the connection, but its slot is free.
-      this.environment.log.error(
-        `«${this.queue}»: message ${delivery.message.id} could not be settled: ${errorMessage(error)}`,
-      );
-      const work = this.running.get(delivery);
-      if (work) this.leave(work);
-    });
+    try {
+      this.handle(delivery)?.catch((error: unknown) => this.onDefect(delivery, error));
+    } catch (error) {
+      this.onDefect(delivery, error);
+    }
   }
 
-  private async handle(delivery: Delivery): Promise<void> {
+  /** The message stays unsettled and comes back with the connection, but its slot is free. */
+  private onDefect(delivery: Delivery, error: unknown): void {
+    this.environment.log.error(
+      `«${this.queue}»: message ${delivery.message.id} could not be settled: ${errorMessage(error)}`,
+    );
+    const work = this.running.get(delivery);
+    if (work) this.leave(work);
+  }
+
+  /** Waits for nothing that is there at once: a handler that is no async function costs no promise. */
+  private handle(delivery: Delivery): Promise<void> | undefined {
     const { clock, events } = this.environment;
     const crashes = this.crashes.of(delivery);
     const attempt = attemptOf(delivery, crashes);
@@ -154,11 +162,24 @@ export class Consumer {
     const work: Work = { delivery, attempt, context, startedAt: clock.monotonic(), closed: false };
     this.running.set(delivery, work);
     if (events.has('delivered')) events.emit('delivered', { delivery, attempt });
-    const outcome = this.precheck(delivery, crashes) ?? (await this.call(work));
-    if (work.closed) return this.leave(work);
+    const outcome = this.precheck(delivery, crashes) ?? this.call(work);
+    return outcome instanceof Outcome ? this.settle(work, outcome) : outcome.then((late) => this.settle(work, late));
+  }
+
+  private settle(work: Work, outcome: Outcome): Promise<void> | undefined {
+    if (work.closed) {
+      this.leave(work);
+      return undefined;
+    }
     work.closed = true;
-    const settled = this.settlement.settle(delivery, attempt, outcome);
-    this.report(work, typeof settled === 'string' ? settled : await settled, outcome.error);
+    const settled = this.settlement.settle(work.delivery, work.attempt, outcome);
+    if (typeof settled !== 'string') return settled.then((late) => this.settled(work, late, outcome.error));
+    this.settled(work, settled, outcome.error);
+    return undefined;
+  }
+
+  private settled(work: Work, settled: Settled, error: unknown): void {
+    this.report(work, settled, error);
     this.leave(work);
   }
 
@@ -182,11 +203,12 @@ export class Consumer {
   }
 
   /** The handler's result, or its error, as a value. */
-  private async call({ delivery, context, attempt }: Work): Promise<Outcome> {
+  private call({ delivery, context, attempt }: Work): Outcome | Promise<Outcome> {
     try {
       context.payload = decode(delivery.message, this.environment.serializer);
-      const result = await this.handler(context);
-      return result instanceof Outcome ? result : Outcome.ack;
+      const result = this.handler(context);
+      if (!isThenable(result)) return outcomeOr(result);
+      return Promise.resolve(result).then(outcomeOr, (error: unknown) => this.outcomeOf(error, attempt));
     } catch (error) {
       return this.outcomeOf(error, attempt);
     }
@@ -217,13 +239,16 @@ export class Consumer {
 
   /** A slot is free. */
   private next(): void {
-    if (this.backlog.size > 0 && !this.stopping) {
-      const [delivery] = this.backlog as Iterable<Delivery> as [Delivery];
+    // Whoever ends at once gets here within `begin`: the loop below goes on, instead of a recursion as deep as the backlog.
+    if (this.advancing) return;
+    this.advancing = true;
+    for (const delivery of this.backlog) {
+      if (this.stopping || this.running.size >= this.definition.concurrency.limit) break;
       this.backlog.delete(delivery);
       this.begin(delivery);
-    } else if (this.running.size === 0) {
-      for (const resolve of this.idle.splice(0)) resolve();
     }
+    this.advancing = false;
+    if (this.running.size === 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
   private lose(delivery: Delivery): void {
@@ -293,4 +318,12 @@ export class Consumer {
       .finally(() => this.settling.delete(ended));
     this.settling.add(ended);
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+function outcomeOr(result: unknown): Outcome {
+  return result instanceof Outcome ? result : Outcome.ack;
 }

@@ -8,7 +8,7 @@ const CLOSE_OBJECT = 0x7d;
 /** Whether JSON text nests arrays and objects deeper than `limit`, found without parsing it. */
 export function exceedsJsonDepth(json: Uint8Array, limit: number): boolean {
   // Each level takes an opening and a closing byte.
-  if (json.length <= limit * 2) return false;
+  if (json.length <= limit * 2 || !hasMoreOpenings(json, limit)) return false;
   let depth = 0;
   for (let at = 0; at < json.length; at++) {
     switch (json[at]) {
@@ -23,6 +23,16 @@ export function exceedsJsonDepth(json: Uint8Array, limit: number): boolean {
       case CLOSE_OBJECT:
         depth--;
     }
+  }
+  return false;
+}
+
+/** The usual answer is no, and finding single bytes is fast. */
+function hasMoreOpenings(json: Uint8Array, limit: number): boolean {
+  let found = 0;
+  for (const opening of [OPEN_OBJECT, OPEN_ARRAY]) {
+    for (let at = json.indexOf(opening); at !== -1; at = json.indexOf(opening, at + 1))
+      if (++found > limit) return true;
   }
   return false;
 }

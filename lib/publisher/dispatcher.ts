@@ -44,7 +44,7 @@ export class Dispatcher {
   private readonly bounds: Bounds;
   private readonly admission: Admission;
   private readonly done: PublishDone = (outgoing, result) => this.onResult(outgoing as Publication, result);
-  private batch: Publication[] = [];
+  private batch: Publication[] | undefined;
   private ready = false;
   /** Why nothing can be sent, while it is not ready. */
   private obstacle = 'There is no connection to the broker';
@@ -91,10 +91,12 @@ export class Dispatcher {
   }
 
   submit(publications: readonly Publication[]): void {
-    for (const publication of publications) {
-      if (this.closed) publication.rejected(closedError());
-      else this.admission.admit(publication);
-    }
+    for (const publication of publications) this.accept(publication);
+    this.flush();
+  }
+
+  submitOne(publication: Publication): void {
+    this.accept(publication);
     this.flush();
   }
 
@@ -133,6 +135,11 @@ export class Dispatcher {
     return this.abandon();
   }
 
+  private accept(publication: Publication): void {
+    if (this.closed) publication.rejected(closedError());
+    else this.admission.admit(publication);
+  }
+
   private get windowOpen(): boolean {
     return this.inFlight.size < this.options.maxInFlight;
   }
@@ -167,14 +174,15 @@ export class Dispatcher {
     publication.inFlight = true;
     this.inFlight.add(publication);
     this.bounds.enter(publication);
-    this.batch.push(publication);
+    if (this.batch) this.batch.push(publication);
+    else this.batch = [publication];
   }
 
   /** Hands over what was gathered, as one batch. */
   private flush(): void {
-    while (this.batch.length > 0) {
+    while (this.batch) {
       const batch = this.batch;
-      this.batch = [];
+      this.batch = undefined;
       this.environment.transport.publish(batch, this.done);
     }
   }
@@ -260,7 +268,7 @@ export class Dispatcher {
   /** There may be room now: for the queue, then for who waits in line. */
   private advance(): void {
     this.retryQueue.pump();
-    this.admission.serve();
+    if (this.admission.length > 0) this.admission.serve();
     this.flush();
     if (this.idle && this.unsettledCount === 0) this.idle();
   }

@@ -6,7 +6,7 @@ import { MessageTooLargeError, SerializationError } from '../errors/publish-erro
 import { errorMessage } from '../errors/redact.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type Headers } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
-import type { WireMessage } from '../message/message.js';
+import type { MessageProperties, WireMessage } from '../message/message.js';
 import type { SerializedPayload, Serializer } from '../message/serializer.js';
 import type { Destination } from '../transport/outgoing.js';
 import { Publication } from './publication.js';
@@ -36,6 +36,9 @@ const OPTION_NAMES: readonly (keyof PublishOptions)[] = [
 ];
 const MAX_TTL_MS = 2 ** 45;
 
+/** What most publishes have: nothing to check. */
+export const NO_OPTIONS: PublishOptions = Object.freeze({});
+
 /** Makes publications out of what callers pass: checks it, serialises it once, gives it its id and headers. */
 export class MessageFactory {
   constructor(private readonly options: MessageFactoryOptions) {}
@@ -43,30 +46,25 @@ export class MessageFactory {
   /** @throws InvalidOptionError, SerializationError, MessageTooLargeError */
   create(to: Destination, route: string, payload: unknown, options: PublishOptions): Publication {
     const { clock, unroutable } = this.options;
-    knownKeys('options', options, OPTION_NAMES);
     const now = clock.now();
+    if (options === NO_OPTIONS) {
+      const { body, contentType } = this.serialize(payload);
+      const headers: Headers = { [header.time]: now, [header.version]: WIRE_VERSION };
+      const message = { id: newMessageId(now), route, body, headers, properties: onlyContentType(contentType) };
+      return new Publication(to, message, undefined, unroutable, false);
+    }
+    knownKeys('options', options, OPTION_NAMES);
     const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
     const { body, contentType } = this.serialize(payload);
     const headers = this.headers(options, now);
-    const message: WireMessage = {
-      id,
-      route,
-      body,
-      headers,
-      properties: {
-        ...(contentType !== undefined && { contentType }),
-        ...(options.correlationId !== undefined && {
-          correlationId: checkShortText('correlationId', options.correlationId),
-        }),
-        ...(options.replyTo !== undefined && { replyTo: checkShortText('replyTo', options.replyTo) }),
-      },
-    };
-    const dueAt = this.dueAt(options, now);
-    return new Publication(to, message, {
-      ...(dueAt !== undefined && { dueAt }),
-      unroutable: options.unroutable === undefined ? unroutable : oneOf('unroutable', options.unroutable, POLICIES),
-      ordered: this.ordered(options),
-    });
+    const message: WireMessage = { id, route, body, headers, properties: propertiesOf(options, contentType) };
+    return new Publication(
+      to,
+      message,
+      this.dueAt(options, now),
+      options.unroutable === undefined ? unroutable : oneOf('unroutable', options.unroutable, POLICIES),
+      this.ordered(options),
+    );
   }
 
   private serialize(payload: unknown): SerializedPayload {
@@ -112,6 +110,24 @@ export class MessageFactory {
     if (ordered && key === undefined) throw new InvalidOptionError('ordered', true, '«ordered» needs a «key»');
     return ordered;
   }
+}
+
+function propertiesOf({ correlationId, replyTo }: PublishOptions, contentType: string | undefined): MessageProperties {
+  if (correlationId === undefined && replyTo === undefined) return onlyContentType(contentType);
+  return {
+    ...(contentType !== undefined && { contentType }),
+    ...(correlationId !== undefined && { correlationId: checkShortText('correlationId', correlationId) }),
+    ...(replyTo !== undefined && { replyTo: checkShortText('replyTo', replyTo) }),
+  };
+}
+
+let lastProperties: MessageProperties = {};
+
+/** Nearly all messages have the same content type, so they share one object. */
+function onlyContentType(contentType: string | undefined): MessageProperties {
+  if (lastProperties.contentType !== contentType)
+    lastProperties = Object.freeze(contentType === undefined ? {} : { contentType });
+  return lastProperties;
 }
 
 function copyHeaders(from: Headers, to: Record<string, unknown>): void {

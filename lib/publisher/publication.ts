@@ -35,15 +35,17 @@ export class Publication implements Outgoing {
   constructor(
     to: Destination,
     message: WireMessage,
-    options: { dueAt?: number; unroutable: UnroutablePolicy; ordered: boolean },
+    dueAt: number | undefined,
+    unroutable: UnroutablePolicy,
+    ordered: boolean,
   ) {
     this.to = to;
     this.message = message;
     this.dedupeId = message.id;
-    this.dueAt = options.dueAt;
-    this.mandatory = options.unroutable !== 'ignore';
-    this.unroutable = options.unroutable;
-    this.ordered = options.ordered;
+    this.dueAt = dueAt;
+    this.mandatory = unroutable !== 'ignore';
+    this.unroutable = unroutable;
+    this.ordered = ordered;
     this.key = stringHeader(message.headers, header.key);
     this.expiresAt = integerHeader(message.headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
     this.bytes = message.body.length + ENTRY_BYTES;

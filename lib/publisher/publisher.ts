@@ -5,15 +5,13 @@ import { errorMessage } from '../errors/redact.js';
 import type { Destination } from '../transport/outgoing.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Emitter } from './emitter.js';
-import type { MessageFactory } from './message-factory.js';
+import { NO_OPTIONS, type MessageFactory } from './message-factory.js';
 import type { Publication } from './publication.js';
 import { composePublish, type PublishMiddleware, type PublishNext, type PublishRequest } from './publish-middleware.js';
 import type { PublishEntry, PublishOptions } from './publish-options.js';
 import type { EntryResult, Receipt } from './receipt.js';
 
 type RouteLike = string | { readonly route: string };
-
-const NO_OPTIONS: PublishOptions = Object.freeze({});
 
 /**
  * Publishes messages. Injectable; one per connection.
@@ -40,11 +38,16 @@ export class Publisher {
    * @throws UnroutableError, MessageTooLargeError, SerializationError, RetryQueueFullError, PublisherClosedError,
    * InvalidOptionError, PublishRefusedError (as rejections)
    */
-  async publish(route: RouteLike, body: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
-    const name = routeName(route);
-    return this.send
-      ? this.send({ route: name, body, options })
-      : this.submit(this.prepare(name, undefined, body, options));
+  publish(route: RouteLike, body: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
+    // Not an async function: that would put a second promise around the receipt's.
+    try {
+      const name = routeName(route);
+      return this.send
+        ? this.send({ route: name, body, options })
+        : this.submit(this.prepare(name, undefined, body, options));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   /** Sends `body` to one queue by its name, past all routing. Rejects like `publish`. */
@@ -117,7 +120,7 @@ export class Publisher {
 
   private submit(publication: Publication): Promise<Receipt> {
     const receipt = publication.receipt();
-    this.dispatcher.submit([publication]);
+    this.dispatcher.submitOne(publication);
     return receipt;
   }
 }

@@ -58,7 +58,8 @@ export class ConfirmWindow<T> {
   private shrink(): void {
     while (this.head < this.entries.length && this.entries[this.head] === undefined) this.head++;
     if (this.head < 1024 && this.head < this.entries.length) return;
-    this.entries.splice(0, this.head);
+    if (this.head === this.entries.length) this.entries.length = 0;
+    else this.entries.splice(0, this.head);
     this.firstTag += this.head;
     this.head = 0;
   }

@@ -1,5 +1,5 @@
 import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
-import { openConfirmChannel, type AmqpError } from './amqplib.js';
+import { openConfirmChannel, publish, type AmqpError } from './amqplib.js';
 import { ConfirmWindow } from './confirm-window.js';
 
 /** One message on its way to a confirm. */
@@ -58,7 +58,7 @@ export class PublishChannel<T extends InFlight> {
 
   /** Throws what amqplib throws when it cannot write the message; then nothing was sent. */
   send(entry: T): void {
-    this.channel.publish(entry.exchange, entry.routingKey, entry.body, entry.options);
+    publish(this.channel, entry.exchange, entry.routingKey, entry.body, entry.options);
     this.window.push(entry);
   }
 

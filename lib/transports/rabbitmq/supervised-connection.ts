@@ -2,7 +2,7 @@ import type { ChannelModel } from 'amqplib';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import type { Address } from './address.js';
-import { destroySocket, isBlocked } from './amqplib.js';
+import { destroySocket, gatherWrites, isBlocked } from './amqplib.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import { connectionMisconfiguration, describe } from './broker-errors.js';
 
@@ -136,6 +136,7 @@ export class SupervisedConnection {
     model.on('blocked', (text: string) => this.listeners.blocked?.(text));
     model.on('unblocked', () => this.listeners.unblocked?.());
     if (this.closing) return this.end(model);
+    gatherWrites(model);
     this.model = model;
     this.failures = 0;
     this.lastWarning = undefined;

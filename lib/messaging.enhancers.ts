@@ -9,6 +9,7 @@ import {
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscribe.decorator.js';
+import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { RefusedError } from './errors/handling-errors.js';
 import { errorMessage } from './errors/redact.js';
 import { MessageContext } from './pipeline/message-context.js';
@@ -47,6 +48,7 @@ export class MessagingEnhancers {
     if (!isSingleton(wrapper)) return this.scopedHandler(wrapper, method, creator);
     const instance = wrapper.instance as Record<string, Method> & object;
     const callback = instance[method];
+    checkEnhancers(wrapper, method, callback);
     if (!globalEnhancers && !hasEnhancers(instance.constructor, callback)) {
       return (context) => resultOf(callback.call(instance, context.payload, context));
     }
@@ -85,6 +87,27 @@ export class MessagingEnhancers {
       );
       return enhanced(context.payload, context) as unknown;
     };
+  }
+}
+
+/**
+ * Nest makes the enhancers that are named by their class only for providers that are given by their class; for others it
+ * would leave them out in silence, guards included.
+ * @throws SubscriptionConflictError
+ */
+function checkEnhancers(wrapper: InstanceWrapper, method: string, callback: Method): void {
+  const type = (wrapper.instance as object).constructor;
+  for (const key of ENHANCER_METADATA) {
+    for (const target of [type, callback]) {
+      const enhancers = (Reflect.getMetadata(key, target) ?? []) as unknown[];
+      const missing = enhancers.find(
+        (one) => typeof one === 'function' && !wrapper.host?.injectables.has(one as never),
+      );
+      if (missing)
+        throw new SubscriptionConflictError(
+          `${type.name}.${method}: Nest does not make «${(missing as { name: string }).name}» for a provider that is given by useFactory or useValue. Provide ${type.name} by its class, or pass an instance to the decorator`,
+        );
+    }
   }
 }
 

@@ -2,9 +2,10 @@ import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { Consumer } from './consumer/consumer.js';
 import { subscriptionsOf } from './consumer/subscribe.decorator.js';
-import { subscriptionName } from './consumer/subscription-definition.js';
+import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
 import type { SubscribeRequest } from './consumer/subscription-options.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
+import { MessagingError } from './errors/messaging-error.js';
 import type { Messaging } from './messaging.js';
 import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
 import { DEFAULT_CONNECTION } from './messaging.tokens.js';
@@ -46,7 +47,7 @@ export class MessagingExplorer {
   private find(): Found[] {
     const found: Found[] = [];
     const seen = new Map<object, Set<string>>();
-    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+    for (const wrapper of this.wrappers()) {
       const type = wrapper.metatype;
       const prototype = prototypeOf(wrapper);
       if (!prototype) continue;
@@ -57,11 +58,17 @@ export class MessagingExplorer {
       for (const method of this.scanner.getAllMethodNames(prototype)) {
         if (methods.has(method)) continue;
         methods.add(method);
-        const subscriptions = subscriptionsOf((prototype as Record<string, object>)[method]);
+        const subscriptions = subscriptionsOf(prototype, method);
         for (const request of subscriptions) found.push({ wrapper, method, request });
       }
     }
     return found;
+  }
+
+  /** Classes first: only those have their guards and pipes made by Nest. */
+  private wrappers(): InstanceWrapper[] {
+    const all = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
+    return all.sort((a, b) => Number(a.isNotMetatype) - Number(b.isNotMetatype));
   }
 
   private checkConnections(found: readonly Found[], connections: readonly Messaging[]): void {
@@ -77,11 +84,20 @@ export class MessagingExplorer {
   }
 
   private consumerOf({ wrapper, method, request }: Found, messaging: Messaging): Consumer | undefined {
-    const definition = messaging.define(request);
+    const definition = this.define({ wrapper, method, request }, messaging);
     if (definition)
       return messaging.addConsumer(definition, this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers));
     this.logger.log(`The subscription «${subscriptionName(request)}» is switched off`);
     return undefined;
+  }
+
+  private define({ wrapper, method, request }: Found, messaging: Messaging): SubscriptionDefinition | undefined {
+    try {
+      return messaging.define(request);
+    } catch (error) {
+      if (error instanceof MessagingError) error.message = `${String(wrapper.name)}.${method}: ${error.message}`;
+      throw error;
+    }
   }
 
   private warnOfUnknownOverrides(messaging: Messaging, own: readonly Found[]): void {

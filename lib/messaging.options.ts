@@ -87,8 +87,8 @@ const LARGEST = Number.MAX_SAFE_INTEGER;
 /** Checks every option and fills in the defaults. @throws InvalidOptionError */
 export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions {
   knownKeys('options', options, OPTION_NAMES);
-  const transport = options.transport ?? memory();
-  if (typeof transport !== 'object' || typeof transport.create !== 'function') {
+  const transport = options.transport === undefined ? memory() : options.transport;
+  if (typeof transport !== 'object' || transport === null || typeof transport.create !== 'function') {
     throw new InvalidOptionError(
       'transport',
       transport,

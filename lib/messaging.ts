@@ -9,6 +9,7 @@ import {
 } from './consumer/subscription-definition.js';
 import type { SubscribeRequest } from './consumer/subscription-options.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
+import { InvalidOptionError } from './errors/configuration-errors.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
 import { errorMessage, redactCredentials } from './errors/redact.js';
 import { type Log, redactedLog } from './events/log.js';
@@ -177,9 +178,11 @@ export class Messaging {
   ): Promise<RuntimeSubscription> {
     if (this.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
+    if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
     const definition = this.define(request) ?? defineOff(request);
     const consumer = this.addConsumer(definition, (context) => resultOf(handler(context.payload as T, context)));
     await this.startConsumer(consumer);
+    this.startCounting();
     return new RuntimeSubscription(consumer, async () => {
       const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
       await this.consumers.remove(consumer, signal);

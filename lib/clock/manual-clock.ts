@@ -1,9 +1,10 @@
-import type { CancelTimer, Clock } from './clock.js';
+import type { CancelTimer, Clock, TimerOptions } from './clock.js';
 
 interface Timer {
   readonly dueAt: number;
   readonly order: number;
   readonly callback: () => void;
+  readonly background: boolean;
 }
 
 /**
@@ -25,15 +26,20 @@ export class ManualClock implements Clock {
     return this.elapsed;
   }
 
-  after(delayMs: number, callback: () => void): CancelTimer {
-    const timer: Timer = { dueAt: this.elapsed + Math.max(0, delayMs), order: this.sequence++, callback };
+  after(delayMs: number, callback: () => void, { background = false }: TimerOptions = {}): CancelTimer {
+    const timer: Timer = { dueAt: this.elapsed + Math.max(0, delayMs), order: this.sequence++, callback, background };
     this.timers.add(timer);
     return () => void this.timers.delete(timer);
   }
 
-  /** How many timers wait. */
-  get pending(): number {
+  /** How many timers wait, background ones included. */
+  get timerCount(): number {
     return this.timers.size;
+  }
+
+  /** How many timers wait that would keep a process alive. */
+  get pending(): number {
+    return [...this.timers].filter(({ background }) => !background).length;
   }
 
   /** Moves the time on by `ms` milliseconds and fires what falls due on the way. */

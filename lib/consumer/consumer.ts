@@ -207,11 +207,18 @@ export class Consumer {
     try {
       context.payload = decode(delivery.message, this.environment.serializer);
       const result = this.handler(context);
-      if (!isThenable(result)) return outcomeOr(result);
-      return Promise.resolve(result).then(outcomeOr, (error: unknown) => this.outcomeOf(error, attempt));
+      if (!isThenable(result)) return this.outcomeOr(result, attempt);
+      return Promise.resolve(result).then(
+        (late) => this.outcomeOr(late, attempt),
+        (error: unknown) => this.outcomeOf(error, attempt),
+      );
     } catch (error) {
       return this.outcomeOf(error, attempt);
     }
+  }
+
+  private outcomeOr(result: unknown, attempt: number): Outcome {
+    return result instanceof Outcome ? this.definition.retry.limit(result, attempt) : Outcome.ack;
   }
 
   private outcomeOf(error: unknown, attempt: number): Outcome {
@@ -322,8 +329,4 @@ export class Consumer {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
-function outcomeOr(result: unknown): Outcome {
-  return result instanceof Outcome ? result : Outcome.ack;
 }

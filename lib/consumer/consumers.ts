@@ -23,6 +23,7 @@ export class Consumers implements Iterable<Consumer> {
         `Two subscriptions share the queue «${queue}» (routes ${other.definition.topology.patterns.join(', ')} and ${patterns.join(', ')}): each message would reach only one of them. Give one a «name»`,
       );
     }
+    this.checkDeadLetterRoute(definition);
     const consumer = new Consumer(definition, handler, this.environment);
     this.byQueue.set(queue, consumer);
     return consumer;
@@ -48,6 +49,17 @@ export class Consumers implements Iterable<Consumer> {
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = deadline;
     await Promise.all([...this].map((consumer) => consumer.stop(deadline)));
+  }
+
+  /** @throws SubscriptionConflictError when a dead letter of one subscription would reach the queue of another as well */
+  private checkDeadLetterRoute({ topology: { queue, deadLetter } }: SubscriptionDefinition): void {
+    for (const { definition } of this.byQueue.values()) {
+      const other = definition.topology.deadLetter;
+      if (deadLetter && other && other.route === deadLetter.route && other.queue !== deadLetter.queue)
+        throw new SubscriptionConflictError(
+          `«${queue}» and «${definition.topology.queue}» share the dead-letter route «${deadLetter.route}», so each dead letter would be in both «${deadLetter.queue}» and «${other.queue}». Give one another dlq.route, or both the same dlq.queue`,
+        );
+    }
   }
 
   /** Another consumer may have taken its queue's place since. */

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock/clock.js';
 import { deadLetterCopy } from './dead-letter-copy.js';
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
+import type { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { newMessageId } from '../message/message-id.js';
-import { type Outcome } from '../pipeline/outcome.js';
+import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
@@ -52,7 +53,7 @@ export class Settlement {
       case 'retry':
         return this.retry(delivery, attempt, outcome);
       case 'defer':
-        return this.move(delivery, copyToQueue(delivery, attempt, this.dueAt(outcome.delayMs)), 'retry');
+        return this.move(delivery, attempt, copyToQueue(delivery, attempt, this.dueAt(outcome.delayMs)), 'retry');
       case 'dead-letter':
         return this.deadLetter(delivery, attempt, outcome);
       case 'discard':
@@ -85,7 +86,7 @@ export class Settlement {
       delivery.release(delayMs);
       return 'retry';
     }
-    return this.move(delivery, copyToQueue(delivery, attempt + 1, this.dueAt(delayMs)), 'retry');
+    return this.move(delivery, attempt, copyToQueue(delivery, attempt + 1, this.dueAt(delayMs)), 'retry');
   }
 
   /** A longer delay than the transport can make is cut: a copy that is refused for it would be handled again at once. */
@@ -108,7 +109,7 @@ export class Settlement {
       { delivery, origin, attempt, reason, error, service, now: clock.now(), stack: deadLetterStack },
       deadLetter.route,
     );
-    const settled = await this.move(delivery, copy, 'dead-letter');
+    const settled = await this.move(delivery, attempt, copy, 'dead-letter');
     if (settled === 'dead-letter') {
       log.warn(
         `«${delivery.queue}»: message ${copy.message.id} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
@@ -120,13 +121,18 @@ export class Settlement {
 
   private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
     this.environment.log.warn(
-      `«${delivery.queue}»: message ${delivery.message.id} was dropped after call ${attempt} (dlq: false): ${errorMessage(error)}`,
+      `«${delivery.queue}»: message ${delivery.message.id} was dropped after call ${attempt}${this.topology.deadLetter ? '' : ' (dlq: false)'}: ${errorMessage(error)}`,
     );
     delivery.ack();
     return 'discard';
   }
 
-  private async move(delivery: Delivery, copy: Outgoing, settled: Settled): Promise<Settled> {
+  private async move(
+    delivery: Delivery,
+    attempt: number,
+    copy: Outgoing,
+    settled: 'retry' | 'dead-letter',
+  ): Promise<Settled> {
     const result = delivery.move ? await delivery.move(copy) : await this.send(copy);
     if (result.status === 'confirmed') {
       this.giveBackWait = 0;
@@ -134,7 +140,24 @@ export class Settlement {
       if (!delivery.move) delivery.ack();
       return settled;
     }
+    if (result.status === 'refused') return this.copyRefused(delivery, attempt, settled, result.error);
     return this.copyFailed(delivery, result);
+  }
+
+  /** No copy of it can ever be written, so trying again would go on for ever. */
+  private async copyRefused(
+    delivery: Delivery,
+    attempt: number,
+    wanted: 'retry' | 'dead-letter',
+    error: MessagingError,
+  ): Promise<Settled> {
+    const { events, log } = this.environment;
+    log.error(`«${delivery.queue}»: no copy of message ${delivery.message.id} can be written: ${error.message}`);
+    if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error });
+    if (wanted === 'retry') return this.deadLetter(delivery, attempt, Outcome.deadLetter('unrecoverable', error));
+    if (!delivery.reject || !this.topology.deadLetter) return this.release(delivery, this.nextGiveBackWait());
+    delivery.reject();
+    return 'dead-letter';
   }
 
   private async copyFailed(

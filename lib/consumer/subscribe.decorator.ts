@@ -1,4 +1,3 @@
-import { SetMetadata } from '@nestjs/common';
 import 'reflect-metadata';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { subscriptionName } from './subscription-definition.js';
@@ -29,21 +28,21 @@ export function Subscribe(
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new InvalidOptionError('options', options, 'an object of subscription options');
   subscriptionName(request);
-  return (target, property, descriptor: PropertyDescriptor) => {
-    const method = descriptor.value as object;
+  return (target, property) => {
     const parameters = {
       [`${PAYLOAD_TYPE}:0`]: { index: 0, pipes: [] },
       [`${CONTEXT_TYPE}:1`]: { index: 1, pipes: [] },
     };
     Reflect.defineMetadata(HANDLER_ARGUMENTS, parameters, target.constructor, property);
-    // Decorators run bottom up; the list is to read top down.
-    SetMetadata(SUBSCRIPTIONS, [request, ...subscriptionsOf(method)])(target, property, descriptor);
+    // Decorators run bottom up; the list is to read top down. It is kept on the class, so that a decorator above that
+    // replaces the method does not hide it.
+    Reflect.defineMetadata(SUBSCRIPTIONS, [request, ...subscriptionsOf(target, property)], target, property);
   };
 }
 
-/** What `@Subscribe` said about a method. */
-export function subscriptionsOf(method: object): readonly SubscribeRequest[] {
-  return (Reflect.getMetadata(SUBSCRIPTIONS, method) as readonly SubscribeRequest[] | undefined) ?? [];
+/** What `@Subscribe` said about a method of a class with this prototype. */
+export function subscriptionsOf(prototype: object, method: string | symbol): readonly SubscribeRequest[] {
+  return (Reflect.getMetadata(SUBSCRIPTIONS, prototype, method) as readonly SubscribeRequest[] | undefined) ?? [];
 }
 
 function isRequest(value: Route | readonly Route[] | SubscribeRequest): value is SubscribeRequest {

@@ -67,9 +67,12 @@ export function functions<T>(option: string, value: readonly T[], allowed = 'an 
 export function knownKeys(option: string, value: object, known: readonly string[]): void {
   if (typeof value !== 'object' || value === null) throw new InvalidOptionError(option, value, 'an object');
   for (const key of Object.keys(value)) {
-    if (!known.includes(key)) {
-      const given = (value as Record<string, unknown>)[key];
-      throw new InvalidOptionError(`${option}.${key}`, given, `nothing of that name; there are: ${known.join(', ')}`);
-    }
+    // Its value is not told: it may be a secret in the wrong place.
+    if (!known.includes(key))
+      throw new InvalidOptionError(
+        `${option}.${key}`,
+        undefined,
+        `nothing of that name; there are: ${known.join(', ')}`,
+      );
   }
 }

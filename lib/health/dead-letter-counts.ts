@@ -24,6 +24,7 @@ export class DeadLetterCounts {
   ) {}
 
   start(): void {
+    if (this.running) return this.changed();
     this.running = true;
     void this.refresh();
   }

@@ -32,7 +32,9 @@ export class Emitter {
 
   fail(reason: string): void {
     this.failures++;
-    this.log.error(`emit() could not send a message: ${reason}`);
+    // In a flood every tenth, hundredth, … is told: a line per failure would be a flood of its own.
+    if (this.failures < 10 || /^10+$/.test(String(this.failures)))
+      this.log.error(`emit() could not send a message (${this.failures} so far): ${reason}`);
   }
 
   /** Resolves as soon as the buffer has room. */

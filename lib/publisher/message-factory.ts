@@ -4,7 +4,7 @@ import { MessagingError } from '../errors/messaging-error.js';
 import { checkBoolean, checkShortText, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
-import { HEADER_PREFIX, WIRE_VERSION, header, type Headers } from '../message/headers.js';
+import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
 import type { SerializedPayload, Serializer } from '../message/serializer.js';
@@ -34,6 +34,8 @@ const OPTION_NAMES: readonly (keyof PublishOptions)[] = [
   'correlationId',
   'replyTo',
 ];
+/** Brokers and clients have such limits of their own, and copies carry more headers than their originals. */
+const MAX_HEADER_BYTES = 60 * 1024;
 const MAX_TTL_MS = 2 ** 45;
 
 /** What most publishes have: nothing to check. */
@@ -57,6 +59,9 @@ export class MessageFactory {
     const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
     const { body, contentType } = this.serialize(payload);
     const headers = this.headers(options, now);
+    const headerBytes = options.headers === undefined ? 0 : sizeOf(headers);
+    if (headerBytes > MAX_HEADER_BYTES)
+      throw new MessageTooLargeError(`The headers take ${headerBytes} bytes; ${MAX_HEADER_BYTES} are taken at most`);
     const message: WireMessage = { id, route, body, headers, properties: propertiesOf(options, contentType) };
     return new Publication(
       to,
@@ -64,6 +69,7 @@ export class MessageFactory {
       this.dueAt(options, now),
       options.unroutable === undefined ? unroutable : oneOf('unroutable', options.unroutable, POLICIES),
       this.ordered(options),
+      headerBytes,
     );
   }
 
@@ -152,4 +158,14 @@ function copyHeaders(from: Headers, to: Record<string, unknown>): void {
     }
     if (value !== undefined) to[name] = value;
   }
+}
+
+/** About how many bytes a header value takes on the wire. */
+function sizeOf(value: HeaderValue | Headers): number {
+  if (typeof value === 'string') return Buffer.byteLength(value) + 4;
+  if (value instanceof Uint8Array) return value.length + 4;
+  if (typeof value !== 'object' || value === null || value instanceof Date) return 9;
+  let size = 4;
+  for (const [name, part] of Object.entries(value)) size += Buffer.byteLength(name) + 2 + sizeOf(part);
+  return size;
 }

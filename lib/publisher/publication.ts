@@ -38,6 +38,7 @@ export class Publication implements Outgoing {
     dueAt: number | undefined,
     unroutable: UnroutablePolicy,
     ordered: boolean,
+    headerBytes = 0,
   ) {
     this.to = to;
     this.message = message;
@@ -48,7 +49,7 @@ export class Publication implements Outgoing {
     this.ordered = ordered;
     this.key = stringHeader(message.headers, header.key);
     this.expiresAt = integerHeader(message.headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
-    this.bytes = message.body.length + ENTRY_BYTES;
+    this.bytes = message.body.length + headerBytes + ENTRY_BYTES;
   }
 
   /** The promise its caller awaits. */
@@ -86,5 +87,5 @@ export class Publication implements Outgoing {
   }
 }
 
-/** What one message costs beside its body: headers, ids, bookkeeping. */
+/** What one message costs beside its body and the application's headers: our headers, ids, bookkeeping. */
 const ENTRY_BYTES = 512;

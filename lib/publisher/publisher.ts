@@ -1,3 +1,4 @@
+import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
@@ -46,7 +47,7 @@ export class Publisher {
         ? this.send({ route: name, body, options })
         : this.submit(this.prepare(name, undefined, body, options));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error instanceof Error ? error : new PublishFailedError(errorMessage(error)));
     }
   }
 
@@ -60,6 +61,8 @@ export class Publisher {
 
   /** Publishes many as one batch. One result per entry, in their order; it never rejects for an entry. */
   async publishMany(entries: readonly PublishEntry[]): Promise<EntryResult[]> {
+    const given: unknown = entries;
+    if (!Array.isArray(given)) throw new InvalidOptionError('entries', given, 'an array of { route, body, … }');
     const batch: Publication[] = [];
     const results = entries.map((entry) => this.publishEntry(entry, batch));
     this.dispatcher.submit(batch);
@@ -115,7 +118,7 @@ export class Publisher {
 
   private prepare(route: string, queue: string | undefined, body: unknown, options: PublishOptions): Publication {
     if (this.closed) throw new PublisherClosedError('The publisher is closed: the application is shutting down');
-    return this.factory.create(destination(route, queue, options.topic), route, body, options);
+    return this.factory.create(destination(route, queue, options?.topic), route, body, options);
   }
 
   private submit(publication: Publication): Promise<Receipt> {

@@ -72,6 +72,12 @@ export class RetryPolicy {
     return delayMs === false ? Outcome.deadLetter('attempts-exhausted', error) : Outcome.retry(delayMs, error);
   }
 
+  /** What application code decided itself stays within the attempts, too. */
+  limit(outcome: Outcome, attempt: number): Outcome {
+    if (outcome.type !== 'retry' || attempt < this.attempts) return outcome;
+    return Outcome.deadLetter('attempts-exhausted', outcome.error);
+  }
+
   private isUnrecoverable(error: unknown): boolean {
     if (error instanceof UnrecoverableError || error instanceof RefusedError) return true;
     if (this.unrecoverable.some((type) => error instanceof type)) return true;

@@ -1,7 +1,7 @@
 import type { WireMessage } from '../message/message.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
 
-/** One message handed to one consumer. Settled once, by exactly one of `ack`, `release` and `move`; after `lost` all do nothing. */
+/** One message handed to one consumer. Settled once, by exactly one of `ack`, `release`, `reject` and `move`; after `lost` all do nothing. */
 export interface Delivery {
   readonly message: WireMessage;
   readonly queue: string;
@@ -17,6 +17,11 @@ export interface Delivery {
   ack(): void;
   /** Give it back, to be delivered again after `delayMs` (default at once). */
   release(delayMs?: number): void;
+  /**
+   * Hand it to the broker's own dead-lettering, which keeps it whole: for what no copy can be made of. Absent where the
+   * broker has none.
+   */
+  reject?(): void;
   /** Publish a copy and ack as one. Absent: core publishes, waits for the confirm, then acks. */
   move?(to: Outgoing): Promise<PublishResult>;
   /** Keep it ours for `ms` milliseconds from now. Absent where deliveries have no lease. */

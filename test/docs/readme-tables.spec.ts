@@ -217,7 +217,7 @@ describe('README.md, the other tables and lists', () => {
         'handle',
         Object.getOwnPropertyDescriptor(Handlers.prototype, 'handle')!,
       );
-      const { topology } = defineSubscription(subscriptionsOf(Handlers.prototype.handle)[0], defaults);
+      const { topology } = defineSubscription(subscriptionsOf(Handlers.prototype, 'handle')[0], defaults);
       const cell = (text: string | undefined): string => (text === undefined ? '' : `\`${text}\``);
       expect(row).toMatchObject({
         queue: cell(topology.queue),

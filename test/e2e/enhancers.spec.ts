@@ -319,6 +319,17 @@ test('class-level enhancers apply to providers made by a factory too', async () 
   expect(await calls.until(2)).toEqual(['guard', 'handler']);
 });
 
+test('a guard that Nest would leave out in silence fails the boot', async () => {
+  @UseGuards(OnlyOdd)
+  class Handler {
+    @Subscribe('order.created')
+    handle(): void {}
+  }
+  await expect(start(class {}, [{ provide: 'made', useFactory: () => new Handler() }])).rejects.toThrow(
+    /Handler\.handle: Nest does not make «OnlyOdd».*Provide Handler by its class/,
+  );
+});
+
 test('a transient handler is constructed, anew for every message', async () => {
   const seen = new Seen<unknown>();
   @Injectable({ scope: Scope.TRANSIENT })

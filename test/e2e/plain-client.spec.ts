@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import amqp, { type Channel, type ChannelModel, type GetMessage } from 'amqplib';
-import { type MessageContext, MessagingModule, Publisher, fixed } from 'nestjs-messaging';
+import { DeadLetters, type MessageContext, MessagingModule, Publisher, fixed } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
@@ -165,6 +165,49 @@ describeRabbit('A plain AMQP client', (rabbit) => {
     });
     expect([letter.properties.expiration, letter.properties.userId]).toEqual([undefined, undefined]);
     expect(letter.properties.headers).not.toHaveProperty('CC');
+  });
+
+  test('finds even what no copy can be made of in the dead-letter queue, whole, after one call', async () => {
+    const url = await rabbit.freshVhostUrl();
+    const { messaging } = await start(url);
+    const attempts = new Seen<number>();
+    await messaging.subscribe({ route: 'order.created' }, (_, { attempt }) => {
+      attempts.add(attempt);
+      throw new Error('always');
+    });
+    const client = await plainClient(url);
+    const large = 'h'.repeat(65_450);
+    client.publish('events', 'order.created', Buffer.from('{}'), { headers: { large } });
+    const letter = await next(client, 'orders:order.created:dlq');
+    expect(letter.properties.headers!['large']).toBe(large);
+    expect(attempts.all).toEqual([1]);
+  });
+
+  test('may let the broker dead-letter by itself: a redrive goes to that queue only', async () => {
+    const url = await rabbit.freshVhostUrl();
+    const { messaging, get } = await start(url);
+    const [here, there] = [new Seen<unknown>(), new Seen<unknown>()];
+    await messaging.subscribe({ route: 'order.created' }, (body) => here.add(body));
+    await messaging.subscribe({ route: 'order.created', name: 'other' }, (body) => there.add(body));
+    const client = await plainClient(url);
+    client.publish('', 'orders:order.created:dlq', Buffer.from('"dead"'), {
+      headers: {
+        'x-death': [
+          {
+            queue: 'orders:order.created:queue',
+            exchange: 'events',
+            reason: 'maxlen',
+            'routing-keys': ['order.created'],
+          },
+        ],
+      },
+    });
+    await waitFor(async () => (await get(DeadLetters).list()).length === 1, 'the dead letter');
+    expect(await get(DeadLetters).list()).toMatchObject([{ reason: 'broker: maxlen', route: 'order.created' }]);
+    expect(await get(DeadLetters).redrive()).toEqual({ done: 1, failed: [] });
+    expect(await here.until(1)).toEqual(['dead']);
+    client.publish('events', 'order.created', Buffer.from('"fence"'));
+    expect(await there.until(1)).toEqual(['fence']);
   });
 
   test('finds complete error headers beside 60 KiB of its own', async () => {

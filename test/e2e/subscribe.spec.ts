@@ -283,6 +283,53 @@ describe('@Subscribe', () => {
     expect(analytics.health().consumers.map(({ queue }) => queue)).toEqual(['numbers:order.created:queue']);
   });
 
+  test('a decorator above @Subscribe that replaces the method does not hide the subscription', async () => {
+    const seen = new Seen<string>();
+    const Wrapped: MethodDecorator = (_, __, descriptor: PropertyDescriptor) => {
+      const original = descriptor.value as (...args: unknown[]) => unknown;
+      descriptor.value = function (this: unknown, ...args: unknown[]): unknown {
+        seen.add('wrapper');
+        return original.apply(this, args);
+      };
+    };
+    @Injectable()
+    class Handler {
+      @Wrapped
+      @Subscribe('order.created')
+      handle(): void {
+        seen.add('handler');
+      }
+    }
+    const { get } = await boot({ imports: [MessagingModule.forRoot()], providers: [Handler] });
+    await get(Publisher).publish('order.created', {});
+    expect(await seen.until(2)).toEqual(['wrapper', 'handler']);
+  });
+
+  test('two subscriptions whose dead letters would reach both queues are refused at boot', async () => {
+    @Injectable()
+    class Handler {
+      @Subscribe('order.created', { dlq: { route: 'dead' } })
+      created(): void {}
+
+      @Subscribe('order.paid', { dlq: { route: 'dead' } })
+      paid(): void {}
+    }
+    await expect(boot({ imports: [MessagingModule.forRoot()], providers: [Handler] })).rejects.toThrow(
+      /share the dead-letter route «app:dead»/,
+    );
+  });
+
+  test('a wrong option names the class and method it stands at', async () => {
+    @Injectable()
+    class Handler {
+      @Subscribe('order.created', { prefetch: 0 })
+      handle(): void {}
+    }
+    await expect(boot({ imports: [MessagingModule.forRoot()], providers: [Handler] })).rejects.toThrow(
+      /^Handler\.handle: Option «prefetch» is 0/,
+    );
+  });
+
   test('a connection that is provided twice is refused at boot', async () => {
     await expect(boot({ imports: [MessagingModule.forRoot(), MessagingModule.forRoot()] })).rejects.toThrow(
       /«default» is provided twice/,

@@ -1,6 +1,9 @@
 import type { Channel, ChannelModel, GetMessage } from 'amqplib';
+import { header } from '../../message/headers.js';
+import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
 import { reply, replyCode } from './broker-errors.js';
 import { decode, deliveryCountOf, originOf } from './decode.js';
@@ -43,7 +46,7 @@ export class QueueBrowser implements Browser, Settler {
     const browser = new QueueBrowser(channel, queue, names);
     opened.browser = browser;
     // What a get says is left is exact, where the count of a passive declare lags behind a give-back.
-    browser.upcoming = await channel.get(queue, { noAck: false });
+    browser.upcoming = await browser.get();
     if (browser.upcoming) browser.left = browser.upcoming.fields.messageCount;
     return browser;
   }
@@ -51,9 +54,9 @@ export class QueueBrowser implements Browser, Settler {
   async next(): Promise<Delivery | undefined> {
     const raw = this.upcoming;
     if (!raw) return undefined;
-    this.upcoming = this.left-- > 0 && (await this.channel.get(this.queue, { noAck: false }));
+    this.upcoming = this.left-- > 0 && (await this.get());
     const origin = originOf(raw, this.names);
-    const message = decode(raw, this.queue, origin, this.names);
+    const message = withBrokersOrigin(decode(raw, this.queue, origin, this.names), raw.properties.headers);
     return new RabbitmqDelivery(
       message,
       this.queue,
@@ -77,6 +80,14 @@ export class QueueBrowser implements Browser, Settler {
     }
   }
 
+  private async get(): Promise<GetMessage | false> {
+    try {
+      return await this.channel.get(this.queue, { noAck: false });
+    } catch (error) {
+      throw new NotConnectedError(`RabbitMQ did not show the queue «${this.queue}»: ${(error as Error).message}`);
+    }
+  }
+
   ack(delivery: RabbitmqDelivery): void {
     if (!this.closed) this.channel.ack(delivery.raw);
   }
@@ -84,4 +95,24 @@ export class QueueBrowser implements Browser, Settler {
   release(): void {
     // It goes back when the channel closes.
   }
+
+  reject(): void {
+    // As release: what is looked at is not given up.
+  }
+}
+
+/** What the broker dead-lettered by itself (`x-death`) has its queue and reason there: a redrive goes to that queue only. */
+function withBrokersOrigin(message: WireMessage, headers: GetMessage['properties']['headers']): WireMessage {
+  const death = headers?.['x-death']?.[0];
+  if (!death || header.originQueue in message.headers) return message;
+  return {
+    ...message,
+    headers: {
+      ...message.headers,
+      [header.reason]: `broker: ${death.reason}`,
+      [header.originQueue]: death.queue,
+      [header.originTopic]: death.exchange,
+      [header.originRoute]: death['routing-keys'][0] ?? message.route,
+    },
+  };
 }

@@ -109,6 +109,12 @@ export class ConsumerSession implements Settler {
     this.settled();
   }
 
+  reject(delivery: RabbitmqDelivery): void {
+    this.unsettled.delete(delivery);
+    if (this.open) attempt(() => this.channel.nack(delivery.raw, false, false));
+    this.settled();
+  }
+
   release(delivery: RabbitmqDelivery, delayMs: number): void {
     this.unsettled.delete(delivery);
     if (!this.open) return;

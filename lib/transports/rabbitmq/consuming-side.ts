@@ -23,6 +23,7 @@ export class ConsumingSide {
   private readonly consumers = new Set<Consumer>();
   /** Topologies without a subscription: they come back with the connection. A subscription declares its own. */
   private readonly declared = new Map<string, Topology>();
+  private readonly unbound = new WeakSet<Topology>();
   private forwarding = false;
 
   constructor(
@@ -54,6 +55,7 @@ export class ConsumingSide {
 
   async unbind(topology: Topology): Promise<void> {
     this.declared.delete(topology.queue);
+    this.unbound.add(topology);
     await this.topologies.unbind(topology);
   }
 
@@ -64,7 +66,8 @@ export class ConsumingSide {
       prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
       counts: queueTypeOf(topology, this.settings) === 'quorum',
       handlers,
-      declare: () => this.topologies.declareToConsume(topology),
+      declare: () =>
+        this.topologies.declareToConsume(this.unbound.has(topology) ? { ...topology, patterns: [] } : topology),
     });
     try {
       await consumer.start();

@@ -6,6 +6,7 @@ import type { RawMessage } from './decode.js';
 export interface Settler {
   ack(delivery: RabbitmqDelivery): void;
   release(delivery: RabbitmqDelivery, delayMs: number): void;
+  reject(delivery: RabbitmqDelivery): void;
 }
 
 export class RabbitmqDelivery implements Delivery {
@@ -33,6 +34,12 @@ export class RabbitmqDelivery implements Delivery {
     const settler = this.settler;
     this.settler = undefined;
     settler?.release(this, delayMs);
+  }
+
+  reject(): void {
+    const settler = this.settler;
+    this.settler = undefined;
+    settler?.reject(this);
   }
 
   /** It is not ours any more: settling it does nothing from now on. */

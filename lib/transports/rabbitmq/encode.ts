@@ -3,7 +3,7 @@ import { MessageTooLargeError, PublishRefusedError, SerializationError } from '.
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { header, type Headers, type HeaderValue } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
-import type { Destination } from '../../transport/outgoing.js';
+import type { Destination, Outgoing } from '../../transport/outgoing.js';
 import type { Names } from './names.js';
 
 /** An AMQP address: what a message is published with. */
@@ -43,8 +43,9 @@ export function encode(message: WireMessage, headers: Headers, to: Destination, 
 }
 
 /** Why the message cannot be sent, before it is tried. */
-export function refusal(message: WireMessage, maxBytes: number): MessagingError | undefined {
-  if (message.body.length > maxBytes) {
+export function refusal({ message, to }: Outgoing, maxBytes: number): MessagingError | undefined {
+  // A copy of what came from the broker goes back to it whatever its size.
+  if (to.kind === 'route' && message.body.length > maxBytes) {
     return new MessageTooLargeError(
       `The body has ${message.body.length} bytes; the most that is sent is ${maxBytes} (option «maxBytes»)`,
     );

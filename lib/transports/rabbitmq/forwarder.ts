@@ -32,7 +32,7 @@ export class Forwarder implements SubscribeHandlers {
       to: destinationOf(delivery),
       message: { ...message, route: routeOf(delivery) },
       dedupeId: message.id,
-      mandatory: true,
+      mandatory: rawHeaders(delivery)[transportHeader.optional] !== true,
     };
     this.publisher.publish([outgoing], (_, result) => this.forwarded(delivery, outgoing, result));
   }

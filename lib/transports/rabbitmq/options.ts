@@ -148,5 +148,6 @@ function boolean(name: string, value: unknown): void {
 function object(name: string, value: unknown): Record<string, unknown> {
   if (value === undefined) return {};
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new InvalidOptionError(`rabbitmq.${name}`, value, 'an object');
+  // Not the value itself: it may be a key or certificate.
+  throw new InvalidOptionError(`rabbitmq.${name}`, `a ${typeof value}`, 'an object');
 }

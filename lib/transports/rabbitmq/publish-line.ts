@@ -152,12 +152,14 @@ export class PublishLine {
 
   private resolveEnded(channel: PublishChannel<Sending>, unresolved: Sending[], error: AmqpError | undefined): void {
     const text = error ? this.connection.redact(describe(error)) : 'the channel was closed';
-    this.interrupted(channel, text);
     const model = this.connection.current;
     if (model && unresolved.length > 0 && isCausedByPublish(error)) {
+      // The connection is fine and a new channel follows: core must not queue the culprit meanwhile.
+      if (this.channel === channel) this.channel = undefined;
       void this.isolate(model, unresolved, error);
       return;
     }
+    this.interrupted(channel, text);
     if (error?.code === reply.notFound) this.declarations.forget();
     for (const entry of unresolved) this.tell(entry, failed(`Not confirmed: ${error ? text : this.reason}`));
     void this.open();
@@ -221,10 +223,11 @@ export class PublishLine {
       cancel = clock.after(
         within,
         () => channel.isOpen && this.connection.destroy('no answer to the closing of a channel'),
+        { background: true },
       );
     };
     if (!gently) return close();
-    cancel = clock.after(confirmTimeout, close);
+    cancel = clock.after(confirmTimeout, close, { background: true });
     channel.onDrained = close;
   }
 

@@ -55,7 +55,7 @@ export class Publisher {
   private send(outgoing: Outgoing, done: PublishDone, again: boolean, now: number): boolean {
     const obstacle = this.line.obstacle;
     if (obstacle !== undefined) return this.tell(outgoing, done, failed(new NotConnectedError(obstacle)));
-    const problem = refusal(outgoing.message, this.maxBytes);
+    const problem = refusal(outgoing, this.maxBytes);
     if (problem) return this.tell(outgoing, done, { status: 'refused', error: problem });
     const target = targetOf(outgoing.to, this.names);
     const delayMs = outgoing.dueAt === undefined ? 0 : outgoing.dueAt - this.environment.clock.now();
@@ -85,6 +85,7 @@ export class Publisher {
     const headers: Headers = {
       ...outgoing.message.headers,
       ...pathHeaders(delay.levels),
+      ...(outgoing.mandatory ? undefined : { [transportHeader.optional]: true }),
       ...(toQueue
         ? undefined
         : { [transportHeader.targetExchange]: target.exchange, [transportHeader.targetKey]: target.routingKey }),

@@ -20,7 +20,9 @@ export class SoloChannel<T extends InFlight> {
     return new Promise((resolve) => {
       let cancel = (): void => {};
       const watch = (): void => {
-        cancel = this.clock.after(this.timeout, () => (this.isBlocked() ? watch() : channel.close()));
+        cancel = this.clock.after(this.timeout, () => (this.isBlocked() ? watch() : channel.close()), {
+          background: true,
+        });
       };
       this.settle = (verdict) => {
         cancel();

@@ -162,13 +162,13 @@ describe('@Subscribe', () => {
   }
 
   test('takes both spellings, several on one method, in the order they are read', () => {
-    expect(subscriptionsOf(Handlers.prototype.handle)).toEqual([
+    expect(subscriptionsOf(Handlers.prototype, 'handle')).toEqual([
       { route: 'order.created', dlq: true, prefetch: 20 },
       { route: 'order.paid', dlq: false },
       { route: ['a', 'b'], name: 'ab' },
       { route: 'typed' },
     ]);
-    expect(subscriptionsOf(Handlers.prototype.plain)).toEqual([]);
+    expect(subscriptionsOf(Handlers.prototype, 'plain')).toEqual([]);
   });
 
   test.each([

@@ -68,6 +68,34 @@ describe('a message is settled once, and only when nothing can be lost', () => {
     expect(delivery.settlements).toEqual(['ack']);
   });
 
+  test('a retry copy that can never be written is dead-lettered, and then handed to the broker’s own dead-lettering', async () => {
+    const app = await failing(new Error('not now'));
+    const delivery = app.transport.subscriptions[0].deliver({ id: 'a' });
+    await app.turn();
+    app.transport.settle(refused('headers of 64 KiB'));
+    await app.turn();
+    expect(app.transport.last).toMatchObject({
+      to: { kind: 'dead-letter' },
+      message: { id: 'a', headers: { 'messaging-reason': 'unrecoverable', 'messaging-error-code': 'PUBLISH_REFUSED' } },
+    });
+    expect(delivery.settlements).toEqual([]);
+    app.transport.settle(refused('headers of 64 KiB'));
+    await app.turn();
+    expect(delivery.settlements).toEqual(['reject']);
+    expect(app.transport.batches).toHaveLength(2);
+  });
+
+  test('an Outcome.retry of the application stays within the attempts', async () => {
+    const app = await start();
+    await app.subscribe(() => Outcome.retry(0), { retry: { attempts: 2 } });
+    app.transport.subscriptions[0].deliver({ direct: true, headers: { 'messaging-attempt': 2 } });
+    await app.turn();
+    expect(app.transport.last).toMatchObject({
+      to: { kind: 'dead-letter' },
+      message: { headers: { 'messaging-reason': 'attempts-exhausted' } },
+    });
+  });
+
   test('a copy that cannot be written gives the original back with growing waits, and never acks it', async () => {
     const app = await failing(new Error('not now'));
     const errors = app.record('store-error');
@@ -76,7 +104,7 @@ describe('a message is settled once, and only when nothing can be lost', () => {
     for (let n = 0; n < 9; n++) {
       const delivery = app.transport.subscriptions[0].deliver();
       await app.turn();
-      app.transport.settle(n % 2 ? refused() : failed());
+      app.transport.settle(failed());
       await app.turn();
       waits.push(...delivery.settlements);
       await app.clock.advance(30_000);

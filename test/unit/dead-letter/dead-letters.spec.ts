@@ -256,7 +256,7 @@ describe('delete', () => {
 test('health counts dead letters now and then, with their age, and asks the broker no more often', async () => {
   const app = await withLetters(letter('a'), letter('b'));
   app.messaging.startCounting();
-  await app.turn();
+  await app.clock.advance(500);
   const counts = (): unknown => app.messaging.health().deadLetters.queues;
   expect(counts()).toEqual([{ queue: DLQ, count: 2, ageMs: 0 }]);
   app.transport.queues.get(DLQ)!.push(letter('c'));
@@ -276,7 +276,7 @@ test('a subscription that was stopped is not counted any more', async () => {
   const runtime = await app.messaging.subscribe({ route: 'order.created' }, () => undefined);
   app.transport.queues.set(DLQ, []);
   app.messaging.startCounting();
-  await app.turn();
+  await app.clock.advance(500);
   expect(app.messaging.health().deadLetters.queues).toHaveLength(1);
   await runtime.stop();
   await app.clock.advance(15_000);

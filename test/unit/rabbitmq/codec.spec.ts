@@ -103,9 +103,39 @@ describe('encode', () => {
   });
 
   it('refuses what is too large or would go elsewhere', () => {
-    expect(refusal(message({ body: Buffer.alloc(11) }), 10)?.code).toBe('MESSAGE_TOO_LARGE');
-    expect(refusal(message({ headers: { CC: ['x'] } }), 10)?.code).toBe('PUBLISH_REFUSED');
-    expect(refusal(message({ body: Buffer.alloc(10) }), 10)).toBeUndefined();
+    expect(
+      refusal(
+        {
+          to: { kind: 'route', route: 'r' },
+          message: message({ body: Buffer.alloc(11) }),
+          dedupeId: '',
+          mandatory: true,
+        },
+        10,
+      )?.code,
+    ).toBe('MESSAGE_TOO_LARGE');
+    expect(
+      refusal(
+        {
+          to: { kind: 'route', route: 'r' },
+          message: message({ headers: { CC: ['x'] } }),
+          dedupeId: '',
+          mandatory: true,
+        },
+        10,
+      )?.code,
+    ).toBe('PUBLISH_REFUSED');
+    expect(
+      refusal(
+        {
+          to: { kind: 'route', route: 'r' },
+          message: message({ body: Buffer.alloc(10) }),
+          dedupeId: '',
+          mandatory: true,
+        },
+        10,
+      ),
+    ).toBeUndefined();
   });
 
   it('gives up the stack first, then the message, then the rest of the error; never another header', () => {

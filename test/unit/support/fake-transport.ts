@@ -283,6 +283,10 @@ export class FakeDelivery implements Delivery {
   release(delayMs?: number): void {
     if (!this.lost) this.settlements.push(delayMs === undefined ? 'release' : `release ${delayMs}`);
   }
+
+  reject(): void {
+    if (!this.lost) this.settlements.push('reject');
+  }
 }
 
 class FakeBrowser implements Browser {

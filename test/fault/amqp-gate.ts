@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePorts } from '../brokers/free-ports.js';
+
+/** AMQP methods by name: class and method id. */
+export const method = {
+  connectionOpen: 0x000a_0028,
+  channelOpen: 0x0014_000a,
+  exchangeDeclare: 0x0028_000a,
+  queueDeclare: 0x0032_000a,
+  queueBind: 0x0032_0014,
+  confirmSelect: 0x0055_000a,
+  basicQos: 0x003c_000a,
+  basicConsume: 0x003c_0014,
+  basicConsumeOk: 0x003c_0015,
+  basicCancel: 0x003c_001e,
+} as const;
+
+export type Method = keyof typeof method;
+
+/** A TCP proxy that understands frames: it can end a connection at a given method, and speak in the broker's place. */
+export class AmqpGate {
+  private server!: Server;
+  private readonly clients = new Set<GateConnection>();
+  private trap?: { method: Method; sprung: () => void };
+
+  private constructor(
+    readonly port: number,
+    private readonly targetPort: number,
+  ) {}
+
+  static async start(targetPort: number): Promise<AmqpGate> {
+    const [port] = await freePorts(1);
+    const gate = new AmqpGate(port, targetPort);
+    gate.server = createServer((client) => gate.accept(client));
+    gate.server.listen(port, '127.0.0.1');
+    await once(gate.server, 'listening');
+    return gate;
+  }
+
+  /** Resets the connection that sends this method next, before the method gets through. Resolves when it happened. */
+  resetAt(name: Method): Promise<void> {
+    return new Promise((resolve) => (this.trap = { method: name, sprung: resolve }));
+  }
+
+  reset(): number {
+    const open = [...this.clients];
+    for (const client of open) client.reset();
+    return open.length;
+  }
+
+  /** Cancels every consumer as a broker does: basic.cancel on its channel. Gives how many. */
+  cancelConsumers(): number {
+    let cancelled = 0;
+    for (const client of this.clients) cancelled += client.cancelConsumers();
+    return cancelled;
+  }
+
+  async close(): Promise<void> {
+    this.server.close();
+    this.reset();
+  }
+
+  private accept(client: Socket): void {
+    const broker = connect({ port: this.targetPort, host: '127.0.0.1' });
+    const connection = new GateConnection(client, broker, (name) => this.passes(name));
+    this.clients.add(connection);
+    client.once('close', () => this.clients.delete(connection));
+  }
+
+  private passes(id: number): boolean {
+    const { trap } = this;
+    if (!trap || method[trap.method] !== id) return true;
+    this.trap = undefined;
+    trap.sprung();
+    return false;
+  }
+}
+
+class GateConnection {
+  private readonly consumers = new Map<string, number>();
+
+  constructor(
+    private readonly client: Socket,
+    private readonly broker: Socket,
+    passes: (method: number) => boolean,
+  ) {
+    for (const socket of [client, broker]) {
+      socket.setNoDelay(true);
+      socket.on('error', () => this.reset());
+      socket.on('end', () => this.reset());
+    }
+    const toBroker = new Frames(8);
+    const toClient = new Frames(0);
+    client.on('data', (chunk: Buffer) => {
+      for (const frame of toBroker.split(chunk)) {
+        if (isMethod(frame) && !passes(frame.readUInt32BE(7))) return this.reset();
+        broker.write(frame);
+      }
+    });
+    broker.on('data', (chunk: Buffer) => {
+      for (const frame of toClient.split(chunk)) {
+        if (isMethod(frame) && frame.readUInt32BE(7) === method.basicConsumeOk) {
+          this.consumers.set(frame.toString('utf8', 12, 12 + frame[11]), frame.readUInt16BE(1));
+        }
+        client.write(frame);
+      }
+    });
+  }
+
+  reset(): void {
+    this.client.resetAndDestroy();
+    this.broker.resetAndDestroy();
+  }
+
+  cancelConsumers(): number {
+    for (const [tag, channel] of this.consumers) this.client.write(cancelFrame(tag, channel));
+    return this.consumers.size;
+  }
+}
+
+function isMethod(frame: Buffer): boolean {
+  return frame[0] === 1 && frame.length >= 12;
+}
+
+function cancelFrame(tag: string, channel: number): Buffer {
+  const name = Buffer.from(tag);
+  const payload = Buffer.concat([Buffer.from([0, 60, 0, 30, name.length]), name, Buffer.from([1])]);
+  const header = Buffer.alloc(7);
+  header[0] = 1;
+  header.writeUInt16BE(channel, 1);
+  header.writeUInt32BE(payload.length, 3);
+  return Buffer.concat([header, payload, Buffer.from([0xce])]);
+}
+
+/** Cuts a stream into frames; what comes before them (the protocol header) is a piece of its own. */
+class Frames {
+  private rest = Buffer.alloc(0);
+
+  constructor(private preamble: number) {}
+
+  *split(chunk: Buffer): Generator<Buffer> {
+    this.rest = Buffer.concat([this.rest, chunk]);
+    for (;;) {
+      const length =
+        this.preamble > 0 ? this.preamble : this.rest.length < 7 ? Infinity : 8 + this.rest.readUInt32BE(3);
+      if (this.rest.length < length) return;
+      const frame = this.rest.subarray(0, length);
+      this.rest = this.rest.subarray(length);
+      this.preamble = 0;
+      yield frame;
+    }
+  }
+}

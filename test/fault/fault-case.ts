@@ -1,0 +1,22 @@
+import type { Cell } from './cell.js';
+import type { LoadRequest, WorkerSettings } from './worker/settings.js';
+
+/** One fault of the matrix. */
+export interface FaultCase {
+  /** For filters and tables. */
+  readonly name: string;
+  /** What happens, for the table in the documentation. */
+  readonly title: string;
+  readonly on?: 'node' | 'cluster';
+  /** Queue types it is run with. Default quorum. */
+  readonly queueTypes?: readonly ('quorum' | 'classic')[];
+  /** Part of `npm test`. */
+  readonly short?: boolean;
+  readonly worker?: Partial<WorkerSettings>;
+  /** What is published all the time; false: nothing by itself. Default 300 messages a second, some of which fail. */
+  readonly load?: LoadRequest | false;
+  /** The most copies of one message. Default: two more per strike. */
+  readonly copies?: number;
+  /** Lets the fault hit, waits for its trace, heals it. */
+  run(cell: Cell): Promise<void>;
+}

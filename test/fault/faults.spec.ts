@@ -9,7 +9,7 @@ import { lineOf, prepareNode, runCell } from './matrix.js';
 import { measured } from './measured-faults.js';
 
 /** The whole matrix is `npm run test:fault`; to run a seed of it again, FAULT_SEED. */
-const seed = Number(process.env.FAULT_SEED ?? Math.floor(Math.random() * 1e6));
+const seed = Number(process.env.FAULT_SEED ?? 1);
 
 describeRabbitNode('the short part of the fault matrix', (rabbit) => {
   let node: RabbitNode;

@@ -96,7 +96,7 @@ A cell fails unless its fault really hit: something was in flight at that moment
 The accounting itself is tested with a planted loss, a planted duplicate and a planted message that nobody sent.
 
 Run it: \`npm run test:fault\` (whole matrix), \`npm run test:fault -- broker-killed --rabbitmq 4.0.5 --seed 7\` (a part
-of it), \`npm run test:stress\`. \`npm test\` runs a short part with a new seed each time.
+of it), \`npm run test:stress\`. \`npm test\` runs a short part (another seed: FAULT_SEED).
 
 Some faults cost a copy that no client can avoid: a broker that stored a message and could not say so has it twice after
 the resend, and a quorum queue without a majority keeps a copy per confirm timeout until the majority is back. All have

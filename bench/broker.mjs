@@ -1,0 +1,48 @@
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { transformSync } from '@swc/core';
+
+const sources = fileURLToPath(new URL('../test/brokers', import.meta.url));
+
+/** The broker of this run alone: TEST_RABBITMQ_URL, else a private node as the tests start them, else a container. */
+export async function startBroker(version, directory) {
+  if (process.env.TEST_RABBITMQ_URL) {
+    return { url: process.env.TEST_RABBITMQ_URL, stop: async () => {} };
+  }
+  const load = createRequire(pathToFileURL(join(compileStarter(directory), 'rabbitmq/x.js')));
+  const { RabbitNode } = load('./node.js');
+  const { rabbitVersions, reasonAgainstInstall } = load('./install.js');
+  if (!rabbitVersions.includes(version)) throw new Error(`--rabbitmq takes ${rabbitVersions.join(' or ')}`);
+  const impossible = await reasonAgainstInstall();
+  if (impossible === undefined) {
+    const node = await RabbitNode.start(version, { conf: ['vm_memory_high_watermark.absolute = 2GB'] });
+    return { url: node.url(), stop: () => node.stop() };
+  }
+  const { dockerAnswers, startByCompose, stopCompose } = load('./compose.js');
+  if (!(await dockerAnswers()))
+    throw new Error(`No RabbitMQ: ${impossible}, no container engine, no TEST_RABBITMQ_URL`);
+  const { url } = await startByCompose(version);
+  return { url, stop: stopCompose };
+}
+
+/** The tests' starter is TypeScript: it is translated into `directory`, from where node_modules is found. */
+function compileStarter(directory) {
+  const target = join(directory, 'brokers');
+  for (const file of readdirSync(sources, { recursive: true })) {
+    if (file.endsWith('.yaml')) cpSync(join(sources, file), join(target, file));
+    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+    const { code } = transformSync(readFileSync(join(sources, file), 'utf8'), {
+      filename: file,
+      swcrc: false,
+      module: { type: 'commonjs' },
+      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+    });
+    const output = join(target, file.replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(output, code);
+  }
+  writeFileSync(join(target, 'package.json'), '{ "type": "commonjs" }\n');
+  return target;
+}

@@ -1,0 +1,34 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** One measured client in a process of its own, so that the CPU time it took is its alone. */
+export class ClientProcess {
+  constructor(side, { packageDirectory, profile }) {
+    this.side = side;
+    const path = fileURLToPath(new URL(`clients/${side}.mjs`, import.meta.url));
+    const args = profile ? [packageDirectory, profile] : [packageDirectory];
+    this.child = fork(path, args, { execArgv: ['--expose-gc'] });
+    this.exited = new Promise((resolve) => this.child.once('exit', resolve));
+  }
+
+  /** One round. `onReady` is called when the client is about to take messages. */
+  run(task, onReady = () => {}) {
+    return new Promise((resolve, reject) => {
+      const onExit = (code) => reject(new Error(`${this.side} ended with code ${code}`));
+      const onMessage = ({ ready, result, error }) => {
+        if (ready) return onReady();
+        this.child.off('message', onMessage).off('exit', onExit);
+        if (error) reject(new Error(`${this.side}: ${error}`));
+        else resolve(result);
+      };
+      this.child.on('message', onMessage).on('exit', onExit);
+      this.child.send(task);
+    });
+  }
+
+  /** It ends by itself when nobody is there to ask it for more. */
+  async end() {
+    if (this.child.connected) this.child.disconnect();
+    await this.exited;
+  }
+}

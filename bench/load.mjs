@@ -1,0 +1,56 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import amqplib from 'amqplib';
+import { bytesOf, propertiesOf } from './clients/message.mjs';
+
+/** The orchestrator's own way to the broker: it makes and fills the queues, and is not measured. */
+export class Load {
+  constructor(connection, channel) {
+    this.connection = connection;
+    this.channel = channel;
+  }
+
+  static async connect(url) {
+    const connection = await amqplib.connect(url, { noDelay: true });
+    return new Load(connection, await connection.createConfirmChannel());
+  }
+
+  get broker() {
+    const { product, version } = this.connection.connection.serverProperties;
+    return `${product} ${version}`;
+  }
+
+  async purge(queue) {
+    await this.channel.purgeQueue(queue);
+  }
+
+  async fill(exchange, route, count) {
+    for (let sent = 0; sent < count; sent += 1_000) {
+      for (let at = sent; at < Math.min(count, sent + 1_000); at++) this.publish(exchange, route, at);
+      await this.channel.waitForConfirms();
+    }
+  }
+
+  /** Publishes `count` messages evenly, whether or not they are taken. */
+  async pace(exchange, route, count, perSecond) {
+    const start = performance.now();
+    for (let sent = 0; sent < count;) {
+      const due = Math.min(count, ((performance.now() - start) / 1_000) * perSecond);
+      while (sent < due) this.publish(exchange, route, sent++);
+      await turn();
+    }
+  }
+
+  /** Removes all that the package declared. */
+  async remove(exchange, queues) {
+    for (const queue of queues) await this.channel.deleteQueue(queue);
+    for (const name of [exchange, `${exchange}.dlx`]) await this.channel.deleteExchange(name);
+  }
+
+  async close() {
+    await this.connection.close();
+  }
+
+  publish(exchange, route, number) {
+    this.channel.publish(exchange, route, bytesOf(number), propertiesOf(route));
+  }
+}

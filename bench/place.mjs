@@ -1,0 +1,21 @@
+import { ClientProcess } from './client-process.mjs';
+
+const ROUTE = 'bench.event';
+
+/** Where the messages of a queue type go: both sides use the same exchange, route and queue. */
+export function placeOf(queueType, { url, exchange }) {
+  const service = `${exchange}-${queueType}`;
+  return { url, exchange, queueType, service, route: ROUTE, queue: `${service}:${ROUTE}:queue` };
+}
+
+/** The package itself declares it all, by subscribing once. */
+export async function declare(places, packageDirectory) {
+  const client = new ClientProcess('messaging-consume', { packageDirectory });
+  for (const place of places) await client.run({ ...place, prefetch: 1, count: 0 });
+  await client.end();
+}
+
+export async function remove(places, load) {
+  const queues = places.flatMap(({ queue }) => [queue, queue.replace(/queue$/, 'dlq')]);
+  await load.remove(places[0].exchange, queues);
+}

@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util';
+
+const options = {
+  quick: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  only: { type: 'string' },
+  json: { type: 'string' },
+  rabbitmq: { type: 'string', default: '4.0.5' },
+  package: { type: 'string' },
+  profile: { type: 'string' },
+  help: { type: 'boolean', default: false },
+};
+
+export const usage = `npm run bench -- [options]
+  --quick            3 short rounds of each row: shows that everything runs, its figures mean little
+  --rounds <n>       rounds of each row (default 10)
+  --only <text>      only the rows whose name contains the text, such as "publish" or "quorum"
+  --json <file>      write every sample and the summary to a file
+  --rabbitmq <v>     version of the private broker: 4.0.5 (default) or 3.10.8; TEST_RABBITMQ_URL wins
+  --package <dir>    measure the build in <dir>/dist instead of this one
+  --profile <dir>    write a CPU profile of every measured round to a folder`;
+
+/** What the command line asks for, with every default filled in. */
+export function readSettings(args) {
+  const { values } = parseArgs({ args, options });
+  const { quick } = values;
+  const rounds = Number(values.rounds ?? (quick ? 3 : 10));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number, 1 or more');
+  return {
+    ...values,
+    rounds,
+    /** How long one round of one side lasts, about. */
+    roundMs: quick ? 150 : 600,
+    /** The broker writes on after a queue was filled or purged: whoever came next at once would pay for that. */
+    settleMs: quick ? 100 : 300,
+    /** What a side does before it is measured for the first time, so that its code is compiled. */
+    warmUpMs: quick ? 250 : 1_500,
+  };
+}

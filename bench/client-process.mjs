@@ -7,7 +7,7 @@ export class ClientProcess {
     this.side = side;
     const path = fileURLToPath(new URL(`clients/${side}.mjs`, import.meta.url));
     const args = profile ? [packageDirectory, profile] : [packageDirectory];
-    this.child = fork(path, args, { execArgv: ['--expose-gc'] });
+    this.child = fork(path, args, { execArgv: ['--expose-gc'], stdio: ['ignore', 2, 2, 'ipc'] });
     this.exited = new Promise((resolve) => this.child.once('exit', resolve));
   }
 

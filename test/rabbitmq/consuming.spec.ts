@@ -52,7 +52,13 @@ describeRabbit('consuming', (rabbit) => {
       const browser = await client.transport.browse(`tests:${name}:dlq`);
       const letter = await browser.next();
       expect(letter?.message).toMatchObject({ id: '1', route: name, headers: { tenant: 'x' } });
-      expect(Object.keys(letter?.message.headers ?? {})).toEqual(['tenant']);
+      expect(letter?.message.headers).toEqual({
+        tenant: 'x',
+        'messaging-reason': 'broker: rejected',
+        'messaging-origin-queue': `tests:${name}:queue`,
+        'messaging-origin-topic': 'events',
+        'messaging-origin-route': name,
+      });
       expect([...(letter?.message.body ?? [])]).toEqual([0, 255, 128]);
       expect(letter?.direct).toBe(false);
       await browser.close();

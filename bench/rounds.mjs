@@ -66,7 +66,8 @@ function player(row, place, { load, settings }) {
         await load.purge(place.queue);
         await pause(settleMs);
         const pace = async () => {
-          await pause(settleMs);
+          // Long enough for whatever a client still has to do after its start.
+          await pause(settleMs * 4);
           await load.pace(place.exchange, place.route, count, row.perSecond);
         };
         return client.run({ ...task, count, skip: Math.round(count / 10) }, () => void pace());

@@ -6,9 +6,7 @@ export interface DebianSource {
   text: string;
 }
 
-const fallback = 'deb http://mirror.example/debian {suite} main\n';
-
-/** The machine's own Debian mirror, with its options and keys, for another suite. */
+/** The machine's own Debian mirror, with its options and keys, for another suite. Throws where it has none. */
 export async function debianSource(suite: string): Promise<DebianSource> {
   const folder = '/etc/apt/sources.list.d';
   const names = (await readdir(folder).catch(() => [])).map((name) => join(folder, name));
@@ -22,7 +20,7 @@ export async function debianSource(suite: string): Promise<DebianSource> {
       if (line) return { format: 'line', text: line };
     }
   }
-  return { format: 'line', text: fallback.replace('{suite}', suite) };
+  throw new Error('The apt sources of this machine name no Debian archive to install brokers from');
 }
 
 /** Exported for its tests, as is lineFor. */

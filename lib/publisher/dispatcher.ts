@@ -80,11 +80,6 @@ export class Dispatcher {
     });
   }
 
-  /** Messages under way to the broker. */
-  get inFlightCount(): number {
-    return this.inFlight.size;
-  }
-
   /** Zero when everything has its final result. */
   get unsettledCount(): number {
     return this.inFlight.size + this.admission.length + this.retryQueue.depth;

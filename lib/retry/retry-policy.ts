@@ -37,8 +37,8 @@ export class RetryPolicy {
   private readonly only: readonly ErrorClass[] | undefined;
 
   /** `retry: false` is one call and no retry. @throws InvalidOptionError */
-  constructor(options: RetryOptions | false, name = 'retry') {
-    if (options !== false) knownKeys(name, options, ['attempts', 'immediate', 'backoff', 'unrecoverable', 'only']);
+  constructor(options: RetryOptions | false) {
+    if (options !== false) knownKeys('retry', options, ['attempts', 'immediate', 'backoff', 'unrecoverable', 'only']);
     const {
       attempts = 8,
       immediate = 0,
@@ -47,12 +47,12 @@ export class RetryPolicy {
       only,
     } = options === false ? { attempts: 1 } : options;
     if (!Number.isInteger(attempts) || attempts < 1)
-      throw new InvalidOptionError(`${name}.attempts`, attempts, 'a whole number, 1 or more');
+      throw new InvalidOptionError('retry.attempts', attempts, 'a whole number, 1 or more');
     if (!Number.isInteger(immediate) || immediate < 0)
-      throw new InvalidOptionError(`${name}.immediate`, immediate, 'a whole number, 0 or more');
+      throw new InvalidOptionError('retry.immediate', immediate, 'a whole number, 0 or more');
     if (typeof backoff !== 'function' && typeof backoff !== 'number') {
       throw new InvalidOptionError(
-        `${name}.backoff`,
+        'retry.backoff',
         backoff,
         'exponential({…}), fixed(ms), a number of milliseconds, or a function',
       );
@@ -60,8 +60,8 @@ export class RetryPolicy {
     this.attempts = attempts;
     this.immediate = immediate;
     this.backoff = typeof backoff === 'number' ? fixed(backoff) : backoff;
-    this.unrecoverable = classes(`${name}.unrecoverable`, unrecoverable);
-    this.only = only && classes(`${name}.only`, only);
+    this.unrecoverable = classes('retry.unrecoverable', unrecoverable);
+    this.only = only && classes('retry.only', only);
   }
 
   outcomeOf(error: unknown, attempt: number): Outcome {

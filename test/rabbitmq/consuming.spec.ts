@@ -1,28 +1,17 @@
-import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { type Channel, type ChannelModel, connect } from 'amqplib';
+import { expect, it } from '@jest/globals';
+import type { Channel } from 'amqplib';
 import { BrokerConfigurationError, TopologyMismatchError } from '../../lib/errors/configuration-errors.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, message, outgoing, topologyOf, toRoute } from './client.js';
+import { beforeEachPeers } from './peers.js';
 
 describeRabbit('consuming', (rabbit) => {
   let url: string;
-  let plain: ChannelModel;
   let channel: Channel;
   let client: Client;
 
-  beforeAll(async () => void (url = await rabbit.freshVhostUrl()), 60_000);
-  beforeEach(async () => {
-    plain = await connect(url);
-    plain.on('error', () => {});
-    channel = await plain.createChannel();
-    channel.on('error', () => {});
-    client = await Client.connect(url);
-  });
-  afterEach(async () => {
-    await client.close();
-    await plain.close().catch(() => {});
-  });
+  beforeEachPeers(rabbit, (peers) => ({ url, channel, client } = peers));
 
   it.each(['quorum', 'classic'] as const)(
     'a %s queue keeps a message that is given back 200 times',

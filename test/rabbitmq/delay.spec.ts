@@ -1,29 +1,17 @@
-import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { type Channel, type ChannelModel, connect } from 'amqplib';
+import { expect, it } from '@jest/globals';
+import type { Channel } from 'amqplib';
 import { describeRabbit, describeRabbitNode } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, message, outgoing, topologyOf, toQueue, toRoute } from './client.js';
+import { beforeEachPeers } from './peers.js';
 
 const inMs = (ms: number): { dueAt: number } => ({ dueAt: Date.now() + ms });
 
 describeRabbit('delay', (rabbit) => {
-  let url: string;
-  let plain: ChannelModel;
   let channel: Channel;
   let client: Client;
 
-  beforeAll(async () => void (url = await rabbit.freshVhostUrl()), 60_000);
-  beforeEach(async () => {
-    plain = await connect(url);
-    plain.on('error', () => {});
-    channel = await plain.createChannel();
-    channel.on('error', () => {});
-    client = await Client.connect(url);
-  });
-  afterEach(async () => {
-    await client.close();
-    await plain.close().catch(() => {});
-  });
+  beforeEachPeers(rabbit, (peers) => ({ channel, client } = peers));
 
   it('messages of any delay come, none early, the shorter before the longer, whatever was sent first', async () => {
     const consumer = await client.consume(topologyOf('any'), { prefetch: 100 });

@@ -10,8 +10,10 @@ import { Outcome } from '../pipeline/outcome.js';
 import { withTimeout } from '../pipeline/timeout.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { TransportSubscription } from '../transport/transport.js';
-import { attemptOf } from './attempt.js';
-import { CrashCount, MAX_CRASHES } from './crash-count.js';
+import { MAX_CRASHES, type AttemptCount } from './attempt-count.js';
+import { CopyAttempts } from './copy-attempts.js';
+import { earlyBy } from './not-before.js';
+import { RedeliveryAttempts } from './redelivery-attempts.js';
 import { until } from './until.js';
 import { Settlement, type Settled, type SettlementEnvironment } from './settlement.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
@@ -37,7 +39,7 @@ interface Work {
 
 /** One subscription at work: intake → pipeline → settlement → drain. */
 export class Consumer {
-  private readonly crashes: CrashCount;
+  private readonly attempts: AttemptCount;
   private readonly settlement: Settlement;
   private readonly handler: Handler;
   private readonly running = new Map<Delivery, Work>();
@@ -56,8 +58,13 @@ export class Consumer {
     handler: Handler,
     private readonly environment: ConsumerEnvironment,
   ) {
-    this.crashes = new CrashCount(Math.max(1_000, definition.prefetch * 4));
-    this.settlement = new Settlement(definition.topology, this.crashes, environment);
+    const { retry, prefetch, topology } = definition;
+    const remembered = Math.max(1_000, prefetch * 4);
+    this.attempts =
+      environment.transport.capabilities.retry === 'redelivery'
+        ? new RedeliveryAttempts(retry.attempts, remembered)
+        : new CopyAttempts(remembered);
+    this.settlement = new Settlement(topology, this.attempts, environment);
     const composed = compose(definition.middleware, handler);
     this.handler =
       definition.timeoutMs === undefined ? composed : withTimeout(composed, definition.timeoutMs, environment.clock);
@@ -156,13 +163,12 @@ export class Consumer {
   /** Waits for nothing that is there at once: a handler that is no async function costs no promise. */
   private handle(delivery: Delivery): Promise<void> | undefined {
     const { clock, events } = this.environment;
-    const crashes = this.crashes.of(delivery);
-    const attempt = attemptOf(delivery, crashes);
+    const attempt = this.attempts.attemptOf(delivery);
     const context = new MessageContext(delivery, attempt);
     const work: Work = { delivery, attempt, context, startedAt: clock.monotonic(), closed: false };
     this.running.set(delivery, work);
     if (events.has('delivered')) events.emit('delivered', { delivery, attempt });
-    const outcome = this.precheck(delivery, crashes) ?? this.call(work);
+    const outcome = this.precheck(delivery, attempt) ?? this.call(work);
     return outcome instanceof Outcome ? this.settle(work, outcome) : outcome.then((late) => this.settle(work, late));
   }
 
@@ -184,11 +190,10 @@ export class Consumer {
   }
 
   /** What needs no handler call. */
-  private precheck(delivery: Delivery, crashes: number): Outcome | undefined {
-    if (crashes >= MAX_CRASHES) {
-      const error = new CrashedError(`Delivered ${delivery.deliveryCount} times before without being settled`);
-      return Outcome.deadLetter('crashed', error);
-    }
+  private precheck(delivery: Delivery, attempt: number): Outcome | undefined {
+    const crashes = this.attempts.crashesOf(delivery, attempt);
+    if (crashes >= MAX_CRASHES)
+      return Outcome.deadLetter('crashed', new CrashedError(`Delivered ${crashes} times without being settled`));
     const { headers } = delivery.message;
     const expiresAt = integerHeader(headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
     if (expiresAt !== undefined && expiresAt <= this.environment.clock.now()) {
@@ -197,9 +202,17 @@ export class Consumer {
         new MessageExpiredError(`Its time to live ended at ${new Date(expiresAt).toISOString()}`),
       );
     }
+    const wait = this.waitOf(delivery);
+    return wait > 0 ? Outcome.defer(wait) : undefined;
+  }
+
+  /** Milliseconds until its handler may be called: its own time, and the subscription's delay where it is still to come. */
+  private waitOf(delivery: Delivery): number {
+    const { clock, transport } = this.environment;
     const { delayMs } = this.definition;
-    if (delayMs > 0 && !(delivery.direct && header.attempt in headers)) return Outcome.defer(delayMs);
-    return undefined;
+    const early = earlyBy(delivery, clock, transport.capabilities.maxDelayMs);
+    const deferred = delayMs === 0 || (delivery.direct && header.attempt in delivery.message.headers);
+    return deferred ? early : early + delayMs;
   }
 
   /** The handler's result, or its error, as a value. */
@@ -259,7 +272,7 @@ export class Consumer {
   }
 
   private lose(delivery: Delivery): void {
-    this.crashes.excuse(delivery);
+    this.attempts.excuse(delivery);
     if (this.backlog.delete(delivery)) return;
     const work = this.running.get(delivery);
     if (!work) return;
@@ -309,12 +322,12 @@ export class Consumer {
     this.environment.log.warn(
       `«${this.queue}»: a handler ran past the shutdown deadline; message ${delivery.message.id} is given back`,
     );
-    this.report(work, await this.settlement.giveBack(delivery, attempt), undefined);
+    this.report(work, await this.settlement.giveBack(delivery, attempt, 0), undefined);
     this.leave(work);
   }
 
   private giveBack(delivery: Delivery): Promise<Settled> {
-    return this.settlement.giveBack(delivery, attemptOf(delivery, this.crashes.of(delivery)));
+    return this.settlement.giveBack(delivery, this.attempts.attemptOf(delivery), this.waitOf(delivery));
   }
 
   private track(promise: Promise<unknown>): void {

@@ -1,24 +1,48 @@
 import { type Headers, WIRE_VERSION, header } from '../message/headers.js';
+import { newMessageId } from '../message/message-id.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing } from '../transport/outgoing.js';
+import { MAX_WAIT_MS } from './not-before.js';
 
-/** The message of a delivery, to be sent back to its own queue for handler call `attempt`, not before `dueAt`. */
-export function copyToQueue(delivery: Delivery, attempt: number, dueAt: number | undefined): Outgoing {
+/** When a copy is made, and for when. Milliseconds. */
+export interface CopyTiming {
+  readonly now: number;
+  /** Until its handler call; 0 for at once. */
+  readonly delayMs: number;
+  /** The longest delay that the transport makes by itself. */
+  readonly maxDelayMs: number;
+}
+
+/**
+ * The message of a delivery, to be sent back to its own queue for handler call `attempt`. A wait longer than the
+ * transport's own delay goes in several hops: the header says the end of the wait, and who receives it early sends it on.
+ */
+export function copyToQueue(delivery: Delivery, attempt: number, { now, delayMs, maxDelayMs }: CopyTiming): Outgoing {
   const { message, queue } = delivery;
   const headers: Record<string, unknown> = {
     ...message.headers,
     ...originHeaders(delivery),
     [header.attempt]: attempt,
   };
-  if (dueAt === undefined) delete headers[header.notBefore];
-  else headers[header.notBefore] = dueAt;
+  const wait = Math.min(Math.ceil(delayMs), MAX_WAIT_MS);
+  if (wait > 0) headers[header.notBefore] = now + wait;
+  else delete headers[header.notBefore];
+  const hop = Math.min(wait, maxDelayMs);
   return {
     to: { kind: 'queue', queue },
     message: { ...message, headers: headers as Headers },
-    dedupeId: `${message.id}:${queue}:${attempt}`,
-    ...(dueAt !== undefined && { dueAt }),
+    dedupeId: copyDedupeId(message.id, queue, String(attempt), now),
+    ...(hop > 0 && { dueAt: now + hop }),
     mandatory: true,
   };
+}
+
+/**
+ * No two copies have the same: after a redrive attempts begin anew, and a deferral keeps its attempt, so that without the
+ * last part a broker that de-duplicates would take such a copy for an earlier one and drop it, while its original is acked.
+ */
+export function copyDedupeId(id: string, queue: string, what: string, now: number): string {
+  return `${id}:${queue}:${what}:${newMessageId(now)}`;
 }
 
 /** Where a delivery came from first; a copy keeps what its original says. */

@@ -6,6 +6,7 @@ import { newMessageId } from '../message/message-id.js';
 import type { DeadLetterReason } from '../pipeline/dead-letter-reason.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing } from '../transport/outgoing.js';
+import { copyDedupeId } from './copy.js';
 
 /** Bounds of what is written about an error, in characters. */
 const MAX_MESSAGE = 1_024;
@@ -34,7 +35,7 @@ export function deadLetterCopy(source: DeadLetterSource, route: string): Outgoin
   return {
     to: { kind: 'dead-letter', route },
     message: { ...message, id, headers: { ...message.headers, ...source.origin, ...describe(source) } },
-    dedupeId: `${id}:${delivery.queue}:dead-letter:${attempt}`,
+    dedupeId: copyDedupeId(id, delivery.queue, `dead-letter:${attempt}`, source.now),
     mandatory: true,
   };
 }

@@ -5,14 +5,14 @@ import type { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
-import { newMessageId } from '../message/message-id.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
 import type { Transport } from '../transport/transport.js';
+import type { AttemptCount } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
-import type { CrashCount } from './crash-count.js';
+import { earlyBy } from './not-before.js';
 
 /** What becomes of one delivery in the end. */
 export type Settled = 'ack' | 'retry' | 'dead-letter' | 'discard' | 'released';
@@ -40,7 +40,7 @@ export class Settlement {
 
   constructor(
     private readonly topology: Topology,
-    private readonly crashes: CrashCount,
+    private readonly attempts: AttemptCount,
     private readonly environment: SettlementEnvironment,
   ) {}
 
@@ -53,7 +53,7 @@ export class Settlement {
       case 'retry':
         return this.retry(delivery, attempt, outcome);
       case 'defer':
-        return this.move(delivery, attempt, copyToQueue(delivery, attempt, this.dueAt(outcome.delayMs)), 'retry');
+        return this.defer(delivery, attempt, outcome.delayMs);
       case 'dead-letter':
         return this.deadLetter(delivery, attempt, outcome);
       case 'discard':
@@ -61,20 +61,21 @@ export class Settlement {
     }
   }
 
-  /** Back to the broker without spending an attempt, because this consumer stops. */
-  async giveBack(delivery: Delivery, attempt: number): Promise<Settled> {
-    // A second redelivery would start to look like a crash to the next process, so it is made a fresh copy instead.
-    if (delivery.deliveryCount && this.environment.transport.capabilities.retry === 'copy') {
-      const copy = copyToQueue(delivery, attempt, undefined);
-      // The attempt is the same as before, so the usual id would make a broker that de-duplicates swallow the copy.
-      const fresh = `${copy.dedupeId}:given-back:${newMessageId(this.environment.clock.now())}`;
-      const result = await this.send({ ...copy, dedupeId: fresh });
-      if (result.status === 'confirmed') {
-        delivery.ack();
-        return 'released';
-      }
+  /** Back to the broker without spending an attempt, because this consumer stops; `waitMs` is left until its handler call. */
+  async giveBack(delivery: Delivery, attempt: number, waitMs: number): Promise<Settled> {
+    if (this.mustCopyBack(delivery)) {
+      const result = await this.write(delivery, this.copy(delivery, attempt, waitMs));
+      if (result.status === 'confirmed') return 'released';
     }
     return this.release(delivery, undefined);
+  }
+
+  /**
+   * A redelivery is an attempt where the broker counts those; elsewhere a second one would start to look like a crash to
+   * the next process. A fresh copy is neither.
+   */
+  private mustCopyBack({ deliveryCount }: Delivery): boolean {
+    return this.environment.transport.capabilities.retry === 'redelivery' || Boolean(deliveryCount);
   }
 
   private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {
@@ -86,14 +87,25 @@ export class Settlement {
       delivery.release(delayMs);
       return 'retry';
     }
-    return this.move(delivery, attempt, copyToQueue(delivery, attempt + 1, this.dueAt(delayMs)), 'retry');
+    return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry');
   }
 
-  /** A longer delay than the transport can make is cut: a copy that is refused for it would be handled again at once. */
-  private dueAt(delayMs: number): number | undefined {
-    const { transport, clock } = this.environment;
-    const delay = Math.min(Math.ceil(delayMs), transport.capabilities.maxDelayMs);
-    return delay > 0 ? clock.now() + delay : undefined;
+  /** One that came too early says itself for when it is: a broker that holds it as it is, or must, needs no copy. */
+  private defer(delivery: Delivery, attempt: number, delayMs: number): Settled | Promise<Settled> {
+    const { clock, transport } = this.environment;
+    const { retry, maxDelayMs } = transport.capabilities;
+    const early = earlyBy(delivery, clock, maxDelayMs);
+    if (early > 0 && (retry === 'redelivery' || maxDelayMs === 0)) return this.release(delivery, early);
+    return this.move(delivery, attempt, this.copy(delivery, attempt, delayMs), 'retry');
+  }
+
+  private copy(delivery: Delivery, attempt: number, delayMs: number): Outgoing {
+    const { clock, transport } = this.environment;
+    return copyToQueue(delivery, attempt, {
+      now: clock.now(),
+      delayMs,
+      maxDelayMs: transport.capabilities.maxDelayMs,
+    });
   }
 
   private async deadLetter(
@@ -133,11 +145,10 @@ export class Settlement {
     copy: Outgoing,
     settled: 'retry' | 'dead-letter',
   ): Promise<Settled> {
-    const result = delivery.move ? await delivery.move(copy) : await this.send(copy);
+    const result = await this.write(delivery, copy);
     if (result.status === 'confirmed') {
       this.giveBackWait = 0;
       this.giveBackSince = -Infinity;
-      if (!delivery.move) delivery.ack();
       return settled;
     }
     if (result.status === 'refused') return this.copyRefused(delivery, attempt, settled, result.error);
@@ -194,12 +205,18 @@ export class Settlement {
   }
 
   private release(delivery: Delivery, delayMs: number | undefined): Settled {
-    this.crashes.excuse(delivery);
+    this.attempts.excuse(delivery);
     delivery.release(delayMs);
     return 'released';
   }
 
-  private send(copy: Outgoing): Promise<PublishResult> {
-    return new Promise((resolve) => this.environment.transport.publish([copy], (_, result) => resolve(result)));
+  /** Writes the copy, and acks the original once it is confirmed. */
+  private async write(delivery: Delivery, copy: Outgoing): Promise<PublishResult> {
+    if (delivery.move) return delivery.move(copy);
+    const result = await new Promise<PublishResult>((resolve) =>
+      this.environment.transport.publish([copy], (_, fate) => resolve(fate)),
+    );
+    if (result.status === 'confirmed') delivery.ack();
+    return result;
   }
 }

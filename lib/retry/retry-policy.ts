@@ -30,7 +30,8 @@ const MAX_RETRY_DELAY_MS = 2 ** 31 - 1;
 
 /** Decides, without side effects, what a failed handler call leads to. */
 export class RetryPolicy {
-  private readonly attempts: number;
+  /** Handler calls in all. */
+  readonly attempts: number;
   private readonly immediate: number;
   private readonly backoff: Backoff;
   private readonly unrecoverable: readonly ErrorClass[];

@@ -4,11 +4,18 @@ export interface TransportCapabilities {
   readonly durable: boolean;
   /** The broker says, per publish, that no queue takes the message. */
   readonly unroutable: boolean;
-  /** How a handler retry is made: by a copy with our header, or by the broker's own redelivery after a delay. */
+  /**
+   * How a handler retry is made. `copy`: a copy to the queue with our attempt header, then the original is acked.
+   * `redelivery`: `release(delayMs)`; the broker holds the message meanwhile, without a slot of the prefetch, and each of
+   * its deliveries says its `deliveryCount`, which is where the attempt comes from.
+   */
   readonly retry: 'copy' | 'redelivery';
   /** `*` and `#` in routes, decided by the broker. */
   readonly wildcards: boolean;
-  /** The longest `delay` of a publish or a retry, in milliseconds; 0 where the transport cannot delay. */
+  /**
+   * The longest `dueAt` ahead that the transport takes, in milliseconds; 0 where it takes none. A copy with a longer wait
+   * goes in several hops.
+   */
   readonly maxDelayMs: number;
   /** The broker counts how often it redelivered a message. */
   readonly deliveryCount: boolean;

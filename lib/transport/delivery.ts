@@ -15,7 +15,10 @@ export interface Delivery {
   readonly raw: unknown;
   /** Done: the broker forgets it. */
   ack(): void;
-  /** Give it back, to be delivered again after `delayMs` (default at once). */
+  /**
+   * Give it back, to be delivered again after `delayMs` (default at once). Where the broker cannot hold it as long, after
+   * the longest time that it can.
+   */
   release(delayMs?: number): void;
   /**
    * Hand it to the broker's own dead-lettering, which keeps it whole: for what no copy can be made of. Absent where the

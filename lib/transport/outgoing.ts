@@ -14,9 +14,13 @@ export type Destination =
 export interface Outgoing {
   readonly to: Destination;
   readonly message: WireMessage;
-  /** What a broker that de-duplicates compares: equal for resends of one publish, different for copies. */
+  /** What a broker that de-duplicates compares: equal for resends of one publish, different for every copy. */
   readonly dedupeId: string;
-  /** Deliver not before this wall-clock time in milliseconds. */
+  /**
+   * Deliver not before this wall-clock time in milliseconds. A transport whose broker cannot delay a publish, but holds
+   * what is released (`retry: 'redelivery'`), may write it into `messaging-not-before` and deliver at once: whoever
+   * receives it early releases it until then.
+   */
   readonly dueAt?: number;
   /** Report `unroutable` when no queue takes the message. */
   readonly mandatory: boolean;

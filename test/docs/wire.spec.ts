@@ -251,8 +251,8 @@ function delivery(headers: Headers, id = 'm'): Delivery {
   };
 }
 
-function retried(headers: Headers, delayMs?: number): WireMessage {
-  return copyToQueue(delivery(headers), 2, delayMs === undefined ? undefined : clock.now() + delayMs).message;
+function retried(headers: Headers, delayMs = 0): WireMessage {
+  return copyToQueue(delivery(headers), 2, { now: clock.now(), delayMs, maxDelayMs: Infinity }).message;
 }
 
 function deadLetter(headers: Headers, error: unknown): WireMessage {

@@ -7,7 +7,10 @@ export interface Concurrency {
   readonly limit: number;
 }
 
-/** At most `limit` handlers at a time; what was prefetched beyond that waits in the process. */
+/**
+ * At most `limit` handlers at a time; what was prefetched beyond that waits in the process. With a `timeout`, a handler
+ * that ignores its aborted signal counts for at most twice the timeout.
+ */
 export function bounded(limit: number): Concurrency {
   if (!Number.isInteger(limit) || limit < 1)
     throw new InvalidOptionError('bounded(limit)', limit, 'a whole number, 1 or more');

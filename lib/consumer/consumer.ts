@@ -1,7 +1,5 @@
-import { CrashedError, DeliveryLostError } from '../errors/handling-errors.js';
-import { MessageExpiredError } from '../errors/publish-errors.js';
+import { DeliveryLostError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
-import { header, integerHeader } from '../message/headers.js';
 import type { Serializer } from '../message/serializer.js';
 import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
@@ -10,9 +8,10 @@ import { Outcome } from '../pipeline/outcome.js';
 import { withTimeout } from '../pipeline/timeout.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { TransportSubscription } from '../transport/transport.js';
-import { MAX_CRASHES, type AttemptCount } from './attempt-count.js';
+import type { AttemptCount } from './attempt-count.js';
 import { CopyAttempts } from './copy-attempts.js';
-import { earlyBy } from './not-before.js';
+import { OverdueHandlers } from './overdue-handlers.js';
+import { Precheck } from './precheck.js';
 import { RedeliveryAttempts } from './redelivery-attempts.js';
 import { until } from './until.js';
 import { Settlement, type Settled, type SettlementEnvironment } from './settlement.js';
@@ -40,8 +39,10 @@ interface Work {
 /** One subscription at work: intake → pipeline → settlement → drain. */
 export class Consumer {
   private readonly attempts: AttemptCount;
+  private readonly precheck: Precheck;
   private readonly settlement: Settlement;
   private readonly handler: Handler;
+  private readonly overdue: OverdueHandlers;
   private readonly running = new Map<Delivery, Work>();
   private readonly backlog = new Set<Delivery>();
   private readonly settling = new Set<Promise<unknown>>();
@@ -58,16 +59,26 @@ export class Consumer {
     handler: Handler,
     private readonly environment: ConsumerEnvironment,
   ) {
-    const { retry, prefetch, topology } = definition;
+    const { retry, prefetch, topology, timeoutMs, middleware } = definition;
+    const { transport, clock, log } = environment;
+    const { capabilities } = transport;
     const remembered = Math.max(1_000, prefetch * 4);
     this.attempts =
-      environment.transport.capabilities.retry === 'redelivery'
+      capabilities.retry === 'redelivery'
         ? new RedeliveryAttempts(retry.attempts, remembered)
         : new CopyAttempts(remembered);
+    this.precheck = new Precheck(this.attempts, clock, definition.delayMs, capabilities.maxDelayMs);
     this.settlement = new Settlement(topology, this.attempts, environment);
-    const composed = compose(definition.middleware, handler);
+    this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, {
+      slotFree: () => this.next(),
+      graceOver: () =>
+        log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
+    });
+    const composed = compose(middleware, handler);
     this.handler =
-      definition.timeoutMs === undefined ? composed : withTimeout(composed, definition.timeoutMs, environment.clock);
+      timeoutMs === undefined
+        ? composed
+        : withTimeout(composed, timeoutMs, clock, (running) => this.overdue.add(running));
   }
 
   get queue(): string {
@@ -80,9 +91,9 @@ export class Consumer {
     return this.waitingFor === undefined ? 'consuming' : 'waiting';
   }
 
-  /** Why it does not consume, while it is `waiting`. */
+  /** Why it does not consume, while it is `waiting`; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    return this.state === 'waiting' ? this.waitingFor : undefined;
+    return this.state === 'waiting' ? this.waitingFor : this.overdue.report();
   }
 
   /** Messages in this process that are not settled yet. */
@@ -139,8 +150,17 @@ export class Consumer {
 
   private take(delivery: Delivery): void {
     if (this.intakeEnded) this.track(this.giveBack(delivery));
-    else if (this.stopping || this.running.size >= this.definition.concurrency.limit) this.backlog.add(delivery);
+    else if (this.stopping || this.full) this.backlog.add(delivery);
     else this.begin(delivery);
+  }
+
+  /** Handlers that run past their timeout count, though their messages are settled. */
+  private get busy(): number {
+    return this.running.size + this.overdue.slots;
+  }
+
+  private get full(): boolean {
+    return this.busy >= this.definition.concurrency.limit;
   }
 
   private begin(delivery: Delivery): void {
@@ -168,7 +188,7 @@ export class Consumer {
     const work: Work = { delivery, attempt, context, startedAt: clock.monotonic(), closed: false };
     this.running.set(delivery, work);
     if (events.has('delivered')) events.emit('delivered', { delivery, attempt });
-    const outcome = this.precheck(delivery, attempt) ?? this.call(work);
+    const outcome = this.precheck.outcomeOf(delivery, attempt) ?? this.call(work);
     return outcome instanceof Outcome ? this.settle(work, outcome) : outcome.then((late) => this.settle(work, late));
   }
 
@@ -187,32 +207,6 @@ export class Consumer {
   private settled(work: Work, settled: Settled, error: unknown): void {
     this.report(work, settled, error);
     this.leave(work);
-  }
-
-  /** What needs no handler call. */
-  private precheck(delivery: Delivery, attempt: number): Outcome | undefined {
-    const crashes = this.attempts.crashesOf(delivery, attempt);
-    if (crashes >= MAX_CRASHES)
-      return Outcome.deadLetter('crashed', new CrashedError(`Delivered ${crashes} times without being settled`));
-    const { headers } = delivery.message;
-    const expiresAt = integerHeader(headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
-    if (expiresAt !== undefined && expiresAt <= this.environment.clock.now()) {
-      return Outcome.deadLetter(
-        'expired',
-        new MessageExpiredError(`Its time to live ended at ${new Date(expiresAt).toISOString()}`),
-      );
-    }
-    const wait = this.waitOf(delivery);
-    return wait > 0 ? Outcome.defer(wait) : undefined;
-  }
-
-  /** Milliseconds until its handler may be called: its own time, and the subscription's delay where it is still to come. */
-  private waitOf(delivery: Delivery): number {
-    const { clock, transport } = this.environment;
-    const { delayMs } = this.definition;
-    const early = earlyBy(delivery, clock, transport.capabilities.maxDelayMs);
-    const deferred = delayMs === 0 || (delivery.direct && header.attempt in delivery.message.headers);
-    return deferred ? early : early + delayMs;
   }
 
   /** The handler's result, or its error, as a value. */
@@ -263,12 +257,12 @@ export class Consumer {
     if (this.advancing) return;
     this.advancing = true;
     for (const delivery of this.backlog) {
-      if (this.stopping || this.running.size >= this.definition.concurrency.limit) break;
+      if (this.stopping || this.full) break;
       this.backlog.delete(delivery);
       this.begin(delivery);
     }
     this.advancing = false;
-    if (this.running.size === 0) for (const resolve of this.idle.splice(0)) resolve();
+    if (this.busy === 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
   private lose(delivery: Delivery): void {
@@ -293,7 +287,7 @@ export class Consumer {
   }
 
   private async drained(deadline: AbortSignal): Promise<void> {
-    if (this.running.size > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
+    if (this.busy > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
   }
 
   private async endIntake(): Promise<void> {
@@ -327,7 +321,7 @@ export class Consumer {
   }
 
   private giveBack(delivery: Delivery): Promise<Settled> {
-    return this.settlement.giveBack(delivery, this.attempts.attemptOf(delivery), this.waitOf(delivery));
+    return this.settlement.giveBack(delivery, this.attempts.attemptOf(delivery), this.precheck.waitOf(delivery));
   }
 
   private track(promise: Promise<unknown>): void {

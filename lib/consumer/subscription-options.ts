@@ -28,7 +28,11 @@ export interface SubscriptionOptions {
   readonly retry?: RetryOptions | false;
   /** How many handlers run at a time. Default `unbounded()`: the prefetch is the limit. */
   readonly concurrency?: Concurrency;
-  /** Milliseconds after which a handler call counts as failed and its `context.signal` is aborted. Default: none. */
+  /**
+   * Milliseconds after which a handler call counts as failed: its message is retried and its `context.signal` is aborted.
+   * A handler that runs on keeps its slot of `concurrency` until it ends, for at most as long again; then another may
+   * start beside it. Health shows those that run on, for as long as they do. Default: none.
+   */
   readonly timeout?: number;
   /** Milliseconds by which the first handling of every message is deferred. Default 0. */
   readonly delay?: number;

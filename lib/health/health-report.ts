@@ -27,6 +27,7 @@ export interface ConsumerHealth {
   readonly state: ConsumerState;
   /** Messages in this process that are not settled yet. */
   readonly inFlight: number;
+  /** Why it is `waiting`, or that handlers run past their timeout. */
   readonly reason?: string;
 }
 

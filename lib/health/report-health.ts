@@ -28,7 +28,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
     state.blocked ||
     publisherDeadLetters > 0 ||
     undeliverable > 0 ||
-    consumers.some((consumer) => consumer.state === 'waiting');
+    consumers.some(({ state: consumer, reason }) => consumer === 'waiting' || reason !== undefined);
   return {
     status: !state.connected ? 'down' : wanting ? 'degraded' : 'up',
     connection: state.report(transport.host),

@@ -196,6 +196,67 @@ describe('a result that no longer counts', () => {
     expect(app.clock.pending).toBe(0);
   });
 
+  test('a handler past its timeout keeps its slot until it ends, and health shows it', async () => {
+    const app = await start();
+    app.transport.answer = () => confirmed;
+    const { calls, subscription } = await manual(app, { timeout: 1_000, concurrency: bounded(1) });
+    const timers = app.clock.timerCount;
+    const late = subscription.deliver({ id: 'late' });
+    subscription.deliver({ id: 'next' });
+    await app.clock.advance(1_000);
+    expect([late.settlements, calls.map(({ id }) => id)]).toEqual([['ack'], ['late']]);
+    expect(app.messaging.health()).toMatchObject({
+      status: 'degraded',
+      consumers: [{ state: 'consuming', inFlight: 1, reason: '1 handler past its timeout' }],
+    });
+    await app.clock.advance(500);
+    expect(calls).toHaveLength(1);
+    calls[0].end.reject(new Error('late'));
+    await app.turn();
+    expect(calls.map(({ id }) => id)).toEqual(['late', 'next']);
+    expect(app.messaging.health()).toMatchObject({ status: 'up', consumers: [{ inFlight: 1 }] });
+    calls[1].end.resolve();
+    await app.turn();
+    expect(app.clock.timerCount).toBe(timers);
+  });
+
+  test('one that does not end gives its slot free after as long again: the subscription goes on, and health still shows it', async () => {
+    const app = await start();
+    app.transport.answer = () => confirmed;
+    const { calls, subscription } = await manual(app, { timeout: 1_000, concurrency: bounded(1) });
+    subscription.deliver({ id: 'endless' });
+    subscription.deliver({ id: 'next' });
+    await app.clock.advance(1_999);
+    expect(calls).toHaveLength(1);
+    await app.clock.advance(1);
+    expect(calls.map(({ id }) => id)).toEqual(['endless', 'next']);
+    expect(app.logged('warn')).toEqual([expect.stringContaining('a handler runs on long after its timeout')]);
+    await app.clock.advance(1_000);
+    expect(app.messaging.health().consumers[0].reason).toBe('2 handlers past their timeout');
+    for (const { end } of calls) end.resolve();
+    await app.turn();
+    expect(app.messaging.health().consumers[0]).not.toHaveProperty('reason');
+  });
+
+  test('the intake’s end waits for a handler past its timeout while that has its slot, and never beyond the deadline', async () => {
+    for (const [shutdownTimeout, waits] of [
+      [10_000, 800],
+      [300, 300],
+    ]) {
+      const app = await start({ shutdownTimeout });
+      app.transport.answer = () => confirmed;
+      const { subscription } = await manual(app, { timeout: 1_000 });
+      subscription.deliver();
+      await app.clock.advance(1_200);
+      let stopped = false;
+      void app.messaging.stopIntake().then(() => (stopped = true));
+      await app.clock.advance(waits - 1);
+      expect(stopped).toBe(false);
+      await app.clock.advance(1);
+      expect(stopped).toBe(true);
+    }
+  });
+
   test('without a timeout no message has a timer', async () => {
     const app = await start();
     const { subscription } = await manual(app);

@@ -28,6 +28,7 @@ import { MessageFactory } from './publisher/message-factory.js';
 import { PublisherDeadLetters } from './publisher/publisher-dead-letters.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
+import { reportUnsent } from './publisher/unsent.js';
 import type { Transport, TransportEvent } from './transport/transport.js';
 
 const EMIT_BUFFER = 1_024;
@@ -239,10 +240,7 @@ export class Messaging {
     const { signal, cancel } = this.deadline(Math.max(MIN_FLUSH_MS, this.options.shutdownTimeout - used));
     const unsent = await this.dispatcher.close(signal);
     cancel();
-    for (const { message } of unsent)
-      this.log.error(
-        `Message ${message.id} (${message.route}) was not sent before the shutdown deadline and is lost with this process`,
-      );
+    reportUnsent(unsent, this.log);
     try {
       await this.transport.close();
     } catch (error) {

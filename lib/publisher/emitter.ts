@@ -1,12 +1,12 @@
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
-import type { Receipt } from './receipt.js';
+import type { Receipt, Settlement } from './receipt.js';
 
 /** Fire and forget: a bounded number of publishes nobody awaits. */
 export class Emitter {
   private pending = 0;
   private waiters: (() => void)[] = [];
-  /** How many were taken and failed, or not taken, since the start. */
+  /** How many were taken and failed, at once or after they were queued, or not taken, since the start. */
   failures = 0;
 
   constructor(
@@ -22,7 +22,10 @@ export class Emitter {
   watch(publish: Promise<Receipt>): void {
     this.pending++;
     publish.then(
-      () => this.settled(),
+      (receipt) => {
+        this.settled();
+        if (receipt.outcome === 'queued') void receipt.settled.then((settlement) => this.atLast(settlement));
+      },
       (error: unknown) => {
         this.fail(errorMessage(error));
         this.settled();
@@ -40,6 +43,11 @@ export class Emitter {
   /** Resolves as soon as the buffer has room. */
   drained(): Promise<void> {
     return this.full ? new Promise((resolve) => this.waiters.push(resolve)) : Promise.resolve();
+  }
+
+  /** What was queued has its final result. */
+  private atLast(settlement: Settlement): void {
+    if (settlement.outcome === 'rejected') this.fail(errorMessage(settlement.error));
   }
 
   private settled(): void {

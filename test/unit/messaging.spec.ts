@@ -167,6 +167,21 @@ describe('shutdown', () => {
     expect(late.state).toBe('confirmed');
   });
 
+  test('what is not sent at the deadline is named, every id, in few lines', async () => {
+    const app = await start({ shutdownTimeout: 1_000 });
+    app.transport.disconnected();
+    for (let n = 0; n < 250; n++) app.publish('order.created', n, { id: `m${n}` });
+    const closing = app.messaging.close();
+    await app.clock.advance(1_000);
+    await closing;
+    const lines = app.logged('error');
+    expect(lines).toHaveLength(4);
+    expect(lines[0]).toContain('lost with this process: 250');
+    expect(lines[3]).toMatch(/^Not confirmed, 201 to 250 of 250: m200 \(order\.created\), /);
+    const named = lines.flatMap((line) => [...line.matchAll(/(m\d+) \(order\.created\)/g)].map(([, id]) => id));
+    expect(named).toEqual(Array.from({ length: 250 }, (_, n) => `m${n}`));
+  });
+
   test('a connection that ends on purpose is no warning', async () => {
     const app = await start();
     app.transport.close = async () => app.transport.disconnected('closed');

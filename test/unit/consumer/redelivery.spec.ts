@@ -134,6 +134,15 @@ describe('on a transport that retries by redelivery', () => {
     process.app.transport.answer = () => failed();
     for (let n = 0; n < 6; n++) await queue.deliver(process);
     process.app.transport.answer = answer;
+    const lost = await queue.process(() => new Promise(() => {}), { retry });
+    for (let n = 0; n < 6; n++) {
+      const delivery = lost.subscription.deliver({ id: 'b', deliveryCount: n });
+      await lost.app.turn();
+      lost.subscription.lose(delivery);
+    }
+    const seen = lost.app.record('delivered');
+    lost.subscription.deliver({ id: 'b', deliveryCount: 6 });
+    expect(seen).toMatchObject([{ attempt: 1 }]);
     await queue.deliver(process);
     expect(attempts).toEqual(Array(7).fill(1));
     expect(queue.deadLetters[0].headers['messaging-reason']).toBe('attempts-exhausted');

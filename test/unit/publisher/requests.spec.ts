@@ -392,6 +392,20 @@ describe('emit', () => {
     expect(app.retryQueue.depth).toBe(3_000);
   });
 
+  test('one that is queued and cannot be sent in the end is a failure too, one that is sent is none', async () => {
+    const app = await start();
+    app.transport.disconnected();
+    app.publisher.emit('r', 1, { id: 'dies', ttl: 500 });
+    app.publisher.emit('r', 1, { id: 'lives' });
+    await app.clock.advance(1_000);
+    expect(app.publisher.emitFailures).toBe(1);
+    expect(app.logged('error')).toContainEqual(expect.stringMatching(/emit\(\) could not send .* time to live ended/));
+    app.transport.connected();
+    app.transport.settle(confirmed);
+    await app.turn();
+    expect(app.publisher.emitFailures).toBe(1);
+  });
+
   test('is false after close', async () => {
     const app = await start();
     await app.messaging.close();
@@ -431,7 +445,7 @@ describe('close', () => {
     await closing;
     expect([under, behind, followed, line].map(({ error }) => error?.code)).toEqual(Array(4).fill('PUBLISHER_CLOSED'));
     const lines = app.logged('error').join();
-    for (const id of ['under way', 'behind', 'follower', 'in line']) expect(lines).toContain(`Message ${id} `);
+    for (const id of ['under way', 'behind', 'follower', 'in line']) expect(lines).toContain(`${id} (r)`);
     const sent = app.transport.published.length;
     app.transport.settleAll(failed());
     app.transport.disconnected();

@@ -89,6 +89,10 @@ export class Messaging {
       this.dispatcher,
       new Emitter(EMIT_BUFFER, this.log),
       options.publishMiddleware,
+      {
+        maxMessages: Math.min(options.maxInFlight, options.retryQueue.maxMessages),
+        maxBytes: options.retryQueue.maxBytes,
+      },
     );
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer });
     this.deadLetters = new DeadLetters(

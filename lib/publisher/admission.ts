@@ -26,12 +26,17 @@ export interface AdmissionPort {
 }
 
 /**
- * Who is not accepted yet: waits behind the first of its key (`ordered`), or in line, first come first served. While
- * nothing can make room for the first in line, `whenFull` decides whether it is refused or waits up to a deadline.
+ * Who is not accepted yet: waits behind the first of its key (`ordered`), or in line, first come first served.
+ *
+ * Who waits is bounded, too. With `whenFull: 'reject'` it counts against the bounds like what is held, so that whoever may
+ * wait has room, also when the connection is lost. With `'wait'` as much again may wait as may be held, and who is first
+ * in line while nothing can make room waits up to a deadline.
  */
 export class Admission implements Iterable<Publication> {
   private readonly line: WaitingLine;
   private readonly ordered = new OrderedKeys();
+  /** Everybody in line, and everybody behind the first of its key. */
+  private readonly waiting = { depth: 0, bytes: 0 };
 
   constructor(
     private readonly options: AdmissionOptions,
@@ -55,8 +60,13 @@ export class Admission implements Iterable<Publication> {
   admit(publication: Publication): void {
     if (!this.bounds.couldHold(publication))
       return this.port.refuse(publication, tooLarge(publication, this.options.maxBytes));
-    if (!this.ordered.enter(publication)) return;
-    if (this.line.size === 0 && this.port.hasPlace(publication)) return this.port.place(publication);
+    const first = this.ordered.enter(publication);
+    if (first && this.line.size === 0 && this.leavesRoom(publication) && this.port.hasPlace(publication))
+      return this.port.place(publication);
+    if (!this.mayWait(publication)) return this.port.refuse(publication, full(this.options));
+    this.waiting.depth++;
+    this.waiting.bytes += publication.bytes;
+    if (!first) return;
     this.line.add(publication);
     if (!this.port.draining) this.serve();
   }
@@ -64,17 +74,13 @@ export class Admission implements Iterable<Publication> {
   /** Places who waits in line, in order, as far as there is place. */
   serve(): void {
     for (const publication of this.line) {
-      if (this.port.hasPlace(publication)) {
-        this.line.delete(publication);
-        this.port.place(publication);
-      } else if (this.port.draining) {
+      if (!this.port.hasPlace(publication)) {
+        if (!this.port.draining) this.line.setDeadlines();
         return;
-      } else if (this.options.whenFull === 'wait') {
-        return this.line.setDeadlines();
-      } else {
-        this.line.delete(publication);
-        this.port.refuse(publication, full(this.options));
       }
+      this.line.delete(publication);
+      this.noLongerWaits(publication);
+      this.port.place(publication);
     }
   }
 
@@ -91,7 +97,25 @@ export class Admission implements Iterable<Publication> {
     return waiting;
   }
 
+  /** Who may wait already keeps the room it was promised. */
+  private leavesRoom(publication: Publication): boolean {
+    if (this.waiting.depth === 0 || this.options.whenFull === 'wait') return true;
+    return this.bounds.hasRoomBehind(this.waiting, publication);
+  }
+
+  private mayWait(publication: Publication): boolean {
+    const { whenFull, maxMessages, maxBytes } = this.options;
+    if (whenFull === 'reject') return this.bounds.hasRoomBehind(this.waiting, publication);
+    return this.waiting.depth < maxMessages && this.waiting.bytes + publication.bytes <= maxBytes;
+  }
+
+  private noLongerWaits(publication: Publication): void {
+    this.waiting.depth--;
+    this.waiting.bytes -= publication.bytes;
+  }
+
   private onTimeout(publication: Publication): void {
+    this.noLongerWaits(publication);
     const { waitTimeout } = this.options;
     this.port.refuse(
       publication,
@@ -103,9 +127,13 @@ export class Admission implements Iterable<Publication> {
   }
 }
 
-function full({ maxMessages, maxBytes }: BoundsOptions): RetryQueueFullError {
+function full({ whenFull, maxMessages, maxBytes }: AdmissionOptions): RetryQueueFullError {
+  const what =
+    whenFull === 'reject'
+      ? 'Too many publishes have no result yet: queued, under way or in line'
+      : 'Too many publishes wait for room in the publisher retry queue';
   return new RetryQueueFullError(
-    `The publisher retry queue is full (${maxMessages} messages or ${maxBytes} bytes); the message was not accepted`,
+    `${what} (${maxMessages} messages or ${maxBytes} bytes); the message was not accepted`,
   );
 }
 

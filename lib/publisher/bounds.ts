@@ -5,8 +5,8 @@ export interface BoundsOptions {
   readonly maxBytes: number;
 }
 
-/** What the retry queue holds. */
-interface Held {
+/** What the retry queue, or a line, holds. */
+export interface Held {
   readonly depth: number;
   readonly bytes: number;
 }
@@ -33,6 +33,15 @@ export class Bounds {
   hasRoom({ bytes }: Publication): boolean {
     const { maxMessages, maxBytes } = this.options;
     return this.count + this.queue.depth < maxMessages && this.bytes + this.queue.bytes + bytes <= maxBytes;
+  }
+
+  /** It would have room even if all who wait were held. */
+  hasRoomBehind(waiting: Held, { bytes }: Publication): boolean {
+    const { maxMessages, maxBytes } = this.options;
+    return (
+      this.count + this.queue.depth + waiting.depth < maxMessages &&
+      this.bytes + this.queue.bytes + waiting.bytes + bytes <= maxBytes
+    );
   }
 
   /** It is under way now; what is queued is counted there already. */

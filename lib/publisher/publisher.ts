@@ -4,6 +4,7 @@ import { checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Destination } from '../transport/outgoing.js';
+import { type BatchLimits, BatchWindow } from './batch-window.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Emitter } from './emitter.js';
 import { NO_OPTIONS, type MessageFactory } from './message-factory.js';
@@ -12,6 +13,7 @@ import { composePublish, type PublishMiddleware, type PublishNext, type PublishR
 import type { PublishEntry, PublishOptions } from './publish-options.js';
 import type { EntryResult, Receipt } from './receipt.js';
 
+type RejectedEntry = Exclude<EntryResult, Receipt>;
 type RouteLike = string | { readonly route: string };
 
 /**
@@ -30,6 +32,7 @@ export class Publisher {
     private readonly dispatcher: Dispatcher,
     private readonly emitter: Emitter,
     middleware: readonly PublishMiddleware[],
+    private readonly batchLimits: BatchLimits,
   ) {
     this.send = middleware.length > 0 ? composePublish(middleware, (request) => this.sendNow(request)) : undefined;
   }
@@ -59,12 +62,30 @@ export class Publisher {
       : this.submit(this.prepare(queue, queue, body, options));
   }
 
-  /** Publishes many as one batch. One result per entry, in their order; it never rejects for an entry. */
+  /**
+   * Publishes many, in batches as large as fit under way at a time; entries and bodies must stay as they are until it
+   * resolves. One result per entry, in their order; it never rejects for an entry, and none fails for their number.
+   */
   async publishMany(entries: readonly PublishEntry[]): Promise<EntryResult[]> {
     const given: unknown = entries;
     if (!Array.isArray(given)) throw new InvalidOptionError('entries', given, 'an array of { route, body, … }');
-    const batch: Publication[] = [];
-    const results = entries.map((entry) => this.publishEntry(entry, batch));
+    const window = new BatchWindow(this.batchLimits);
+    const results: Promise<EntryResult>[] = [];
+    let batch: Publication[] = [];
+    for (const entry of entries) {
+      const prepared = this.prepareEntry(entry);
+      const bytes = 'bytes' in prepared ? prepared.bytes : 0;
+      while (!window.hasRoom(bytes)) {
+        this.dispatcher.submit(batch);
+        batch = [];
+        await window.opened();
+      }
+      if ('outcome' in prepared) results.push(Promise.resolve(prepared));
+      else if ('bytes' in prepared) {
+        batch.push(prepared);
+        results.push(watched(prepared.receipt(), prepared.message.id, bytes, window));
+      } else results.push(watched(this.sendEntry(prepared), prepared.options.id ?? '', bytes, window));
+    }
     this.dispatcher.submit(batch);
     return Promise.all(results);
   }
@@ -97,19 +118,19 @@ export class Publisher {
     this.closed = true;
   }
 
-  private async publishEntry(entry: PublishEntry, batch: Publication[]): Promise<EntryResult> {
-    let { id = '' } = entry ?? {};
+  /** What is to be sent, what goes through the middleware, or why the entry is refused. */
+  private prepareEntry(entry: PublishEntry): Publication | PublishRequest | RejectedEntry {
     try {
       const { route, body, ...options } = entry;
-      if (this.send) return await this.send({ route: routeName(route), body, options });
-      const publication = this.prepare(routeName(route), undefined, body, options);
-      ({ id } = publication.message);
-      const receipt = publication.receipt();
-      batch.push(publication);
-      return await receipt;
+      const name = routeName(route);
+      return this.send ? { route: name, body, options } : this.prepare(name, undefined, body, options);
     } catch (error) {
-      return { id, outcome: 'rejected', error: asMessagingError(error) };
+      return rejected(entry?.id ?? '', error);
     }
+  }
+
+  private async sendEntry(request: PublishRequest): Promise<Receipt> {
+    return this.send!(request);
   }
 
   private sendNow({ route, queue, body, options }: PublishRequest): Promise<Receipt> {
@@ -137,6 +158,24 @@ function destination(route: string, queue: string | undefined, topic: string | u
 
 function routeName(route: RouteLike): string {
   return checkShortText('route', typeof route === 'object' && route !== null ? route.route : route);
+}
+
+function watched(receipt: Promise<Receipt>, id: string, bytes: number, window: BatchWindow): Promise<EntryResult> {
+  window.enter(bytes);
+  return receipt.then(
+    (result) => {
+      window.leave(bytes);
+      return result;
+    },
+    (error: unknown) => {
+      window.leave(bytes);
+      return rejected(id, error);
+    },
+  );
+}
+
+function rejected(id: string, error: unknown): RejectedEntry {
+  return { id, outcome: 'rejected', error: asMessagingError(error) };
 }
 
 function asMessagingError(error: unknown): MessagingError {

@@ -28,6 +28,7 @@ class Model {
   private readonly random: () => number;
   private readonly maxMessages: number;
   private readonly maxBytes: number;
+  private readonly whenFull: 'reject' | 'wait';
   /** The last publish of each key whose publishes are awaited one after the other. */
   private readonly chains = new Map<string, Tracked>();
   private number = 0;
@@ -36,6 +37,7 @@ class Model {
     this.random = seeded(seed);
     this.maxMessages = 1 + this.below(12);
     this.maxBytes = ENTRY + 200 + this.below(8 * ENTRY);
+    this.whenFull = this.pick(['reject', 'wait']);
     this.app = new Application(
       {
         maxInFlight: 1 + this.below(6),
@@ -43,7 +45,7 @@ class Model {
         retryQueue: {
           maxMessages: this.maxMessages,
           maxBytes: this.maxBytes,
-          whenFull: this.pick(['reject', 'wait']),
+          whenFull: this.whenFull,
           waitTimeout: this.below(4_000),
           interval: 500,
         },
@@ -142,6 +144,9 @@ class Model {
     let bytes = 0;
     for (const id of held) bytes += this.sent.get(id)?.bytes ?? ENTRY;
     this.say(held.size <= this.maxMessages, `${held.size} messages are held, ${this.maxMessages} are allowed`);
+    const open = this.sent.size - this.finished.size;
+    const mayBeOpen = this.maxMessages * (this.whenFull === 'reject' ? 1 : 2);
+    this.say(open <= mayBeOpen, `${open} publishes have no result, ${mayBeOpen} are allowed`);
     this.say(bytes <= this.maxBytes, `${bytes} bytes are held, ${this.maxBytes} are allowed`);
     const orderedKeys = transport.pendingIds.map((id) => this.sent.get(id)).filter((one) => one?.mode === 'ordered');
     this.say(

@@ -52,6 +52,44 @@ describe('the retry queue is bounded', () => {
     expect([second.error?.code, third.error?.code]).toEqual(['RETRY_QUEUE_FULL', 'RETRY_QUEUE_FULL']);
   });
 
+  test('who waits in line counts, so that everybody who may wait has room when the connection ends', async () => {
+    const app = await start({ maxInFlight: 2, retryQueue: { maxMessages: 5 } });
+    const all = Array.from({ length: 8 }, (_, n) => app.publish('order.created', {}, { id: `m${n}` }));
+    await app.turn();
+    expect(all.map(({ state }) => state)).toEqual([...Array(5).fill('pending'), ...Array(3).fill('rejected')]);
+    expect(all[5].error).toMatchObject({ code: 'RETRY_QUEUE_FULL', retryable: true });
+    app.transport.disconnected();
+    await app.turn();
+    expect(all.slice(0, 5).map(({ state }) => state)).toEqual(Array(5).fill('queued'));
+  });
+
+  test('by bytes in line, too, and behind the first of an ordered key', async () => {
+    const app = await start({ maxInFlight: 1, retryQueue: { maxBytes: 4 * (ENTRY + 1) } });
+    const ordered = { key: 'k', ordered: true };
+    const all = Array.from({ length: 5 }, () => app.publish('order.created', 1, ordered));
+    await app.turn();
+    expect(all.map(({ state }) => state)).toEqual([...Array(4).fill('pending'), 'rejected']);
+    app.transport.answer = () => confirmed;
+    app.transport.settle(confirmed);
+    await app.turn();
+    expect(all.map(({ state }) => state)).toEqual([...Array(4).fill('confirmed'), 'rejected']);
+    const again = app.publish('order.created', 1, ordered);
+    await app.turn();
+    expect(again.state).toBe('confirmed');
+  });
+
+  test('a burst that nobody awaits is taken up to the bound, and told so beyond it', async () => {
+    const app = await start();
+    const all = Array.from({ length: 15_000 }, (_, n) => app.publish('order.created', n));
+    await app.turn();
+    expect(all.filter(({ error }) => error?.code === 'RETRY_QUEUE_FULL')).toHaveLength(5_000);
+    expect(all.slice(0, 10_000).every(({ state }) => state === 'pending')).toBe(true);
+    app.transport.answer = () => confirmed;
+    app.transport.settleAll(confirmed);
+    for (let n = 0; n < 10; n++) await app.turn();
+    expect(all.filter(({ state }) => state === 'confirmed')).toHaveLength(10_000);
+  });
+
   test('maxInFlight makes publishes wait in order, not fail', async () => {
     const app = await start({ maxInFlight: 2 });
     const all = ['a', 'b', 'c', 'd'].map((id) => app.publish('order.created', {}, { id }));
@@ -106,9 +144,9 @@ describe('whenFull: wait', () => {
   });
 
   test('nobody overtakes who waits for room, whatever its size', async () => {
-    const app = await start({ retryQueue: { maxBytes: 3 * ENTRY, whenFull: 'wait' } });
+    const app = await start({ retryQueue: { maxBytes: 4 * ENTRY, whenFull: 'wait' } });
     app.transport.disconnected();
-    app.publish('order.created', Buffer.alloc(200), { id: 'held' });
+    app.publish('order.created', Buffer.alloc(1_000), { id: 'held' });
     const large = app.publish('order.created', Buffer.alloc(500), { id: 'large', key: 'k', ordered: true });
     const small = app.publish('order.created', Buffer.alloc(1), { id: 'small', key: 'k', ordered: true });
     const later = app.publish('order.created', Buffer.alloc(1), { id: 'later' });
@@ -128,7 +166,7 @@ describe('whenFull: wait', () => {
     app.transport.settleAll(unroutable());
     const small = app.publish('order.created', Buffer.alloc(20), { id: 'small' });
     await app.clock.advance(1_000);
-    const large = app.publish('order.created', Buffer.alloc(1_100), { id: 'large' });
+    const large = app.publish('order.created', Buffer.alloc(1_000), { id: 'large' });
     app.transport.settle(confirmed, 'q2');
     app.transport.settle(unroutable(), 'q1');
     app.transport.answer = () => confirmed;
@@ -136,6 +174,20 @@ describe('whenFull: wait', () => {
     app.transport.settleAll(confirmed);
     await app.clock.advance(1_000);
     expect([small.state, large.state]).toEqual(['confirmed', 'confirmed']);
+  });
+
+  test('as many as may be held may wait as well; one more is rejected at once', async () => {
+    const app = await start({ retryQueue: { maxMessages: 2, whenFull: 'wait', waitTimeout: 5_000 } });
+    app.transport.disconnected();
+    const all = Array.from({ length: 5 }, () => app.publish('order.created', {}));
+    await app.turn();
+    expect(all.map(({ state }) => state)).toEqual(['queued', 'queued', 'pending', 'pending', 'rejected']);
+    expect(all[4].error).toMatchObject({ code: 'RETRY_QUEUE_FULL', message: expect.stringContaining('wait for room') });
+    await app.clock.advance(5_000);
+    expect(all.slice(2, 4).map(({ state }) => state)).toEqual(['rejected', 'rejected']);
+    const next = app.publish('order.created', {});
+    await app.turn();
+    expect(next.state).toBe('pending');
   });
 
   test('a shutdown does not wait for the deadline when the last one that waited has given up', async () => {

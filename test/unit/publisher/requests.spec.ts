@@ -342,6 +342,58 @@ describe('publishMany', () => {
     expect(app.transport.publishedIds).toEqual(['a', 'b', 'c', 'b']);
   });
 
+  test('does not fail for its size: it goes in batches as its results come', async () => {
+    const app = await start({ maxInFlight: 10, retryQueue: { maxMessages: 8 } });
+    app.transport.answer = () => confirmed;
+    const entries = Array.from({ length: 100 }, (_, n) => ({ route: 'r', body: n, id: `${n}` }));
+    const results = await app.publisher.publishMany(entries);
+    expect(results.map(({ id, outcome }) => [id, outcome])).toEqual(entries.map(({ id }) => [id, 'confirmed']));
+    expect(app.transport.publishedIds).toEqual(entries.map(({ id }) => id));
+    expect(Math.max(...app.transport.batches.map(({ length }) => length))).toBe(8);
+    expect(app.transport.batches.length).toBeLessThan(30);
+  });
+
+  test('nor for its bytes', async () => {
+    const app = await start({ retryQueue: { maxBytes: 4_000 } });
+    app.transport.answer = () => confirmed;
+    const sizes = [3_000, 100, 1_000, 2_900, 1, 1];
+    const results = await app.publisher.publishMany(
+      sizes.map((size, n) => ({ route: 'r', body: Buffer.alloc(size), id: `${n}` })),
+    );
+    expect(results.map(({ outcome }) => outcome)).toEqual(Array(6).fill('confirmed'));
+    expect(app.transport.publishedIds).toEqual(['0', '1', '2', '3', '4', '5']);
+  });
+
+  test('through middleware neither', async () => {
+    const app = await start({
+      maxInFlight: 4,
+      retryQueue: { maxMessages: 4 },
+      publishMiddleware: [(r, next) => next(r)],
+    });
+    app.transport.answer = () => confirmed;
+    const results = await app.publisher.publishMany(Array.from({ length: 20 }, (_, body) => ({ route: 'r', body })));
+    expect(results.map(({ outcome }) => outcome)).toEqual(Array(20).fill('confirmed'));
+  });
+
+  test('while nothing can be sent it fills the retry queue, and each further entry is told so', async () => {
+    const app = await start({ retryQueue: { maxMessages: 30 } });
+    app.transport.disconnected();
+    const results = await app.publisher.publishMany(Array.from({ length: 50 }, (_, body) => ({ route: 'r', body })));
+    expect(results.map(({ outcome }) => outcome)).toEqual([...Array(30).fill('queued'), ...Array(20).fill('rejected')]);
+    expect(results[49]).toMatchObject({ error: { code: 'RETRY_QUEUE_FULL' } });
+  });
+
+  test('one that is still being fed when the application closes ends with a result for each entry', async () => {
+    const app = await start({ maxInFlight: 5, shutdownTimeout: 1_000 });
+    const publishing = app.publisher.publishMany(Array.from({ length: 20 }, (_, body) => ({ route: 'r', body })));
+    const closing = app.messaging.close();
+    await app.clock.advance(1_000);
+    await closing;
+    const results = await publishing;
+    expect(results).toHaveLength(20);
+    expect(results.every((one) => one.outcome === 'rejected' && one.error.code === 'PUBLISHER_CLOSED')).toBe(true);
+  });
+
   test('an error of a middleware is the result of its entry', async () => {
     const app = await start({ publishMiddleware: [() => Promise.reject(new Error('no'))] });
     expect(await app.publisher.publishMany([{ route: 'r', body: 1, id: 'a' }])).toEqual([

@@ -195,6 +195,21 @@ export class Messaging {
     });
   }
 
+  /**
+   * Pauses a subscription of this process, by its name (its route, where it has no `name`): no handler starts until
+   * `resume`, running ones finish, and messages wait in the queue; those that have come already wait here, unsettled.
+   * It stays paused when the connection is lost and comes back. Pausing again does nothing.
+   * @throws InvalidOptionError when there is no such subscription
+   */
+  pause(name: string): void {
+    for (const consumer of this.consumers.named(name)) consumer.pause();
+  }
+
+  /** Ends `pause`. @throws InvalidOptionError when there is no such subscription */
+  resume(name: string): void {
+    for (const consumer of this.consumers.named(name)) consumer.resume();
+  }
+
   /** The state of this connection, from memory: it never asks the broker. */
   health(): HealthReport {
     return reportHealth({

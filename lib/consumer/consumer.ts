@@ -118,14 +118,20 @@ export class Consumer {
     if (this.stopping) await this.endIntake();
   }
 
+  /** Starts no handler until `resume`; running ones finish, and what has come already waits here. */
   pause(): void {
+    if (this.paused || this.stopping) return;
     this.paused = true;
     this.subscription?.pause();
+    this.tellStopped('paused');
   }
 
   resume(): void {
+    if (!this.paused) return;
     this.paused = false;
+    if (this.stopping) return;
     this.subscription?.resume();
+    this.next();
   }
 
   /**
@@ -150,7 +156,7 @@ export class Consumer {
 
   private take(delivery: Delivery): void {
     if (this.intakeEnded) this.track(this.giveBack(delivery));
-    else if (this.stopping || this.full) this.backlog.add(delivery);
+    else if (this.mayNotBegin) this.backlog.add(delivery);
     else this.begin(delivery);
   }
 
@@ -159,8 +165,8 @@ export class Consumer {
     return this.running.size + this.overdue.slots;
   }
 
-  private get full(): boolean {
-    return this.busy >= this.definition.concurrency.limit;
+  private get mayNotBegin(): boolean {
+    return this.stopping || this.paused || this.busy >= this.definition.concurrency.limit;
   }
 
   private begin(delivery: Delivery): void {
@@ -257,7 +263,7 @@ export class Consumer {
     if (this.advancing) return;
     this.advancing = true;
     for (const delivery of this.backlog) {
-      if (this.stopping || this.full) break;
+      if (this.mayNotBegin) break;
       this.backlog.delete(delivery);
       this.begin(delivery);
     }
@@ -281,7 +287,10 @@ export class Consumer {
 
   private onState(consuming: boolean, reason = 'no connection'): void {
     this.waitingFor = consuming ? undefined : reason;
-    if (consuming || this.stopping) return;
+    if (!consuming && !this.stopping && !this.paused) this.tellStopped(reason);
+  }
+
+  private tellStopped(reason: string): void {
     const { events } = this.environment;
     if (events.has('consumer-stopped')) events.emit('consumer-stopped', { queue: this.queue, reason });
   }

@@ -1,4 +1,4 @@
-import { SubscriptionConflictError } from '../errors/configuration-errors.js';
+import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
@@ -27,6 +27,18 @@ export class Consumers implements Iterable<Consumer> {
     const consumer = new Consumer(definition, handler, this.environment);
     this.byQueue.set(queue, consumer);
     return consumer;
+  }
+
+  /** Those with this subscription name; groups may share one. @throws InvalidOptionError when there is none */
+  named(name: string): readonly Consumer[] {
+    const found = [...this].filter(({ definition }) => definition.name === name);
+    if (found.length > 0) return found;
+    const names = [...new Set([...this].map(({ definition }) => definition.name))];
+    throw new InvalidOptionError(
+      'name',
+      name,
+      `a subscription of this process: ${names.join(', ') || 'there is none'}`,
+    );
   }
 
   /** Starts a consumer, unless everything is stopping. What cannot start is taken out again. */

@@ -16,6 +16,15 @@ export class RuntimeSubscription {
     return this.consumer.state;
   }
 
+  /** No handler starts until `resume`; running ones finish. Messages wait in the queue. */
+  pause(): void {
+    this.consumer.pause();
+  }
+
+  resume(): void {
+    this.consumer.resume();
+  }
+
   /** No new messages from now on; resolves when running handlers have finished. The queue stays and fills. */
   stop(): Promise<void> {
     return this.end();

@@ -38,7 +38,7 @@ export interface MessagingEventMap {
   };
   /** A copy (retry or dead letter) could not be written, or a store failed. Nothing is lost: the original is given back. */
   'store-error': { readonly operation: string; readonly error: MessagingError };
-  /** A subscription does not consume, and why; it comes back by itself unless it was stopped on purpose. */
+  /** A subscription does not consume, and why; it comes back by itself unless it was stopped or paused on purpose. */
   'consumer-stopped': { readonly queue: string; readonly reason: string };
 }
 

@@ -148,6 +148,19 @@ describe('README.md, its code at work:', () => {
     await scope.deadLetters.delete({ all: true });
   });
 
+  test('Handlers, paused', async () => {
+    const { handled, scope } = await run(blocksOf('Handlers')[1]);
+    expect(printed.all.at(-1)).toBe('paused');
+    scope.messaging.pause('order.created');
+    await scope.publisher.publish('order.created', { item: 'book' });
+    await waitFor(() =>
+      broker.queues().some(({ name, ready }) => name === 'orders:order.created:queue' && ready === 1),
+    );
+    expect(handled.all).toEqual([]);
+    scope.messaging.resume('order.created');
+    await handled.until(1);
+  });
+
   test('Dead letters', async () => {
     const { scope } = await run(blocksOf('Dead letters')[0], (before) => deadLetter(before, 'dead-1'));
     expect(printed.all.at(-1)).toBe('1 dead-1 unrecoverable 1 cannot be packed');

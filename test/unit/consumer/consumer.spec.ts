@@ -442,6 +442,74 @@ describe('stop', () => {
   });
 });
 
+describe('pause', () => {
+  test('starts no handler until resume; running ones finish, and health says so without being degraded', async () => {
+    const app = await start();
+    const stopped = app.record('consumer-stopped');
+    const { calls, subscription } = await manual(app, { concurrency: bounded(1) });
+    const running = subscription.deliver({ id: 'running' });
+    subscription.deliver({ id: 'waiting' });
+    app.messaging.pause('order.created');
+    app.messaging.pause('order.created');
+    subscription.state(false, 'paused');
+    subscription.deliver({ id: 'late' });
+    calls[0].end.resolve();
+    await app.turn();
+    expect([subscription.paused, running.settlements, calls.length]).toEqual([true, ['ack'], 1]);
+    expect(app.messaging.health()).toMatchObject({ status: 'up', consumers: [{ state: 'paused', inFlight: 2 }] });
+    expect(stopped).toEqual([{ queue: 'orders:order.created:queue', reason: 'paused' }]);
+    app.messaging.resume('order.created');
+    subscription.state(true);
+    expect(subscription.paused).toBe(false);
+    calls[1].end.resolve();
+    await app.turn();
+    expect(calls.map(({ id }) => id)).toEqual(['running', 'waiting', 'late']);
+    expect(app.messaging.health().consumers[0].state).toBe('consuming');
+  });
+
+  test('a shutdown gives back what waits in a paused subscription', async () => {
+    const app = await start();
+    const { calls, subscription } = await manual(app);
+    app.messaging.pause('order.created');
+    const waiting = subscription.deliver({ deliveryCount: 0 });
+    await app.messaging.stopIntake();
+    expect([waiting.settlements, calls]).toEqual([['release'], []]);
+    app.messaging.resume('order.created');
+    expect(app.messaging.health().consumers[0].state).toBe('stopped');
+    expect(calls).toEqual([]);
+  });
+
+  test('before the subscription has started, it starts paused', async () => {
+    const app = await start();
+    const starting = deferred();
+    app.transport.onSubscribe = () => starting.promise;
+    const subscribing = app.messaging.subscribe({ route: 'order.created' }, () => undefined);
+    await app.turn();
+    app.messaging.pause('order.created');
+    starting.resolve();
+    const subscription = await subscribing;
+    expect([app.transport.subscriptions[0].paused, subscription.state]).toEqual([true, 'paused']);
+    subscription.resume();
+    expect([app.transport.subscriptions[0].paused, subscription.state]).toEqual([false, 'consuming']);
+  });
+
+  test('takes the name: every group that has it, and no other subscription', async () => {
+    const app = await start();
+    await app.subscribe(() => undefined);
+    await app.subscribe(() => undefined, { group: 'audit' });
+    await app.subscribe(() => undefined, { name: 'mail' });
+    app.messaging.pause('order.created');
+    expect(app.transport.subscriptions.map(({ paused }) => paused)).toEqual([true, true, false]);
+    expect(() => app.messaging.pause('order.creatd')).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining('order.created, mail'),
+      }),
+    );
+    expect(() => app.messaging.resume('')).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
+  });
+});
+
 describe('a defect does not cost a slot', () => {
   test('a settlement that throws frees the slot and says so', async () => {
     const app = await start();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { transportContract } from 'nestjs-messaging/testing';
+import { redelivering } from '../unit/support/redelivering.js';
 import { memoryHarness } from './memory.harness.js';
 import { skipped } from './skipped.js';
 
@@ -10,6 +11,19 @@ describe('transport contract: memory', () => {
 
   it('skips exactly the cases of the list', () => {
     expect(cases.filter(({ unmet }) => unmet.length > 0).map(({ name }) => name)).toEqual(skipped.memory);
+  });
+
+  describe('where it retries by redelivery', () => {
+    const harness = memoryHarness();
+    const factory = redelivering(harness);
+    const { capabilities } = factory.create();
+    const more = transportContract({ ...harness, ...factory, capabilities }).filter(
+      ({ name, unmet }) => unmet.length === 0 && skipped.memory.includes(name),
+    );
+
+    for (const { name, run } of more) it(name, run);
+
+    it('runs the cases of that', () => expect(more).toHaveLength(2));
   });
 
   it('names every case once', () => {

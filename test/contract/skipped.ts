@@ -1,5 +1,8 @@
 /** Retries by `release(delay)` are for transports whose capability `retry` is `redelivery`; these two retry by copy. */
-const retryByCopy = ['a message released with a delay comes again, and not earlier'];
+const retryByCopy = [
+  'a message released with a delay comes again, and not earlier',
+  'a message released with a delay leaves its slot to others meanwhile, and the wait is counted as a delivery',
+];
 
 const blocking = [
   'a blocking broker is reported; what is under way waits, is not failed, and is confirmed when unblocked',

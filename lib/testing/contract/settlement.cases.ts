@@ -98,4 +98,23 @@ export const settlementCases: readonly CaseDefinition[] = [
       assert.ok(again.at >= dueAt, `${dueAt - again.at} ms early`);
     },
   },
+  {
+    name: 'a message released with a delay leaves its slot to others meanwhile, and the wait is counted as a delivery',
+    needs: ['redelivery'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology, { prefetch: 1, settle: 'hold' });
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'later' }));
+      const later = await consumer.next();
+      assert.equal(later.delivery.deliveryCount, 0);
+      later.release(500);
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'meanwhile' }));
+      const meanwhile = await consumer.next();
+      assert.equal(meanwhile.id, 'meanwhile');
+      meanwhile.ack();
+      const again = await consumer.next();
+      assert.deepEqual([again.id, again.delivery.deliveryCount], ['later', 1]);
+    },
+  },
 ];

@@ -4,7 +4,10 @@ import type { SubscribeRequest } from '../../../lib/consumer/subscription-option
 import type { MessageContext } from '../../../lib/pipeline/message-context.js';
 import type { WireMessage } from '../../../lib/message/message.js';
 import type { RetryOptions } from '../../../lib/retry/retry-policy.js';
-import { type Application, deferred, start } from '../support/application.js';
+import type { ManualClock } from '../../../lib/clock/manual-clock.js';
+import { MemoryBroker } from '../../../lib/transports/memory/memory-broker.js';
+import { memory } from '../../../lib/transports/memory/memory.js';
+import { Application, deferred, start } from '../support/application.js';
 import {
   type FakeDelivery,
   type FakeSubscription,
@@ -12,6 +15,7 @@ import {
   confirmed,
   failed,
 } from '../support/fake-transport.js';
+import { redelivering } from '../support/redelivering.js';
 
 interface Stored {
   message: Pick<WireMessage, 'id' | 'headers'>;
@@ -195,6 +199,57 @@ describe('on a transport that retries by redelivery', () => {
     const process = await queue.process(fails(attempts), { retry, delay: 4_000 });
     for (let n = 0; n < 10 && !queue.empty; n++) await queue.deliver(process);
     expect([queue.waits[0], attempts]).toEqual([4_000, [1, 2, 3]]);
+  });
+});
+
+describe('on the embedded broker, made to retry by redelivery', () => {
+  const application = async (broker: MemoryBroker, clock?: ManualClock): Promise<Application> => {
+    const app = new Application({
+      transport: redelivering(memory({ broker })),
+      shutdownTimeout: 1_000,
+      ...(clock && { clock }),
+    });
+    await app.messaging.connect();
+    return app;
+  };
+
+  test('a message has its attempts, then is a dead letter, and after a redrive has them all again', async () => {
+    const app = await application(new MemoryBroker());
+    const attempts: number[] = [];
+    await app.messaging.subscribe({ route: 'order.created', retry: { attempts: 4, backoff: 100 } }, (_, context) =>
+      fails(attempts)(context),
+    );
+    app.publish('order.created', 1);
+    await app.clock.advance(1_000);
+    expect(attempts).toEqual([1, 2, 3, 4]);
+    expect(await app.messaging.deadLetters.list()).toMatchObject([{ reason: 'attempts-exhausted', attempts: 4 }]);
+    await app.messaging.deadLetters.redrive();
+    await app.clock.advance(1_000);
+    expect(attempts).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+  });
+
+  test('what a process gives back when it stops has spent no attempt in the next one: neither what waited nor what ran', async () => {
+    const broker = new MemoryBroker();
+    const first = await application(broker);
+    await first.messaging.subscribe({ route: 'order.created', concurrency: bounded(1) }, () => new Promise(() => {}));
+    for (const id of ['ran', 'waited', 'waits too']) first.publish('order.created', 1, { id });
+    await first.turn();
+    expect(broker.queues()).toContainEqual(expect.objectContaining({ ready: 0, unsettled: 3 }));
+    const closing = first.messaging.close();
+    await first.clock.advance(2_000);
+    await closing;
+    const next = await application(broker, first.clock);
+    const handled: [string, number][] = [];
+    await next.messaging.subscribe(
+      { route: 'order.created' },
+      (_, { id, attempt }) => void handled.push([id, attempt]),
+    );
+    await first.clock.advance(100);
+    expect(handled.sort()).toEqual([
+      ['ran', 1],
+      ['waited', 1],
+      ['waits too', 1],
+    ]);
   });
 });
 

@@ -6,14 +6,12 @@ const PER_LINE = 100;
 
 /** Says which messages end with this process, as far as it knows: every id, in few lines. */
 export function reportUnsent(unsent: readonly Pick<Outgoing, 'message'>[], log: Log): void {
-  const { length } = unsent;
-  if (length === 0) return;
-  log.error(
-    `Not confirmed before the shutdown deadline, and lost with this process: ${length} ${length === 1 ? 'message' : 'messages'}`,
-  );
-  for (let from = 0; from < length; from += PER_LINE) {
+  for (let from = 0; from < unsent.length; from += PER_LINE) {
     const batch = unsent.slice(from, from + PER_LINE);
     const names = batch.map(({ message: { id, route } }) => `${id} (${route})`);
-    log.error(`Not confirmed, ${from + 1} to ${from + batch.length} of ${length}: ${names.join(', ')}`);
+    log.error(
+      `Not confirmed before the shutdown deadline, and lost with this process ` +
+        `(${from + 1} to ${from + batch.length} of ${unsent.length}): ${names.join(', ')}`,
+    );
   }
 }

@@ -48,5 +48,5 @@ test('a worker stays alive while its broker is down, and reports at its end what
   worker.kill('SIGTERM');
   expect(await ended).toBe(0);
   expect(output).toContain('closed closed');
-  expect(output).toMatch(new RegExp(`ERROR.*Message ${id} .* was not sent`));
+  expect(output).toMatch(new RegExp(`ERROR.*Not confirmed before the shutdown deadline.*${id} \\(order\\.created\\)`));
 });

@@ -1,15 +1,15 @@
 import { DeliveryLostError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Serializer } from '../message/serializer.js';
-import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
 import { compose, type Handler } from '../pipeline/middleware.js';
-import { Outcome } from '../pipeline/outcome.js';
+import type { Outcome } from '../pipeline/outcome.js';
 import { withTimeout } from '../pipeline/timeout.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { TransportSubscription } from '../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
 import { CopyAttempts } from './copy-attempts.js';
+import { HandlerCall } from './handler-call.js';
 import { OverdueHandlers } from './overdue-handlers.js';
 import { Precheck } from './precheck.js';
 import { RedeliveryAttempts } from './redelivery-attempts.js';
@@ -41,7 +41,7 @@ export class Consumer {
   private readonly attempts: AttemptCount;
   private readonly precheck: Precheck;
   private readonly settlement: Settlement;
-  private readonly handler: Handler;
+  private readonly call: HandlerCall<Work>;
   private readonly overdue: OverdueHandlers;
   private readonly running = new Map<Delivery, Work>();
   private readonly backlog = new Set<Delivery>();
@@ -75,10 +75,11 @@ export class Consumer {
         log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
     });
     const composed = compose(middleware, handler);
-    this.handler =
+    const limited =
       timeoutMs === undefined
         ? composed
         : withTimeout(composed, timeoutMs, clock, (running) => this.overdue.add(running));
+    this.call = new HandlerCall(limited, retry, environment, (work, outcome) => this.settle(work, outcome));
   }
 
   get queue(): string {
@@ -170,44 +171,28 @@ export class Consumer {
   }
 
   private begin(delivery: Delivery): void {
-    try {
-      this.handle(delivery)?.catch((error: unknown) => this.onDefect(delivery, error));
-    } catch (error) {
-      this.onDefect(delivery, error);
-    }
-  }
-
-  /** The message stays unsettled and comes back with the connection, but its slot is free. */
-  private onDefect(delivery: Delivery, error: unknown): void {
-    this.environment.log.error(
-      `«${this.queue}»: message ${delivery.message.id} could not be settled: ${errorMessage(error)}`,
-    );
-    const work = this.running.get(delivery);
-    if (work) this.leave(work);
-  }
-
-  /** Waits for nothing that is there at once: a handler that is no async function costs no promise. */
-  private handle(delivery: Delivery): Promise<void> | undefined {
     const { clock, events } = this.environment;
     const attempt = this.attempts.attemptOf(delivery);
     const context = new MessageContext(delivery, attempt);
     const work: Work = { delivery, attempt, context, startedAt: clock.monotonic(), closed: false };
     this.running.set(delivery, work);
     if (events.has('delivered')) events.emit('delivered', { delivery, attempt });
-    const outcome = this.precheck.outcomeOf(delivery, attempt) ?? this.call(work);
-    return outcome instanceof Outcome ? this.settle(work, outcome) : outcome.then((late) => this.settle(work, late));
+    const outcome = this.precheck.outcomeOf(delivery, attempt) ?? this.call.run(work);
+    if (outcome) this.settle(work, outcome);
   }
 
-  private settle(work: Work, outcome: Outcome): Promise<void> | undefined {
-    if (work.closed) {
-      this.leave(work);
-      return undefined;
-    }
+  private settle(work: Work, outcome: Outcome): void {
+    if (work.closed) return this.leave(work);
     work.closed = true;
-    const settled = this.settlement.settle(work.delivery, work.attempt, outcome);
-    if (typeof settled !== 'string') return settled.then((late) => this.settled(work, late, outcome.error));
-    this.settled(work, settled, outcome.error);
-    return undefined;
+    try {
+      const settled = this.settlement.settle(work.delivery, work.attempt, outcome);
+      if (typeof settled === 'string') return this.settled(work, settled, outcome.error);
+      settled
+        .then((late) => this.settled(work, late, outcome.error))
+        .catch((error: unknown) => this.onDefect(work, error));
+    } catch (error) {
+      this.onDefect(work, error);
+    }
   }
 
   private settled(work: Work, settled: Settled, error: unknown): void {
@@ -215,34 +200,12 @@ export class Consumer {
     this.leave(work);
   }
 
-  /** The handler's result, or its error, as a value. */
-  private call({ delivery, context, attempt }: Work): Outcome | Promise<Outcome> {
-    try {
-      context.payload = decode(delivery.message, this.environment.serializer);
-      const result = this.handler(context);
-      if (!isThenable(result)) return this.outcomeOr(result, attempt);
-      return Promise.resolve(result).then(
-        (late) => this.outcomeOr(late, attempt),
-        (error: unknown) => this.outcomeOf(error, attempt),
-      );
-    } catch (error) {
-      return this.outcomeOf(error, attempt);
-    }
-  }
-
-  private outcomeOr(result: unknown, attempt: number): Outcome {
-    return result instanceof Outcome ? this.definition.retry.limit(result, attempt) : Outcome.ack;
-  }
-
-  private outcomeOf(error: unknown, attempt: number): Outcome {
-    try {
-      return this.definition.retry.outcomeOf(error, attempt);
-    } catch (policyError) {
-      this.environment.log.error(
-        `«${this.queue}»: the backoff function threw, so the message goes to its dead letters: ${errorMessage(policyError)}`,
-      );
-      return Outcome.deadLetter('attempts-exhausted', error);
-    }
+  /** The message stays unsettled and comes back with the connection, but its slot is free. */
+  private onDefect(work: Work, error: unknown): void {
+    this.environment.log.error(
+      `«${this.queue}»: message ${work.delivery.message.id} could not be settled: ${errorMessage(error)}`,
+    );
+    this.leave(work);
   }
 
   private report({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
@@ -341,8 +304,4 @@ export class Consumer {
       .finally(() => this.settling.delete(ended));
     this.settling.add(ended);
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

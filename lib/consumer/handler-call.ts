@@ -1,0 +1,71 @@
+import { errorMessage } from '../errors/redact.js';
+import type { Log } from '../events/log.js';
+import type { Serializer } from '../message/serializer.js';
+import { decode } from '../pipeline/decode.js';
+import type { MessageContext } from '../pipeline/message-context.js';
+import type { Handler } from '../pipeline/middleware.js';
+import { Outcome } from '../pipeline/outcome.js';
+import type { RetryPolicy } from '../retry/retry-policy.js';
+import type { Delivery } from '../transport/delivery.js';
+
+/** One message a handler is called with. */
+export interface Call {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+  readonly context: MessageContext;
+}
+
+export interface HandlerCallEnvironment {
+  readonly serializer: Serializer;
+  readonly log: Log;
+}
+
+/** Calls the handler and makes a value of its result, or of its error. */
+export class HandlerCall<C extends Call> {
+  constructor(
+    private readonly handler: Handler,
+    private readonly retry: RetryPolicy,
+    private readonly environment: HandlerCallEnvironment,
+    private readonly ended: (call: C, outcome: Outcome) => void,
+  ) {}
+
+  /**
+   * The outcome; undefined when it comes later, through `ended`. A handler that is no async function costs no promise, an
+   * async one only the callbacks on its own.
+   */
+  run(call: C): Outcome | undefined {
+    const { delivery, context, attempt } = call;
+    try {
+      context.payload = decode(delivery.message, this.environment.serializer);
+      const result = this.handler(context);
+      if (!isThenable(result)) return this.outcomeOr(result, attempt);
+      const promise = result instanceof Promise ? result : Promise.resolve(result);
+      promise.then(
+        (late) => this.ended(call, this.outcomeOr(late, attempt)),
+        (error: unknown) => this.ended(call, this.outcomeOf(call, error)),
+      );
+      return undefined;
+    } catch (error) {
+      return this.outcomeOf(call, error);
+    }
+  }
+
+  private outcomeOr(result: unknown, attempt: number): Outcome {
+    return result instanceof Outcome ? this.retry.limit(result, attempt) : Outcome.ack;
+  }
+
+  private outcomeOf({ delivery, attempt }: C, error: unknown): Outcome {
+    try {
+      return this.retry.outcomeOf(error, attempt);
+    } catch (policyError) {
+      this.environment.log.error(
+        `«${delivery.queue}»: the backoff function threw, so the message goes to its dead letters: ${errorMessage(policyError)}`,
+      );
+      return Outcome.deadLetter('attempts-exhausted', error);
+    }
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

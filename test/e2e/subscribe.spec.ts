@@ -12,6 +12,7 @@ import {
   getMessagingToken,
   type Messaging,
 } from 'nestjs-messaging';
+import { waitFor } from '../brokers/wait-for.js';
 import { boot, closeApplications, event, Seen } from './support/application.js';
 import { describeBrokers } from './support/brokers.js';
 
@@ -108,6 +109,30 @@ describeBrokers('@Subscribe', (fresh) => {
     expect(new Set(seen).size).toBe(40);
     expect(bySubscriber.get('billing-1')?.all.length).toBe(20);
     expect(bySubscriber.get('orders-1')!.all.length + bySubscriber.get('orders-2')!.all.length).toBe(20);
+  });
+
+  test('a paused subscription handles nothing, the others go on; resumed, it handles what came meanwhile', async () => {
+    const transport = await fresh();
+    const { messaging, get } = await boot({
+      imports: [MessagingModule.forRoot({ service: 'orders', transport: transport() })],
+    });
+    const [seen, others] = [new Seen<number>(), new Seen<number>()];
+    await messaging.subscribe<number>({ route: 'order.created' }, (id) => seen.add(id));
+    await messaging.subscribe<number>({ route: 'order.created', name: 'other' }, (id) => others.add(id));
+    const states = (): unknown[] => messaging.health().consumers.map(({ state, reason }) => [state, reason]);
+    messaging.pause('order.created');
+    expect(messaging.health().status).toBe('up');
+    expect(states()).toEqual([
+      ['paused', undefined],
+      ['consuming', undefined],
+    ]);
+    await get(Publisher).publishMany([1, 2, 3].map((body) => ({ route: 'order.created', body })));
+    await others.until(3);
+    expect(seen.all).toEqual([]);
+    const resumed = seen.until(3);
+    messaging.resume('order.created');
+    expect([...(await resumed)].sort()).toEqual([1, 2, 3]);
+    await waitFor(() => messaging.health().consumers.every(({ state }) => state === 'consuming'));
   });
 
   test('a subscription made at run time handles, stops and unbinds', async () => {

@@ -3,32 +3,36 @@ import { fileURLToPath } from 'node:url';
 
 /** One measured client in a process of its own, so that the CPU time it took is its alone. */
 export class ClientProcess {
-  constructor(side, { packageDirectory, profile }) {
-    this.side = side;
-    const path = fileURLToPath(new URL(`clients/${side}.mjs`, import.meta.url));
-    const args = profile ? [packageDirectory, profile] : [packageDirectory];
-    this.child = fork(path, args, { execArgv: ['--expose-gc'], stdio: ['ignore', 2, 2, 'ipc'] });
+  /** `label` names its CPU profiles in the folder `profile`. */
+  constructor({ title, path }, { packageDirectory, profile = '', label = title }) {
+    this.title = title;
+    this.child = fork(fileURLToPath(new URL(path, import.meta.url)), [packageDirectory, profile, label], {
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
     this.exited = new Promise((resolve) => this.child.once('exit', resolve));
   }
 
   /** One round. `onReady` is called when the client is about to take messages. */
   run(task, onReady = () => {}) {
     return new Promise((resolve, reject) => {
-      const onExit = (code) => reject(new Error(`${this.side} ended with code ${code}`));
+      const onExit = (code) => reject(new Error(`${this.title} ended with code ${code}`));
       const onMessage = ({ ready, result, error }) => {
         if (ready) return onReady();
         this.child.off('message', onMessage).off('exit', onExit);
-        if (error) reject(new Error(`${this.side}: ${error}`));
+        if (error) reject(new Error(`${this.title}: ${error}`));
         else resolve(result);
       };
       this.child.on('message', onMessage).on('exit', onExit);
-      this.child.send(task);
+      this.child.send(task, (error) => error && onExit(this.child.exitCode));
     });
   }
 
   /** It ends by itself when nobody is there to ask it for more. */
   async end() {
     if (this.child.connected) this.child.disconnect();
+    const giveUp = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
     await this.exited;
+    clearTimeout(giveUp);
   }
 }

@@ -23,26 +23,34 @@ export class Load {
     await this.channel.purgeQueue(queue);
   }
 
-  async fill(exchange, route, count) {
+  /** With `envelope` as Nest's own transport wants its messages. */
+  async fill(exchange, route, count, envelope) {
     for (let sent = 0; sent < count; sent += 1_000) {
-      for (let at = sent; at < Math.min(count, sent + 1_000); at++) this.publish(exchange, route, at);
+      for (let at = sent; at < Math.min(count, sent + 1_000); at++) this.publish(exchange, route, at, envelope);
       await this.channel.waitForConfirms();
     }
   }
 
   /** Publishes `count` messages evenly, whether or not they are taken. */
-  async pace(exchange, route, count, perSecond) {
+  async pace(exchange, route, count, perSecond, envelope) {
     const start = performance.now();
     for (let sent = 0; sent < count;) {
       const due = Math.min(count, ((performance.now() - start) / 1_000) * perSecond);
-      while (sent < due) this.publish(exchange, route, sent++);
+      while (sent < due) this.publish(exchange, route, sent++, envelope);
       await turn();
+    }
+  }
+
+  /** A few at a time: each is waited for by the broker's store. */
+  async deleteQueues(queues) {
+    for (let at = 0; at < queues.length; at += 50) {
+      await Promise.all(queues.slice(at, at + 50).map((queue) => this.channel.deleteQueue(queue)));
     }
   }
 
   /** Removes all that the package declared. */
   async remove(exchange, queues) {
-    for (const queue of queues) await this.channel.deleteQueue(queue);
+    await this.deleteQueues(queues);
     for (const name of [exchange, `${exchange}.dlx`]) await this.channel.deleteExchange(name);
   }
 
@@ -50,7 +58,7 @@ export class Load {
     await this.connection.close();
   }
 
-  publish(exchange, route, number) {
-    this.channel.publish(exchange, route, bytesOf(number), propertiesOf(route));
+  publish(exchange, route, number, envelope) {
+    this.channel.publish(exchange, route, bytesOf(number, envelope && route), propertiesOf(route));
   }
 }

@@ -1,4 +1,5 @@
 import { ClientProcess } from './client-process.mjs';
+import { sides } from './sides.mjs';
 
 const ROUTE = 'bench.event';
 
@@ -10,7 +11,7 @@ export function placeOf(queueType, { url, exchange }) {
 
 /** The package itself declares it all, by subscribing once. */
 export async function declare(places, packageDirectory) {
-  const client = new ClientProcess('messaging-consume', { packageDirectory });
+  const client = new ClientProcess({ title: 'declaring', path: sides.ours.consume }, { packageDirectory });
   for (const place of places) await client.run({ ...place, prefetch: 1, count: 0 });
   await client.end();
 }

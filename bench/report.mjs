@@ -1,37 +1,68 @@
 import { cpus } from 'node:os';
-import { FIGURES } from './statistics.mjs';
+import { verdict } from './statistics.mjs';
 
 /** Three digits that count. */
-const number = (value) => (value >= 100 ? Math.round(value).toLocaleString('en') : Number(value.toPrecision(3)));
+export const number = (value) =>
+  value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
 
 const range = ({ median, low, high }) => `${number(median)} (${number(low)}–${number(high)})`;
 
-const ratio = ({ median, low, high }) => `${median.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+const ratio = (spread) =>
+  spread ? `${spread.median.toFixed(2)} (${spread.low.toFixed(2)}–${spread.high.toFixed(2)})` : '';
 
-const TITLES = { perSecond: 'messages/s', cpuMicros: 'client CPU µs/message', p50: 'p50 ms', p99: 'p99 ms' };
+/** `÷` is the quotient of this line's figure and the row's first line's. */
+const HEADER = ['row', 'side', 'messages/s', '÷', 'client CPU µs/message', '÷', 'p50 ms', 'p99 ms', 'ours is'];
 
-/** The summary as a Markdown table: median (interquartile range) of the rounds. */
-export function table(results) {
-  const header = ['row', 'side', ...FIGURES.map((figure) => TITLES[figure])];
-  const lines = results.flatMap(({ row, summary }) => rowLines(row, summary));
+/** Everything that was measured: a Markdown table per group of rows. */
+export function tables(results) {
+  return [...grouped(results)].map(
+    ([group, members]) => `### ${group}\n\n${markdown(HEADER, members.flatMap(rowLines))}`,
+  );
+}
+
+export function markdown(header, lines) {
   const widths = header.map((_, at) => Math.max(...[header, ...lines].map((line) => line[at].length)));
   const format = (line) => `| ${line.map((cell, at) => cell.padEnd(widths[at])).join(' | ')} |`;
   return [format(header), format(widths.map((width) => '-'.repeat(width))), ...lines.map(format)].join('\n');
 }
 
-function rowLines(row, { sides, ratios }) {
-  const names = sides.length > 1 ? ['raw amqplib', 'nestjs-messaging'] : ['nestjs-messaging'];
-  const lines = sides.map((figures, at) => [
-    at === 0 ? row.name : '',
-    names[at],
-    ...FIGURES.map((figure) => range(figures[figure])),
-  ]);
-  if (ratios) lines.push(['', '**ours ÷ raw**', ...FIGURES.map((figure) => ratio(ratios[figure]))]);
-  return lines;
+function rowLines({ row, contestants, failures, summary }) {
+  const ours = summary[contestants.findIndex(({ side }) => side === 'ours')];
+  return contestants.map(({ side, title }, at) => {
+    const start = [at === 0 ? row.name : '', title];
+    if (!summary[at]) return [...start, `NOT MEASURED: ${failures[at]}`, '', '', '', '', '', ''];
+    const { figures, ratios } = summary[at];
+    return [
+      ...start,
+      range(figures.perSecond),
+      ratio(ratios?.perSecond),
+      range(figures.cpuMicros),
+      ratio(ratios?.cpuMicros),
+      range(figures.p50),
+      range(figures.p99),
+      row.variants || side === 'ours' || !ours ? '' : comparison(row, ours.figures, figures),
+    ];
+  });
+}
+
+/** Where messages come evenly their number says nothing: then it is the latency. */
+function comparison(row, ours, theirs) {
+  const [figure, name] = row.kind === 'paced' ? ['p50', 'p50'] : ['perSecond', 'messages/s'];
+  return `${name} ${verdict(ours, theirs, figure)}, CPU ${verdict(ours, theirs, 'cpuMicros')}`;
+}
+
+function grouped(results) {
+  const groups = new Map();
+  for (const result of results) groups.set(result.row.group, [...(groups.get(result.row.group) ?? []), result]);
+  return groups;
 }
 
 /** What the figures depend on, in one line. */
 export function circumstances({ rounds, roundMs }, broker) {
+  return `${rounds} rounds of about ${roundMs} ms each side; ${machine(broker)}`;
+}
+
+export function machine(broker) {
   const [{ model }] = cpus();
-  return `${rounds} rounds of about ${roundMs} ms each side; Node ${process.version}, ${broker}, ${cpus().length} × ${model}`;
+  return `Node ${process.version}, ${broker}, ${cpus().length} × ${model}`;
 }

@@ -1,82 +1,45 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { ClientProcess } from './client-process.mjs';
+import { playerOf } from './players.mjs';
 
-/** This part of a filled queue passes before the measuring begins: the end of the client's start belongs to it. */
-const START_SHARE = 3;
-
-/** Messages under way while a side gets warm: one at a time would be measured before its code is compiled. */
-const WARM = 100;
-
-/** Measures one row: its sides take turns, round after round. Gives one list of figures per round. */
-export async function measureRow(row, { load, place, settings, packageDirectory, onRound }) {
-  const clients = row.sides.map((side) => new ClientProcess(side, { packageDirectory, profile: settings.profile }));
+/**
+ * Measures one row: its contestants take turns, round after round. Gives the rounds, each a list of figures, and why a
+ * contestant has none: a peer that fails is left out from then on, the others go on.
+ */
+export async function measureRow(row, contestants, { stage, placeOf, settings, packageDirectory, onRound }) {
+  const failures = contestants.map(({ missing }) => missing);
+  const players = contestants.map((contestant) => {
+    if (contestant.missing) return undefined;
+    const label = `${row.name}-${contestant.side}-${contestant.title}`.replace(/[^\w]+/g, '-');
+    const client = new ClientProcess(contestant, { packageDirectory, profile: settings.profile, label });
+    const place = placeOf(contestant.queueType ?? row.queueType, stage?.url);
+    const player = playerOf(
+      { ...row, ...contestant, ...place, variants: undefined },
+      { client, place, stage, settings },
+    );
+    return { client, ...player };
+  });
+  const attempt = async (at, work) => {
+    if (failures[at]) return undefined;
+    try {
+      return await work(players[at]);
+    } catch (error) {
+      if (!contestants[at].peer) throw error;
+      failures[at] = error.message.split('\n')[0];
+      console.error(`\n${error.message}`);
+      return undefined;
+    }
+  };
   try {
-    const { play, warmUp } = player(row, place, { load, settings });
-    for (const client of clients) await warmUp(client);
+    for (const at of players.keys()) await attempt(at, (player) => player.warmUp());
     const rounds = [];
     while (rounds.length < settings.rounds) {
       const round = [];
-      for (const client of clients) round.push(await play(client));
+      for (const at of players.keys()) round.push(await attempt(at, (player) => player.play()));
       rounds.push(round);
       onRound(rounds.length);
     }
-    return rounds;
+    return { rounds, failures };
   } finally {
-    await Promise.all(clients.map((client) => client.end()));
-  }
-}
-
-/** How a client plays one round of this kind of row, and gets warm before. */
-function player(row, place, { load, settings }) {
-  const { roundMs, warmUpMs, settleMs } = settings;
-  const task = { ...row, ...place };
-  switch (row.kind) {
-    case 'publish': {
-      const play = async (client, changes = { durationMs: roundMs }) => {
-        await load.purge(place.queue);
-        await pause(settleMs);
-        return client.run({ ...task, ...changes });
-      };
-      return { play, warmUp: (client) => play(client, { durationMs: warmUpMs, inFlight: WARM }) };
-    }
-    case 'embedded':
-      return {
-        play: (client) => client.run({ ...task, durationMs: roundMs }),
-        warmUp: (client) => client.run({ ...task, durationMs: warmUpMs }),
-      };
-    case 'consume': {
-      let count = row.prefetch === 1 ? 500 : 5_000;
-      const play = async (client, changes = { count }) => {
-        await load.purge(place.queue);
-        await load.fill(place.exchange, place.route, changes.count);
-        await pause(settleMs);
-        return client.run({ ...task, skip: Math.round(changes.count / START_SHARE), ...changes });
-      };
-      const warmUp = async (client) => {
-        await play(client, { count: warmUpMs * 10, prefetch: WARM });
-        // The same number for both sides, from what the first of them did.
-        const { perSecond } = await play(client);
-        if (client.side === row.sides[0]) count = Math.round(Math.min(20_000, (perSecond * roundMs) / 1_000));
-      };
-      return { play, warmUp };
-    }
-    case 'paced': {
-      const count = Math.round((row.perSecond * roundMs) / 1_000);
-      const play = async (client) => {
-        await load.purge(place.queue);
-        await pause(settleMs);
-        const pace = async () => {
-          // Long enough for whatever a client still has to do after its start.
-          await pause(settleMs * 4);
-          await load.pace(place.exchange, place.route, count, row.perSecond);
-        };
-        return client.run({ ...task, count, skip: Math.round(count / 10) }, () => void pace());
-      };
-      const warmUp = async (client) => {
-        await load.fill(place.exchange, place.route, warmUpMs * 10);
-        await client.run({ ...task, kind: 'consume', count: warmUpMs * 10, skip: warmUpMs });
-      };
-      return { play, warmUp };
-    }
+    await Promise.all(players.map((player) => player?.client.end()));
   }
 }

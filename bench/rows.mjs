@@ -1,41 +1,74 @@
-/*
- * What is measured, one row each. `sides` are the two clients that take turns: the first is the yardstick.
- */
+import { costRows } from './cost-rows.mjs';
+import { sideNames } from './sides.mjs';
 
-const PUBLISH = ['raw-publish', 'messaging-publish'];
-const CONSUME = ['raw-consume', 'messaging-consume'];
+/*
+ * What is measured, one row each: `sides` take turns, the first is the yardstick. `on` is the broker.
+ */
 
 export const queueTypes = ['classic', 'quorum'];
 
+const FEW = ['raw', 'ours'];
+const number = (value) => value.toLocaleString('en');
+
+const publishRows = (where, rest, counts = [1, 100, 1_000]) =>
+  counts.map((inFlight) => ({
+    name: `publish, ${number(inFlight)} in flight, ${where}`,
+    kind: 'publish',
+    inFlight,
+    ...rest,
+  }));
+
+const consumeRows = (where, rest) =>
+  [1, 100].map((prefetch) => ({
+    name: `consume, prefetch ${prefetch}, ${where}`,
+    kind: 'consume',
+    prefetch,
+    ...rest,
+  }));
+
+const asyncRow = (where, rest) => ({
+  name: `consume, prefetch 100, async handler, ${where}`,
+  kind: 'consume',
+  prefetch: 100,
+  handler: 'async',
+  ...rest,
+});
+
+const instant = { group: 'Instant broker', on: 'instant', queueType: 'quorum', sides: sideNames };
+
+const rabbitmq = (queueType) => ({
+  group: `RabbitMQ, ${queueType} queue`,
+  on: 'rabbitmq',
+  queueType,
+  // The peers take part where it is the package's default; with --sides everywhere.
+  sides: queueType === 'quorum' ? sideNames : FEW,
+  furtherSides: sideNames.filter((side) => queueType !== 'quorum' && !FEW.includes(side)),
+});
+
+const pacedRow = (queueType) => ({
+  ...rabbitmq(queueType),
+  name: `consume, 1,000/s, prefetch 100, ${queueType}`,
+  kind: 'paced',
+  prefetch: 100,
+  perSecond: 1_000,
+});
+
 export const rows = [
+  ...publishRows('instant broker', instant),
+  ...consumeRows('instant broker', instant),
+  asyncRow('instant broker', instant),
   ...queueTypes.flatMap((queueType) => [
-    ...[1, 100, 1_000].map((inFlight) => ({
-      name: `publish, ${inFlight.toLocaleString('en')} in flight, ${queueType}`,
-      kind: 'publish',
-      sides: PUBLISH,
-      queueType,
-      inFlight,
-    })),
-    ...[1, 100].map((prefetch) => ({
-      name: `consume, prefetch ${prefetch}, ${queueType}`,
-      kind: 'consume',
-      sides: CONSUME,
-      queueType,
-      prefetch,
-    })),
-    {
-      name: `consume, 1,000/s, prefetch 100, ${queueType}`,
-      kind: 'paced',
-      sides: CONSUME,
-      queueType,
-      prefetch: 100,
-      perSecond: 1_000,
-    },
+    ...publishRows(queueType, rabbitmq(queueType)),
+    ...consumeRows(queueType, rabbitmq(queueType)),
+    ...(queueType === 'quorum' ? [asyncRow(queueType, rabbitmq(queueType))] : []),
+    pacedRow(queueType),
   ]),
+  ...costRows,
   ...[1, 100].map((inFlight) => ({
     name: `publish and handle, ${inFlight} in flight, embedded broker`,
+    group: 'Embedded broker',
     kind: 'embedded',
-    sides: ['embedded'],
+    sides: ['ours'],
     inFlight,
   })),
 ];

@@ -1,65 +1,53 @@
-// Measures this package against raw amqplib, side by side on one private RabbitMQ; see docs/performance.md.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { startBroker } from './broker.mjs';
-import { Load } from './load.mjs';
-import { copyPackage } from './measured-package.mjs';
-import { declare, placeOf, remove } from './place.mjs';
-import { circumstances, table } from './report.mjs';
+// Measures this package against raw amqplib and other packages, side by side on the same brokers; see docs/performance.md.
+import { writeFileSync } from 'node:fs';
+import { withBrokers } from './brokers.mjs';
+import { installPeer } from './peers.mjs';
+import { circumstances, tables } from './report.mjs';
 import { measureRow } from './rounds.mjs';
-import { queueTypes, rows } from './rows.mjs';
+import { rows } from './rows.mjs';
 import { readSettings, usage } from './settings.mjs';
+import { contestantsOf } from './sides.mjs';
 import { summarize } from './statistics.mjs';
+import { withPackage } from './measured-package.mjs';
 
 const settings = readSettings(process.argv.slice(2));
 if (settings.help) console.log(usage);
 else await main();
 
 async function main() {
-  const project = fileURLToPath(new URL('..', import.meta.url));
-  mkdirSync(join(project, '.build'), { recursive: true });
-  const directory = mkdtempSync(join(project, '.build/bench-'));
-  try {
-    const packageDirectory = copyPackage(settings.package ?? project, directory);
-    const wanted = rows.filter(({ name }) => name.includes(settings.only ?? ''));
-    if (wanted.length === 0) throw new Error(`No row's name contains «${settings.only}»`);
-    console.error('Starting RabbitMQ …');
-    const broker = await startBroker(settings.rabbitmq, directory);
-    try {
-      report(await measure(wanted, broker.url, packageDirectory));
-    } finally {
-      await broker.stop();
-    }
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const wanted = rows
+    .filter(({ name }) => name.includes(settings.only ?? ''))
+    .map((row) => ({ row, contestants: contestantsOf(row, settings.sides) }))
+    .filter(({ contestants }) => contestants.length > 0);
+  if (wanted.length === 0) throw new Error(`No row's name contains «${settings.only}» and has such a side`);
+  install(wanted.flatMap(({ contestants }) => contestants));
+  await withPackage(settings.package, async (packageDirectory, directory) => {
+    const brokers = new Set(wanted.map(({ row }) => row.on));
+    await withBrokers(brokers, { settings, packageDirectory, directory }, async ({ stages, placeOf, version }) => {
+      const results = [];
+      for (const [at, { row, contestants }] of wanted.entries()) {
+        const name = `${at + 1}/${wanted.length} ${row.name}`;
+        const onRound = (round) => progress(`${name}: round ${round}/${settings.rounds}`);
+        const context = { stage: stages[row.on], placeOf, settings, packageDirectory, onRound };
+        const { rounds, failures } = await measureRow(row, contestants, context);
+        results.push({ row, contestants, rounds, failures, summary: summarize(rounds) });
+      }
+      progress();
+      report(results, version);
+    });
+  });
 }
 
-async function measure(wanted, url, packageDirectory) {
-  const load = await Load.connect(url);
-  const exchange = `bench-${process.pid}`;
-  const places = queueTypes.map((queueType) => placeOf(queueType, { url, exchange }));
-  try {
-    await declare(places, packageDirectory);
-    const results = [];
-    for (const [at, row] of wanted.entries()) {
-      const onRound = (round) => progress(`${at + 1}/${wanted.length} ${row.name}: round ${round}/${settings.rounds}`);
-      const place = placeOf(row.queueType, { url, exchange });
-      const rounds = await measureRow(row, { load, place, settings, packageDirectory, onRound });
-      results.push({ row, rounds, summary: summarize(rounds) });
-    }
-    progress();
-    return { results, broker: load.broker };
-  } finally {
-    await remove(places, load);
-    await load.close();
-  }
+/** The peers that are wanted and not there yet; what cannot be installed is said in its rows. */
+function install(contestants) {
+  const peers = [...new Set(contestants.map(({ peer }) => peer).filter((peer) => peer !== undefined))];
+  const reasons = new Map(peers.map((peer) => [peer, installPeer(peer)]));
+  for (const contestant of contestants) contestant.missing = reasons.get(contestant.peer);
 }
 
-function report({ results, broker }) {
+function report(results, broker) {
   const text = circumstances(settings, broker);
-  console.log(`${table(results)}\n\n${text}`);
+  console.log(`${tables(results).join('\n\n')}\n\n${text}`);
   if (settings.json) writeFileSync(settings.json, `${JSON.stringify({ circumstances: text, results }, null, 2)}\n`);
 }
 

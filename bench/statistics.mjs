@@ -14,12 +14,33 @@ export function spread(values) {
 
 export const FIGURES = ['perSecond', 'cpuMicros', 'p50', 'p99'];
 
-/** One row's rounds: the spread of each figure per side, and of ours ÷ raw, round by round. */
+/** More is better. */
+const INCREASING = ['perSecond'];
+
+/**
+ * One row's rounds, contestant by contestant: the spread of each figure, and of its ratio to the first contestant's, round
+ * by round. undefined for one without figures.
+ */
 export function summarize(rounds) {
-  const sides = rounds[0].map((_, side) =>
-    Object.fromEntries(FIGURES.map((figure) => [figure, spread(rounds.map((round) => round[side][figure]))])),
-  );
-  if (sides.length < 2) return { sides };
-  const ratios = FIGURES.map((figure) => [figure, spread(rounds.map(([raw, ours]) => ours[figure] / raw[figure]))]);
-  return { sides, ratios: Object.fromEntries(ratios) };
+  return rounds[0].map((_, at) => {
+    const complete = rounds.every((round) => round[at] !== undefined);
+    if (!complete) return undefined;
+    const compared = at > 0 && rounds.every(([first]) => first !== undefined);
+    return {
+      figures: spreads((figure) => rounds.map((round) => round[at][figure])),
+      ratios: compared ? spreads((figure) => rounds.map((round) => round[at][figure] / round[0][figure])) : undefined,
+    };
+  });
+}
+
+/** Whether `figures` are better than `others`: only when the interquartile ranges do not overlap. */
+export function verdict(figures, others, figure) {
+  const sign = INCREASING.includes(figure) ? 1 : -1;
+  if (figures[figure].low > others[figure].high) return sign > 0 ? 'ahead' : 'behind';
+  if (figures[figure].high < others[figure].low) return sign > 0 ? 'behind' : 'ahead';
+  return 'level';
+}
+
+function spreads(valuesOf) {
+  return Object.fromEntries(FIGURES.map((figure) => [figure, spread(valuesOf(figure))]));
 }

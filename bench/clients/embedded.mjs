@@ -20,7 +20,7 @@ function start(route) {
   const handler = { handle: (body) => waiting.get(body.number)() };
   Module({
     imports: [MessagingModule.forRoot({})],
-    providers: [subscriber(Subscribe(route, { prefetch: PREFETCH }), handler)],
+    providers: [subscriber([Subscribe(route, { prefetch: PREFETCH })], handler)],
   })(EmbeddedModule);
   return NestFactory.createApplicationContext(EmbeddedModule, { logger: ['error'] });
 }

@@ -15,6 +15,8 @@ export class Intake {
   }
 
   handle(body) {
+    // The instant broker goes on until the consumer is gone.
+    if (this.left === 0) return;
     if (this.skip > 0) {
       this.left--;
       if (--this.skip === 0) this.begin();
@@ -24,6 +26,11 @@ export class Intake {
     this.meter.add(now - (this.paced ? body.at / 1_000 : this.last));
     this.last = now;
     if (--this.left === 0) this.finish(this.meter.stop());
+  }
+
+  /** For handlers that wait for something. */
+  async handleLater(body) {
+    this.handle(body);
   }
 
   begin() {

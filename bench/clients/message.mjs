@@ -19,8 +19,10 @@ export function bodyOf(number) {
   return body;
 }
 
-export function bytesOf(number) {
-  return Buffer.from(JSON.stringify(bodyOf(number)));
+/** With a `pattern` in the envelope that Nest's own transport puts around a body. */
+export function bytesOf(number, pattern) {
+  const data = bodyOf(number);
+  return Buffer.from(JSON.stringify(pattern ? { pattern, data } : data));
 }
 
 const NOTE = 'x'.repeat(SIZE);

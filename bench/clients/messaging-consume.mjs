@@ -1,21 +1,25 @@
-// A Nest application with one plain handler.
+// A Nest application with one handler.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { enhancers } from './enhancers.mjs';
 import { Intake } from './intake.mjs';
 import { Meter } from './meter.mjs';
-import { MessagingModule, Subscribe, rabbitmq } from './package.mjs';
+import { Messaging, MessagingModule, Subscribe, rabbitmq } from './package.mjs';
 import { serve } from './serve.mjs';
 import { subscriber } from './subscriber.mjs';
 
 const meter = new Meter();
 
-function start({ url, exchange, queueType, service, route, prefetch }, intake) {
-  const transport = rabbitmq({ url, exchange, queueType });
+function start(task, intake) {
+  const { url, exchange, queueType, service, route, prefetch } = task;
+  const middleware = Array.from({ length: task.middleware ?? 0 }, () => (context, next) => next());
+  const subscribe = Subscribe(route, { prefetch, middleware, ...task.subscription });
+  const decorators = [subscribe, ...(task.enhancers ? enhancers : [])];
   class ConsumingModule {}
   Module({
-    imports: [MessagingModule.forRoot({ service, transport })],
-    providers: [subscriber(Subscribe(route, { prefetch }), intake)],
+    imports: [MessagingModule.forRoot({ service, transport: rabbitmq({ url, exchange, queueType }) })],
+    providers: [subscriber(decorators, intake, task.handler)],
   })(ConsumingModule);
   return NestFactory.createApplicationContext(ConsumingModule, { logger: ['error', 'warn'] });
 }
@@ -23,8 +27,11 @@ function start({ url, exchange, queueType, service, route, prefetch }, intake) {
 serve(async (task, ready) => {
   const intake = new Intake(meter, task);
   const app = await start(task, intake);
+  let seen = 0;
+  if (task.listen) app.get(Messaging).events.on(task.listen, () => seen++);
   ready();
   const figures = await intake.done;
+  if (task.listen && seen === 0) throw new Error(`The listener of «${task.listen}» was never called`);
   await app.close();
   return figures;
 });

@@ -5,27 +5,40 @@ import { NestFactory } from '@nestjs/core';
 import { publishInLanes } from './lanes.mjs';
 import { bodyOf } from './message.mjs';
 import { Meter } from './meter.mjs';
-import { MessagingModule, Publisher, rabbitmq } from './package.mjs';
+import { Messaging, MessagingModule, Publisher, rabbitmq } from './package.mjs';
 import { serve } from './serve.mjs';
 
 const meter = new Meter();
 let app;
+let seen = 0;
 
-function start({ url, exchange, queueType, service }) {
+async function start({ url, exchange, queueType, service, module, middleware = 0, listen }) {
   const transport = rabbitmq({ url, exchange, queueType });
+  const publishMiddleware = Array.from({ length: middleware }, () => (request, next) => next(request));
+  const options = { service, transport, consume: false, publishMiddleware, ...module };
   class PublishingModule {}
-  Module({ imports: [MessagingModule.forRoot({ service, transport, consume: false })] })(PublishingModule);
-  return NestFactory.createApplicationContext(PublishingModule, { logger: ['error', 'warn'] });
+  Module({ imports: [MessagingModule.forRoot(options)] })(PublishingModule);
+  const application = await NestFactory.createApplicationContext(PublishingModule, { logger: ['error', 'warn'] });
+  if (listen) application.get(Messaging).events.on(listen, () => seen++);
+  return application;
+}
+
+/** How one message is published: with a key of so many, or as plainly as it gets. */
+function publishing({ route, keys }) {
+  const publisher = app.get(Publisher);
+  if (!keys) return (number) => publisher.publish(route, bodyOf(number));
+  const names = Array.from({ length: keys }, (_, at) => `customer-${at}`);
+  return (number) => publisher.publish(route, bodyOf(number), { key: names[number % keys] });
 }
 
 serve(
   async (task) => {
     app ??= await start(task);
-    const publisher = app.get(Publisher);
-    const publish = (number) => publisher.publish(task.route, bodyOf(number));
     // In the retry queue it would be fast, and no answer of the broker.
     const isDone = ({ outcome }) => outcome === 'confirmed';
-    return publishInLanes(publish, meter, task, isDone);
+    const figures = await publishInLanes(publishing(task), meter, task, isDone);
+    if (task.listen && seen === 0) throw new Error(`The listener of «${task.listen}» was never called`);
+    return figures;
   },
   async () => app?.close(),
 );

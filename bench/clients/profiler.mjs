@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 
-const directory = process.argv[3];
+const [, , , directory, label] = process.argv;
 const session = directory ? new Session() : undefined;
 let rounds = 0;
 
@@ -21,7 +21,7 @@ export function startProfile() {
 /** Writes what was seen since `startProfile`, one file per round. */
 export function stopProfile() {
   session?.post('Profiler.stop', (error, { profile }) => {
-    const name = `${basename(process.argv[1], '.mjs')}-${process.pid}-${++rounds}.cpuprofile`;
+    const name = `${label}-${++rounds}.cpuprofile`;
     writeFileSync(join(directory, name), JSON.stringify(profile));
   });
 }

@@ -10,13 +10,19 @@ serve(async (task, ready) => {
   const intake = new Intake(meter, task);
   const connection = await amqplib.connect(task.url, { noDelay: true });
   const channel = await connection.createChannel();
-  await channel.prefetch(task.prefetch);
-  await channel.consume(task.queue, (message) => {
+  const plain = (message) => {
     intake.handle(JSON.parse(message.content.toString()));
     channel.ack(message);
-  });
+  };
+  const later = async (message) => {
+    await intake.handleLater(JSON.parse(message.content.toString()));
+    channel.ack(message);
+  };
+  await channel.prefetch(task.prefetch);
+  const { consumerTag } = await channel.consume(task.queue, task.handler === 'async' ? later : plain);
   ready();
   const figures = await intake.done;
+  await channel.cancel(consumerTag);
   await connection.close();
   return figures;
 });

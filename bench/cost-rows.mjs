@@ -1,0 +1,53 @@
+/*
+ * What one feature costs: the same side without and with it, in turns. On the instant broker, so that the client's own
+ * cost shows; only what the broker itself has to pay for is measured on RabbitMQ.
+ */
+
+const compare = (without, withIt, side = 'ours') => [
+  { side, ...without },
+  { side, ...withIt },
+];
+
+const onOff = (options) => compare({ title: 'without' }, { title: 'with', ...options });
+
+const publishing = {
+  group: 'Cost of each feature',
+  on: 'instant',
+  queueType: 'quorum',
+  kind: 'publish',
+  inFlight: 1_000,
+};
+const consuming = { ...publishing, kind: 'consume', inFlight: undefined, prefetch: 100 };
+
+const queues = compare(
+  { title: 'classic queue', queueType: 'classic' },
+  { title: 'quorum queue', queueType: 'quorum' },
+);
+
+export const costRows = [
+  {
+    ...publishing,
+    name: 'cost: publisher confirms (raw amqplib: the package always confirms)',
+    variants: [
+      { side: 'raw', title: 'without', confirms: false, inFlight: 1 },
+      { side: 'raw', title: 'with' },
+    ],
+  },
+  {
+    ...publishing,
+    name: 'cost: mandatory',
+    variants: compare(
+      { title: "unroutable: 'ignore'", module: { unroutable: 'ignore' } },
+      { title: "unroutable: 'reject'", module: { unroutable: 'reject' } },
+    ),
+  },
+  { ...publishing, name: 'cost: order per key, 1,000 keys', variants: onOff({ keys: 1_000 }) },
+  { ...publishing, name: 'cost: 5 publish middleware', variants: onOff({ middleware: 5 }) },
+  { ...publishing, name: 'cost: a listener of «published»', variants: onOff({ listen: 'published' }) },
+  { ...consuming, name: 'cost: 5 middleware around the handler', variants: onOff({ middleware: 5 }) },
+  { ...consuming, name: 'cost: guard, pipe and interceptor', variants: onOff({ enhancers: true }) },
+  { ...consuming, name: 'cost: handler timeout', variants: onOff({ subscription: { timeout: 30_000 } }) },
+  { ...consuming, name: 'cost: a listener of «settled»', variants: onOff({ listen: 'settled' }) },
+  { ...publishing, name: 'cost: quorum instead of classic, publish, RabbitMQ', on: 'rabbitmq', variants: queues },
+  { ...consuming, name: 'cost: quorum instead of classic, consume, RabbitMQ', on: 'rabbitmq', variants: queues },
+];

@@ -1,0 +1,53 @@
+/*
+ * Who is measured. `publish` and `consume` are the scripts of its client processes; a `peer` is installed on demand in
+ * peers/<peer>. An `envelope` says that what it takes from a queue must be wrapped.
+ */
+
+export const sides = {
+  raw: { title: 'raw amqplib', publish: 'clients/raw-publish.mjs', consume: 'clients/raw-consume.mjs' },
+  ours: {
+    title: 'nestjs-messaging',
+    publish: 'clients/messaging-publish.mjs',
+    consume: 'clients/messaging-consume.mjs',
+    embedded: 'clients/embedded.mjs',
+  },
+  golevelup: {
+    title: '@golevelup/nestjs-rabbitmq',
+    peer: 'golevelup',
+    publish: 'peers/golevelup/publish.mjs',
+    consume: 'peers/golevelup/consume.mjs',
+  },
+  'rabbitmq-client': {
+    title: 'rabbitmq-client',
+    peer: 'rabbitmq-client',
+    publish: 'peers/rabbitmq-client/publish.mjs',
+    consume: 'peers/rabbitmq-client/consume.mjs',
+  },
+  nest: {
+    title: '@nestjs/microservices',
+    peer: 'nest',
+    publish: 'peers/nest/publish.mjs',
+    consume: 'peers/nest/consume.mjs',
+    envelope: true,
+  },
+};
+
+export const sideNames = Object.keys(sides);
+
+/**
+ * Who takes turns in a row, the yardstick first. A row compares whole sides by name, or variants of one, each with a
+ * `title` and what it changes in the task.
+ */
+export function contestantsOf(row, wantedSides) {
+  const script = row.kind === 'paced' ? 'consume' : row.kind;
+  if (row.variants) {
+    return row.variants.map(({ side, title, ...changes }) => ({ ...contestant(side, script), title, ...changes }));
+  }
+  const asked = wantedSides ? row.sides.concat(row.furtherSides ?? []) : row.sides;
+  return asked.filter((side) => !wantedSides || wantedSides.includes(side)).map((side) => contestant(side, script));
+}
+
+function contestant(side, script) {
+  const { title, peer, envelope, [script]: path } = sides[side];
+  return { side, title, peer, envelope, path };
+}

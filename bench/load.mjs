@@ -50,8 +50,8 @@ export class Load {
 
   /** Removes all that the package declared. */
   async remove(exchange, queues) {
-    await this.deleteQueues(queues);
-    for (const name of [exchange, `${exchange}.dlx`]) await this.channel.deleteExchange(name);
+    await this.deleteQueues([...queues, `${exchange}.due`]);
+    for (const end of ['', '.dlx', '.delay', '.due', '.due.unrouted']) await this.channel.deleteExchange(exchange + end);
   }
 
   async close() {

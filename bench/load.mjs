@@ -51,7 +51,8 @@ export class Load {
   /** Removes all that the package declared. */
   async remove(exchange, queues) {
     await this.deleteQueues([...queues, `${exchange}.due`]);
-    for (const end of ['', '.dlx', '.delay', '.due', '.due.unrouted']) await this.channel.deleteExchange(exchange + end);
+    for (const end of ['', '.dlx', '.delay', '.due', '.due.unrouted'])
+      await this.channel.deleteExchange(exchange + end);
   }
 
   async close() {

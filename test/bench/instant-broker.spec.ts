@@ -106,7 +106,9 @@ async function offer(): Promise<void> {
 
 function publish(channel: ConfirmChannel, body: Buffer): Promise<number> {
   return new Promise((resolve, reject) => {
-    channel.publish('events', 'order.created', body, {}, (error) => (error ? reject(error as Error) : resolve(body.length)));
+    channel.publish('events', 'order.created', body, {}, (error) =>
+      error ? reject(error as Error) : resolve(body.length),
+    );
   });
 }
 

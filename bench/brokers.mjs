@@ -12,7 +12,7 @@ export async function withBrokers(wanted, context, work) {
   const measure = (stages, version) => work({ stages, placeOf: place, version });
   const withInstant = (stages, version) =>
     wanted.has('instant') ? instantly((instant) => measure({ ...stages, instant }, version)) : measure(stages, version);
-  if (!wanted.has('rabbitmq')) return withInstant({}, 'instant broker');
+  if (!wanted.has('rabbitmq')) return withInstant({}, wanted.has('instant') ? 'instant broker' : 'embedded broker');
   await onRabbit(context, place, (rabbitmq, version) => withInstant({ rabbitmq }, version));
 }
 

@@ -1,6 +1,9 @@
 import { ClientProcess } from './client-process.mjs';
 import { playerOf } from './players.mjs';
 
+/** Far more than any round takes: whoever needs longer hangs, and must not hold up the others. */
+const LIMIT_MS = 120_000;
+
 /**
  * Measures one row: its contestants take turns, round after round. Gives the rounds, each a list of figures, and why a
  * contestant has none: a peer that fails is left out from then on, the others go on.
@@ -10,7 +13,12 @@ export async function measureRow(row, contestants, { stage, placeOf, settings, p
   const players = contestants.map((contestant) => {
     if (contestant.missing) return undefined;
     const label = `${row.name}-${contestant.side}-${contestant.title}`.replace(/[^\w]+/g, '-');
-    const client = new ClientProcess(contestant, { packageDirectory, profile: settings.profile, label });
+    const client = new ClientProcess(contestant, {
+      packageDirectory,
+      profile: settings.profile,
+      label,
+      limitMs: LIMIT_MS,
+    });
     const place = placeOf(contestant.queueType ?? row.queueType, stage?.url);
     const player = playerOf(
       { ...row, ...contestant, ...place, variants: undefined },
@@ -25,6 +33,8 @@ export async function measureRow(row, contestants, { stage, placeOf, settings, p
     } catch (error) {
       if (!contestants[at].peer) throw error;
       failures[at] = error.message.split('\n')[0];
+      // What it still does would be in the figures of the others.
+      players[at].client.kill();
       console.error(`\n${error.message}`);
       return undefined;
     }

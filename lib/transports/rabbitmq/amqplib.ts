@@ -147,5 +147,25 @@ function watch<T extends Channel>(channel: T, on: ChannelListeners): T {
   channel.on('error', (error: AmqpError) => (failure = error));
   channel.on('close', () => on.ended(failure));
   channel.on('handler-error', (error: Error) => on.defect(error));
+  writeDirectly(channel);
   return channel;
+}
+
+/** The members of a channel that lead to its socket. */
+interface ChannelInternals {
+  readonly ch: number;
+  readonly connection: {
+    readonly stream: Duplex;
+    readonly channels: readonly ({ readonly buffer: { write(bytes: Buffer): boolean } } | null)[];
+  };
+}
+
+/**
+ * amqplib leads every frame through two streams that share the socket among channels, one of them a turn of the event loop
+ * later. Frames are written whole and in order here, so they can go to the socket at once; it buffers as well as those do.
+ */
+function writeDirectly(channel: Channel): void {
+  const { ch, connection } = channel as unknown as Partial<ChannelInternals>;
+  const buffer = ch === undefined ? undefined : connection?.channels?.[ch]?.buffer;
+  if (buffer && connection?.stream) buffer.write = (bytes) => connection.stream.write(bytes);
 }

@@ -5,6 +5,7 @@ import { decode } from '../pipeline/decode.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
+import { isThenable } from '../pipeline/thenable.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
 import type { Delivery } from '../transport/delivery.js';
 
@@ -64,8 +65,4 @@ export class HandlerCall<C extends Call> {
       return Outcome.deadLetter('attempts-exhausted', error);
     }
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

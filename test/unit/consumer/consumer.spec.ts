@@ -216,7 +216,24 @@ describe('a result that no longer counts', () => {
     expect(calls.map(({ id }) => id)).toEqual(['late', 'next']);
     expect(app.messaging.health()).toMatchObject({ status: 'up', consumers: [{ inFlight: 1 }] });
     calls[1].end.resolve();
-    await app.turn();
+    await app.clock.advance(1_000);
+    expect(app.clock.timerCount).toBe(timers);
+  });
+
+  test('many handlers with a timeout share one timer, each is ended in its own time, and an idle subscription has none', async () => {
+    const app = await start();
+    const { calls, subscription } = await manual(app, { timeout: 1_000 });
+    const timers = app.clock.timerCount;
+    for (let at = 0; at < 5; at++) {
+      subscription.deliver();
+      await app.clock.advance(100);
+    }
+    expect(app.clock.timerCount).toBe(timers + 1);
+    await app.clock.advance(700);
+    expect(calls.map(({ context }) => context.signal.aborted)).toEqual([true, true, true, false, false]);
+    for (const { end } of calls) end.resolve();
+    await app.clock.advance(1_000);
+    expect(calls.map(({ context }) => context.signal.aborted)).toEqual([true, true, true, false, false]);
     expect(app.clock.timerCount).toBe(timers);
   });
 

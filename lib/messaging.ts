@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { CancelTimer } from './clock/clock.js';
 import type { Consumer } from './consumer/consumer.js';
 import { Consumers } from './consumer/consumers.js';
@@ -270,6 +271,8 @@ export class Messaging {
 
   private deadline(ms: number): { signal: AbortSignal; cancel: CancelTimer } {
     const controller = new AbortController();
+    // One listener per subscription is no leak.
+    setMaxListeners(0, controller.signal);
     const cancel = this.options.clock.after(ms, () => controller.abort());
     return { signal: controller.signal, cancel };
   }

@@ -12,6 +12,8 @@ export interface DebianRoot {
   title: string;
   suite: string;
   packages: readonly string[];
+  /** The packages alone, for a program that needs nothing else and runs outside of the root. */
+  standalone?: boolean;
   /** A path in the root that is there when the wanted version was unpacked. */
   contains: string;
 }
@@ -49,8 +51,10 @@ async function build(wanted: DebianRoot, directory: string): Promise<void> {
   const started = Date.now();
   const apt = await privateApt(directory, wanted.suite);
   await apt('update');
-  const install = ['install', '--yes', '--no-install-recommends', '--download-only'];
-  const packages = [...wanted.packages, ...baseSystem];
+  const install = wanted.standalone
+    ? ['download']
+    : ['install', '--yes', '--no-install-recommends', '--download-only'];
+  const packages = [...wanted.packages, ...(wanted.standalone ? [] : baseSystem)];
   const files = [...(await apt(...install, '--print-uris', ...packages)).matchAll(/^'.*' \S+ (\d+)/gm)];
   const megabytes = Math.round(files.reduce((sum, [, size]) => sum + Number(size), 0) / 1e6);
   progress(`${wanted.title}: downloading ${files.length} packages (${megabytes} MB)…`);
@@ -63,7 +67,7 @@ async function build(wanted: DebianRoot, directory: string): Promise<void> {
     if (file.endsWith('.deb')) await runCommand('dpkg', ['-x', join(archives, file), root]);
   }
   if (!existsSync(join(root, wanted.contains))) throw new Error(`Debian ${wanted.suite} has no ${wanted.contains}`);
-  await complete(root);
+  if (!wanted.standalone) await complete(root);
   progress(`${wanted.title}: ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
 
@@ -106,7 +110,8 @@ async function privateApt(directory: string, suite: string): Promise<(...args: s
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`);
   await writeFile(config, network + lines.join(''));
   const env = { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
-  return (...args) => runCommand('apt-get', args, { env });
+  // «download» leaves its files in the working directory.
+  return (...args) => runCommand('apt-get', args, { env, cwd: join(directory, 'archives') });
 }
 
 /** Whether roots can be built and entered here; else why not. */

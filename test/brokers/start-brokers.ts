@@ -1,3 +1,5 @@
+import { announceNats } from './nats/availability.js';
+import { provideNats } from './nats/provide.js';
 import { announce, type SkippedBroker } from './rabbitmq/availability.js';
 import { provideRabbit } from './rabbitmq/provide.js';
 import { createRunDirectory, removeRunDirectory } from './run-directory.js';
@@ -5,19 +7,21 @@ import { createRunDirectory, removeRunDirectory } from './run-directory.js';
 /** Starts what there is, tells the tests, and gives the function that ends it. */
 export async function startBrokers(): Promise<() => Promise<void>> {
   createRunDirectory();
-  const rabbit = await provideRabbit();
+  const [rabbit, nats] = await Promise.all([provideRabbit(), provideNats()]);
+  const skipped = [...rabbit.skipped, ...nats.skipped];
   const stop = async () => {
-    await rabbit.stop();
+    await Promise.all([rabbit.stop(), nats.stop()]);
     removeRunDirectory();
   };
-  if (rabbit.skipped.length > 0 && process.env.REQUIRE_BROKERS === '1') {
+  if (skipped.length > 0 && process.env.REQUIRE_BROKERS === '1') {
     await stop();
-    throw new Error(`REQUIRE_BROKERS=1, but:\n${list(rabbit.skipped)}`);
+    throw new Error(`REQUIRE_BROKERS=1, but:\n${list(skipped)}`);
   }
   announce(rabbit);
+  announceNats(nats);
   return async () => {
     await stop();
-    if (rabbit.skipped.length > 0) warn(rabbit.skipped);
+    if (skipped.length > 0) warn(skipped);
   };
 }
 

@@ -1,5 +1,7 @@
+import { dockerAnswers, stopCompose } from '../compose.js';
+import { reasonNotSelected } from '../selection.js';
 import type { AvailableRabbit, RabbitAvailability, SkippedBroker } from './availability.js';
-import { dockerAnswers, startByCompose, stopCompose } from './compose.js';
+import { startByCompose } from './compose.js';
 import { externalRabbit } from './external.js';
 import { rabbitVersions, type RabbitVersion, reasonAgainstInstall } from './install.js';
 import { RabbitNode } from './node.js';
@@ -9,12 +11,13 @@ export interface ProvidedRabbit extends RabbitAvailability {
 }
 
 /**
- * TEST_BROKERS=none → nothing; TEST_RABBITMQ_URL → that broker alone; else every version, as a node of this
+ * Not among TEST_BROKERS → nothing; TEST_RABBITMQ_URL → that broker alone; else every version, as a node of this
  * run where it can be installed, in a container where there is an engine. Nodes may still be starting.
  */
 export async function provideRabbit(): Promise<ProvidedRabbit> {
-  const { TEST_BROKERS, TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL } = process.env;
-  if (TEST_BROKERS === 'none') return nothing('TEST_BROKERS=none');
+  const { TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL } = process.env;
+  const unwanted = reasonNotSelected('rabbitmq');
+  if (unwanted !== undefined) return nothing(unwanted);
   if (TEST_RABBITMQ_URL) {
     try {
       return onlyAvailable([await externalRabbit(TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL)]);

@@ -51,9 +51,7 @@ async function build(wanted: DebianRoot, directory: string): Promise<void> {
   const started = Date.now();
   const apt = await privateApt(directory, wanted.suite);
   await apt('update');
-  const install = wanted.standalone
-    ? ['download']
-    : ['install', '--yes', '--no-install-recommends', '--download-only'];
+  const install = wanted.standalone ? ['download'] : ['install', '--yes', '--no-install-recommends', '--download-only'];
   const packages = [...wanted.packages, ...(wanted.standalone ? [] : baseSystem)];
   const files = [...(await apt(...install, '--print-uris', ...packages)).matchAll(/^'.*' \S+ (\d+)/gm)];
   const megabytes = Math.round(files.reduce((sum, [, size]) => sum + Number(size), 0) / 1e6);

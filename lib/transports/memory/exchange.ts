@@ -1,4 +1,4 @@
-import { compilePattern, hasWildcard, wordsOf, type PatternMatcher } from './topic-pattern.js';
+import { compilePattern, hasWildcard, wordsOf, type PatternMatcher } from '../../transport/topic-pattern.js';
 
 /** Routes are often unbounded (an id as a word), so the table of them is started afresh at this size. */
 const MAX_CACHED_ROUTES = 10_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { TopicExchange } from '../../../lib/transports/memory/exchange.js';
-import { matchesPattern, wordsOf } from '../../../lib/transports/memory/topic-pattern.js';
+import { matchesPattern, wordsOf } from '../../../lib/transport/topic-pattern.js';
 
 /** The definition, written down without a thought for speed. */
 function reference(pattern: readonly string[], words: readonly string[]): boolean {

@@ -70,6 +70,12 @@ const forbidden = [
     to: { path: '(^|/)(@types/)?amqplib(/|$)' },
   },
   {
+    name: 'nats-client-in-nats-only',
+    severity: 'error',
+    from: { path: '^lib/', pathNot: '^lib/transports/nats/' },
+    to: { path: '(^|/)@nats-io(/|$)' },
+  },
+  {
     name: 'terminus-in-health-only',
     severity: 'error',
     from: { path: '^lib/', pathNot: '^lib/health/' },
@@ -80,7 +86,7 @@ const forbidden = [
     comment: 'The root must load, and its types must check, where no optional peer is installed',
     severity: 'error',
     from: { path: '^lib/index\\.ts$' },
-    to: { path: '(^|/)(amqplib|@nestjs/terminus)(/|$)', reachable: true },
+    to: { path: '(^|/)(amqplib|@nats-io|@nestjs/terminus)(/|$)', reachable: true },
   },
   {
     name: 'nest-free',

@@ -29,7 +29,7 @@ export default {
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^nestjs-messaging$': '<rootDir>/lib/index.ts',
-    '^nestjs-messaging/rabbitmq$': '<rootDir>/lib/transports/rabbitmq/index.ts',
+    '^nestjs-messaging/(rabbitmq|nats)$': '<rootDir>/lib/transports/$1/index.ts',
     '^nestjs-messaging/(health|testing)$': '<rootDir>/lib/$1/index.ts',
   },
   coverageProvider: 'v8',

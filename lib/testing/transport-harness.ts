@@ -25,6 +25,8 @@ export interface TransportHarness {
   readonly patienceMs?: number;
   /** Headers arrive as text, whatever they were: cases about their types are not for this broker. */
   readonly textHeaders?: boolean;
+  /** The broker recognises a resend by its `dedupeId` and stores it once. */
+  readonly deduplicates?: boolean;
   /** The password (or token) in the options of the transports: it must not show anywhere. */
   readonly secret?: string;
   /** A transport whose credentials the broker refuses. Its `connect` has to reject. */

@@ -9,6 +9,8 @@ const blocking = [
   'a blocking broker still delivers',
 ];
 
+const cancelled = 'a subscription comes back after the broker cancelled its consumer';
+
 const restart =
   'a broker that is killed and started again has what it confirmed: messages, dead letters, delays, consumers';
 
@@ -30,7 +32,11 @@ export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
   memory: [...retryByCopy, ...credentials, restart, ...plainClients],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
-  rabbitmq: [...retryByCopy, 'a subscription comes back after the broker cancelled its consumer'],
+  rabbitmq: [...retryByCopy, cancelled],
+  /** A server neither blocks publishers nor ends a consumer that stays. */
+  nats: [...retryByCopy, ...blocking, cancelled],
+  /** A server that others run (TEST_NATS_URL) is not killed, and its password is not known. */
+  natsByUrl: [...retryByCopy, ...blocking, cancelled, restart, ...credentials],
   /** These run on a node of their own instead: an alarm would block all other tests, and so on. */
   onSharedNode: [restart, ...blocking],
   /** A broker that others run (TEST_RABBITMQ_URL) is not made to block, not killed, and gets no users. */

@@ -64,7 +64,7 @@ export class Client {
   outgoing(to: Destination, fields: Partial<WireMessage> = {}, more: Partial<Outgoing> = {}): Outgoing {
     const route = to.kind === 'route' ? { route: to.route } : {};
     const message = this.message({ ...route, ...fields });
-    return { to, message, dedupeId: message.id, mandatory: true, ...more };
+    return { to, message, dedupeId: randomUUID(), mandatory: true, ...more };
   }
 
   toRoute(route: string, fields?: Partial<WireMessage>, more?: Partial<Outgoing>): Outgoing {

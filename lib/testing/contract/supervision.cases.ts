@@ -76,6 +76,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
       const failed: string[] = [];
       let halves = 0;
       for (const [index, batch] of batches.entries()) {
+        if (index % 4 === 1) await worker.connected();
         const results = publisher.start(batch);
         if (index % 4 === 1) {
           if (results.size < batch.length) halves++;

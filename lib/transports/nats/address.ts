@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
+import { loadNats } from './peers.js';
+import { redactor } from './redaction.js';
+
+/** How long an attempt to connect, a half-open connection included, is waited for unless the options say otherwise. */
+const DEFAULTS = { timeout: 10_000, pingInterval: 10_000, maxPingOut: 2, noAsyncTraces: true };
+
+/** Where the servers are. The credentials live in the closures only, so that no inspected object shows them. */
+export interface Address {
+  /** `host:port`, or several of them. */
+  readonly host: string;
+  /** A connection made by the application: it reconnects by itself and is not closed here. */
+  readonly client?: NatsConnection;
+  /** Connects once; rejects with the client's raw error. */
+  open(name: string): Promise<NatsConnection>;
+  /** Takes the credentials out of a text. */
+  redact(text: string): string;
+}
+
+export function addressOf(
+  servers: readonly URL[] | NatsConnection,
+  native: Readonly<NodeConnectionOptions>,
+  credentials: string | undefined,
+): Address {
+  if (!isList(servers)) {
+    return {
+      host: servers.getServer().replace(/^.*@/, ''),
+      client: servers,
+      open: async () => servers,
+      redact: redactor([]),
+    };
+  }
+  const [first] = servers;
+  const hosts = servers.map((url) => url.host + (url.port === '' ? ':4222' : ''));
+  const user = decode(first.username);
+  const pass = decode(first.password);
+  // A URL with a user alone holds a token.
+  const login = user === '' ? {} : pass === '' ? { token: user } : { user, pass };
+  return {
+    host: hosts.join(', '),
+    redact: redactor([user && !pass ? user : pass, first.password, native.pass, native.token]),
+    open: async (name) => {
+      const { connect, credsAuthenticator } = await loadNats();
+      const authenticator = credentials === undefined ? undefined : credsAuthenticator(await readFile(credentials));
+      return connect({
+        ...DEFAULTS,
+        ...(servers.some((url) => url.protocol === 'tls:') && { tls: {} }),
+        ...login,
+        ...(authenticator && { authenticator }),
+        name,
+        ...native,
+        servers: hosts,
+        reconnect: false,
+      });
+    },
+  };
+}
+
+function isList(servers: readonly URL[] | NatsConnection): servers is readonly URL[] {
+  return Array.isArray(servers);
+}
+
+/** Percent-decoded; as it is when it holds a stray `%`. */
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

@@ -1,0 +1,137 @@
+import type { StoredMsg } from '@nats-io/jetstream';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import type { Delivery } from '../../transport/delivery.js';
+import type { Browser } from '../../transport/transport.js';
+import { Binding, privateSubjects, recordOf } from './binding.js';
+import { describe } from './broker-errors.js';
+import { decode } from './decode.js';
+import type { Link } from './link.js';
+import { tokenOf, type Names } from './names.js';
+import { disjoint, filtersOf } from './patterns.js';
+import type { Queue, Queues } from './queues.js';
+
+/** A subject to be read, from a sequence number on. */
+interface Track {
+  readonly filter: string;
+  from: number;
+  head?: StoredMsg;
+}
+
+export interface BrowserOptions {
+  readonly link: Link;
+  readonly names: Names;
+  readonly queues: Queues;
+  warn(message: string): void;
+  redact(text: string): string;
+}
+
+/**
+ * Reads the messages of a queue out of the stream; its consumer does not notice. Of what came by a route, that is what
+ * was not delivered yet: the server does not tell which of the delivered ones are unsettled. What was sent to this queue
+ * alone (dead letters, copies) is in the stream until it is acked.
+ */
+export class QueueBrowser implements Browser {
+  private closed = false;
+  private readonly deletions = new Set<Promise<void>>();
+
+  private constructor(
+    private readonly options: BrowserOptions,
+    private readonly queue: Queue,
+    private readonly binding: Binding,
+    private readonly tracks: readonly Track[],
+    private readonly last: number,
+  ) {}
+
+  /** Rejects with a TopologyMismatchError where there is no such queue. */
+  static async open(name: string, options: BrowserOptions): Promise<QueueBrowser> {
+    const { link, names, queues } = options;
+    const queue = await queues.find(link, name);
+    if (!queue) throw new TopologyMismatchError(`There is no queue «${name}» to read`);
+    const { state } = await link.manager.streams.info(names.stream);
+    return new QueueBrowser(options, queue, new Binding(queue.record, names), tracksOf(queue, names), state.last_seq);
+  }
+
+  async next(): Promise<Delivery | undefined> {
+    for (;;) {
+      if (this.closed) return undefined;
+      await Promise.all(this.tracks.map((track) => this.fill(track)));
+      const track = this.tracks.reduce<Track | undefined>(
+        (first, other) => (other.head && (!first?.head || other.head.seq < first.head.seq) ? other : first),
+        undefined,
+      );
+      const message = track?.head;
+      if (!track || !message) return undefined;
+      track.head = undefined;
+      track.from = message.seq + 1;
+      const delivery = this.deliver(message);
+      if (delivery) return delivery;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all(this.deletions);
+  }
+
+  private async fill(track: Track): Promise<void> {
+    if (track.head || track.from > this.last) return;
+    const { link, names } = this.options;
+    const query = { seq: track.from, next_by_subj: track.filter };
+    const head = await link.manager.streams.getMessage(names.stream, query);
+    if (head && head.seq <= this.last) track.head = head;
+    else track.from = this.last + 1;
+  }
+
+  private deliver(message: StoredMsg): Delivery | undefined {
+    const origin = this.binding.originOf(message.subject, message.seq);
+    if (!origin) return undefined;
+    const { queue } = this.queue.record;
+    let settled = false;
+    return {
+      message: decode(message.data, message.header, queue, origin),
+      queue,
+      direct: origin.direct,
+      topic: origin.topic,
+      raw: message,
+      ack: () => {
+        if (!settled && !this.closed) this.delete(message);
+        settled = true;
+      },
+      release: () => {
+        settled = true;
+      },
+    };
+  }
+
+  private delete(message: StoredMsg): void {
+    const deletion = this.remove(message)
+      .catch((error: unknown) => {
+        const { warn, redact } = this.options;
+        warn(`A message of «${this.queue.record.queue}» could not be deleted: ${redact(describe(error))}`);
+      })
+      .finally(() => this.deletions.delete(deletion));
+    this.deletions.add(deletion);
+  }
+
+  /** What other queues have not handled yet stays: deleted, it would be lost to them. */
+  private async remove({ subject, seq }: StoredMsg): Promise<void> {
+    const { link, names, warn } = this.options;
+    const { queue } = this.queue.record;
+    for await (const { config } of link.manager.consumers.list(names.stream)) {
+      const record = recordOf(config);
+      if (!record || record.queue === queue || !new Binding(record, names).originOf(subject, seq)) continue;
+      return warn(`A message of «${queue}» was not deleted: it is meant for «${record.queue}» as well`);
+    }
+    await link.manager.streams.deleteMessage(names.stream, seq, false);
+  }
+}
+
+function tracksOf({ record, info }: Queue, names: Names): Track[] {
+  const topic = tokenOf(record.topic);
+  const routed = Object.keys(record.patterns).flatMap((pattern) => filtersOf(topic, pattern));
+  const from = info.delivered.stream_seq + 1;
+  return [
+    ...privateSubjects(record, names).map((filter) => ({ filter, from: 1 })),
+    ...disjoint(routed, false).map((filter) => ({ filter, from })),
+  ];
+}

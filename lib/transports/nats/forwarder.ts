@@ -1,0 +1,117 @@
+import type { ConsumerConfig } from '@nats-io/jetstream';
+import type { Msg } from '@nats-io/transport-node';
+import type { HeaderValue } from '../../message/headers.js';
+import type { Delivery } from '../../transport/delivery.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
+import { apiError } from './broker-errors.js';
+import { delayHeader } from './encode.js';
+import { type Link, NANOS_PER_MS } from './link.js';
+import type { Names } from './names.js';
+import type { Publisher } from './publisher.js';
+import { sequenceOf } from './pull-session.js';
+import { Undeliverable } from './undeliverable.js';
+
+export const FORWARDER = 'forwarder';
+const FIRST_ROUND_MS = 5_000;
+const LONGEST_ROUND_MS = 60_000;
+/** Before a message that could not be forwarded for a passing reason is tried again. */
+const RETRY_MS = 1_000;
+
+/**
+ * Looks after what is not due yet. The server hands a delayed message out, gets it back with the time that is left, and
+ * hands it out again when that is over; then it is published where it belongs, and acked once that is confirmed. Every
+ * application that consumes or delays does so, together: nothing waits for one of them. What nobody takes goes round
+ * again, for ever.
+ */
+export class Forwarder implements SubscribeHandlers {
+  readonly undeliverable: Undeliverable;
+
+  constructor(
+    private readonly publisher: Publisher,
+    private readonly environment: TransportEnvironment,
+  ) {
+    this.undeliverable = new Undeliverable(environment.clock);
+  }
+
+  delivery(delivery: Delivery): void {
+    const {
+      [delayHeader.subject]: subject,
+      [delayHeader.dueAt]: due,
+      [delayHeader.optional]: optional,
+      ...headers
+    } = delivery.message.headers as Record<string, HeaderValue>;
+    const left = Number(due) - this.environment.clock.now();
+    // The server's own clock ticks in milliseconds: one more, so that it never comes early.
+    if (left > 0) return delivery.release(left + 1);
+    if (typeof subject !== 'string') return delivery.ack(); // Nobody could say where to.
+    const sequence = sequenceOf(delivery.raw as Msg);
+    const outgoing: Outgoing = {
+      to: { kind: 'route', route: delivery.message.route },
+      message: { ...delivery.message, headers },
+      dedupeId: `due ${sequence}`,
+      mandatory: optional === undefined,
+    };
+    this.publisher.forward(outgoing, subject, (_, result) => this.forwarded(delivery, sequence, result));
+  }
+
+  lost(): void {
+    // The server delivers it again; what was forwarded already is recognised by its id.
+  }
+
+  state(): void {
+    // Nobody waits for it.
+  }
+
+  private forwarded(delivery: Delivery, sequence: number, result: PublishResult): void {
+    switch (result.status) {
+      case 'confirmed':
+        this.undeliverable.delivered(sequence);
+        return delivery.ack();
+      case 'unroutable':
+      case 'refused':
+        return this.goRound(delivery, sequence, result.error.message);
+      case 'failed':
+        return delivery.release(RETRY_MS);
+    }
+  }
+
+  private goRound(delivery: Delivery, sequence: number, reason: string): void {
+    if (this.undeliverable.seen(sequence)) {
+      this.environment.onEvent({
+        type: 'warning',
+        message: `A delayed message (id «${delivery.message.id}») is due, but ${reason.charAt(0).toLowerCase()}${reason.slice(1)}. It is tried again every minute`,
+      });
+    }
+    // It was handed out once to learn when it is due, and once for each round.
+    const rounds = Math.max(0, (delivery.deliveryCount ?? 0) - 1);
+    delivery.release(Math.min(FIRST_ROUND_MS * 2 ** Math.min(rounds, 10), LONGEST_ROUND_MS));
+  }
+}
+
+/** The consumer that the forwarders of all applications share. */
+export async function declareForwarder(
+  link: Link,
+  names: Names,
+  ackWait: number,
+  redact: (text: string) => string,
+): Promise<string> {
+  const config = {
+    durable_name: FORWARDER,
+    description: 'nestjs-messaging: sends on what is due',
+    ack_policy: 'explicit',
+    deliver_policy: 'all',
+    ack_wait: ackWait * NANOS_PER_MS,
+    max_deliver: -1,
+    max_ack_pending: -1,
+    max_waiting: 4_096,
+  };
+  try {
+    const { created } = await link.manager.consumers
+      .info(names.delayed, FORWARDER)
+      .catch(() => link.manager.consumers.add(names.delayed, config as Partial<ConsumerConfig>));
+    return created;
+  } catch (error) {
+    throw apiError(error, `the consumer «${FORWARDER}» of the stream «${names.delayed}»`, redact);
+  }
+}

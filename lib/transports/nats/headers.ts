@@ -1,0 +1,189 @@
+import { SerializationError } from '../../errors/publish-errors.js';
+import type { Headers, HeaderValue } from '../../message/headers.js';
+
+/*
+ * Headers of NATS are text. A string travels as it is; another value as its natural text, and the header
+ * `messaging-types` tells what it was: `{"count":"number"}`. What the protocol cannot carry under its own name (spaces,
+ * line breaks, names that the server or this package give a meaning) travels under a name made up for it.
+ */
+
+export const TYPES_HEADER = 'messaging-types';
+const RENAMED_PREFIX = 'messaging-header-';
+const LINE = '\r\n';
+
+/** The standard metadata of a message, in headers that foreign clients can set and read. Compared without case. */
+export const property = {
+  id: 'Message-Id',
+  type: 'Message-Type',
+  contentType: 'Content-Type',
+  contentEncoding: 'Content-Encoding',
+  correlationId: 'Correlation-Id',
+  replyTo: 'Reply-To',
+  appId: 'App-Id',
+  timestamp: 'Timestamp',
+  priority: 'Priority',
+} as const;
+
+export const DEDUPE_HEADER = 'Nats-Msg-Id';
+
+const RESERVED = new Set(Object.values(property).map((name) => name.toLowerCase()));
+
+export function isProperty(name: string): boolean {
+  return RESERVED.has(name.toLowerCase());
+}
+
+/** Headers that tell the server what to do with a message: never taken over from a message. */
+export function isServerHeader(name: string): boolean {
+  return name.slice(0, 5).toLowerCase() === 'nats-';
+}
+
+type Type = 'number' | 'boolean' | 'null' | 'date' | 'bytes' | 'json';
+/** A type, or with it the name that a header was given by its sender. */
+type TypeEntry = Type | readonly [Type | 'text', string];
+
+/** Writes the lines of a header block. */
+export class HeaderLines {
+  private text = 'NATS/1.0\r\n';
+  private types?: Record<string, TypeEntry>;
+  private renamed = 0;
+
+  /** A name and value known to be fit. */
+  line(name: string, value: string): void {
+    this.text += `${name}: ${value}${LINE}`;
+  }
+
+  /** A property, which cannot be empty or hold what a line cannot. */
+  property(name: string, value: string | number | undefined): void {
+    if (value === undefined) return;
+    const text = String(value);
+    if (!isFitValue(text)) throw new SerializationError(`The property «${name}» holds characters that cannot be sent`);
+    this.line(name, text);
+  }
+
+  /** Any header of an application. */
+  header(name: string, value: HeaderValue): void {
+    if (value === undefined) return;
+    const fitName = isFitName(name);
+    const wireName = fitName ? name : `${RENAMED_PREFIX}${++this.renamed}`;
+    let type: Type | 'text' = 'text';
+    let text: string;
+    if (typeof value === 'string') {
+      if (isFitValue(value)) text = value;
+      else [type, text] = ['json', JSON.stringify(value)];
+    } else [type, text] = write(value);
+    this.line(wireName, text);
+    if (!fitName) (this.types ??= {})[wireName] = [type, name];
+    else if (type !== 'text') (this.types ??= {})[wireName] = type;
+  }
+
+  end(): Buffer {
+    if (this.types) this.line(TYPES_HEADER, asciiJson(this.types));
+    return Buffer.from(this.text + LINE);
+  }
+}
+
+/** What `messaging-types` says of the headers of one message. */
+export function parseTypes(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const types: unknown = JSON.parse(text);
+    return typeof types === 'object' && types !== null ? (types as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A header as its sender had it. A type that does not fit the text is ignored: then it is a text. */
+export function readHeader(name: string, text: string, entry: unknown): readonly [string, HeaderValue] {
+  if (Array.isArray(entry) && typeof entry[1] === 'string') return [entry[1], read(text, entry[0])];
+  return [name, read(text, entry)];
+}
+
+function isFitName(name: string): boolean {
+  return (
+    /^[!-9;-~]+$/.test(name) &&
+    !isServerHeader(name) &&
+    !isProperty(name) &&
+    name !== TYPES_HEADER &&
+    !name.startsWith(RENAMED_PREFIX)
+  );
+}
+
+/** A client may cut white space at the ends; half a pair of surrogates has no bytes. */
+function isFitValue(value: string): boolean {
+  return !/[\r\n\0]/.test(value) && value.trim() === value && Buffer.from(value).toString() === value;
+}
+
+function write(value: Exclude<HeaderValue, string | undefined>): [Type, string] {
+  if (value === null) return ['null', 'null'];
+  if (typeof value === 'number') return ['number', Object.is(value, -0) ? '-0' : String(value)];
+  if (typeof value === 'boolean') return ['boolean', String(value)];
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return ['date', value.toISOString()];
+  if (value instanceof Uint8Array) return ['bytes', base64(value)];
+  return ['json', asciiJson(tagged(value))];
+}
+
+function read(text: string, type: unknown): HeaderValue {
+  switch (type) {
+    case 'null':
+      return null;
+    case 'number':
+      return text === 'NaN' || !Number.isNaN(Number(text)) ? Number(text) : text;
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : text;
+    case 'date': {
+      const date = new Date(text);
+      return Number.isNaN(date.getTime()) ? text : date;
+    }
+    case 'bytes':
+      return Buffer.from(text, 'base64');
+    case 'json':
+      try {
+        return untagged(JSON.parse(text) as HeaderValue);
+      } catch {
+        return text;
+      }
+    default:
+      return text;
+  }
+}
+
+/** What JSON cannot tell apart becomes `{"$": [type, text]}`; a key of its own that begins with `$` gets one more. */
+function tagged(value: HeaderValue): HeaderValue {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: write(value) };
+  if (value === undefined) return { $: ['undefined'] };
+  if (value instanceof Date) return { $: ['date', Number.isNaN(value.getTime()) ? '' : value.toISOString()] };
+  if (value instanceof Uint8Array) return { $: ['bytes', base64(value)] };
+  if (Array.isArray(value)) return value.map(tagged);
+  return Object.fromEntries(
+    Object.entries(value as Headers).map(([key, inner]) => [key.startsWith('$') ? `$${key}` : key, tagged(inner)]),
+  );
+}
+
+function untagged(value: HeaderValue): HeaderValue {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(untagged);
+  const entries = Object.entries(value as Headers);
+  const [first] = entries;
+  if (entries.length === 1 && first[0] === '$' && Array.isArray(first[1])) {
+    const [type, text] = first[1] as readonly string[];
+    if (type === 'undefined') return undefined;
+    return type === 'date' ? new Date(text) : read(text, type);
+  }
+  return Object.fromEntries(
+    entries.map(([key, inner]) => [key.startsWith('$$') ? key.slice(1) : key, untagged(inner)]),
+  );
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+/** JSON without characters that some client could take for more than text. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

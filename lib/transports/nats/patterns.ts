@@ -1,0 +1,73 @@
+import { wordOf } from './names.js';
+
+/** Subjects below a topic's token that take every route of a pattern, perhaps more. */
+export function filtersOf(topicToken: string, pattern: string): string[] {
+  const words = pattern.split('.');
+  const hash = words.indexOf('#');
+  const known = (hash < 0 ? words : words.slice(0, hash)).map((word) => (word === '*' ? word : wordOf(word)));
+  const prefix = [topicToken, ...known].join('.');
+  if (hash < 0) return [prefix];
+  const mayEnd = known.length > 0 && words.slice(hash).every((word) => word === '#');
+  return mayEnd ? [prefix, `${prefix}.>`] : [`${prefix}.>`];
+}
+
+/** True when the filters of a pattern take its routes and no others. */
+export function isExact(pattern: string): boolean {
+  const hash = pattern.split('.').indexOf('#');
+  return hash < 0 || hash === pattern.split('.').length - 1;
+}
+
+/**
+ * Filters that together take at least what the given ones take, no two of which overlap: a server refuses overlapping
+ * filters of one consumer. With `single`, one filter for all of them.
+ */
+export function disjoint(filters: readonly string[], single: boolean): string[] {
+  const result: string[] = [];
+  for (let filter of filters) {
+    for (;;) {
+      const at = result.findIndex((other) => single || overlaps(other, filter));
+      if (at < 0) break;
+      const [other] = result.splice(at, 1);
+      filter = covers(other, filter) ? other : covers(filter, other) ? filter : union(filter, other);
+    }
+    result.push(filter);
+  }
+  return result.sort();
+}
+
+export function covers(wide: string, narrow: string): boolean {
+  const [a, b] = [wide.split('.'), narrow.split('.')];
+  for (const [at, token] of a.entries()) {
+    if (token === '>') return b.length > at;
+    if (at >= b.length || b[at] === '>') return false;
+    if (token !== '*' && token !== b[at]) return false;
+  }
+  return a.length === b.length;
+}
+
+function overlaps(one: string, other: string): boolean {
+  const [a, b] = [one.split('.'), other.split('.')];
+  for (let at = 0; at < Math.min(a.length, b.length); at++) {
+    if (a[at] === '>' || b[at] === '>') return true;
+    if (a[at] !== '*' && b[at] !== '*' && a[at] !== b[at]) return false;
+  }
+  return a.length === b.length;
+}
+
+/** The narrowest one filter for both. */
+function union(one: string, other: string): string {
+  const [a, b] = [one.split('.'), other.split('.')];
+  const tokens: string[] = [];
+  for (let at = 0; ; at++) {
+    if (at >= a.length && at >= b.length) break;
+    if (at >= a.length || at >= b.length || a[at] === '>' || b[at] === '>') {
+      // A filter that ends here has no token left for «>»: the one before goes as well.
+      if (at >= a.length || at >= b.length) tokens.pop();
+      tokens.push('>');
+      break;
+    }
+    tokens.push(a[at] === b[at] ? a[at] : '*');
+  }
+  // The server takes no filter that is wider than one subject of the stream, but it takes none at all.
+  return tokens[0] === '*' ? '>' : tokens.join('.');
+}

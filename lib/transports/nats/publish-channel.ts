@@ -1,0 +1,162 @@
+import type { Msg, MsgHdrs, Subscription } from '@nats-io/transport-node';
+import type { MessagingError } from '../../errors/messaging-error.js';
+import {
+  MessageTooLargeError,
+  NotConnectedError,
+  PublishFailedError,
+  PublishRefusedError,
+  UnroutableError,
+} from '../../errors/publish-errors.js';
+import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
+import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
+import { apiCode, describe } from './broker-errors.js';
+import { ConfirmWindow, type Unconfirmed } from './confirm-window.js';
+import { encodeHeaders } from './encode.js';
+import type { Link } from './link.js';
+import type { Names } from './names.js';
+import { RoutingTable } from './routing-table.js';
+
+/** The answer to a publish. */
+interface PubAck {
+  readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
+}
+
+export interface ChannelListeners {
+  /** Confirms do not come: the connection may be half-open. */
+  silent(link: Link): void;
+  /** No stream takes what is published. */
+  streamMissing(outgoing: Outgoing): void;
+}
+
+/** Publishing on one connection: many under way, each with its own result. */
+export class PublishChannel {
+  private readonly inbox: string;
+  private readonly window: ConfirmWindow;
+  private readonly routes: RoutingTable;
+  private readonly answers: Subscription;
+  private ended?: NotConnectedError;
+
+  constructor(
+    readonly link: Link,
+    private readonly names: Names,
+    environment: TransportEnvironment,
+    private readonly redact: (text: string) => string,
+    private readonly on: ChannelListeners,
+  ) {
+    this.inbox = link.inbox();
+    this.routes = new RoutingTable(link, names, environment.clock);
+    this.window = new ConfirmWindow(environment.clock, environment.confirmTimeout, (late) => this.timedOut(late));
+    this.answers = link.connection.subscribe(`${this.inbox}.*`, {
+      callback: (error, message) => {
+        if (!error) this.answered(message);
+      },
+    });
+  }
+
+  /** The result of what cannot be sent; undefined when it was sent, and its result comes to `done`. */
+  send(outgoing: Outgoing, subject: string, delayed: boolean, done: PublishDone): PublishResult | undefined {
+    if (this.ended) return { status: 'failed', error: this.ended };
+    const { body } = outgoing.message;
+    let headers: Buffer;
+    try {
+      headers = encodeHeaders(outgoing, subject, delayed);
+    } catch (error) {
+      return { status: 'refused', error: error as MessagingError };
+    }
+    if (headers.length + body.length > this.link.maxPayload) {
+      return {
+        status: 'refused',
+        error: new MessageTooLargeError(
+          `The message has ${headers.length + body.length} bytes with its headers; the server takes ${this.link.maxPayload} («max_payload»)`,
+        ),
+      };
+    }
+    return this.transmit(delayed ? this.names.delayedSubject : subject, headers, outgoing, done);
+  }
+
+  /** What was under way has failed: it may be stored. */
+  end(reason: string): void {
+    if (this.ended) return;
+    this.ended = new NotConnectedError(`The connection to NATS is lost: ${reason}`);
+    this.answers.unsubscribe();
+    this.routes.close();
+    for (const { outgoing, done } of this.window.takeAll()) done(outgoing, { status: 'failed', error: this.ended });
+  }
+
+  /** Queues may have changed. */
+  forgetRoutes(): void {
+    this.routes.forget();
+  }
+
+  private transmit(subject: string, headers: Buffer, outgoing: Outgoing, done: PublishDone): PublishResult | undefined {
+    const number = this.window.add(outgoing, subject, done);
+    try {
+      this.link.connection.publish(subject, outgoing.message.body, {
+        reply: `${this.inbox}.${number}`,
+        // The client asks the headers for nothing but their bytes.
+        headers: { encode: () => headers } as unknown as MsgHdrs,
+      });
+      return undefined;
+    } catch (error) {
+      this.window.take(number);
+      return { status: 'failed', error: new NotConnectedError(`NATS: ${this.redact(describe(error))}`) };
+    }
+  }
+
+  private answered(message: Msg): void {
+    const unconfirmed = this.window.take(Number(message.subject.slice(this.inbox.length + 1)));
+    if (!unconfirmed) return;
+    const { outgoing, subject, done } = unconfirmed;
+    const failure = this.failureOf(message, outgoing);
+    if (failure) return done(outgoing, failure);
+    // What is delayed is kept in any case, and looks for its queue when it is due.
+    if (!outgoing.mandatory || subject === this.names.delayedSubject || this.routes.takes(subject))
+      return done(outgoing, CONFIRMED);
+    this.routes.ask(subject, (routable, error) => {
+      if (routable) return done(outgoing, CONFIRMED);
+      if (error === undefined) return done(outgoing, { status: 'unroutable', error: unroutable(outgoing) });
+      const reason = this.redact(describe(error));
+      const failed = new PublishFailedError(`NATS did not tell whether a queue takes the message: ${reason}`);
+      done(outgoing, { status: 'failed', error: failed });
+    });
+  }
+
+  private failureOf(message: Msg, outgoing: Outgoing): PublishResult | undefined {
+    if (message.headers?.code === 503) {
+      this.on.streamMissing(outgoing);
+      const error = new PublishFailedError('JetStream is not available, or no stream takes the subject');
+      return { status: 'failed', error };
+    }
+    let ack: PubAck;
+    try {
+      ack = JSON.parse(message.string()) as PubAck;
+    } catch {
+      return { status: 'failed', error: new PublishFailedError('The answer to the publish is not JetStream’s') };
+    }
+    if (!ack.error) return undefined;
+    const { code, err_code: errorCode, description = `error ${code}` } = ack.error;
+    const text = `NATS refused the message: ${this.redact(description)}`;
+    if (errorCode === apiCode.messageTooLarge || errorCode === apiCode.headersTooLarge)
+      return { status: 'refused', error: new MessageTooLargeError(text) };
+    if (code === 400) return { status: 'refused', error: new PublishRefusedError(text) };
+    return { status: 'failed', error: new PublishFailedError(text) };
+  }
+
+  /** A resend is recognised by its `Nats-Msg-Id`, so that what may still be under way is not stored twice. */
+  private timedOut(late: readonly Unconfirmed[]): void {
+    const error = new PublishFailedError('NATS did not acknowledge the publish in time');
+    for (const { outgoing, done } of late) done(outgoing, { status: 'failed', error });
+    this.on.silent(this.link);
+  }
+}
+
+function unroutable({ to }: Outgoing): UnroutableError {
+  switch (to.kind) {
+    case 'route':
+      return new UnroutableError(`No queue is bound for the route «${to.route}»`);
+    case 'queue':
+      return new UnroutableError(`There is no queue «${to.queue}»`);
+    case 'dead-letter':
+      return new UnroutableError(`No dead-letter queue is bound for «${to.route}»`);
+  }
+}

@@ -1,0 +1,111 @@
+import { sleep } from '../../clock/sleep.js';
+import { PublishRefusedError, NotConnectedError } from '../../errors/publish-errors.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
+import { describe } from './broker-errors.js';
+import { subjectOf, tooLarge } from './encode.js';
+import type { Link } from './link.js';
+import type { Names } from './names.js';
+import type { Settings } from './options.js';
+import { PublishChannel } from './publish-channel.js';
+import type { Streams } from './streams.js';
+import type { SupervisedConnection } from './supervised-connection.js';
+
+/** A year. */
+export const MAX_DELAY_MS = 365 * 24 * 3_600_000;
+
+/** Publishes while there is a connection; without one everything fails at once. */
+export class Publisher {
+  private channel?: PublishChannel;
+  private probing = false;
+  private repairing = false;
+
+  constructor(
+    private readonly names: Names,
+    private readonly settings: Settings,
+    private readonly environment: TransportEnvironment,
+    private readonly connection: SupervisedConnection,
+    private readonly streams: Streams,
+    private readonly delaying: () => void,
+  ) {}
+
+  open(link: Link): void {
+    this.channel = new PublishChannel(link, this.names, this.environment, (text) => this.connection.redact(text), {
+      silent: (silent) => void this.probe(silent),
+      streamMissing: (outgoing) => void this.repair(outgoing),
+    });
+  }
+
+  end(reason: string): void {
+    this.channel?.end(reason);
+    this.channel = undefined;
+  }
+
+  forgetRoutes(): void {
+    this.channel?.forgetRoutes();
+  }
+
+  publish(batch: readonly Outgoing[], done: PublishDone): void {
+    const settled: (readonly [Outgoing, PublishResult])[] = [];
+    for (const outgoing of batch) {
+      const result = this.send(outgoing, done);
+      if (result) settled.push([outgoing, result]);
+    }
+    if (settled.length > 0) queueMicrotask(() => settled.forEach(([outgoing, result]) => done(outgoing, result)));
+  }
+
+  /** Sends to a subject whatever the destination says: what was delayed goes where it was meant to go. */
+  forward(outgoing: Outgoing, subject: string, done: PublishDone): void {
+    const error = new NotConnectedError(`Not connected to NATS: ${this.connection.reason}`);
+    const result = this.channel
+      ? this.channel.send(outgoing, subject, false, done)
+      : { status: 'failed' as const, error };
+    if (result) queueMicrotask(() => done(outgoing, result));
+  }
+
+  private send(outgoing: Outgoing, done: PublishDone): PublishResult | undefined {
+    if (!this.channel) {
+      const error = new NotConnectedError(`Not connected to NATS: ${this.connection.reason}`);
+      return { status: 'failed', error };
+    }
+    const error = tooLarge(outgoing, this.settings.maxBytes);
+    if (error) return { status: 'refused', error };
+    const delay = outgoing.dueAt === undefined ? 0 : outgoing.dueAt - this.environment.clock.now();
+    const subject = subjectOf(outgoing.to, this.names);
+    if (delay <= 0) return this.channel.send(outgoing, subject, false, done);
+    if (!(delay <= MAX_DELAY_MS))
+      return { status: 'refused', error: new PublishRefusedError('The longest delay on NATS is 365 days') };
+    this.delaying();
+    return this.channel.send(outgoing, subject, true, done);
+  }
+
+  /** Whoever does not answer a ping either is gone. */
+  private async probe(link: Link): Promise<void> {
+    if (this.probing) return;
+    this.probing = true;
+    const answered = new AbortController();
+    const { clock, confirmTimeout } = this.environment;
+    link.connection.flush().then(
+      () => answered.abort(),
+      () => answered.abort(),
+    );
+    await sleep(clock, confirmTimeout, answered.signal);
+    this.probing = false;
+    if (!answered.signal.aborted) this.connection.destroy(link, 'the server does not answer');
+  }
+
+  /** Somebody deleted the stream, or nobody has declared the topic yet: what is sent again then finds it. */
+  private async repair({ to }: Outgoing): Promise<void> {
+    const link = this.connection.current;
+    if (!link || this.repairing || !this.environment.provision) return;
+    this.repairing = true;
+    try {
+      await this.streams.prepare(link);
+      if (to.kind === 'route' && to.topic !== undefined) await this.streams.ensureTopic(link, to.topic, true);
+    } catch (error) {
+      this.environment.onEvent({ type: 'warning', message: this.connection.redact(describe(error)) });
+    } finally {
+      this.repairing = false;
+    }
+  }
+}

@@ -1,0 +1,288 @@
+import type { Msg, Subscription } from '@nats-io/transport-node';
+import type { CancelTimer, Clock } from '../../clock/clock.js';
+import { sleep } from '../../clock/sleep.js';
+import type { SubscribeHandlers } from '../../transport/transport.js';
+import type { Binding } from './binding.js';
+import { decode } from './decode.js';
+import { NatsDelivery, type Settler } from './delivery.js';
+import { type Link, NANOS_PER_MS } from './link.js';
+import { nakWithDelay, SettlementLog } from './settlement-log.js';
+
+/** How long a request for messages waits at the server. A stop waits for its end: what is asked for may be on its way. */
+const PULL_EXPIRES_MS = 500;
+/** A server that has not even let a request expire for so long has lost it. */
+const SILENCE_MS = 5_000;
+/** How long a server that hangs may keep a stop from ending. */
+const STOP_WITHIN_MS = 3_000;
+
+/** A lease is taken for ours as long as no more than this share of it is over. */
+const SAFE_SHARE = 0.9;
+/** How long the server may take to read what a lost connection left behind. */
+const RECOVERY_MS = 2_000;
+
+const ACK = Buffer.from('+ACK');
+const NAK = Buffer.from('-NAK');
+const IN_PROGRESS = Buffer.from('+WPI');
+
+export interface SessionOptions {
+  readonly queue: string;
+  readonly stream: string;
+  readonly consumer: string;
+  readonly prefetch: number;
+  readonly ackWait: number;
+  readonly clock: Clock;
+  readonly handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>;
+  /** When the consumer was made: one made again under its name is another, with numbers of its own. */
+  readonly created: string;
+  /** What is meant for the queue; undefined where everything of the consumer is. */
+  binding(): Binding | undefined;
+}
+
+/** What is in the subject that an ack goes to. */
+interface DeliveryInfo {
+  readonly count: number;
+  readonly sequence: number;
+}
+
+/**
+ * Consuming over one connection. Messages are asked for by pull requests, never more than `prefetch` less what is
+ * unsettled, so that prefetch holds without a limit on the server, where what is given back for later would count.
+ */
+export class PullSession implements Settler {
+  readonly ended: Promise<string>;
+  private readonly inbox: string;
+  private readonly subscription: Subscription;
+  private readonly unsettled = new Set<NatsDelivery>();
+  /** Arrived while paused. */
+  private waiting: NatsDelivery[] = [];
+  /** Asked for and not arrived. */
+  private requested = 0;
+  private mode: 'consuming' | 'paused' | 'stopped' | 'ended' = 'paused';
+  private pullScheduled = false;
+  private heardAt: number;
+  private cancelTick: CancelTimer;
+  private resolveEnded!: (reason: string) => void;
+  private readonly idle = new Set<() => void>();
+  private readonly recent: SettlementLog;
+  private lost: readonly NatsDelivery[] = [];
+
+  constructor(
+    private readonly link: Link,
+    private readonly options: SessionOptions,
+  ) {
+    this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
+    this.inbox = link.inbox();
+    this.recent = new SettlementLog(options.clock, options.ackWait * SAFE_SHARE);
+    this.heardAt = options.clock.monotonic();
+    this.cancelTick = this.nextTick();
+    this.subscription = link.connection.subscribe(this.inbox, {
+      callback: (error, message) => {
+        if (error) this.end(error.message);
+        else this.received(message);
+      },
+    });
+  }
+
+  consume(): void {
+    if (this.mode !== 'paused') return;
+    this.mode = 'consuming';
+    this.heardAt = this.options.clock.monotonic();
+    for (const delivery of this.waiting.splice(0)) {
+      if (this.unsettled.has(delivery)) this.options.handlers.delivery(delivery);
+    }
+    this.pull();
+  }
+
+  pause(): void {
+    if (this.mode === 'consuming') this.mode = 'paused';
+  }
+
+  /** Resolves when nothing is on its way any more. What arrives until then is delivered. */
+  async stop(): Promise<void> {
+    if (this.mode === 'ended') return;
+    this.mode = 'stopped';
+    for (const delivery of this.waiting.splice(0)) delivery.release();
+    if (this.requested === 0) return;
+    const given = new AbortController();
+    this.idle.add(() => given.abort());
+    await sleep(this.options.clock, STOP_WITHIN_MS, given.signal);
+  }
+
+  /** Nothing is asked for, and nothing unsettled any more: the session can end. */
+  finish(): void {
+    if (this.mode === 'stopped' && this.unsettled.size === 0) this.end('stopped');
+  }
+
+  /** Gives back everything that is unsettled. */
+  async close(): Promise<void> {
+    await this.stop();
+    for (const delivery of [...this.unsettled]) {
+      delivery.abandon();
+      this.respond(delivery, NAK);
+    }
+    this.end('closed');
+  }
+
+  /** The connection is gone, or the consumer is: nothing can be settled any more. */
+  end(reason: string): void {
+    if (this.mode === 'ended') return;
+    this.mode = 'ended';
+    this.cancelTick();
+    this.subscription.unsubscribe();
+    const lost = (this.lost = [...this.unsettled]);
+    this.unsettled.clear();
+    const unseen = new Set(this.waiting.splice(0));
+    for (const delivery of lost) {
+      delivery.abandon();
+      if (!unseen.has(delivery)) this.options.handlers.lost(delivery);
+    }
+    this.becomeIdle();
+    this.resolveEnded(reason);
+  }
+
+  /**
+   * Goes on where a session ended with its connection, while nobody else can have its messages: what was settled last,
+   * and perhaps never read by the server, is settled again; what was lost is given back, before anything is asked for.
+   */
+  async recover(previous: PullSession): Promise<void> {
+    const { clock, ackWait, created } = this.options;
+    const { connection } = this.link;
+    if (previous.options.created !== created) return;
+    previous.recent.replay((reply, how) => connection.publish(reply, how));
+    const now = clock.monotonic();
+    const mine = previous.lost.filter(({ renewedAt }) => now - renewedAt < ackWait * SAFE_SHARE);
+    const answered = mine.map(({ raw: { reply = '' } }) => connection.request(reply, NAK, { timeout: RECOVERY_MS }));
+    await Promise.allSettled(answered);
+  }
+
+  ack(delivery: NatsDelivery): void {
+    this.settle(delivery, ACK, 0);
+  }
+
+  release(delivery: NatsDelivery, delayMs: number): void {
+    this.settle(delivery, delayMs > 0 ? nakWithDelay(delayMs) : NAK, delayMs);
+  }
+
+  renew(delivery: NatsDelivery): void {
+    delivery.renewedAt = this.options.clock.monotonic();
+    this.respond(delivery, IN_PROGRESS);
+  }
+
+  private settle(delivery: NatsDelivery, how: Uint8Array, delayMs: number): void {
+    if (!this.unsettled.delete(delivery)) return;
+    this.respond(delivery, how);
+    if (how !== NAK) this.recent.add(delivery.raw.reply ?? '', how, delayMs);
+    if (this.mode === 'consuming') this.schedulePull();
+    else if (this.mode === 'stopped' && this.requested === 0) this.finish();
+  }
+
+  private respond({ raw }: NatsDelivery, how: Uint8Array): void {
+    if (raw.reply && !this.link.connection.isClosed()) this.link.connection.publish(raw.reply, how);
+  }
+
+  private received(message: Msg): void {
+    this.heardAt = this.options.clock.monotonic();
+    const code = message.headers?.code ?? 0;
+    if (code > 0 && message.subject === this.inbox) return this.status(code, message);
+    this.requested--;
+    const info = infoOf(message.reply);
+    const binding = this.options.binding();
+    const origin = binding ? binding.originOf(message.subject, info.sequence) : { direct: false };
+    if (!origin) {
+      // Its filters cannot say that it is not for this queue.
+      if (message.reply) this.link.connection.publish(message.reply, ACK);
+    } else {
+      const { queue, handlers } = this.options;
+      const decoded = decode(message.data, message.headers, queue, origin);
+      const delivery = new NatsDelivery(
+        decoded,
+        queue,
+        origin.direct,
+        origin.topic,
+        info.count - 1,
+        message,
+        this,
+        this.heardAt,
+      );
+      this.unsettled.add(delivery);
+      if (this.mode === 'paused') this.waiting.push(delivery);
+      else handlers.delivery(delivery);
+    }
+    if (this.mode === 'consuming') this.schedulePull();
+    if (this.requested <= 0) this.becomeIdle();
+  }
+
+  /** The end of a request, or of all. */
+  private status(code: number, message: Msg): void {
+    const text = message.headers?.description ?? '';
+    if (code === 100) return;
+    const left = Number(message.headers?.get('Nats-Pending-Messages') || NaN);
+    const over = code === 404 || code === 408 || /exceeded maxwaiting/i.test(text);
+    if (!over) return void this.end(`${code} ${text || (code === 503 ? 'the consumer is gone' : 'consumer')}`.trim());
+    this.requested = Math.max(0, this.requested - (Number.isNaN(left) ? this.requested : left));
+    if (this.mode === 'consuming') this.schedulePull();
+    if (this.requested === 0) this.becomeIdle();
+  }
+
+  /** Once for all that is settled in one turn. */
+  private schedulePull(): void {
+    if (this.pullScheduled) return;
+    this.pullScheduled = true;
+    queueMicrotask(() => {
+      this.pullScheduled = false;
+      this.pull();
+    });
+  }
+
+  /** In few requests, each worth its while, and at least one as long as there is room. */
+  private pull(): void {
+    if (this.mode !== 'consuming' || this.link.connection.isClosed()) return;
+    const room = this.options.prefetch - this.unsettled.size - this.requested;
+    if (room <= 0 || (this.requested > 0 && room < this.options.prefetch / 2)) return;
+    this.requested += room;
+    const { stream, consumer } = this.options;
+    const request = `{"batch":${room},"expires":${PULL_EXPIRES_MS * NANOS_PER_MS}}`;
+    this.link.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, request, { reply: this.inbox });
+  }
+
+  private nextTick(): CancelTimer {
+    const { clock, ackWait } = this.options;
+    return clock.after(Math.min(ackWait / 3, SILENCE_MS / 2), () => this.tick(), { background: true });
+  }
+
+  /** Renews every lease, and tells what ran out because this process did not get round to it. */
+  private tick(): void {
+    const { clock, ackWait, handlers } = this.options;
+    const now = clock.monotonic();
+    for (const delivery of [...this.unsettled]) {
+      const age = now - delivery.renewedAt;
+      if (age >= ackWait) {
+        this.unsettled.delete(delivery);
+        delivery.abandon();
+        const at = this.waiting.indexOf(delivery);
+        if (at >= 0) this.waiting.splice(at, 1);
+        else handlers.lost(delivery);
+      } else if (age >= ackWait / 3) this.renew(delivery);
+    }
+    if (this.requested > 0 && now - this.heardAt > SILENCE_MS) return void this.end('the server does not answer');
+    this.cancelTick = this.nextTick();
+    if (this.mode === 'consuming') this.pull();
+  }
+
+  private becomeIdle(): void {
+    for (const resolve of this.idle) resolve();
+    this.idle.clear();
+  }
+}
+
+/** The number of a message in its stream. */
+export function sequenceOf({ reply }: Msg): number {
+  return infoOf(reply).sequence;
+}
+
+/** `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.…`, or with domain and account before the stream. */
+function infoOf(reply: string | undefined): DeliveryInfo {
+  const tokens = (reply ?? '').split('.');
+  const at = tokens.length === 9 ? 4 : 6;
+  return { count: Number(tokens[at]) || 1, sequence: Number(tokens[at + 1]) || 0 };
+}

@@ -1,0 +1,182 @@
+import type { ConsumerConfig, ConsumerInfo } from '@nats-io/jetstream';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import type { Topology } from '../../transport/topology.js';
+import { describeQueue, filtersFor, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
+import { apiCode, apiError, codeOf } from './broker-errors.js';
+import { type Link, NANOS_PER_MS } from './link.js';
+import { tokenOf, type Names } from './names.js';
+import { checkSubscriptionOptions, type Settings } from './options.js';
+import type { Streams } from './streams.js';
+
+/** Pull requests that may wait at once, over all processes. */
+const MAX_WAITING = 4_096;
+const MOST_ATTEMPTS = 5;
+
+/** What is to be known of a queue. */
+export interface Queue {
+  readonly record: QueueRecord;
+  readonly info: ConsumerInfo;
+}
+
+/** Declares queues: durable consumers of the stream. Declaring again is how a deleted one comes back. */
+export class Queues {
+  constructor(
+    private readonly names: Names,
+    private readonly settings: Settings,
+    private readonly streams: Streams,
+    private readonly provision: boolean,
+    private readonly redact: (text: string) => string,
+  ) {}
+
+  async declare(link: Link, topology: Topology): Promise<Queue> {
+    checkSubscriptionOptions(topology.native);
+    const provision = this.provision && topology.provision;
+    const topic = topology.topic ?? this.names.stream;
+    const { queue, deadLetter, patterns } = topology;
+    try {
+      await this.streams.ensureTopic(link, topic, provision);
+    } catch (error) {
+      if (error instanceof TopologyMismatchError && !provision)
+        throw new TopologyMismatchError(`The queue «${queue}» does not exist: ${error.message}`);
+      throw error;
+    }
+    if (deadLetter)
+      await this.ensure(link, { queue: deadLetter.queue, topic, patterns: {}, routes: [deadLetter.route] }, provision);
+    const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
+    return this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, provision);
+  }
+
+  /** Undefined when there is no such queue. */
+  async find(link: Link, queue: string): Promise<Queue | undefined> {
+    try {
+      const info = await link.manager.consumers.info(this.names.stream, tokenOf(queue));
+      return { info, record: recordOf(info.config) ?? { queue, topic: this.names.stream, patterns: {}, routes: [] } };
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === apiCode.consumerNotFound || code === apiCode.streamNotFound) return undefined;
+      throw apiError(error, `the queue «${queue}»`, this.redact);
+    }
+  }
+
+  /** Routes nothing more to the queue by these patterns. What it has stays: they count up to now. */
+  async unbind(link: Link, { queue, patterns }: Topology): Promise<void> {
+    const found = await this.find(link, queue);
+    if (!found) return;
+    try {
+      const { state } = await link.manager.streams.info(this.names.stream);
+      const { num_pending: pending } = await link.manager.consumers.info(this.names.stream, tokenOf(queue));
+      const kept = { ...found.record.patterns };
+      for (const pattern of patterns) {
+        if (pending === 0) delete kept[pattern];
+        else if (kept[pattern] === 0) kept[pattern] = state.last_seq;
+      }
+      await this.update(link, { ...found.record, patterns: kept });
+    } catch (error) {
+      throw apiError(error, `the bindings of «${queue}»`, this.redact);
+    }
+  }
+
+  private async ensure(link: Link, wanted: QueueRecord, provision: boolean): Promise<Queue> {
+    const what = `the queue «${wanted.queue}»`;
+    for (let attempt = 1; ; attempt++) {
+      const found = await this.find(link, wanted.queue);
+      if (!found && !provision)
+        throw new TopologyMismatchError(`${what} does not exist. Create it, or set «provision» to true`);
+      try {
+        const record = found ? this.merge(found.record, wanted) : wanted;
+        if (found && !provision) return this.checked(found, record);
+        if (found && this.isCurrent(link, found, record)) return found;
+        const info = found ? await this.update(link, record) : await this.create(link, record);
+        // Another process may have changed it at the same moment: look again.
+        if (describeQueue(recordOf(info.config) ?? wanted) === describeQueue(record)) return { record, info };
+      } catch (error) {
+        const raced = codeOf(error) === apiCode.consumerExists || codeOf(error) === apiCode.consumerNotFound;
+        if (!raced || attempt >= MOST_ATTEMPTS) throw apiError(error, what, this.redact);
+      }
+    }
+  }
+
+  /** Bindings add up, as they do on every broker. */
+  private merge(found: QueueRecord, wanted: QueueRecord): QueueRecord {
+    const patterns: Record<string, number> = { ...found.patterns, ...wanted.patterns };
+    const routes = [...new Set([...found.routes, ...wanted.routes])];
+    const moves = Object.keys(wanted.patterns).length > 0 && found.topic !== wanted.topic;
+    if (moves && Object.keys(found.patterns).length > 0)
+      throw mismatch(wanted.queue, 'topic', wanted.topic, found.topic);
+    const { deadLetter = found.deadLetter } = wanted;
+    if (found.deadLetter && deadLetter && describeTarget(found.deadLetter) !== describeTarget(deadLetter))
+      throw mismatch(wanted.queue, 'dead-letter queue', describeTarget(deadLetter), describeTarget(found.deadLetter));
+    return { queue: found.queue, topic: moves ? wanted.topic : found.topic, patterns, routes, deadLetter };
+  }
+
+  /** `provision: false`: everything wanted has to be there. */
+  private checked(found: Queue, wanted: QueueRecord): Queue {
+    const lacking = Object.keys(wanted.patterns).filter(
+      (pattern) => found.record.patterns[pattern] !== 0 && wanted.patterns[pattern] === 0,
+    );
+    if (lacking.length > 0)
+      throw mismatch(
+        wanted.queue,
+        'binding',
+        lacking.join(', '),
+        Object.keys(found.record.patterns).join(', ') || 'none',
+      );
+    return found;
+  }
+
+  private isCurrent(link: Link, { info, record: found }: Queue, record: QueueRecord): boolean {
+    const { filter_subject: one, filter_subjects: many = one ? [one] : [] } = info.config;
+    const filters = this.filters(link, record);
+    return describeQueue(found) === describeQueue(record) && [...many].sort().join(' ') === filters.join(' ');
+  }
+
+  private filters(link: Link, record: QueueRecord): string[] {
+    const filters = filtersFor(record, this.names, link.manyFilters);
+    return filters.includes('>') ? [] : filters;
+  }
+
+  private async create(link: Link, record: QueueRecord): Promise<ConsumerInfo> {
+    const config = {
+      durable_name: tokenOf(record.queue),
+      ack_policy: 'explicit',
+      deliver_policy: 'new',
+      replay_policy: 'instant',
+      ack_wait: this.settings.ackWait * NANOS_PER_MS,
+      max_deliver: -1,
+      max_ack_pending: -1,
+      max_waiting: MAX_WAITING,
+      ...this.described(link, record),
+    };
+    return link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);
+  }
+
+  private async update(link: Link, record: QueueRecord): Promise<ConsumerInfo> {
+    const config = this.described(link, record);
+    return link.manager.consumers.update(this.names.stream, tokenOf(record.queue), config);
+  }
+
+  private described(link: Link, record: QueueRecord): Partial<ConsumerConfig> {
+    const description = describeQueue(record);
+    if (Buffer.byteLength(description) > MOST_DESCRIPTION)
+      throw new TopologyMismatchError(
+        `The queue «${record.queue}» has more patterns than fit into the ${MOST_DESCRIPTION} bytes of its consumer's description. Use fewer, with wildcards`,
+      );
+    const filters = this.filters(link, record);
+    // What is undefined takes the place of what the consumer had before, and is not sent.
+    return {
+      description,
+      filter_subject: filters.length === 1 ? filters[0] : undefined,
+      filter_subjects: filters.length > 1 ? filters : undefined,
+    };
+  }
+}
+
+function describeTarget({ queue, route }: { readonly queue: string; readonly route: string }): string {
+  return queue === route ? queue : `${queue} (by the route ${route})`;
+}
+
+function mismatch(queue: string, what: string, wanted: string, found: string): TopologyMismatchError {
+  return new TopologyMismatchError(
+    `The queue «${queue}» exists with another ${what}: wanted «${wanted}», found «${found}». Give the subscription the same, or delete the consumer once the queue is empty`,
+  );
+}

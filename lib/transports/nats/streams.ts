@@ -1,0 +1,168 @@
+import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import { apiCode, apiError, codeOf } from './broker-errors.js';
+import { type Link, NANOS_PER_MS } from './link.js';
+import { topicFilter, type Names } from './names.js';
+import type { Settings } from './options.js';
+
+/** Within it, a resend is recognised by its `Nats-Msg-Id`. */
+const DUPLICATE_WINDOW_MS = 120_000;
+/** Another application may change the subjects of the stream at the same moment. */
+const MOST_UPDATES = 10;
+
+type Found = Pick<StreamInfo, 'config'>;
+
+/**
+ * The two streams of an application. `<stream>` keeps a message as long as a queue it was meant for has not acked it
+ * (interest retention): every queue is a consumer. `<stream>-delayed` keeps what is not due yet.
+ */
+export class Streams {
+  private readonly topics = new Set<string>();
+  private readonly told = new Set<string>();
+
+  constructor(
+    private readonly names: Names,
+    private readonly settings: Settings,
+    private readonly provision: boolean,
+    private readonly redact: (text: string) => string,
+    private readonly warn: (message: string) => void,
+  ) {
+    this.topics.add(names.stream);
+  }
+
+  /** Makes the streams exist on a new connection. Rejects with a TopologyMismatchError when they are something else. */
+  async prepare(link: Link): Promise<void> {
+    if (!this.provision) return;
+    await Promise.all([this.ensure(link), this.ensureDelayed(link)]);
+  }
+
+  /** The stream with the subjects of a topic. */
+  async ensureTopic(link: Link, topic: string, provision: boolean): Promise<void> {
+    this.topics.add(topic);
+    await this.ensure(link, provision && this.provision);
+  }
+
+  /** What an operator should know of the stream, each once. */
+  private advise({ config }: Found): void {
+    const name = `The stream «${config.name}»`;
+    if (config.storage === 'memory')
+      this.tell(`${name} is kept in memory: what was confirmed is lost with the server. Create it with storage «file»`);
+    else if (config.num_replicas < 2 && !this.settings.syncAlways)
+      this.tell(
+        `${name} has one replica, and a server writes to disk every two minutes unless it is told otherwise: a machine that loses power can lose what was confirmed. Set «sync_interval: always» in the server's «jetstream {…}» and «syncAlways: true» here, or use 3 replicas`,
+      );
+    const limited =
+      config.max_age > 0 || config.max_msgs > 0 || config.max_bytes > 0 || config.max_msgs_per_subject > 0;
+    if (config.max_age > 0 || (limited && config.discard !== 'new'))
+      this.tell(
+        `${name} drops messages that nobody has handled yet when it is full or they are old. Remove «max_age» and set discard «new»`,
+      );
+  }
+
+  private async ensure(link: Link, provision = true): Promise<void> {
+    const { stream } = this.names;
+    const what = `the stream «${stream}»`;
+    try {
+      let found = await this.find(link, stream);
+      if (!found) {
+        if (!provision) throw missing(what);
+        found = await this.create(link, {
+          ...this.common(),
+          name: stream,
+          description: 'nestjs-messaging: every queue is a consumer',
+          retention: 'interest',
+          subjects: this.subjects(),
+        });
+      }
+      this.check(found, 'interest');
+      this.advise(found);
+      await this.ensureSubjects(link, found, what, provision);
+    } catch (error) {
+      throw apiError(error, what, this.redact);
+    }
+  }
+
+  private async ensureDelayed(link: Link): Promise<void> {
+    const { delayed, delayedSubject } = this.names;
+    try {
+      const found =
+        (await this.find(link, delayed)) ??
+        (await this.create(link, {
+          ...this.common(),
+          name: delayed,
+          description: 'nestjs-messaging: messages that are not due yet',
+          retention: 'workqueue',
+          subjects: [delayedSubject],
+        }));
+      this.check(found, 'workqueue');
+    } catch (error) {
+      throw apiError(error, `the stream «${delayed}»`, this.redact);
+    }
+  }
+
+  private async ensureSubjects(link: Link, found: Found, what: string, provision: boolean): Promise<void> {
+    let subjects = found.config.subjects;
+    for (let updates = 0; updates < MOST_UPDATES; updates++) {
+      const lacking = this.subjects().filter((subject) => !subjects.includes(subject));
+      if (lacking.length === 0) return;
+      if (!provision) {
+        throw new TopologyMismatchError(
+          `${what} lacks the subjects ${lacking.map((subject) => `«${subject}»`).join(', ')}. Add them, or set «provision» to true`,
+        );
+      }
+      await link.manager.streams.update(this.names.stream, { subjects: [...subjects, ...lacking] });
+      subjects = (await link.manager.streams.info(this.names.stream)).config.subjects;
+    }
+  }
+
+  private subjects(): string[] {
+    return [...[...this.topics].map(topicFilter), `${this.names.private}.>`];
+  }
+
+  private common(): Partial<StreamConfig> {
+    const { storage, replicas } = this.settings;
+    return {
+      storage: storage as StreamConfig['storage'],
+      num_replicas: replicas,
+      discard: 'new' as StreamConfig['discard'],
+      duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,
+    };
+  }
+
+  private async find(link: Link, name: string): Promise<Found | undefined> {
+    try {
+      return await link.manager.streams.info(name);
+    } catch (error) {
+      if (codeOf(error) === apiCode.streamNotFound) return undefined;
+      throw error;
+    }
+  }
+
+  /** Another application may create it at the same moment: then theirs counts. */
+  private async create(link: Link, config: Record<string, unknown> & { name: string }): Promise<Found> {
+    try {
+      return await link.manager.streams.add(config as Parameters<typeof link.manager.streams.add>[0]);
+    } catch (error) {
+      if (codeOf(error) !== apiCode.streamExists) throw error;
+      return link.manager.streams.info(config.name);
+    }
+  }
+
+  private check({ config }: Found, retention: string): void {
+    const found = String(config.retention);
+    if (found === retention) return;
+    throw new TopologyMismatchError(
+      `The stream «${config.name}» exists with another «retention»: wanted «${retention}», found «${found}». Choose another «stream» in nats({…}), or delete this one once it is empty`,
+    );
+  }
+
+  private tell(message: string): void {
+    if (this.told.has(message)) return;
+    this.told.add(message);
+    this.warn(message);
+  }
+}
+
+function missing(what: string): TopologyMismatchError {
+  return new TopologyMismatchError(`${what} does not exist. Create it, or set «provision» to true`);
+}

@@ -1,0 +1,207 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { MessagingError } from '../../errors/messaging-error.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
+import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { Outgoing } from '../../transport/outgoing.js';
+import type { Topology } from '../../transport/topology.js';
+import type {
+  Browser,
+  PublishDone,
+  SubscribeHandlers,
+  SubscribeOptions,
+  Transport,
+  TransportEnvironment,
+  TransportSubscription,
+} from '../../transport/transport.js';
+import { describe } from './broker-errors.js';
+import { QueueBrowser } from './browser.js';
+import { ConsumingSide } from './consuming-side.js';
+import { depthOf } from './depth.js';
+import { Forwarder } from './forwarder.js';
+import { type Link, openLink } from './link.js';
+import { namesOf, type Names } from './names.js';
+import type { Settings } from './options.js';
+import { loadNats } from './peers.js';
+import { MAX_DELAY_MS, Publisher } from './publisher.js';
+import { Queues } from './queues.js';
+import { Streams } from './streams.js';
+import { SupervisedConnection } from './supervised-connection.js';
+
+/** The client's own objects, for what this package does not do itself. Undefined while there is no connection. */
+export interface NatsNative {
+  readonly connection: NatsConnection | undefined;
+  readonly manager: JetStreamManager | undefined;
+}
+
+/** What exists from `connect` on. */
+interface Parts {
+  readonly connection: SupervisedConnection;
+  readonly queues: Queues;
+  readonly consuming: ConsumingSide;
+  readonly publisher: Publisher;
+  readonly forwarder: Forwarder;
+}
+
+/** NATS JetStream over one supervised connection. */
+export class NatsTransport implements Transport {
+  readonly system = 'nats';
+  readonly capabilities: TransportCapabilities;
+  private readonly names: Names;
+  private parts?: Parts;
+  private closing?: Promise<void>;
+
+  constructor(private readonly settings: Settings) {
+    this.names = namesOf(settings.stream);
+    this.capabilities = {
+      durable: settings.storage === 'file',
+      unroutable: true,
+      retry: 'copy',
+      wildcards: true,
+      maxDelayMs: MAX_DELAY_MS,
+      deliveryCount: true,
+      leaseMs: settings.ackWait,
+      maxBytes: settings.maxBytes,
+    };
+  }
+
+  get host(): string {
+    return this.settings.address.host;
+  }
+
+  async connect(environment: TransportEnvironment): Promise<void> {
+    const parts = this.assemble(environment);
+    this.parts = parts;
+    try {
+      await parts.connection.start();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    const { consuming, publisher } = this.connected();
+    await consuming.declare(topology);
+    publisher.forgetRoutes();
+  }
+
+  publish(batch: readonly Outgoing[], done: PublishDone): void {
+    if (this.parts && !this.closing) return this.parts.publisher.publish(batch, done);
+    const error = new NotConnectedError(
+      `Not connected to NATS: ${this.closing ? 'closed' : 'connect() was not called'}`,
+    );
+    queueMicrotask(() => batch.forEach((outgoing) => done(outgoing, { status: 'failed', error })));
+  }
+
+  async subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription> {
+    const { consuming } = this.connected();
+    this.forward();
+    return consuming.subscribe(options, handlers);
+  }
+
+  async unbind(topology: Topology): Promise<void> {
+    const { consuming, publisher } = this.connected();
+    await this.ask((link) => consuming.unbind(link, topology));
+    publisher.forgetRoutes();
+  }
+
+  async depth(queue: string): Promise<number | undefined> {
+    const { queues } = this.connected();
+    return this.ask(async (link) => {
+      const found = await queues.find(link, queue);
+      return found && depthOf(link, found, this.names);
+    });
+  }
+
+  async browse(queue: string): Promise<Browser> {
+    const { queues, connection, consuming } = this.connected();
+    const { names } = this;
+    const redact = (text: string): string => connection.redact(text);
+    return this.ask((link) =>
+      QueueBrowser.open(queue, { link, names, queues, redact, warn: (message) => consuming.warn(message) }),
+    );
+  }
+
+  async probe(): Promise<void> {
+    await this.ask((link) => link.connection.flush());
+  }
+
+  native(): NatsNative {
+    const link = this.parts?.connection.current;
+    return { connection: link?.connection, manager: link?.manager };
+  }
+
+  /** How many delayed messages were due lately and found nobody to take them, as far as this process has seen. */
+  undeliverable(): number {
+    return this.parts?.forwarder.undeliverable.count ?? 0;
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  private async end(): Promise<void> {
+    const { parts } = this;
+    if (!parts) return;
+    await parts.consuming.close();
+    parts.publisher.end('closed');
+    await parts.connection.close();
+  }
+
+  private assemble(environment: TransportEnvironment): Parts {
+    const { settings, names } = this;
+    const { onEvent, provision } = environment;
+    const warn = (message: string): void => onEvent({ type: 'warning', message });
+    const redact = (text: string): string => settings.address.redact(text);
+    const streams = new Streams(names, settings, provision, redact, warn);
+    const connection = new SupervisedConnection(environment.service, settings.address, environment, {
+      prepare: async (opened) => {
+        const link = await openLink(opened, await loadNats());
+        await streams.prepare(link);
+        await consuming.redeclare(link);
+        return link;
+      },
+      opened: (link) => {
+        publisher.open(link);
+        onEvent({ type: 'connected' });
+      },
+      lost: (reason) => {
+        publisher.end(reason);
+        if (!this.closing) onEvent({ type: 'disconnected', reason });
+        consuming.disconnected(reason);
+      },
+      warning: warn,
+    });
+    const queues = new Queues(names, settings, streams, provision, redact);
+    const consuming = new ConsumingSide(settings, names, environment, connection, queues);
+    const publisher = new Publisher(names, settings, environment, connection, streams, () => this.forward());
+    const forwarder = new Forwarder(publisher, environment);
+    return { connection, queues, consuming, publisher, forwarder };
+  }
+
+  /** Whoever consumes or delays also looks after what is due. */
+  private forward(): void {
+    const { consuming, forwarder } = this.connected();
+    if (!this.closing) consuming.forward(forwarder);
+  }
+
+  /** Asks the server something; an error of the client becomes ours, without credentials. */
+  private async ask<T>(question: (link: Link) => Promise<T>): Promise<T> {
+    const { connection } = this.connected();
+    const link = connection.current;
+    if (!link) throw new NotConnectedError(`Not connected to NATS: ${connection.reason}`);
+    try {
+      return await question(link);
+    } catch (error) {
+      if (error instanceof MessagingError) throw error;
+      throw new NotConnectedError(`NATS did not answer: ${connection.redact(describe(error))}`);
+    }
+  }
+
+  private connected(): Parts {
+    if (!this.parts) throw new NotConnectedError('Not connected to NATS: connect() was not called');
+    return this.parts;
+  }
+}

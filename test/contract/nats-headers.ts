@@ -56,7 +56,7 @@ export function readPlain(found: MsgHdrs | undefined): {
     else if (!name.startsWith('Nats-') && !['Message-Id', 'messaging-types'].includes(name))
       read[name] = value(text, types[name]);
   }
-  return { id: found.get('Message-Id'), headers: read, properties: properties as MessageProperties };
+  return { id: found.get('Message-Id'), headers: read, properties: properties };
 }
 
 function written(value: HeaderValue): [type: string, text: string] {

@@ -13,6 +13,7 @@ import {
   systemClock,
 } from 'nestjs-messaging';
 import * as health from 'nestjs-messaging/health';
+import * as natsEntry from 'nestjs-messaging/nats';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as testing from 'nestjs-messaging/testing';
 import { subscriptionsOf } from '../../lib/consumer/subscribe.decorator.js';
@@ -21,6 +22,8 @@ import { MESSAGING_EVENT_NAMES } from '../../lib/events/messaging-events.js';
 import { resolveOptions } from '../../lib/messaging.options.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
+import { checkOptions as checkNatsOptions } from '../../lib/transports/nats/options.js';
+import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publisher.js';
 import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
 import { checkOptions, checkSubscriptionOptions } from '../../lib/transports/rabbitmq/options.js';
 import { code, Markdown, type Row } from './markdown.js';
@@ -199,6 +202,18 @@ describe('README.md, the options', () => {
     });
     expect([...options('rabbitmq').keys()].sort()).toEqual(knownNames((unknown) => checkOptions(unknown)).sort());
   });
+
+  test('of nats() are all there, with their defaults', async () => {
+    const connect = jest.fn<(...args: any[]) => Promise<never>>().mockRejectedValue(new Error('not now'));
+    jest.doMock('@nats-io/transport-node', () => ({ connect }));
+    const { address, ...settings } = checkNatsOptions({});
+    await expect(address.open('name')).rejects.toThrow('not now');
+    const { servers, name: _name, reconnect: _reconnect, ...native } = connect.mock.calls[0][0];
+    expectDefaults('nats', { ...settings, servers: `nats://${servers[0]}`, options: native });
+    expect([...options('nats').keys()].sort()).toEqual(
+      knownNames((unknown) => checkNatsOptions(unknown as object)).sort(),
+    );
+  });
 });
 
 describe('README.md, the other tables and lists', () => {
@@ -277,7 +292,7 @@ describe('README.md, the other tables and lists', () => {
     expect(scripts).toEqual(['start', 'test']);
     for (const script of scripts) expect(manifest.scripts).toHaveProperty(script);
     const packages = [...install.matchAll(/^npm install (\S+)/gm)].map(([, name]) => name);
-    expect(packages).toEqual(['nestjs-messaging', 'amqplib@2', '@nestjs/terminus']);
+    expect(packages).toEqual(['nestjs-messaging', 'amqplib@2', '@nats-io/transport-node@3', '@nestjs/terminus']);
     expect(manifest.peerDependencies).toMatchObject({ amqplib: '^2.0.0', '@nestjs/terminus': expect.any(String) });
   });
 
@@ -289,6 +304,7 @@ describe('README.md, the other tables and lists', () => {
 
   test('the limits are those of the code', () => {
     expect(readme.section('Limits').text).toContain(`The longest is ${Math.floor(MAX_DELAY_MS / 86_400_000)} days`);
+    expect(readme.section('Limits').text).toContain(`The longest delay is ${MAX_NATS_DELAY_MS / 86_400_000} days`);
     const source = readFileSync(resolve(__dirname, '../../lib/messaging.ts'), 'utf8');
     const [, most] = /MAX_PUBLISHER_DEAD_LETTERS = ([\d_]+)/.exec(source)!;
     expect(readme.section('Dead letters').text).toContain(
@@ -300,7 +316,7 @@ describe('README.md, the other tables and lists', () => {
   });
 
   test('the names that stand in the text are exported', () => {
-    const exported = { ...root, ...health, ...rabbitmqEntry, ...testing };
+    const exported = { ...root, ...health, ...natsEntry, ...rabbitmqEntry, ...testing };
     const others = ['Buffer', 'Uint8Array', 'forRootAsync', 'publish', 'isHealthy'];
     const named = readme
       .inlineCode()

@@ -21,8 +21,8 @@ export interface BrowserOptions {
   readonly link: Link;
   readonly names: Names;
   readonly queues: Queues;
-  warn(message: string): void;
-  redact(text: string): string;
+  readonly warn: (message: string) => void;
+  readonly redact: (text: string) => string;
 }
 
 /**

@@ -19,6 +19,7 @@ type Found = Pick<StreamInfo, 'config'>;
 export class Streams {
   private readonly topics = new Set<string>();
   private readonly told = new Set<string>();
+  private seen = false;
 
   constructor(
     private readonly names: Names,
@@ -66,6 +67,7 @@ export class Streams {
       let found = await this.find(link, stream);
       if (!found) {
         if (!provision) throw missing(what);
+        if (this.seen) this.warn(`${what} was deleted, with all that was in it. It is made again`);
         found = await this.create(link, {
           ...this.common(),
           name: stream,
@@ -75,6 +77,7 @@ export class Streams {
         });
       }
       this.check(found, 'interest');
+      this.seen = true;
       this.advise(found);
       await this.ensureSubjects(link, found, what, provision);
     } catch (error) {
@@ -122,9 +125,9 @@ export class Streams {
   private common(): Partial<StreamConfig> {
     const { storage, replicas } = this.settings;
     return {
-      storage: storage as StreamConfig['storage'],
+      storage: storage,
       num_replicas: replicas,
-      discard: 'new' as StreamConfig['discard'],
+      discard: 'new',
       duplicate_window: DUPLICATE_WINDOW_MS * NANOS_PER_MS,
     };
   }
@@ -141,7 +144,7 @@ export class Streams {
   /** Another application may create it at the same moment: then theirs counts. */
   private async create(link: Link, config: Record<string, unknown> & { name: string }): Promise<Found> {
     try {
-      return await link.manager.streams.add(config as Parameters<typeof link.manager.streams.add>[0]);
+      return await link.manager.streams.add(config);
     } catch (error) {
       if (codeOf(error) !== apiCode.streamExists) throw error;
       return link.manager.streams.info(config.name);

@@ -1,4 +1,4 @@
-import type { NatsConnection, Status } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { sleep } from '../../clock/sleep.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
@@ -140,7 +140,7 @@ export class SupervisedConnection {
 
   /** A connection of the application's reconnects by itself: it is lost and found here, as it says. */
   private async follow(connection: NatsConnection): Promise<void> {
-    for await (const status of connection.status() as AsyncIterable<Status>) {
+    for await (const status of connection.status()) {
       if (this.closing) return;
       if (status.type === 'error') this.warn(this.redact(describe(status.error)));
       else if (status.type === 'disconnect' && this.address.client) this.ended(connection, 'disconnected');

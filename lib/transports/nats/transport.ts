@@ -152,8 +152,8 @@ export class NatsTransport implements Transport {
 
   private assemble(environment: TransportEnvironment): Parts {
     const { settings, names } = this;
-    const { onEvent, provision } = environment;
-    const warn = (message: string): void => onEvent({ type: 'warning', message });
+    const { provision } = environment;
+    const warn = (message: string): void => environment.onEvent({ type: 'warning', message });
     const redact = (text: string): string => settings.address.redact(text);
     const streams = new Streams(names, settings, provision, redact, warn);
     const connection = new SupervisedConnection(environment.service, settings.address, environment, {
@@ -165,11 +165,11 @@ export class NatsTransport implements Transport {
       },
       opened: (link) => {
         publisher.open(link);
-        onEvent({ type: 'connected' });
+        environment.onEvent({ type: 'connected' });
       },
       lost: (reason) => {
         publisher.end(reason);
-        if (!this.closing) onEvent({ type: 'disconnected', reason });
+        if (!this.closing) environment.onEvent({ type: 'disconnected', reason });
         consuming.disconnected(reason);
       },
       warning: warn,

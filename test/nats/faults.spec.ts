@@ -1,0 +1,128 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { describeNatsNode } from '../brokers/nats.js';
+import type { NatsServer } from '../brokers/nats/server.js';
+import { Proxy } from '../brokers/proxy.js';
+import { waitFor } from '../brokers/wait-for.js';
+import { closeApplications, event } from '../e2e/support/application.js';
+import { problemsOf } from '../fault/checker.js';
+import { now } from '../fault/journal.js';
+import { Load } from './load.js';
+
+/** Each fault in the middle of publishing and handling: nothing is lost, and what comes twice was under way. */
+describeNatsNode('under load, nothing is lost when', (nats) => {
+  const proxies: Proxy[] = [];
+
+  afterEach(async () => {
+    await closeApplications();
+    await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
+  });
+
+  async function proxied(server: NatsServer): Promise<Proxy> {
+    const proxy = await Proxy.start(server.url);
+    proxies.push(proxy);
+    return proxy;
+  }
+
+  /** `times`: how often the fault comes, each with the same amount in flight at most. */
+  async function check(load: Load, fault: () => Promise<void>, times = 1): Promise<void> {
+    await load.more(500);
+    const from = now();
+    for (let time = 0; time < times; time++) {
+      await fault();
+      await load.more(500);
+    }
+    const result = await load.finish(from, now());
+    expect(problemsOf(result, { duplicates: result.inFlight + times * 100, copies: 1 + 2 * times })).toEqual([]);
+    expect(result.inFlight).toBeGreaterThan(0);
+    expect(result.handled).toBeGreaterThanOrEqual(1_000);
+  }
+
+  test('the server is killed and started again', async () => {
+    const server = await nats.start();
+    const load = await Load.start({ servers: server.url });
+    const lost = event(load.messaging, 'disconnected');
+    await check(load, () => server.restart(), 3);
+    await lost;
+  });
+
+  test('the connection is cut', async () => {
+    const server = await nats.start();
+    const proxy = await proxied(server);
+    const load = await Load.start({ servers: proxy.url(server.url) });
+    await check(load, async () => expect(proxy.reset()).toBeGreaterThan(0), 5);
+  });
+
+  test('the server hangs for longer than pings are waited for', async () => {
+    const server = await nats.start();
+    const load = await Load.start({ servers: server.url, options: { pingInterval: 200, maxPingOut: 2, timeout: 500 } });
+    await check(load, async () => {
+      const lost = event(load.messaging, 'disconnected');
+      server.suspend();
+      await lost;
+      server.resume();
+    });
+  });
+
+  test('acknowledgements are lost', async () => {
+    const server = await nats.start();
+    const proxy = await proxied(server);
+    const load = await Load.start({ servers: proxy.url(server.url) });
+    await check(load, async () => {
+      const lost = event(load.messaging, 'disconnected');
+      proxy.dropFromBroker(true);
+      await waitFor(() => proxy.droppedBytes > 0);
+      await lost;
+      proxy.dropFromBroker(false);
+      proxy.reset();
+    });
+  });
+
+  test('the stream is full: what it does not take waits at the publisher', async () => {
+    const server = await nats.start();
+    const load = await Load.start({ servers: server.url });
+    const connection = await connect({ servers: server.url });
+    const manager = await jetstreamManager(connection);
+    await check(load, async () => {
+      const queued = event(load.messaging, 'queued');
+      await manager.streams.update('events', { max_msgs: 1 });
+      await queued;
+      await manager.streams.update('events', { max_msgs: -1 });
+    });
+    await connection.close();
+  });
+
+  test('somebody deletes the consumer of an empty queue', async () => {
+    const server = await nats.start();
+    const load = await Load.start({ servers: server.url });
+    const connection = await connect({ servers: server.url });
+    const manager = await jetstreamManager(connection);
+    await load.more(500);
+    await load.rest();
+    const { created } = await manager.consumers.info('events', 'load:loaded:queue');
+    await manager.consumers.delete('events', 'load:loaded:queue');
+    load.go();
+    const from = now();
+    await load.more(500);
+    expect((await manager.consumers.info('events', 'load:loaded:queue')).created).not.toBe(created);
+    expect(problemsOf(await load.finish(from, now()), { duplicates: 0, copies: 1 })).toEqual([]);
+    await connection.close();
+  });
+
+  test('somebody deletes the stream when it is empty', async () => {
+    const server = await nats.start();
+    const load = await Load.start({ servers: server.url });
+    const connection = await connect({ servers: server.url });
+    const manager = await jetstreamManager(connection);
+    await load.more(500);
+    await load.rest();
+    await manager.streams.delete('events');
+    load.go();
+    const from = now();
+    await load.more(500);
+    expect(problemsOf(await load.finish(from, now()), { duplicates: 0, copies: 1 })).toEqual([]);
+    expect(load.application.log.lines.join('\n')).toMatch(/«events» was deleted/);
+    await connection.close();
+  });
+});

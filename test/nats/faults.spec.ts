@@ -8,7 +8,7 @@ import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications, event } from '../e2e/support/application.js';
 import { problemsOf } from '../fault/checker.js';
 import { now } from '../fault/journal.js';
-import { Load } from './load.js';
+import { BATCH, Load } from './load.js';
 
 /** Each fault in the middle of publishing and handling: nothing is lost, and what comes twice was under way. */
 describeNatsNode('under load, nothing is lost when', (nats) => {
@@ -101,12 +101,14 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
     await load.more(500);
     await load.rest();
     const { created } = await manager.consumers.info('events', 'load:loaded:queue');
+    const stopped = event(load.messaging, 'consumer-stopped');
     await manager.consumers.delete('events', 'load:loaded:queue');
+    await stopped;
     load.go();
     const from = now();
     await load.more(500);
     expect((await manager.consumers.info('events', 'load:loaded:queue')).created).not.toBe(created);
-    expect(problemsOf(await load.finish(from, now()), { duplicates: 0, copies: 1 })).toEqual([]);
+    expect(problemsOf(await load.finish(from, now()), { duplicates: BATCH, copies: 2 })).toEqual([]);
     await connection.close();
   });
 
@@ -117,11 +119,13 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
     const manager = await jetstreamManager(connection);
     await load.more(500);
     await load.rest();
+    const stopped = event(load.messaging, 'consumer-stopped');
     await manager.streams.delete('events');
+    await stopped;
     load.go();
     const from = now();
     await load.more(500);
-    expect(problemsOf(await load.finish(from, now()), { duplicates: 0, copies: 1 })).toEqual([]);
+    expect(problemsOf(await load.finish(from, now()), { duplicates: BATCH, copies: 2 })).toEqual([]);
     expect(load.application.log.lines.join('\n')).toMatch(/«events» was deleted/);
     await connection.close();
   });

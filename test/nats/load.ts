@@ -5,7 +5,8 @@ import { boot, type Application } from '../e2e/support/application.js';
 import { account, type Account, inFlight, type Trail } from '../fault/checker.js';
 import { type Entry, now, type Record } from '../fault/journal.js';
 
-const BATCH = 20;
+/** Published at once. */
+export const BATCH = 20;
 const PREFETCH = 50;
 
 /** Publishes and handles without a pause on one application, and keeps account of every message. */

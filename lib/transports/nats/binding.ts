@@ -10,6 +10,8 @@ export interface QueueRecord {
   readonly topic: string;
   /** Each pattern, with 0 or, where it was unbound, the last sequence number of the stream that it still counts for. */
   readonly patterns: Readonly<Record<string, number>>;
+  /** The last sequence number of the stream before the queue was there; not known yet in the moment of its creation. */
+  readonly since?: number;
   /** Dead-letter routes that lead here. */
   readonly routes: readonly string[];
   /** Where its own dead letters go. */

@@ -6,6 +6,7 @@ import type { PublishDone } from '../../transport/transport.js';
 export interface Unconfirmed {
   readonly outgoing: Outgoing;
   readonly subject: string;
+  readonly delayed: boolean;
   readonly done: PublishDone;
   readonly deadline: number;
 }
@@ -23,9 +24,9 @@ export class ConfirmWindow {
   ) {}
 
   /** The number that its answer will carry. */
-  add(outgoing: Outgoing, subject: string, done: PublishDone): number {
+  add(outgoing: Outgoing, subject: string, delayed: boolean, done: PublishDone): number {
     const number = this.next++;
-    this.unconfirmed.set(number, { outgoing, subject, done, deadline: this.clock.monotonic() + this.timeout });
+    this.unconfirmed.set(number, { outgoing, subject, delayed, done, deadline: this.clock.monotonic() + this.timeout });
     this.cancelTimer ??= this.clock.after(this.timeout, () => this.check());
     return number;
   }

@@ -26,13 +26,16 @@ export function subjectOf(to: Destination, names: Names): string {
   }
 }
 
-/** The header block of a message. Throws a SerializationError for what cannot be written. */
-export function encodeHeaders(outgoing: Outgoing, subject: string, delayed: boolean): Buffer {
+/**
+ * The header block of a message. Throws a SerializationError for what cannot be written. `after`: the sequence number of
+ * what was sent under its id before, when nobody took it.
+ */
+export function encodeHeaders(outgoing: Outgoing, subject: string, delayed: boolean, after?: number): Buffer {
   const { message, dedupeId, to } = outgoing;
   const { properties, headers } = message;
   const lines = new HeaderLines();
   // The same publish goes to the same subject: a copy elsewhere with an equal id is another message.
-  lines.line(DEDUPE_HEADER, dedupeText(subject, dedupeId));
+  lines.line(DEDUPE_HEADER, dedupeText(subject, after === undefined ? dedupeId : `${dedupeId} after ${after}`));
   // Also where there is none: a foreign message has no other id than the one it is recognised by.
   if (message.id === '') lines.line(property.id, '');
   else lines.property(property.id, message.id);

@@ -16,8 +16,14 @@ import type { Link } from './link.js';
 import type { Names } from './names.js';
 import { RoutingTable } from './routing-table.js';
 
+/** How many messages that nobody took are remembered. */
+const MOST_UNTAKEN = 10_000;
+
 /** The answer to a publish. */
 interface PubAck {
+  readonly seq: number;
+  /** It was stored under this number before. */
+  readonly duplicate?: boolean;
   readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
 }
 
@@ -35,6 +41,8 @@ export class PublishChannel {
   private readonly routes: RoutingTable;
   private readonly answers: Subscription;
   private ended?: NotConnectedError;
+  /** What nobody took, with the number it was dropped under. */
+  private readonly untaken = new Map<string, number>();
 
   constructor(
     readonly link: Link,
@@ -59,7 +67,7 @@ export class PublishChannel {
     const { body } = outgoing.message;
     let headers: Buffer;
     try {
-      headers = encodeHeaders(outgoing, subject, delayed);
+      headers = encodeHeaders(outgoing, subject, delayed, this.untaken.get(keyOf(outgoing, subject)));
     } catch (error) {
       return { status: 'refused', error: error as MessagingError };
     }
@@ -71,7 +79,18 @@ export class PublishChannel {
         ),
       };
     }
-    return this.transmit(delayed ? this.names.delayedSubject : subject, headers, outgoing, done);
+    const number = this.window.add(outgoing, subject, delayed, done);
+    try {
+      this.link.connection.publish(delayed ? this.names.delayedSubject : subject, body, {
+        reply: `${this.inbox}.${number}`,
+        // The client asks the headers for nothing but their bytes.
+        headers: { encode: () => headers } as unknown as MsgHdrs,
+      });
+      return undefined;
+    } catch (error) {
+      this.window.take(number);
+      return { status: 'failed', error: new NotConnectedError(`NATS: ${this.redact(describe(error))}`) };
+    }
   }
 
   /** What was under way has failed: it may be stored. */
@@ -88,40 +107,41 @@ export class PublishChannel {
     this.routes.forget();
   }
 
-  private transmit(subject: string, headers: Buffer, outgoing: Outgoing, done: PublishDone): PublishResult | undefined {
-    const number = this.window.add(outgoing, subject, done);
-    try {
-      this.link.connection.publish(subject, outgoing.message.body, {
-        reply: `${this.inbox}.${number}`,
-        // The client asks the headers for nothing but their bytes.
-        headers: { encode: () => headers } as unknown as MsgHdrs,
-      });
-      return undefined;
-    } catch (error) {
-      this.window.take(number);
-      return { status: 'failed', error: new NotConnectedError(`NATS: ${this.redact(describe(error))}`) };
-    }
-  }
-
   private answered(message: Msg): void {
     const unconfirmed = this.window.take(Number(message.subject.slice(this.inbox.length + 1)));
     if (!unconfirmed) return;
-    const { outgoing, subject, done } = unconfirmed;
-    const failure = this.failureOf(message, outgoing);
-    if (failure) return done(outgoing, failure);
+    const { outgoing, subject, delayed, done } = unconfirmed;
+    const ack = this.read(message, outgoing);
+    if ('status' in ack) return done(outgoing, ack);
     // What is delayed is kept in any case, and looks for its queue when it is due.
-    if (!outgoing.mandatory || subject === this.names.delayedSubject || this.routes.takes(subject))
-      return done(outgoing, CONFIRMED);
-    this.routes.ask(subject, (routable, error) => {
+    if (!outgoing.mandatory || delayed || this.routes.takes(subject, ack.seq)) return done(outgoing, CONFIRMED);
+    this.routes.ask(subject, ack.seq, (routable, error) => {
       if (routable) return done(outgoing, CONFIRMED);
-      if (error === undefined) return done(outgoing, { status: 'unroutable', error: unroutable(outgoing) });
+      if (error === undefined) return this.nobodyTook(unconfirmed, ack);
       const reason = this.redact(describe(error));
       const failed = new PublishFailedError(`NATS did not tell whether a queue takes the message: ${reason}`);
       done(outgoing, { status: 'failed', error: failed });
     });
   }
 
-  private failureOf(message: Msg, outgoing: Outgoing): PublishResult | undefined {
+  /**
+   * The server has dropped it, and would take a resend for the same message for two minutes, and drop that as well: from
+   * now on it is sent under another id. If this was a resend already, at once.
+   */
+  private nobodyTook({ outgoing, subject, delayed, done }: Unconfirmed, { seq, duplicate }: PubAck): void {
+    const key = keyOf(outgoing, subject);
+    const known = this.untaken.get(key);
+    this.untaken.delete(key);
+    this.untaken.set(key, seq);
+    if (this.untaken.size > MOST_UNTAKEN) this.untaken.delete(this.untaken.keys().next().value!);
+    const result: PublishResult | undefined =
+      duplicate && known !== seq
+        ? this.send(outgoing, subject, delayed, done)
+        : { status: 'unroutable', error: unroutable(outgoing) };
+    if (result) done(outgoing, result);
+  }
+
+  private read(message: Msg, outgoing: Outgoing): PubAck | PublishResult {
     if (message.headers?.code === 503) {
       this.on.streamMissing(outgoing);
       const error = new PublishFailedError('JetStream is not available, or no stream takes the subject');
@@ -133,7 +153,7 @@ export class PublishChannel {
     } catch {
       return { status: 'failed', error: new PublishFailedError('The answer to the publish is not JetStream’s') };
     }
-    if (!ack.error) return undefined;
+    if (!ack.error) return ack;
     const { code, err_code: errorCode, description = `error ${code}` } = ack.error;
     const text = `NATS refused the message: ${this.redact(description)}`;
     if (errorCode === apiCode.messageTooLarge || errorCode === apiCode.headersTooLarge)
@@ -148,6 +168,10 @@ export class PublishChannel {
     for (const { outgoing, done } of late) done(outgoing, { status: 'failed', error });
     this.on.silent(this.link);
   }
+}
+
+function keyOf({ dedupeId }: Outgoing, subject: string): string {
+  return `${subject} ${dedupeId}`;
 }
 
 function unroutable({ to }: Outgoing): UnroutableError {

@@ -83,10 +83,16 @@ export class Queues {
       if (!found && !provision)
         throw new TopologyMismatchError(`${what} does not exist. Create it, or set «provision» to true`);
       try {
-        const record = found ? this.merge(found.record, wanted) : wanted;
-        if (found && !provision) return this.checked(found, record);
-        if (found && this.isCurrent(link, found, record)) return found;
-        const info = found ? await this.update(link, record) : await this.create(link, record);
+        if (!found) {
+          await this.create(link, wanted);
+          continue;
+        }
+        if (!provision) return this.checked(found, this.merge(found.record, wanted));
+        // Its maker died before it could say; what was published until now is not known to be taken.
+        const since = found.record.since ?? (await link.manager.streams.info(this.names.stream)).state.last_seq;
+        const record = this.merge({ ...found.record, since }, wanted);
+        if (this.isCurrent(link, found, record)) return found;
+        const info = await this.update(link, record);
         // Another process may have changed it at the same moment: look again.
         if (describeQueue(recordOf(info.config) ?? wanted) === describeQueue(record)) return { record, info };
       } catch (error) {
@@ -106,7 +112,8 @@ export class Queues {
     const { deadLetter = found.deadLetter } = wanted;
     if (found.deadLetter && deadLetter && describeTarget(found.deadLetter) !== describeTarget(deadLetter))
       throw mismatch(wanted.queue, 'dead-letter queue', describeTarget(deadLetter), describeTarget(found.deadLetter));
-    return { queue: found.queue, topic: moves ? wanted.topic : found.topic, patterns, routes, deadLetter };
+    const { queue, topic, since } = found;
+    return { queue, topic: moves ? wanted.topic : topic, patterns, routes, deadLetter, since };
   }
 
   /** `provision: false`: everything wanted has to be there. */
@@ -135,7 +142,7 @@ export class Queues {
     return filters.includes('>') ? [] : filters;
   }
 
-  private async create(link: Link, record: QueueRecord): Promise<ConsumerInfo> {
+  private async create(link: Link, record: QueueRecord): Promise<void> {
     const config = {
       durable_name: tokenOf(record.queue),
       ack_policy: 'explicit',
@@ -147,7 +154,9 @@ export class Queues {
       max_waiting: MAX_WAITING,
       ...this.described(link, record),
     };
-    return link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);
+    const { delivered } = await link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);
+    // What it begins with is known now, before anything is delivered.
+    await this.update(link, { ...record, since: delivered.stream_seq });
   }
 
   private async update(link: Link, record: QueueRecord): Promise<ConsumerInfo> {

@@ -10,48 +10,54 @@ import { covers } from './patterns.js';
 const VALID_MS = 10_000;
 const MOST_SUBJECTS = 10_000;
 
-type Takes = (subject: string) => boolean;
+/** The sequence number since which a queue takes a subject; undefined where it does not. */
+type Takes = (subject: string) => number | undefined;
 
 /** Called with whether a queue takes the subject, or with why that cannot be told. */
 export type Verdict = (routable: boolean, error?: unknown) => void;
 
 /**
  * Which subjects some queue takes. A server acknowledges a message that no consumer of an interest stream wants, and
- * drops it. So the list of consumers is asked for *after* the acknowledgement: who is not on it did not take it.
+ * drops it. So the list of consumers is asked for *after* the acknowledgement: who is not on it, or was made later, did
+ * not take it.
  */
 export class RoutingTable {
-  private readonly taken = new Set<string>();
+  /** Each subject that a queue takes, with the sequence number since which one does. */
+  private readonly taken = new Map<string, number>();
   private validUntil = 0;
-  private waiting: { readonly subject: string; readonly verdict: Verdict }[] = [];
+  private forgotten = 0;
+  private waiting: { readonly subject: string; readonly sequence: number; readonly verdict: Verdict }[] = [];
   private asking = false;
-  private readonly deletions: Subscription;
+  private readonly deletions: readonly Subscription[];
 
   constructor(
     private readonly link: Link,
     private readonly names: Names,
     private readonly clock: Clock,
   ) {
-    const subject = `$JS.EVENT.ADVISORY.CONSUMER.DELETED.${names.stream}.>`;
     // Without the permission for it, what is known is only forgotten later.
-    this.deletions = link.connection.subscribe(subject, { callback: () => this.forget() });
+    this.deletions = [`CONSUMER.DELETED.${names.stream}.>`, `STREAM.DELETED.${names.stream}`].map((what) =>
+      link.connection.subscribe(`$JS.EVENT.ADVISORY.${what}`, { callback: () => this.forget() }),
+    );
   }
 
-  /** A queue takes it, as far as is known; false where that has to be asked. */
-  takes(subject: string): boolean {
-    return this.clock.monotonic() < this.validUntil && this.taken.has(subject);
+  /** A queue takes the message of this number, as far as is known; false where that has to be asked. */
+  takes(subject: string, sequence: number): boolean {
+    return this.clock.monotonic() < this.validUntil && (this.taken.get(subject) ?? Infinity) < sequence;
   }
 
-  ask(subject: string, verdict: Verdict): void {
-    this.waiting.push({ subject, verdict });
+  ask(subject: string, sequence: number, verdict: Verdict): void {
+    this.waiting.push({ subject, sequence, verdict });
     if (!this.asking) void this.answer();
   }
 
   forget(): void {
-    this.validUntil = 0;
+    this.forgotten++;
+    this.taken.clear();
   }
 
   close(): void {
-    this.deletions.unsubscribe();
+    for (const subscription of this.deletions) subscription.unsubscribe();
   }
 
   private async answer(): Promise<void> {
@@ -60,7 +66,7 @@ export class RoutingTable {
       const asked = this.waiting;
       this.waiting = [];
       await this.refresh().then(
-        (queues) => asked.forEach(({ subject, verdict }) => verdict(this.learn(subject, queues))),
+        (queues) => asked.forEach(({ subject, sequence, verdict }) => verdict(this.learn(subject, queues) < sequence)),
         (error: unknown) => asked.forEach(({ verdict }) => verdict(false, error)),
       );
     }
@@ -69,26 +75,28 @@ export class RoutingTable {
 
   private async refresh(): Promise<readonly Takes[]> {
     const validUntil = this.clock.monotonic() + VALID_MS;
-    this.validUntil = validUntil;
+    const { forgotten } = this;
     const queues: Takes[] = [];
     for await (const info of this.link.manager.consumers.list(this.names.stream)) queues.push(this.takesOf(info));
+    // What was deleted while the answer was on its way is perhaps still in it.
     this.taken.clear();
+    this.validUntil = forgotten === this.forgotten ? validUntil : 0;
     return queues;
   }
 
-  private learn(subject: string, queues: readonly Takes[]): boolean {
-    if (!queues.some((takes) => takes(subject))) return false;
-    if (this.taken.size < MOST_SUBJECTS) this.taken.add(subject);
-    return true;
+  private learn(subject: string, queues: readonly Takes[]): number {
+    const since = queues.reduce((least, takes) => Math.min(least, takes(subject) ?? Infinity), Infinity);
+    if (since < Infinity && this.taken.size < MOST_SUBJECTS) this.taken.set(subject, since);
+    return since;
   }
 
   private takesOf({ config }: ConsumerInfo): Takes {
     const record = recordOf(config);
     if (record) {
       const binding = new Binding(record, this.names);
-      return (subject) => binding.originOf(subject, Infinity) !== undefined;
+      return (subject) => (binding.originOf(subject, Infinity) ? record.since : undefined);
     }
     const { filter_subject: one, filter_subjects: many = one ? [one] : ['>'] } = config;
-    return (subject) => many.some((filter) => covers(filter, subject));
+    return (subject) => (many.some((filter) => covers(filter, subject)) ? 0 : undefined);
   }
 }

@@ -114,7 +114,7 @@ export class Load {
   }
 
   private note(record: Record): void {
-    this.entries.push({ t: now(), ...record } as Entry);
+    this.entries.push({ t: now(), ...record });
   }
 }
 

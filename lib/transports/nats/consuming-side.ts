@@ -5,7 +5,7 @@ import type { Topology } from '../../transport/topology.js';
 import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
 import { Binding } from './binding.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
-import { declareForwarder, FORWARDER } from './forwarder.js';
+import { declareForwarder, FORWARDER, FORWARDER_ACK_WAIT_MS } from './forwarder.js';
 import type { Link } from './link.js';
 import { tokenOf, type Names } from './names.js';
 import type { Settings } from './options.js';
@@ -69,6 +69,7 @@ export class ConsumingSide {
       stream: this.names.stream,
       consumer: tokenOf(queue),
       prefetch: Math.max(1, prefetch),
+      ackWait: this.settings.ackWait,
       handlers,
       binding: () => this.bindings.get(queue),
       declare: (link) => this.make(link, this.declared.get(queue) ?? topology),
@@ -86,16 +87,17 @@ export class ConsumingSide {
   forward(handlers: SubscribeHandlers): void {
     if (this.forwarding) return;
     this.forwarding = true;
-    const { names, settings, connection } = this;
+    const { names, connection } = this;
     const redact = (text: string): string => connection.redact(text);
     this.add({
       queue: names.delayed,
       stream: names.delayed,
       consumer: FORWARDER,
       prefetch: FORWARDER_PREFETCH,
+      ackWait: FORWARDER_ACK_WAIT_MS,
       handlers,
       binding: () => undefined,
-      declare: (link) => declareForwarder(link, names, settings.ackWait, redact),
+      declare: (link) => declareForwarder(link, names, redact),
     }).startInBackground();
   }
 
@@ -122,10 +124,10 @@ export class ConsumingSide {
     this.bindings.set(record.queue, new Binding(record, this.names));
   }
 
-  private add(options: Omit<ConsumerOptions, 'ackWait' | 'connection' | 'environment' | 'ended'>): Consumer {
-    const { connection, environment, settings } = this;
+  private add(options: Omit<ConsumerOptions, 'connection' | 'environment' | 'ended'>): Consumer {
+    const { connection, environment } = this;
     const ended = (): void => void this.consumers.delete(consumer);
-    const consumer: Consumer = new Consumer({ ...options, ackWait: settings.ackWait, connection, environment, ended });
+    const consumer: Consumer = new Consumer({ ...options, connection, environment, ended });
     this.consumers.add(consumer);
     return consumer;
   }

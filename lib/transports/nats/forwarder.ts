@@ -13,6 +13,11 @@ import { sequenceOf } from './pull-session.js';
 import { Undeliverable } from './undeliverable.js';
 
 export const FORWARDER = 'forwarder';
+/**
+ * What was on its way to a process whose connection fell comes again so late. Short: nothing stays here for long, and
+ * what is sent on twice is recognised by its id.
+ */
+export const FORWARDER_ACK_WAIT_MS = 500;
 const FIRST_ROUND_MS = 5_000;
 const LONGEST_ROUND_MS = 60_000;
 /** Before a message that could not be forwarded for a passing reason is tried again. */
@@ -90,18 +95,13 @@ export class Forwarder implements SubscribeHandlers {
 }
 
 /** The consumer that the forwarders of all applications share. */
-export async function declareForwarder(
-  link: Link,
-  names: Names,
-  ackWait: number,
-  redact: (text: string) => string,
-): Promise<string> {
+export async function declareForwarder(link: Link, names: Names, redact: (text: string) => string): Promise<string> {
   const config = {
     durable_name: FORWARDER,
     description: 'nestjs-messaging: sends on what is due',
     ack_policy: 'explicit',
     deliver_policy: 'all',
-    ack_wait: ackWait * NANOS_PER_MS,
+    ack_wait: FORWARDER_ACK_WAIT_MS * NANOS_PER_MS,
     max_deliver: -1,
     max_ack_pending: -1,
     max_waiting: 4_096,

@@ -56,14 +56,31 @@ describeRabbit('publishing', (rabbit) => {
     }
   });
 
-  it('comes back when its exchange is deleted under it: fails, declares it again, is confirmed', async () => {
-    await client.transport.declare(topologyOf('gone', { topic: 'deleted' }));
+  it('comes back when its exchange is deleted under it: fails, declares it again with its bindings, is confirmed', async () => {
+    const topology = topologyOf('gone', { topic: 'deleted' });
+    const consumer = await client.consume(topology);
     const one = outgoing({ kind: 'route', topic: 'deleted', route: 'gone' }, message('1'));
     expect((await client.publish(one))[0].status).toBe('confirmed');
     await channel.deleteExchange('deleted');
     const [first] = await client.publish(one);
     expect(first).toMatchObject({ status: 'failed', error: { code: 'PUBLISH_FAILED' } });
+    await waitFor(() => client.count('connected') === 2, 'a new channel');
+    expect((await client.publish(one))[0].status).toBe('confirmed');
+    await consumer.received(2);
+    expect(consumer.states).toEqual([{ consuming: true, reason: undefined }]);
+  });
+
+  it('what nobody takes is not given up just after its exchange came back: others may still bind', async () => {
+    const one = outgoing({ kind: 'route', topic: 'of-others', route: 'r' }, message('1'));
     await client.insist({ ...one, mandatory: false });
+    expect((await client.publish(one))[0].status).toBe('unroutable');
+    await channel.deleteExchange('of-others');
+    expect((await client.publish(one))[0].status).toBe('failed');
+    await waitFor(() => client.count('connected') === 2, 'a new channel');
+    expect((await client.publish(one))[0]).toMatchObject({ status: 'failed', error: { code: 'PUBLISH_FAILED' } });
+    await channel.assertQueue('late');
+    await channel.bindQueue('late', 'of-others', 'r');
+    expect((await client.publish(one))[0].status).toBe('confirmed');
   });
 
   it('uses an exchange that somebody declared with another type, and says so', async () => {

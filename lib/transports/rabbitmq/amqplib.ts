@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Channel, ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import type * as Amqplib from 'amqplib';
 import { MissingPeerError } from '../../errors/configuration-errors.js';
+import { answered, type Bound } from './bound.js';
 
 type Loaded = Pick<typeof Amqplib, 'connect'>;
 
@@ -131,15 +132,36 @@ export async function openConfirmChannel(model: ChannelModel, on: ChannelListene
   return watch(await model.createConfirmChannel(), on);
 }
 
-/** Runs `work` on a channel of its own: a refused operation closes its channel and must not hurt anything else. */
-export async function withChannel<T>(model: ChannelModel, work: (channel: Channel) => Promise<T>): Promise<T> {
-  const channel = await openChannel(model, { ended: () => {}, defect: () => {} });
-  try {
-    return await work(channel);
-  } finally {
-    // Without waiting for the answer: nothing depends on it.
-    channel.close().catch(() => {});
-  }
+/**
+ * Runs `work` on a channel of its own: a refused operation closes its channel and must not hurt anything else. Nor must
+ * one that is never answered (a quorum queue without a leader): it is given up after a while, and its channel with it.
+ */
+export async function withChannel<T>(
+  model: ChannelModel,
+  bound: Bound,
+  work: (channel: Channel) => Promise<T>,
+): Promise<T> {
+  let close = (): void => {};
+  let given = false;
+  const run = async (): Promise<T> => {
+    const channel = await openChannel(model, { ended: () => {}, defect: () => {} });
+    let closing = false;
+    close = () => {
+      // Without waiting for the answer: nothing depends on it.
+      if (!closing) channel.close().catch(() => {});
+      closing = true;
+    };
+    try {
+      if (given) throw new Error('it took too long to open a channel');
+      return await work(channel);
+    } finally {
+      close();
+    }
+  };
+  return answered(run(), bound, () => {
+    given = true;
+    close();
+  });
 }
 
 function watch<T extends Channel>(channel: T, on: ChannelListeners): T {

@@ -5,15 +5,16 @@ import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
+import { answered, type Bound } from './bound.js';
 import { reply, replyCode } from './broker-errors.js';
 import { decode, deliveryCountOf, originOf } from './decode.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
 import type { Names } from './names.js';
 
 /** Messages ready in a queue; undefined when there is no such queue. */
-export async function queueDepth(model: ChannelModel, queue: string): Promise<number | undefined> {
+export async function queueDepth(model: ChannelModel, bound: Bound, queue: string): Promise<number | undefined> {
   try {
-    return await withChannel(model, async (channel) => (await channel.checkQueue(queue)).messageCount);
+    return await withChannel(model, bound, async (channel) => (await channel.checkQueue(queue)).messageCount);
   } catch (error) {
     if (replyCode(error) === reply.notFound) return undefined;
     throw error;
@@ -33,9 +34,10 @@ export class QueueBrowser implements Browser, Settler {
     private readonly channel: Channel,
     private readonly queue: string,
     private readonly names: Names,
+    private readonly bound: Bound,
   ) {}
 
-  static async open(model: ChannelModel, queue: string, names: Names): Promise<QueueBrowser> {
+  static async open(model: ChannelModel, bound: Bound, queue: string, names: Names): Promise<QueueBrowser> {
     const opened: { browser?: QueueBrowser } = {};
     const channel = await openChannel(model, {
       ended: () => {
@@ -43,10 +45,15 @@ export class QueueBrowser implements Browser, Settler {
       },
       defect: () => {},
     });
-    const browser = new QueueBrowser(channel, queue, names);
+    const browser = new QueueBrowser(channel, queue, names, bound);
     opened.browser = browser;
     // What a get says is left is exact, where the count of a passive declare lags behind a give-back.
-    browser.upcoming = await browser.get();
+    try {
+      browser.upcoming = await browser.get();
+    } catch (error) {
+      void browser.close();
+      throw error;
+    }
     if (browser.upcoming) browser.left = browser.upcoming.fields.messageCount;
     return browser;
   }
@@ -82,7 +89,7 @@ export class QueueBrowser implements Browser, Settler {
 
   private async get(): Promise<GetMessage | false> {
     try {
-      return await this.channel.get(this.queue, { noAck: false });
+      return await answered(this.channel.get(this.queue, { noAck: false }), this.bound);
     } catch (error) {
       throw new NotConnectedError(`RabbitMQ did not show the queue «${this.queue}»: ${(error as Error).message}`);
     }

@@ -45,9 +45,14 @@ export class ConfirmWindow<T> {
     return undefined;
   }
 
+  /** All that fit, oldest first. */
+  filter(fits: (entry: T) => boolean): T[] {
+    return this.entries.filter((entry) => entry !== undefined && fits(entry)) as T[];
+  }
+
   /** Takes out everything, oldest first. */
   drain(): T[] {
-    const left = this.entries.filter((entry) => entry !== undefined);
+    const left = this.filter(() => true);
     this.firstTag += this.entries.length;
     this.entries = [];
     this.head = 0;

@@ -3,6 +3,7 @@ import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { sleep } from '../../clock/sleep.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import { answered } from './bound.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { ConsumerSession, type SessionOptions } from './consumer-session.js';
 import type { SupervisedConnection } from './supervised-connection.js';
@@ -110,6 +111,7 @@ export class Consumer implements TransportSubscription {
     const model = connection.current;
     if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
     await this.options.declare();
+    const bound = { clock: environment.clock, ms: environment.confirmTimeout };
     const session = await ConsumerSession.open(model, {
       ...this.options,
       clock: environment.clock,
@@ -118,7 +120,7 @@ export class Consumer implements TransportSubscription {
     // Before anything can arrive: whoever stops or pauses from within the first delivery must find it.
     this.session = session;
     try {
-      if (this.wanted === 'consuming') await session.consume();
+      if (this.wanted === 'consuming') await answered(session.consume(), bound);
     } catch (error) {
       this.session = undefined;
       void session.close();
@@ -139,6 +141,8 @@ export class Consumer implements TransportSubscription {
 
   private failed(error: unknown): void {
     const { connection, environment, queue } = this.options;
+    // Nobody waits for it any more: that it failed is our own doing.
+    if (!this.isWanted()) return;
     this.failures++;
     // Without a connection the waiting ends when it is back: that is supervised elsewhere.
     if (!connection.current) this.failures = 0;

@@ -3,6 +3,7 @@ import { sleep } from '../../clock/sleep.js';
 import type { Topology } from '../../transport/topology.js';
 import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import type { Bound } from './bound.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -20,11 +21,16 @@ const MOST_PREFETCH = 65_535;
 export class ConsumingSide {
   readonly connection: SupervisedConnection;
   readonly topologies: TopologyDeclarer;
-  private readonly consumers = new Set<Consumer>();
+  /** For whatever the broker is asked here. */
+  readonly bound: Bound;
+  /** With what declares again what they consume from. */
+  private readonly consumers = new Map<Consumer, () => Promise<void>>();
   /** Topologies without a subscription: they come back with the connection. A subscription declares its own. */
   private readonly declared = new Map<string, Topology>();
   private readonly unbound = new WeakSet<Topology>();
   private forwarding = false;
+  private renewing: Promise<void> = Promise.resolve();
+  private lastProblem?: string;
 
   constructor(
     private readonly settings: Settings,
@@ -37,7 +43,9 @@ export class ConsumingSide {
       lost: () => {},
       warning: (message) => this.warn(message),
     });
-    this.topologies = new TopologyDeclarer(this.connection, names, settings, environment.provision);
+    const { clock, confirmTimeout, provision } = environment;
+    this.bound = { clock, ms: confirmTimeout };
+    this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound);
   }
 
   async declare(topology: Topology): Promise<void> {
@@ -56,19 +64,24 @@ export class ConsumingSide {
   async unbind(topology: Topology): Promise<void> {
     this.declared.delete(topology.queue);
     this.unbound.add(topology);
+    // Or it would bind them again.
+    await this.renewing;
     await this.topologies.unbind(topology);
   }
 
   async subscribe({ topology, prefetch }: SubscribeOptions, handlers: SubscribeHandlers): Promise<Consumer> {
     this.declared.delete(topology.queue);
-    const consumer = this.add({
-      queue: topology.queue,
-      prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
-      counts: queueTypeOf(topology, this.settings) === 'quorum',
-      handlers,
-      declare: () =>
-        this.topologies.declareToConsume(this.unbound.has(topology) ? { ...topology, patterns: [] } : topology),
-    });
+    const wanted = (): Topology => (this.unbound.has(topology) ? { ...topology, patterns: [] } : topology);
+    const consumer = this.add(
+      {
+        queue: topology.queue,
+        prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
+        counts: queueTypeOf(topology, this.settings) === 'quorum',
+        handlers,
+        declare: () => this.topologies.declareToConsume(wanted()),
+      },
+      () => this.topologies.renew(wanted()),
+    );
     try {
       await consumer.start();
     } catch (error) {
@@ -82,32 +95,45 @@ export class ConsumingSide {
   forward(handlers: SubscribeHandlers): void {
     if (this.forwarding) return;
     this.forwarding = true;
-    const consumer = this.add({
-      queue: this.names.dueQueue,
-      prefetch: FORWARDER_PREFETCH,
-      counts: true,
-      handlers,
-      declare: () => this.topologies.declareDelayEnds(),
-    });
+    const declare = (): Promise<void> => this.topologies.declareDelayEnds();
+    const consumer = this.add(
+      { queue: this.names.dueQueue, prefetch: FORWARDER_PREFETCH, counts: true, handlers, declare },
+      declare,
+    );
     consumer.startInBackground();
+  }
+
+  /** Declares again whatever this process declared, so that a binding that vanished comes back. It does not reject. */
+  renew(): Promise<void> {
+    this.renewing = this.renewing.then(async () => {
+      const topologies = [...this.declared.values()].map((topology) => () => this.topologies.renew(topology));
+      const renewals = [...this.consumers.values(), ...topologies].map((renew) =>
+        renew().catch((error: Error) => this.notRenewed(error)),
+      );
+      await Promise.all(renewals);
+    });
+    return this.renewing;
   }
 
   /** What is unsettled goes back to the broker; what was settled gets there first. */
   async close(): Promise<void> {
     this.forwarding = true;
     this.declared.clear();
-    const consumersClosed = Promise.all([...this.consumers].map((consumer) => consumer.close()));
+    const consumersClosed = Promise.all([...this.consumers.keys()].map((consumer) => consumer.close()));
     const closed = new AbortController();
     void consumersClosed.finally(() => closed.abort());
     await sleep(this.environment.clock, CONSUMERS_CLOSE_WITHIN_MS, closed.signal);
     await this.connection.close();
   }
 
-  private add(options: Omit<ConsumerOptions, 'names' | 'connection' | 'environment' | 'ended'>): Consumer {
+  private add(
+    options: Omit<ConsumerOptions, 'names' | 'connection' | 'environment' | 'ended'>,
+    renew: () => Promise<void>,
+  ): Consumer {
     const { names, connection, environment } = this;
     const ended = (): void => void this.consumers.delete(consumer);
     const consumer: Consumer = new Consumer({ ...options, names, connection, environment, ended });
-    this.consumers.add(consumer);
+    this.consumers.set(consumer, renew);
     return consumer;
   }
 
@@ -131,7 +157,16 @@ export class ConsumingSide {
     clock.after(reconnectDelay(reconnect, failures, random), again, { background: true });
   }
 
+  /** What waiting cures is not worth a word, and the rest not one every minute. */
+  private notRenewed(error: Error): void {
+    if ((error as MessagingError).retryable || error.message === this.lastProblem) return;
+    this.lastProblem = error.message;
+    this.warn(error.message);
+  }
+
   private warn(message: string): void {
+    // Whatever fails now fails because we are closing.
+    if (this.connection.isClosed) return;
     this.environment.onEvent({ type: 'warning', message });
   }
 }

@@ -1,11 +1,12 @@
-import type { Clock } from '../../clock/clock.js';
 import { PublishFailedError } from '../../errors/publish-errors.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { withChannel } from './amqplib.js';
+import type { Bound } from './bound.js';
 import { bandOf } from './delay-path.js';
 import { delayEdges, delayEnds, delayLevelQueues, dueBinding } from './delay-topology.js';
 import type { Names } from './names.js';
-import { check, nameOf, perform, type Operation } from './operations.js';
+import { check, perform, type Operation } from './operations.js';
+import { RENEWAL_INTERVAL_MS } from './renewal.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 
 /** The way a delayed message takes. */
@@ -19,14 +20,15 @@ export interface DelayRoute {
 export interface DeclarationContext {
   readonly connection: SupervisedConnection;
   readonly names: Names;
-  readonly clock: Clock;
+  readonly bound: Bound;
   readonly provision: boolean;
-  readonly timeout: number;
   warning(message: string): void;
+  /** Binds the queues of this process's subscriptions again; it does not reject. */
+  bindAgain(): Promise<void>;
 }
 
-/** Delay levels are looked after again after this time, so that one that somebody deleted comes back. */
-const FRESH_MS = 60_000;
+/** So long after an exchange came back, every process that consumes has bound its queues to it again. */
+const BOUND_AGAIN_AFTER_MS = 2 * RENEWAL_INTERVAL_MS;
 
 /**
  * What publishing needs on the broker, declared at the first use per connection. Whoever publishes asks `has…` per
@@ -34,10 +36,26 @@ const FRESH_MS = 60_000;
  */
 export class Declarations {
   private readonly exchanges = new Set<string>(['']);
-  /** When the bands of levels, by their highest, and the queues bound for their ends were declared. */
-  private readonly delays = new Map<number | string, number>();
+  /** The bands of levels, by their highest, and the queues bound for their ends. */
+  private readonly delays = new Set<number | string>();
+  /** Exchanges that the broker does not know any more. */
+  private readonly missing = new Set<string>();
+  /** When such an exchange was declared again. */
+  private readonly restored = new Map<string, number>();
 
   constructor(private readonly context: DeclarationContext) {}
+
+  /** The broker closed a channel over a publish to it: somebody deleted it, and its bindings with it. */
+  exchangeMissing(exchange: string): void {
+    this.forget();
+    this.missing.add(exchange);
+  }
+
+  /** It was deleted and declared again a moment ago: that it routes nothing says nothing yet. */
+  isBeingBound(exchange: string): boolean {
+    const since = this.restored.get(exchange);
+    return since !== undefined && this.context.bound.clock.monotonic() - since < BOUND_AGAIN_AFTER_MS;
+  }
 
   /** A new connection, or the broker said that something is missing. */
   forget(): void {
@@ -56,8 +74,7 @@ export class Declarations {
   }
 
   hasDelay(route: DelayRoute): boolean {
-    const now = this.context.clock.monotonic();
-    return this.isFresh(route.levels[0], now) && (route.queue === undefined || this.isFresh(route.queue, now));
+    return this.delays.has(route.levels[0]) && (route.queue === undefined || this.delays.has(route.queue));
   }
 
   async prepareExchange(exchange: string): Promise<void> {
@@ -79,12 +96,26 @@ export class Declarations {
         this.rethrow(error, `the exchange «${exchange}»`);
       }
     }
+    if (this.missing.delete(exchange)) {
+      this.restored.set(exchange, this.context.bound.clock.monotonic());
+      await this.context.bindAgain();
+    }
     this.exchanges.add(exchange);
   }
 
-  async prepareDelay(route: DelayRoute): Promise<void> {
-    const { names, provision, clock } = this.context;
-    const band = bandOf(route.levels[0]);
+  async prepareDelay({ levels, queue }: DelayRoute): Promise<void> {
+    await this.declareBand(levels[0]);
+    if (queue !== undefined) await this.bindDue(queue);
+  }
+
+  /** Declares again what delays go through, so that what somebody deleted comes back. */
+  async renew(): Promise<void> {
+    for (const key of [...this.delays]) await (typeof key === 'number' ? this.declareBand(key) : this.bindDue(key));
+  }
+
+  private async declareBand(highest: number): Promise<void> {
+    const { names, provision } = this.context;
+    const band = bandOf(highest);
     try {
       await this.run(delayEnds(names), provision);
       await this.run(delayLevelQueues(band, names), provision);
@@ -92,36 +123,23 @@ export class Declarations {
     } catch (error) {
       this.rethrow(error, `the delay levels of «${names.exchange}»`);
     }
-    this.delays.set(band[0], clock.monotonic());
-    if (route.queue === undefined) return;
-    // Without the binding (the queue is gone, or not ours to bind) the forwarder delivers.
-    if (provision) await this.run([dueBinding(route.queue, names)], true).catch(() => {});
-    this.delays.set(route.queue, clock.monotonic());
+    this.delays.add(highest);
   }
 
-  private isFresh(key: number | string, now: number): boolean {
-    const since = this.delays.get(key);
-    return since !== undefined && now - since < FRESH_MS;
+  /** Without the binding (the queue is gone, or not ours to bind) the forwarder delivers. */
+  private async bindDue(queue: string): Promise<void> {
+    const { names, provision } = this.context;
+    if (provision) await this.run([dueBinding(queue, names)], true).catch(() => {});
+    this.delays.add(queue);
   }
 
   private async run(operations: readonly Operation[], create: boolean): Promise<void> {
-    const { connection, clock, timeout } = this.context;
+    const { connection, bound } = this.context;
     const model = connection.current;
     if (!model) throw new PublishFailedError('The connection to RabbitMQ was lost before the message was sent');
-    const work = withChannel(model, async (channel) => {
+    await withChannel(model, bound, async (channel) => {
       for (const operation of operations) await (create ? perform : check)(channel, operation);
     });
-    let cancel = (): void => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(timeout, () =>
-        reject(
-          new PublishFailedError(
-            `RabbitMQ did not answer the declaration of ${nameOf(operations[0])} within ${timeout} ms`,
-          ),
-        ),
-      );
-    });
-    await Promise.race([work, late]).finally(cancel);
   }
 
   private rethrow(error: unknown, what: string): never {

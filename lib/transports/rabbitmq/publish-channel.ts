@@ -56,6 +56,11 @@ export class PublishChannel<T extends InFlight> {
     return this.window.oldest;
   }
 
+  /** What was sent at that time or before and is not answered yet, oldest first. */
+  sentUntil(time: number): T[] {
+    return this.window.filter((entry) => entry.sentAt <= time);
+  }
+
   /** Throws what amqplib throws when it cannot write the message; then nothing was sent. */
   send(entry: T): void {
     publish(this.channel, entry.exchange, entry.routingKey, entry.body, entry.options);
@@ -65,6 +70,12 @@ export class PublishChannel<T extends InFlight> {
   /** `ended` follows when the broker has answered: from then on nothing of it is under way. */
   close(): void {
     this.channel.close().catch(() => {});
+  }
+
+  /** The broker does not even answer the closing, or not soon: what it made of the rest nobody will hear. */
+  abandon(): void {
+    this.isOpen = false;
+    this.listeners.ended(this.window.drain(), undefined);
   }
 
   private listen(channel: ConfirmChannel): void {

@@ -5,7 +5,6 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import type { AmqpError } from './amqplib.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import { describe, reply } from './broker-errors.js';
-import type { Declarations } from './declarations.js';
 import { isCausedByPublish, isolate, refusalOf, suspectsOf, type Verdict } from './isolation.js';
 import { NackWatch } from './nack-watch.js';
 import { PublishChannel } from './publish-channel.js';
@@ -13,18 +12,28 @@ import type { Sending } from './sending.js';
 import { SoloChannel } from './solo-channel.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 
-/** How long the broker may take to answer the closing of a channel. */
-const CLOSE_WITHIN_MS = 5_000;
+/** How long the broker may take to close a channel. One that has published to a queue without a leader takes longer. */
+const CLOSE_WITHIN_MS = 2_000;
+/** How long it may take to open one; a connection on which that takes longer is dead. */
+const OPEN_WITHIN_MS = 5_000;
+
+export interface LineListeners {
+  /** The fate of an entry. */
+  resolved(entry: Sending, result: PublishResult): void;
+  /** The broker did not answer these in time. Their channel is given up now, and their results follow. */
+  unanswered(entries: readonly Sending[]): void;
+  /** The broker closed the channel over a publish to an exchange that does not exist. */
+  exchangeMissing(exchange: string): void;
+  connected(): void;
+  /** Also after a first failure to connect. */
+  disconnected(reason: string): void;
+}
 
 /**
- * The confirm channel that messages are published on, kept open as long as the connection is. Every entry that was sent
- * gets exactly one result, and a failed one only when nothing of it is under way any more: its channel is closed, or
- * the socket is destroyed.
+ * A confirm channel that messages are published on, kept open as long as the connection is. Every entry that was sent
+ * gets exactly one result, and a failed one only when its channel is closed, or the broker had time to close it.
  */
 export class PublishLine {
-  /** Set by the publisher. */
-  resolved: (entry: Sending, result: PublishResult) => void = () => {};
-
   private channel?: PublishChannel<Sending>;
   private openingOn?: ChannelModel;
   private opening: Promise<void> = Promise.resolve();
@@ -39,8 +48,8 @@ export class PublishLine {
 
   constructor(
     private readonly connection: SupervisedConnection,
-    private readonly declarations: Declarations,
     private readonly environment: TransportEnvironment,
+    private readonly listeners: LineListeners,
   ) {
     this.nacks = new NackWatch(environment.clock);
   }
@@ -67,7 +76,6 @@ export class PublishLine {
   }
 
   connectionOpened(): void {
-    this.declarations.forget();
     this.opening = this.open();
   }
 
@@ -79,14 +87,10 @@ export class PublishLine {
   connectionLost(reason: string): void {
     this.channel = undefined;
     this.report('disconnected', reason);
-    // An alarm is told again on the next connection.
-    this.setBlocked(false);
   }
 
-  setBlocked(blocked: boolean, reason = ''): void {
-    if (this.blocked === blocked) return;
+  setBlocked(blocked: boolean): void {
     this.blocked = blocked;
-    this.environment.onEvent(blocked ? { type: 'blocked', reason } : { type: 'unblocked' });
     if (blocked) return;
     this.unblockedAt = this.environment.clock.monotonic();
     const oldest = this.channel?.oldest;
@@ -103,8 +107,12 @@ export class PublishLine {
     const model = this.connection.current;
     if (!model || this.closed || this.channel || this.openingOn === model) return;
     this.openingOn = model;
+    const { clock, reconnect, random } = this.environment;
+    // While it blocks publishers the broker reads nothing.
+    const late = (): void => void (this.blocked || this.connection.destroy('no answer to the opening of a channel'));
+    const cancel = clock.after(OPEN_WITHIN_MS, late, { background: true });
     try {
-      const channel = await this.openChannel(model);
+      const channel = await this.openChannel(model).finally(cancel);
       this.openingOn = undefined;
       if (this.connection.current !== model || this.closed) return;
       this.channel = channel;
@@ -114,7 +122,6 @@ export class PublishLine {
       if (this.openingOn === model) this.openingOn = undefined;
       if (this.connection.current !== model) return;
       this.report('disconnected', this.connection.redact(describe(error)));
-      const { clock, reconnect, random } = this.environment;
       const delayMs = reconnectDelay(reconnect, ++this.failures, random);
       clock.after(delayMs, () => void this.open(), { background: true });
     }
@@ -160,7 +167,8 @@ export class PublishLine {
       return;
     }
     this.interrupted(channel, text);
-    if (error?.code === reply.notFound) this.declarations.forget();
+    const [, exchange] = (error?.code === reply.notFound && /exchange '(.*)' in vhost/.exec(text)) || [];
+    if (exchange !== undefined) this.listeners.exchangeMissing(exchange);
     for (const entry of unresolved) this.tell(entry, failed(`Not confirmed: ${error ? text : this.reason}`));
     void this.open();
   }
@@ -203,9 +211,12 @@ export class PublishLine {
       const { channel } = this;
       const oldest = channel?.oldest;
       if (!channel || !oldest || this.blocked) return;
-      const waited = clock.monotonic() - Math.max(oldest.sentAt, this.unblockedAt);
-      if (waited >= confirmTimeout) this.retire(channel, `RabbitMQ did not confirm within ${confirmTimeout} ms`, false);
-      else this.watch(oldest.sentAt);
+      const now = clock.monotonic();
+      const waited = now - Math.max(oldest.sentAt, this.unblockedAt);
+      if (waited < confirmTimeout) return this.watch(oldest.sentAt);
+      // What has waited for half the time shares the fate of the first: its turn would be next.
+      this.listeners.unanswered(channel.sentUntil(now - confirmTimeout / 2));
+      this.retire(channel, `RabbitMQ did not confirm within ${confirmTimeout} ms`, false);
     });
   }
 
@@ -220,11 +231,8 @@ export class PublishLine {
       cancel();
       if (!channel.isOpen) return;
       channel.close();
-      cancel = clock.after(
-        within,
-        () => channel.isOpen && this.connection.destroy('no answer to the closing of a channel'),
-        { background: true },
-      );
+      // The channel that is opened next shows whether the connection lives.
+      cancel = clock.after(within, () => channel.isOpen && channel.abandon(), { background: true });
     };
     if (!gently) return close();
     cancel = clock.after(confirmTimeout, close, { background: true });
@@ -236,12 +244,13 @@ export class PublishLine {
     this.reason = reason;
     if (this.closed || this.state === state) return;
     this.state = state;
-    this.environment.onEvent(state === 'connected' ? { type: 'connected' } : { type: 'disconnected', reason });
+    if (state === 'connected') this.listeners.connected();
+    else this.listeners.disconnected(reason);
   }
 
   private tell(entry: Sending, result: PublishResult): void {
     try {
-      this.resolved(entry, result);
+      this.listeners.resolved(entry, result);
     } catch (error) {
       this.environment.onEvent({ type: 'warning', message: `A result callback failed: ${(error as Error).message}` });
     }

@@ -1,3 +1,4 @@
+import { nextTurn } from '../../clock/turn.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError, PublishFailedError, UnroutableError } from '../../errors/publish-errors.js';
 import type { Headers } from '../../message/headers.js';
@@ -8,7 +9,7 @@ import { pathHeaders } from './delay-topology.js';
 import type { Declarations, DelayRoute } from './declarations.js';
 import { encode, encodingError, isTableTooLarge, leanerHeaders, refusal, targetOf, type Target } from './encode.js';
 import { transportHeader, type Names } from './names.js';
-import type { PublishLine } from './publish-line.js';
+import type { PublishLines } from './publish-lines.js';
 import type { Sending } from './sending.js';
 
 /** A message that waits until what it needs is declared. */
@@ -20,7 +21,7 @@ interface Held {
 
 /** Messages in the order they came. A delayed one has no order with the others: it must not make them wait. */
 class Lane {
-  readonly held: Held[] = [];
+  held: Held[] = [];
   preparing = false;
 }
 
@@ -33,13 +34,13 @@ export class Publisher {
   private results: (() => void)[] = [];
 
   constructor(
-    private readonly line: PublishLine,
+    private readonly lines: PublishLines,
     private readonly declarations: Declarations,
     private readonly names: Names,
     private readonly maxBytes: number,
     private readonly environment: TransportEnvironment,
   ) {
-    line.resolved = (entry, result) => this.resolved(entry, result);
+    lines.resolved = (entry, result) => this.resolved(entry, result);
   }
 
   publish(batch: readonly Outgoing[], done: PublishDone): void {
@@ -53,13 +54,15 @@ export class Publisher {
 
   /** False when something must be declared first. */
   private send(outgoing: Outgoing, done: PublishDone, again: boolean, now: number): boolean {
-    const obstacle = this.line.obstacle;
+    const obstacle = this.lines.obstacle;
     if (obstacle !== undefined) return this.tell(outgoing, done, failed(new NotConnectedError(obstacle)));
     const problem = refusal(outgoing, this.maxBytes);
     if (problem) return this.tell(outgoing, done, { status: 'refused', error: problem });
     const target = targetOf(outgoing.to, this.names);
-    const delayMs = outgoing.dueAt === undefined ? 0 : outgoing.dueAt - this.environment.clock.now();
+    const delayMs = this.delayOf(outgoing);
     if (delayMs > 0) return this.sendDelayed(outgoing, done, again, now, target, delayMs);
+    const unanswered = this.lines.obstacleTo(target.exchange, target.routingKey);
+    if (unanswered) return this.tell(outgoing, done, failed(unanswered));
     if (!this.declarations.hasExchange(target.exchange)) return false;
     this.write(outgoing, done, target, outgoing.message.headers, outgoing.mandatory, now, undefined, again);
     return true;
@@ -81,6 +84,8 @@ export class Publisher {
     }
     const toQueue = outgoing.to.kind === 'queue';
     const delay: DelayRoute = { levels: delayLevels(delayMs), queue: toQueue ? target.routingKey : undefined };
+    const unanswered = this.lines.obstacleTo(this.names.delay, target.routingKey, delay);
+    if (unanswered) return this.tell(outgoing, done, failed(unanswered));
     if (!this.declarations.hasDelay(delay)) return false;
     const headers: Headers = {
       ...outgoing.message.headers,
@@ -122,7 +127,7 @@ export class Publisher {
         delay,
         again,
       };
-      this.line.send(entry);
+      this.lines.send(entry);
     } catch (error) {
       const problem =
         entry && outgoing.to.kind === 'dead-letter' && isTableTooLarge(error)
@@ -140,7 +145,7 @@ export class Publisher {
     for (const leaner of leanerHeaders(headers)) {
       try {
         const { message, to } = entry.outgoing;
-        this.line.send({ ...entry, options: encode(message, leaner, to, entry.options.mandatory === true) });
+        this.lines.send({ ...entry, options: encode(message, leaner, to, entry.options.mandatory === true) });
         return undefined;
       } catch (error) {
         problem = error;
@@ -163,16 +168,41 @@ export class Publisher {
       if (!this.send(outgoing, done, again, this.environment.clock.monotonic())) {
         const problem = await this.declare(outgoing).catch((error: MessagingError) => error);
         if (!problem) continue;
-        this.tell(outgoing, done, { status: problem.retryable ? 'failed' : 'refused', error: problem });
+        this.failWithFirst(lane, problem);
+      } else {
+        lane.held.shift();
       }
-      lane.held.shift();
     }
     lane.preparing = false;
   }
 
+  /** What waits for the same fails with it: one after the other, each would wait for the same timeout. */
+  private failWithFirst(lane: Lane, error: MessagingError): void {
+    const [first] = lane.held;
+    const need = this.needOf(first.outgoing);
+    const fails = (held: Held): boolean => held === first || this.needOf(held.outgoing) === need;
+    const status = error.retryable ? 'failed' : 'refused';
+    const left: Held[] = [];
+    for (const held of lane.held) {
+      if (fails(held)) this.tell(held.outgoing, held.done, { status, error });
+      else left.push(held);
+    }
+    lane.held = left;
+  }
+
+  /** What must be declared for it: an exchange, or the levels of a delay. */
+  private needOf(outgoing: Outgoing): string | number {
+    const delayMs = this.delayOf(outgoing);
+    return delayMs > 0 ? delayLevels(delayMs)[0] : targetOf(outgoing.to, this.names).exchange;
+  }
+
+  private delayOf({ dueAt }: Outgoing): number {
+    return dueAt === undefined ? 0 : dueAt - this.environment.clock.now();
+  }
+
   private declare(outgoing: Outgoing): Promise<void> {
     const target = targetOf(outgoing.to, this.names);
-    const delayMs = outgoing.dueAt === undefined ? 0 : outgoing.dueAt - this.environment.clock.now();
+    const delayMs = this.delayOf(outgoing);
     if (delayMs <= 0) return this.declarations.prepareExchange(target.exchange);
     const queue = outgoing.to.kind === 'queue' ? target.routingKey : undefined;
     this.onDelayed();
@@ -182,6 +212,10 @@ export class Publisher {
   /** Called by the line with the fate of an entry. */
   private resolved(entry: Sending, result: PublishResult): void {
     if (result !== CONFIRMED || !entry.returned) return this.finish(entry, result);
+    if (this.declarations.isBeingBound(entry.exchange)) {
+      const why = `The exchange «${entry.exchange}» was deleted and is there again; «${entry.routingKey}» is not bound yet`;
+      return this.finish(entry, failed(new PublishFailedError(why)));
+    }
     if (!entry.delay) {
       const where =
         entry.exchange === ''
@@ -202,7 +236,7 @@ export class Publisher {
   /** Tells a result that is known at once, but not from within `publish`. */
   private tell(outgoing: Outgoing, done: PublishDone, result: PublishResult): true {
     if (this.results.length === 0) {
-      queueMicrotask(() => {
+      nextTurn(() => {
         const results = this.results;
         this.results = [];
         for (const deliver of results) deliver();

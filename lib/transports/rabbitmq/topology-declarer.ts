@@ -1,6 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
+import type { Bound } from './bound.js';
 import { describe, topologyMisconfiguration } from './broker-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
@@ -20,6 +21,7 @@ export class TopologyDeclarer {
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly provision: boolean,
+    private readonly bound: Bound,
   ) {}
 
   async declare(topology: Topology): Promise<void> {
@@ -40,6 +42,11 @@ export class TopologyDeclarer {
     const declaredOn = this.justDeclared.get(topology);
     this.justDeclared.delete(topology);
     if (declaredOn === undefined || declaredOn !== this.connection.current) await this.perform(topology);
+  }
+
+  /** Again what was declared before: a binding that is gone comes back, what is only checked is left alone. */
+  async renew(topology: Topology): Promise<void> {
+    if (this.provision && topology.provision) await this.perform(topology);
   }
 
   /** What the forwarder consumes from. */
@@ -74,7 +81,7 @@ export class TopologyDeclarer {
     const model = this.connection.current;
     if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
     try {
-      await withChannel(model, work);
+      await withChannel(model, this.bound, work);
     } catch (error) {
       const name = typeof what === 'string' ? what : what();
       const redact = (text: string): string => this.connection.redact(text);

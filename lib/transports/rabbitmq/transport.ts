@@ -13,6 +13,7 @@ import type {
   TransportSubscription,
 } from '../../transport/transport.js';
 import { withChannel } from './amqplib.js';
+import type { Bound } from './bound.js';
 import { describe } from './broker-errors.js';
 import { QueueBrowser, queueDepth } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
@@ -21,6 +22,7 @@ import { Forwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
 import type { Settings } from './options.js';
 import { PublishingSide } from './publishing-side.js';
+import { Renewal } from './renewal.js';
 
 /** amqplib's connections, for what this package does not do itself. Undefined while there is none. */
 export interface RabbitmqNative {
@@ -33,6 +35,7 @@ interface Sides {
   readonly publishing: PublishingSide;
   readonly consuming: ConsumingSide;
   readonly forwarder: Forwarder;
+  readonly renewal: Renewal;
 }
 
 /** RabbitMQ over two supervised connections, so that a blocked publisher never starves acks. */
@@ -63,9 +66,19 @@ export class RabbitmqTransport implements Transport {
 
   async connect(environment: TransportEnvironment): Promise<void> {
     const consuming = new ConsumingSide(this.settings, this.names, environment);
-    const publishing = new PublishingSide(this.settings, this.names, environment, () => this.forward());
+    const publishing = new PublishingSide(
+      this.settings,
+      this.names,
+      environment,
+      () => this.forward(),
+      () => consuming.renew(),
+    );
     const forwarder = new Forwarder(publishing.publisher, environment);
-    this.sides = { publishing, consuming, forwarder };
+    const renewal = new Renewal(environment, async () => {
+      await Promise.all([publishing.renew(), consuming.renew()]);
+    });
+    this.sides = { publishing, consuming, forwarder, renewal };
+    if (environment.provision) renewal.start();
     try {
       await Promise.all([publishing.start(), consuming.connection.start()]);
     } catch (error) {
@@ -95,15 +108,15 @@ export class RabbitmqTransport implements Transport {
   }
 
   async depth(queue: string): Promise<number | undefined> {
-    return this.ask((model) => queueDepth(model, queue));
+    return this.ask((model, bound) => queueDepth(model, bound, queue));
   }
 
   async browse(queue: string): Promise<Browser> {
-    return this.ask((model) => QueueBrowser.open(model, queue, this.names));
+    return this.ask((model, bound) => QueueBrowser.open(model, bound, queue, this.names));
   }
 
   async probe(): Promise<void> {
-    await this.ask((model) => withChannel(model, async () => {}));
+    await this.ask((model, bound) => withChannel(model, bound, async () => {}));
   }
 
   native(): RabbitmqNative {
@@ -122,6 +135,7 @@ export class RabbitmqTransport implements Transport {
   }
 
   private async end(): Promise<void> {
+    this.sides?.renewal.stop();
     await Promise.all([this.sides?.publishing.close(), this.sides?.consuming.close()]);
   }
 
@@ -132,12 +146,12 @@ export class RabbitmqTransport implements Transport {
   }
 
   /** Asks the broker something, on either connection; an error of amqplib becomes ours, without credentials. */
-  private async ask<T>(question: (model: ChannelModel) => Promise<T>): Promise<T> {
+  private async ask<T>(question: (model: ChannelModel, bound: Bound) => Promise<T>): Promise<T> {
     const { publishing, consuming } = this.connected();
     const model = consuming.connection.current ?? publishing.connection.current;
     if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
     try {
-      return await question(model);
+      return await question(model, consuming.bound);
     } catch (error) {
       throw new NotConnectedError(`RabbitMQ did not answer: ${consuming.connection.redact(describe(error))}`);
     }

@@ -143,6 +143,17 @@ export class RabbitHandle {
     );
   }
 
+  /** A quorum queue answers nobody, as one without a majority does; everything else on the node goes on. */
+  async hangQueue(vhost: string, queue: string, on: boolean): Promise<void> {
+    await this.expectOk(
+      `begin
+        {ok, Queue} = rabbit_amqqueue:lookup(rabbit_misc:r(${binary(vhost)}, queue, ${binary(queue)})),
+        {Name, _} = amqqueue:get_pid(Queue),
+        ok = sys:${on ? 'suspend' : 'resume'}(Name)
+      end`,
+    );
+  }
+
   /** The node hangs: its sockets stay open and say nothing. */
   suspend(): void {
     process.kill(this.pid, 'SIGSTOP');

@@ -1,0 +1,22 @@
+import type { Clock } from '../../clock/clock.js';
+
+/** How long the broker may take to answer. */
+export interface Bound {
+  readonly clock: Clock;
+  readonly ms: number;
+}
+
+/** Gives the answer, or rejects when it does not come in time: then `late` is called, and the answer is dropped. */
+export function answered<T>(answer: Promise<T>, { clock, ms }: Bound, late: () => void = () => {}): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(
+      ms,
+      () => {
+        reject(new Error(`no answer within ${ms} ms`));
+        late();
+      },
+      { background: true },
+    );
+    answer.then(resolve, reject).finally(cancel);
+  });
+}

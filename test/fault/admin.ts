@@ -86,6 +86,17 @@ export class Admin {
     await this.with((channel) => channel.deleteQueue(queue));
   }
 
+  /** Deletes a queue with all that is in it, and gives the ids of what that was. */
+  async deleteWithMessages(queue: string): Promise<string[]> {
+    return this.with(async (channel) => {
+      const ids: string[] = [];
+      for (let message = await channel.get(queue); message; message = await channel.get(queue))
+        ids.push(String(message.properties.messageId));
+      await channel.deleteQueue(queue);
+      return ids;
+    });
+  }
+
   private async connect(): Promise<ChannelModel> {
     let failure: unknown;
     for (const node of this.nodes()) {

@@ -51,6 +51,8 @@ export class Cell {
   readonly strikes: Strike[] = [];
   /** Copies that may exist beside what was in flight, for faults that cause such. */
   extraDuplicates = 0;
+  /** Messages that an operator deleted with their queue. */
+  readonly deleted = new Set<string>();
   admin!: Admin;
   /** Between publishers and broker. */
   proxy!: Proxy;
@@ -160,7 +162,7 @@ export class Cell {
     const waiting = await this.admin.waiting();
     this.check(Object.keys(waiting).length === 0, `left on the broker: ${JSON.stringify(waiting)}`);
     const deadLetters = (await this.admin.deadLetters()).map(({ id }) => id);
-    const result = account({ trails: this.workers, deadLetters });
+    const result = account({ trails: this.workers, deadLetters, deleted: this.deleted });
     this.judge(result);
     if (result.lost.length > 0) this.problems.push(`the broker holds ${await this.admin.held()}`);
     return result;
@@ -193,6 +195,7 @@ export class Cell {
         handlerMs: [10, 60],
         retryMs: 150,
         maxQueued: 20_000,
+        side: false,
         ...this.fault.worker,
         ...settings,
       },
@@ -229,7 +232,7 @@ export class Cell {
     while (!(await this.isQuiet())) {
       const now = this.alive('consumer').reduce((sum, worker) => sum + worker.count('start'), 0);
       if (now > arrived) deadline = Date.now() + STUCK_AFTER_MS;
-      else if (Date.now() > deadline) return;
+      else if (Date.now() > deadline + (this.fault.stillForMs ?? 0)) return;
       arrived = now;
       // Every look costs the broker a connection.
       await pause(150);
@@ -244,7 +247,7 @@ export class Cell {
     if (Object.keys(await this.admin.waiting()).length > 0) return false;
     const deadLetters = (await this.admin.deadLetters()).map(({ id }) => id);
     for (const worker of this.workers) worker.read();
-    return account({ trails: this.workers, deadLetters }).lost.length === 0;
+    return account({ trails: this.workers, deadLetters, deleted: this.deleted }).lost.length === 0;
   }
 
   private judge(result: Account): void {

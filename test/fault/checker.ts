@@ -11,6 +11,8 @@ export interface Evidence {
   readonly trails: readonly Trail[];
   /** Ids in the dead-letter queue at the end, once per copy. */
   readonly deadLetters: readonly string[];
+  /** Ids that an operator deleted, with a queue they were in. */
+  readonly deleted?: ReadonlySet<string>;
 }
 
 export interface Allowance {
@@ -32,6 +34,8 @@ export interface Account {
   readonly deadLettered: number;
   /** Acknowledged, and neither handled nor dead-lettered. */
   readonly lost: readonly string[];
+  /** Acknowledged, and deleted by an operator before they could arrive. */
+  readonly deleted: number;
   /** Handled or dead-lettered, and never attempted, or refused to its publisher for good. */
   readonly unexpected: readonly string[];
   /** Extra copies: a message handled or dead-lettered three times counts two. */
@@ -47,7 +51,7 @@ export interface Account {
 /** The publisher said that it did not know, or that it stopped: the broker may have the message all the same. */
 const UNCERTAIN = new Set(['PUBLISHER_CLOSED']);
 
-export function account({ trails, deadLetters }: Evidence): Account {
+export function account({ trails, deadLetters, deleted = new Set() }: Evidence): Account {
   const attempted = new Set<string>();
   const acknowledged = new Set<string>();
   const refused = new Set<string>();
@@ -92,13 +96,15 @@ export function account({ trails, deadLetters }: Evidence): Account {
   }
   for (const id of deadLetters) arrive(id);
 
+  const missing = [...acknowledged].filter((id) => !arrivals.has(id));
   const copies = new Map([...arrivals].filter(([, count]) => count > 1));
   return {
     attempted: attempted.size,
     ...counts,
     handled: handled.size,
     deadLettered: new Set(deadLetters).size,
-    lost: [...acknowledged].filter((id) => !arrivals.has(id)),
+    lost: missing.filter((id) => !deleted.has(id)),
+    deleted: missing.filter((id) => deleted.has(id)).length,
     unexpected: [...arrivals.keys()].filter((id) => !attempted.has(id) || (refused.has(id) && !acknowledged.has(id))),
     duplicated: [...copies.values()].reduce((sum, count) => sum + count - 1, 0),
     copies,

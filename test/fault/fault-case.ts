@@ -17,6 +17,10 @@ export interface FaultCase {
   readonly load?: LoadRequest | false;
   /** The most copies of one message. Default: two more per strike. */
   readonly copies?: number;
+  /** Milliseconds that nothing may move at its end, beside the usual, before what is missing counts as lost. */
+  readonly stillForMs?: number;
+  /** What RabbitMQ waits before it offers a copy again that a queue refused when due. Default 2 s; RabbitMQ's own is 180 s. */
+  readonly offeredAgainMs?: number;
   /** Lets the fault hit, waits for its trace, heals it. */
   run(cell: Cell): Promise<void>;
 }

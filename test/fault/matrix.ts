@@ -31,8 +31,8 @@ export async function startNode(version: RabbitVersion): Promise<RabbitNode> {
 }
 
 /** Also after a restart. */
-export async function prepareNode(node: RabbitHandle): Promise<void> {
-  await node.eval('application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 2000)');
+export async function prepareNode(node: RabbitHandle, offeredAgainMs = 2_000): Promise<void> {
+  await node.eval(`application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, ${offeredAgainMs})`);
 }
 
 /** Runs one cell to its verdict; it does not reject. */
@@ -41,6 +41,8 @@ export async function runCell(fault: FaultCase, place: CellPlace): Promise<CellR
   const cell = new Cell(fault, place);
   let account: Account | undefined;
   try {
+    // It holds for queues that are declared from now on.
+    if (fault.offeredAgainMs !== undefined) await prepareNode(cell.node, fault.offeredAgainMs);
     await cell.prepare();
     await fault.run(cell);
     account = await cell.finish();
@@ -70,7 +72,7 @@ export function lineOf({ fault, version, queueType, seed, seconds, account, prob
   const mark = problems.length === 0 ? '✓' : '✗';
   const counts = account
     ? `${account.attempted} attempted, ${account.confirmed} confirmed, ${account.queued} queued, ${account.handled} handled, ` +
-      `${account.deadLettered} dead letters, ${account.lost.length} lost, ${account.unexpected.length} unexpected, ` +
+      `${account.deadLettered} dead letters, ${account.lost.length} lost, ${account.deleted} deleted, ${account.unexpected.length} unexpected, ` +
       `${account.duplicated} duplicated, ${account.recovered} recovered`
     : 'no account';
   const line = `${mark} ${fault} · ${version} · ${queueType} · seed ${seed} · ${seconds.toFixed(1)} s: ${counts}`;

@@ -50,6 +50,7 @@ function documentOf({ cells, stress }: Kept): string {
         'Handled',
         'Dead letters',
         'Lost',
+        'Deleted',
         'Unexpected',
         'Duplicated',
         'Recovered',
@@ -87,6 +88,7 @@ load, heals it, drains everything and settles the account:
   (a queued one that is rejected later counts in both).
 - **handled**: messages whose handler has ended; **dead letters**: messages in the dead-letter queue at the end.
 - **lost**: confirmed, or queued in a process that lived, and neither handled nor a dead letter. Must be 0.
+- **deleted**: acknowledged, and deleted by the cell itself, as an operator, with the queue that it was in.
 - **unexpected**: handled or a dead letter without having been sent, or after a refusal. Must be 0.
 - **duplicated**: extra copies, each with the id of its original. At most what was in flight when the fault hit.
 - **recovered**: without a receipt, because the publisher was killed, and handled all the same.
@@ -129,6 +131,7 @@ function rowsOf(cells: readonly CellResult[]): string[][] {
       sum(({ handled }) => handled),
       sum(({ deadLettered }) => deadLettered),
       sum(({ lost }) => lost.length),
+      sum(({ deleted = 0 }) => deleted),
       sum(({ unexpected }) => unexpected.length),
       sum(({ duplicated }) => duplicated),
       sum(({ recovered }) => recovered),

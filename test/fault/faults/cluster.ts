@@ -1,7 +1,10 @@
 import { waitFor } from '../../brokers/wait-for.js';
 import type { FaultCase } from '../fault-case.js';
-import type { Entry } from '../journal.js';
+import { inFlight } from '../checker.js';
+import { now } from '../journal.js';
 import { QUEUE } from '../worker/settings.js';
+
+const CONFIRM_TIMEOUT = 2_000;
 
 /** Three nodes; the client knows all their addresses. */
 export const clusterFaults: readonly FaultCase[] = [
@@ -9,7 +12,7 @@ export const clusterFaults: readonly FaultCase[] = [
     name: 'leader-killed',
     title: 'Cluster: the leader of the quorum queue gets SIGKILL under load',
     on: 'cluster',
-    worker: { confirmTimeout: 2_000 },
+    worker: { confirmTimeout: CONFIRM_TIMEOUT },
     async run(cell) {
       const { cluster, vhost } = cell;
       await cell.underLoad();
@@ -33,9 +36,9 @@ export const clusterFaults: readonly FaultCase[] = [
     name: 'majority-lost',
     title: 'Cluster: two of three nodes get SIGKILL, then come back',
     on: 'cluster',
-    worker: { confirmTimeout: 2_000 },
+    worker: { confirmTimeout: CONFIRM_TIMEOUT },
     // Closing a channel does not take back what a queue without a leader has not stored yet: see below.
-    copies: 20,
+    copies: 8,
     async run(cell) {
       const { cluster, vhost } = cell;
       await cell.underLoad();
@@ -50,15 +53,24 @@ export const clusterFaults: readonly FaultCase[] = [
       for (const member of [leader, other]) await member.ready();
       await waitFor(() => cluster.isComplete(), 'the nodes to join again', 60_000);
       await cell.recovered();
-      // Each confirm timeout without a majority leaves one more copy, which is stored when the majority is back.
-      const timeouts = [cell.publisher, cell.consumer].flatMap((worker) =>
-        worker.events('disconnected', cell.struckAt),
-      );
-      const last = Math.max(cell.struckAt, ...timeouts.map(({ t }) => t));
-      const sent = ({ e, t }: Entry): boolean => e === 'attempt' && t >= cell.struckAt && t <= last;
-      const resent = cell.publisher.entries.filter(sent).length;
-      cell.extraDuplicates = timeouts.length * (resent + cell.consumer.settings.prefetch);
+      // What was in flight at the first confirm timeout is stored when the majority is back, and so is each probe.
+      const back = now();
+      for (const worker of [cell.publisher, cell.consumer]) {
+        const [timeout] = worker
+          .events('disconnected', cell.struckAt)
+          .filter(({ detail }) => /confirm/.test(detail ?? ''));
+        if (timeout) cell.extraDuplicates += inFlight([worker], timeout.t, timeout.t).publishes;
+      }
+      // To the work queue, to a delay level, to the dead letters.
+      cell.extraDuplicates += 3 * probes(back - cell.struckAt) + cell.consumer.settings.prefetch;
       await cell.underLoad();
     },
   },
 ];
+
+/** How many probes a destination gets that does not answer: a timeout each, and pauses of 1, 2, 4, … s. */
+function probes(micros: number): number {
+  let count = 0;
+  for (let left = micros / 1_000; left > 0; left -= CONFIRM_TIMEOUT + 1_000 * 2 ** count++);
+  return count;
+}

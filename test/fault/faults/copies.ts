@@ -1,6 +1,7 @@
 import { waitFor } from '../../brokers/wait-for.js';
 import type { Cell } from '../cell.js';
 import type { FaultCase } from '../fault-case.js';
+import { now } from '../journal.js';
 import { DEAD_LETTER_QUEUE, DUE_QUEUE, EXCHANGE, QUEUE } from '../worker/settings.js';
 
 /** A copy (retry, delay, dead letter) must go where it cannot. */
@@ -45,6 +46,81 @@ export const copyFaults: readonly FaultCase[] = [
       await retried(cell, 20);
       cell.extraDuplicates = ids.length;
       await cell.underLoad();
+    },
+  },
+  {
+    name: 'middle-level-deleted',
+    title: 'A delay level in the middle of the way is deleted, with copies in it and others on the way to it',
+    load: false,
+    // What the first level could not hand on is offered again when the second one is back.
+    stillForMs: 60_000,
+    async run(cell) {
+      // 8,192 + 4,096 ms: levels 13 and 12.
+      const delay = [12_288, 12_288] as const;
+      const [first, second] = [`${EXCHANGE}.delay.13`, `${EXCHANGE}.delay.12`];
+      // Until the levels are there: what waits for them has less to go.
+      await cell.publisher.tell({ do: 'publish', publish: { count: 1, delay } });
+      await waitFor(() => cell.publisher.count('receipt') === 2, 'the levels');
+      const inside = await cell.publisher.tell<string[]>({ do: 'publish', publish: { count: 30, delay } });
+      await waitFor(async () => (await cell.admin.depth(second)) === 30, 'copies in the second level', 20_000);
+      await cell.publisher.tell({ do: 'publish', publish: { count: 30, delay } });
+      await waitFor(async () => (await cell.admin.depth(first)) === 30, 'copies in the first level');
+      const deleted = await cell.strike(() => cell.admin.deleteWithMessages(second), 60);
+      cell.check(deleted.length === 30, `${deleted.length} copies were in the deleted level`);
+      cell.check(
+        inside.every((id) => deleted.includes(id)),
+        'others were deleted than those that were in the level',
+      );
+      for (const id of deleted) cell.deleted.add(id);
+      await waitFor(() => cell.consumer.count('end') >= 32, 'those that were on the way', 120_000);
+    },
+  },
+  {
+    name: 'exit-exchange-deleted',
+    title: 'The exit exchange of a delay level is deleted while copies are in the level',
+    load: false,
+    async run(cell) {
+      await cell.publisher.tell({ do: 'publish', publish: { count: 30, delay: [4_000, 4_096] } });
+      await waitFor(() => cell.publisher.count('receipt') > 30, 'all confirms');
+      await cell.strike(() => cell.admin.with((channel) => channel.deleteExchange(`${EXCHANGE}.delay.11`)), 30);
+      await cell.strike(() => cell.admin.with((channel) => channel.deleteExchange(`${EXCHANGE}.delay.12`)), 30);
+      await waitFor(() => cell.consumer.count('end') > 30, 'all delayed messages', 120_000);
+    },
+  },
+  {
+    name: 'refused-when-due',
+    title: 'A full queue refuses retries when due, with RabbitMQ’s own three minutes until they are offered again',
+    worker: { arguments: { 'x-max-length': 40, 'x-overflow': 'reject-publish' }, retryMs: 3_000, handlerMs: [0, 5] },
+    load: false,
+    offeredAgainMs: 180_000,
+    copies: 2,
+    async run(cell) {
+      const { publisher, consumer } = cell;
+      const ids = await publisher.tell<string[]>({ do: 'publish', publish: { count: 30, does: 'flaky' } });
+      await waitFor(() => consumer.count('fail') > 30, 'all calls to fail');
+      const due = now() + 3_000_000;
+      await consumer.tell({ do: 'hold', on: true });
+      await publisher.tell({ do: 'publish', publish: { count: 120 } });
+      // Some are being handled, the queue is full, and the rest waits in the publisher.
+      await cell.strike(() => waitFor(async () => (await publisher.status()).queued >= 30, 'a full queue'), 30);
+      await waitFor(() => now() > due + 2_000_000, 'the retries to be due');
+      await consumer.tell({ do: 'hold', on: false });
+      const healed = now();
+      await waitFor(async () => (await publisher.status()).unsettled === 0, 'the rest to be sent', 30_000);
+      const second = (): number[] =>
+        consumer
+          .read()
+          .entries.flatMap((entry) =>
+            entry.e === 'start' && entry.attempt === 2 && ids.includes(entry.id) ? [entry.t] : [],
+          );
+      await waitFor(() => new Set(second()).size >= 30, 'the retries', 240_000);
+      const late = second().filter((t) => t > healed + 20_000_000);
+      cell.check(late.length > 0, 'no retry was refused when due');
+      const waits = late.map((t) => (t - due) / 1e6);
+      console.log(
+        `  ${late.length} of 30 retries came ${Math.min(...waits).toFixed(0)} to ${Math.max(...waits).toFixed(0)} s after they were due`,
+      );
+      cell.check(Math.max(...waits) < 200, 'a retry took more than 200 s');
     },
   },
   {

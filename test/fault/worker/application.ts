@@ -1,7 +1,7 @@
 import { Body, Controller, type DynamicModule, Inject, Module, Post } from '@nestjs/common';
 import { MessagingModule, Publisher, fixed } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { WORKSHOP, WorkHandler, type Workshop } from './handler.js';
+import { SideHandler, WORKSHOP, WorkHandler, type Workshop } from './handler.js';
 import { ATTEMPTS, EXCHANGE, ROUTE } from './settings.js';
 
 /** Publishes on request. */
@@ -59,7 +59,7 @@ export class WorkerModule {
           },
         }),
       ],
-      providers: [WorkHandler, { provide: WORKSHOP, useValue: workshop }],
+      providers: [WorkHandler, ...(settings.side ? [SideHandler] : []), { provide: WORKSHOP, useValue: workshop }],
     };
   }
 }

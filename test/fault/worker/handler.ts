@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { MessageContext, Subscribe, UnrecoverableError } from 'nestjs-messaging';
 import type { JournalWriter } from '../journal.js';
 import type { Random } from '../random.js';
-import { ROUTE, type WorkBody, type WorkerSettings } from './settings.js';
+import { ROUTE, SIDE_ROUTE, type WorkBody, type WorkerSettings } from './settings.js';
 
 /** Lets handlers end, or not. */
 export class Gate {
@@ -47,6 +47,19 @@ export class WorkHandler {
       throw does === 'dead' ? new UnrecoverableError('it was meant to fail') : new Error('it was meant to fail once');
     }
     await gate.pass();
+    journal.write({ e: 'end', id, attempt });
+  }
+}
+
+/** What comes on the second route only works. */
+@Injectable()
+export class SideHandler {
+  constructor(@Inject(WORKSHOP) private readonly workshop: Workshop) {}
+
+  @Subscribe(SIDE_ROUTE)
+  handle(_body: WorkBody, { id, attempt }: MessageContext): void {
+    const { journal } = this.workshop;
+    journal.write({ e: 'start', id, attempt });
     journal.write({ e: 'end', id, attempt });
   }
 }

@@ -2,9 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { MessagingError, Publisher } from 'nestjs-messaging';
 import type { JournalWriter } from '../journal.js';
 import type { Random } from '../random.js';
-import { type Behaviour, type LoadRequest, type PublishRequest, ROUTE, type WorkBody } from './settings.js';
+import { type Behaviour, type LoadRequest, type PublishRequest, ROUTE, SIDE_ROUTE, type WorkBody } from './settings.js';
 
 const TICK_MS = 5;
+
+interface Particulars {
+  readonly n?: number;
+  readonly delay?: number;
+  readonly side?: boolean;
+  readonly ordered?: boolean;
+}
 
 /** Publishes, and writes down what it tried and what it was told. */
 export class Load {
@@ -22,7 +29,9 @@ export class Load {
   start(load: LoadRequest): void {
     this.running = load;
     if (load.keys === undefined) void this.steady(load);
-    else for (let key = 0; key < load.keys; key++) void this.keyed(load, `key-${key}`);
+    else
+      for (let key = 0; key < load.keys; key++)
+        void (load.ordered ? this.ordered(load, `key-${key}`) : this.keyed(load, `key-${key}`));
   }
 
   stop(): void {
@@ -32,7 +41,7 @@ export class Load {
   publishNow({ count, does = 'work', delay, filler }: PublishRequest): string[] {
     return Array.from({ length: count }, () => {
       const delayMs = delay && this.random.between(...delay);
-      return this.publish({ does, ...(filler !== undefined && { filler: 'x'.repeat(filler) }) }, undefined, delayMs).id;
+      return this.publish({ does, ...(filler !== undefined && { filler: 'x'.repeat(filler) }) }, { delay: delayMs }).id;
     });
   }
 
@@ -46,7 +55,8 @@ export class Load {
       const due = Math.min(limit, ((Date.now() - started) * load.rate) / 1_000);
       for (; issued < due; issued++) {
         const does = load.mixed ? this.behaviour() : 'work';
-        void this.publish({ does, ...(filler !== undefined && { filler }) });
+        const side = load.side !== undefined && this.random.next() < load.side;
+        void this.publish({ does: side ? 'work' : does, ...(filler !== undefined && { filler }) }, { side });
       }
       await pause(TICK_MS);
     }
@@ -56,7 +66,17 @@ export class Load {
   private async keyed(load: LoadRequest, key: string): Promise<void> {
     const interval = (1_000 * (load.keys ?? 1)) / load.rate;
     for (let n = 0; this.running === load; n++) {
-      await this.publish({ does: 'work', key }, n).receipt;
+      await this.publish({ does: 'work', key }, { n }).receipt;
+      await pause(interval * (0.5 + this.random.next()));
+    }
+  }
+
+  /** Several at once, none awaited: the publisher keeps their order. */
+  private async ordered(load: LoadRequest, key: string): Promise<void> {
+    const { ordered: burst = 1, keys = 1, rate } = load;
+    const interval = (1_000 * keys * burst) / rate;
+    for (let n = 0; this.running === load; n += burst) {
+      for (let at = n; at < n + burst; at++) void this.publish({ does: 'work', key }, { n: at, ordered: true });
       await pause(interval * (0.5 + this.random.next()));
     }
   }
@@ -68,15 +88,19 @@ export class Load {
 
   private publish(
     { does, key, filler }: Omit<WorkBody, 'n'>,
-    n = this.issued,
-    delay?: number,
+    { n = this.issued, delay, side = false, ordered = false }: Particulars = {},
   ): { id: string; receipt: Promise<void> } {
-    const id = `${this.name}-${this.issued++}`;
+    const id = `${this.name}-${side ? 'side-' : ''}${this.issued++}`;
     const body: WorkBody = { n, does, key, filler };
     this.unsettled++;
     this.journal.write({ e: 'attempt', id, ...(key !== undefined && { key, n }) });
-    const options = { id, ...(key !== undefined && { key }), ...(delay !== undefined && { delay }) };
-    const receipt = this.publisher.publish(ROUTE, body, options).then(
+    const options = {
+      id,
+      ...(ordered && { ordered }),
+      ...(key !== undefined && { key }),
+      ...(delay !== undefined && { delay }),
+    };
+    const receipt = this.publisher.publish(side ? SIDE_ROUTE : ROUTE, body, options).then(
       ({ outcome, settled }) => {
         this.journal.write({ e: 'receipt', id, outcome });
         if (outcome === 'confirmed') this.unsettled--;

@@ -17,13 +17,18 @@ export interface WorkerSettings {
   readonly handlerTimeout?: number;
   readonly retryMs: number;
   readonly maxQueued: number;
+  /** Consumes from the second route as well. */
+  readonly side: boolean;
   /** Further arguments of the work queue. */
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
 export const ROUTE = 'work';
+/** A second destination, handled when `side` is set. */
+export const SIDE_ROUTE = 'side';
 export const EXCHANGE = 'fault';
 export const QUEUE = 'fault:work:queue';
+export const SIDE_QUEUE = 'fault:side:queue';
 export const DEAD_LETTER_QUEUE = 'fault:work:dlq';
 export const DUE_QUEUE = `${EXCHANGE}.due`;
 export const ATTEMPTS = 4;
@@ -56,6 +61,10 @@ export interface LoadRequest {
   readonly keys?: number;
   /** Bytes of filler in each body. */
   readonly filler?: number;
+  /** With keys: not awaited, but published with `ordered: true`, so many at a time per key. */
+  readonly ordered?: number;
+  /** Which part of the messages goes to the second route, 0…1; their ids say so. */
+  readonly side?: number;
   /** Whether some messages fail once and some go to the dead letters. */
   readonly mixed?: boolean;
 }

@@ -1,0 +1,242 @@
+// Faults put into the package on purpose. Each names the line that is changed, and the test that must fail of it:
+// a file with the name of a test, or a cell of the matrix.
+const retry = 'test/e2e/retry-and-dead-letters.spec.ts';
+const lifecycle = 'test/e2e/lifecycle.spec.ts';
+const boot = 'test/e2e/rabbitmq-boot.spec.ts';
+const publishing = 'test/rabbitmq/publishing.spec.ts';
+const hung = 'test/rabbitmq/hung-queue.spec.ts';
+
+const settlement = 'lib/consumer/settlement.ts';
+const dispatcher = 'lib/publisher/dispatcher.ts';
+const connection = 'lib/transports/rabbitmq/supervised-connection.ts';
+
+export const mutations = [
+  // What was measured in other libraries.
+  {
+    name: 'a failed call is tried again at once, for ever',
+    edits: [
+      [
+        settlement,
+        "return this.move(delivery, attempt, copyToQueue(delivery, attempt + 1, this.dueAt(delayMs)), 'retry');",
+        'return this.release(delivery, undefined);',
+      ],
+    ],
+    caughtBy: { file: retry, test: 'a failing handler is called' },
+  },
+  {
+    name: 'a failed call acks its message',
+    edits: [[settlement, 'return this.retry(delivery, attempt, outcome);', "delivery.ack(); return 'ack';"]],
+    caughtBy: { file: retry, test: 'a failing handler is called' },
+  },
+  {
+    name: 'a message that kills its process is not counted',
+    edits: [['lib/consumer/crash-count.ts', 'if (!count) return 0;', 'if (count !== -1) return 0;']],
+    caughtBy: { cell: 'poison-message' },
+  },
+  {
+    name: 'a shutdown does not wait for handlers',
+    edits: [['lib/consumer/consumer.ts', 'await this.drained(deadline);', '']],
+    caughtBy: { cell: 'consumer-sigterm' },
+  },
+  {
+    name: 'a shutdown does not wait for handlers (one process)',
+    edits: [['lib/consumer/consumer.ts', 'await this.drained(deadline);', '']],
+    caughtBy: { file: lifecycle, test: 'lets running handlers finish' },
+  },
+  {
+    name: 'handlers still start while the application closes',
+    edits: [['lib/consumer/consumer.ts', 'await until(this.endIntake(), deadline);', 'this.stopping = false;']],
+    caughtBy: { cell: 'consumer-sigterm' },
+  },
+  {
+    name: 'a cancelled consumer stays away',
+    edits: [
+      [
+        'lib/transports/rabbitmq/consumer-session.ts',
+        "this.end('the broker cancelled the consumer');\n      void this.close();",
+        '',
+      ],
+    ],
+    caughtBy: { cell: 'queue-deleted' },
+  },
+  {
+    name: 'the boot waits for the broker',
+    edits: [
+      [
+        connection,
+        '      this.retry();\n    }\n  }',
+        '      this.retry();\n      await new Promise(() => {});\n    }\n  }',
+      ],
+    ],
+    caughtBy: { file: boot, test: 'boots while the broker is down' },
+  },
+  {
+    name: 'a publish without a connection stays pending',
+    edits: [
+      [
+        dispatcher,
+        'if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));',
+        'if (!this.ready) return;',
+      ],
+    ],
+    caughtBy: { cell: 'refusing-listener' },
+  },
+  {
+    name: 'the retry queue grows without bounds',
+    edits: [
+      [
+        'lib/publisher/bounds.ts',
+        'return this.count + this.queue.depth < maxMessages && this.bytes + this.queue.bytes + bytes <= maxBytes;',
+        'return this.count + this.bytes + bytes + maxBytes + maxMessages >= 0;',
+      ],
+    ],
+    caughtBy: { file: 'test/unit/publisher/bounds.spec.ts', test: 'by count' },
+  },
+  {
+    name: 'what the broker returns is taken for confirmed',
+    edits: [['lib/transports/rabbitmq/publish-channel.ts', 'if (entry) entry.returned = true;', 'if (entry) return;']],
+    caughtBy: { file: publishing, test: 'tells which of many messages nobody takes' },
+  },
+  {
+    name: 'subscriptions are found once per process',
+    edits: [
+      [
+        'lib/messaging.explorer.ts',
+        'const seen = new Map<object, Set<string>>();',
+        'const seen = ((globalThis as any).seen ??= new Map()) as Map<object, Set<string>>;',
+      ],
+      [
+        'lib/messaging.explorer.ts',
+        'const identity = isSingleton(wrapper) ? (wrapper.instance as object) : (type as object);',
+        'const identity = type as object;',
+      ],
+    ],
+    caughtBy: { file: 'test/e2e/subscribe.spec.ts', test: 'several applications of the same module' },
+  },
+  {
+    name: 'what fails for a passing reason is rejected',
+    edits: [
+      [
+        dispatcher,
+        'if (publication.queuedAt === undefined) this.enqueue(publication, error);\n    this.retryQueue.failed(publication);',
+        'this.giveUp(publication, error);',
+      ],
+      [
+        dispatcher,
+        'if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));',
+        'if (!this.ready) return this.giveUp(publication, new NotConnectedError(this.obstacle));',
+      ],
+    ],
+    caughtBy: { cell: 'abrupt-loss' },
+  },
+  {
+    name: 'errors and log lines show passwords',
+    edits: [
+      [connection, 'return this.addresses.reduce((clean, address) => address.redact(clean), text);', 'return text;'],
+      [
+        'lib/errors/redact.ts',
+        "return text.includes('://') ? text.replace(CREDENTIALS, '://***@') : text;",
+        'return CREDENTIALS ? text : text;',
+      ],
+    ],
+    caughtBy: { file: boot, test: 'a password in the URL is in no log line' },
+  },
+  {
+    name: 'a dead letter is encoded once more',
+    edits: [
+      [
+        'lib/transports/rabbitmq/publisher.ts',
+        'body: outgoing.message.body,',
+        "body: outgoing.to.kind === 'dead-letter' ? Buffer.from(JSON.stringify(outgoing.message.body.toString('base64'))) : outgoing.message.body,",
+      ],
+    ],
+    caughtBy: { file: 'test/e2e/plain-client.spec.ts', test: 'sees its bytes, properties and header types survive' },
+  },
+  // What would lose, repeat or hold up messages here.
+  {
+    name: 'the original is acked before its copy is confirmed',
+    edits: [
+      [
+        settlement,
+        'const result = delivery.move ?',
+        'if (!delivery.move) delivery.ack();\n    const result = delivery.move ?',
+      ],
+    ],
+    caughtBy: { cell: 'dlq-deleted' },
+  },
+  {
+    name: 'new messages overtake queued ones of their key',
+    edits: [
+      [
+        dispatcher,
+        'return !this.ready || this.retryQueue.holds(key);',
+        'return !this.ready || key === undefined && false;',
+      ],
+    ],
+    caughtBy: { cell: 'order-through-outage' },
+  },
+  {
+    name: 'a key has several messages in flight in spite of «ordered»',
+    edits: [['lib/publisher/ordered-keys.ts', 'return this.lanes.isHead(publication);', 'return true;']],
+    caughtBy: { cell: 'ordered-through-outage' },
+  },
+  {
+    name: 'an exchange comes back without its bindings',
+    edits: [['lib/transports/rabbitmq/declarations.ts', 'await this.context.bindAgain();', '']],
+    caughtBy: { file: publishing, test: 'comes back when its exchange is deleted' },
+  },
+  {
+    name: 'nothing is declared again as long as all stay connected',
+    edits: [['lib/transports/rabbitmq/renewal.ts', 'this.running = true;\n    this.arm();', 'this.running = true;']],
+    caughtBy: { file: 'test/rabbitmq/renewal.spec.ts', test: 'binds again' },
+  },
+  {
+    name: 'what does not confirm stays among the others',
+    edits: [['lib/transports/rabbitmq/publish-lines.ts', 'this.suspects.add(key, name);', '']],
+    caughtBy: { cell: 'one-queue-hung' },
+  },
+  {
+    name: 'a channel that is not closed in time ends the connection',
+    edits: [
+      [
+        'lib/transports/rabbitmq/publish-line.ts',
+        'channel.isOpen && channel.abandon()',
+        "channel.isOpen && this.connection.destroy('late')",
+      ],
+    ],
+    caughtBy: { file: hung, test: 'costs the others one channel' },
+  },
+  {
+    name: 'a hung destination is probed all the time',
+    edits: [
+      [
+        'lib/transports/rabbitmq/suspects.ts',
+        'return !this.probed && this.clock.monotonic() >= this.nextProbeAt;',
+        'return !this.probed;',
+      ],
+    ],
+    caughtBy: { file: hung, test: 'is probed ever more seldom' },
+  },
+  {
+    name: 'a declaration may take for ever',
+    edits: [
+      [
+        'lib/transports/rabbitmq/amqplib.ts',
+        'return answered(run(), bound,',
+        'return answered(run(), { ...bound, ms: 2 ** 30 },',
+      ],
+    ],
+    caughtBy: { file: hung, test: 'a declaration that is never answered' },
+  },
+  {
+    name: 'closing warns of what it interrupts',
+    edits: [
+      [
+        'lib/transports/rabbitmq/consumer.ts',
+        '    if (!this.isWanted()) return;\n    this.failures++;',
+        '    this.failures++;',
+      ],
+    ],
+    caughtBy: { file: 'test/rabbitmq/connection.spec.ts', test: 'is closed right after its start' },
+  },
+];

@@ -101,15 +101,19 @@ Run it: \`npm run test:fault\` (whole matrix), \`npm run test:fault -- broker-ki
 of it), \`npm run test:stress\`. \`npm test\` runs a short part (another seed: FAULT_SEED).
 
 Some faults cost a copy that no client can avoid: a broker that stored a message and could not say so has it twice after
-the resend, and a quorum queue without a majority keeps a copy per confirm timeout until the majority is back. All have
-the same id.
+the resend. A quorum queue without a majority keeps what was in flight at the first confirm timeout, and each probe
+after it, until the majority is back. All copies have the same id.
 
-RabbitMQ offers a delayed copy again after three minutes when it could not hand it on, and the suite shortens that to two
-seconds (\`dead_letter_worker_publisher_confirm_timeout\`). With the default, retries can be that much late, without being
-in any queue's depth, in two cells: \`queue-full\` (a retry falls due while its queue rejects), and \`leader-killed\` on
-3.10.8: with the default, 4 of 7 runs of that cell still missed 159 to 222 retries when the suite stopped waiting after
-25 s. In the three of them where it was read, \`messages_dlx\` of one delay level was that number within one; the suite did
-not wait three minutes to see them arrive.`;
+RabbitMQ offers a delayed copy that its queue refused when due again after three minutes, and the suite shortens that to
+two seconds (\`dead_letter_worker_publisher_confirm_timeout\`). With the default, retries can be that much late, without
+being in any queue's depth, where a retry falls due while its queue is full or has no leader (\`queue-full\`,
+\`leader-killed\` on 3.10.8, \`majority-lost\`). The cell \`refused-when-due\` runs with the default, and waits: they come.
+
+Queues and exchanges that a cell deletes, it deletes as an operator would. What was in a deleted queue is gone; its ids
+are read before, and exactly those may be missing.
+
+That the tests look is tested as well: \`node test/fault/mutations/run.mjs\` puts faults into a copy of the package, those
+measured in other libraries among them, and runs for each the test that must fail.`;
 
 function rowsOf(cells: readonly CellResult[]): string[][] {
   const groups = new Map<string, CellResult[]>();

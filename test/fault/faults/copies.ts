@@ -100,9 +100,10 @@ export const copyFaults: readonly FaultCase[] = [
       await waitFor(() => consumer.count('fail') > 30, 'all calls to fail');
       const due = now() + 3_000_000;
       await consumer.tell({ do: 'hold', on: true });
-      await publisher.tell({ do: 'publish', publish: { count: 120 } });
+      await publisher.tell({ do: 'load', load: { rate: 200 } });
       // Some are being handled, the queue is full, and the rest waits in the publisher.
       await cell.strike(() => waitFor(async () => (await publisher.status()).queued >= 30, 'a full queue'), 30);
+      await publisher.tell({ do: 'stop-load' });
       await waitFor(() => now() > due + 2_000_000, 'the retries to be due');
       await consumer.tell({ do: 'hold', on: false });
       const healed = now();

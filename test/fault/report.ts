@@ -104,10 +104,11 @@ Some faults cost a copy that no client can avoid: a broker that stored a message
 the resend. A quorum queue without a majority keeps what was in flight at the first confirm timeout, and each probe
 after it, until the majority is back. All copies have the same id.
 
-RabbitMQ offers a delayed copy that its queue refused when due again after three minutes, and the suite shortens that to
-two seconds (\`dead_letter_worker_publisher_confirm_timeout\`). With the default, retries can be that much late, without
-being in any queue's depth, where a retry falls due while its queue is full or has no leader (\`queue-full\`,
-\`leader-killed\` on 3.10.8, \`majority-lost\`). The cell \`refused-when-due\` runs with the default, and waits: they come.
+RabbitMQ offers a delayed copy that its queue refused when due again after three to six minutes: it looks every three
+minutes for those that have waited as long. The suite shortens that to two seconds
+(\`dead_letter_worker_publisher_confirm_timeout\`). With the default, retries can be that much late, without being in any
+queue's depth, where one falls due while its queue is full or has no leader (\`queue-full\`, \`leader-killed\` on 3.10.8,
+\`majority-lost\`). The cell \`refused-when-due\` runs with the default, and waits for them.
 
 Queues and exchanges that a cell deletes, it deletes as an operator would. What was in a deleted queue is gone; its ids
 are read before, and exactly those may be missing.

@@ -19,8 +19,7 @@ export const orderFaults: readonly FaultCase[] = [
   {
     name: 'ordered-through-outage',
     title: 'So do publishes that nobody awaits, with «ordered: true»',
-    // What was queued fills the queue when it is sent: of several in flight the earlier is refused, the later is not.
-    worker: { handlerMs: [5, 25], arguments: { 'x-max-length': 40, 'x-overflow': 'reject-publish' } },
+    worker: { handlerMs: [5, 25] },
     load: ordered.unawaited,
     run: inOrder,
   },

@@ -56,18 +56,6 @@ describeRabbit('connection', (rabbit) => {
     await proxy.close();
   });
 
-  it('is closed right after its start without a word of warning', async () => {
-    for (let n = 0; n < 10; n++) {
-      const brief = client(url);
-      await brief.transport.connect(brief.environment);
-      const consuming = brief.consume(topologyOf('brief')).catch(() => undefined);
-      if (n % 2 === 0) await consuming;
-      await brief.close();
-      await consuming;
-      expect(brief.warnings()).toEqual([]);
-    }
-  });
-
   it('a wrong password met on a reconnect is tried again, not given up', async () => {
     const node = rabbit.node;
     if (!node) return;

@@ -237,6 +237,6 @@ export const mutations = [
         '    this.failures++;',
       ],
     ],
-    caughtBy: { file: 'test/rabbitmq/connection.spec.ts', test: 'is closed right after its start' },
+    caughtBy: { file: 'test/unit/rabbitmq/consumer.spec.ts', test: 'does not warn when it is closed' },
   },
 ];

@@ -1,0 +1,75 @@
+import { MissingPeerError } from '../errors/configuration-errors.js';
+
+export type SqliteValue = string | number | null | Uint8Array;
+export type SqliteRow = Record<string, SqliteValue>;
+
+export interface SqliteStatement {
+  run(...values: SqliteValue[]): unknown;
+  get(...values: SqliteValue[]): SqliteRow | undefined;
+  all(...values: SqliteValue[]): SqliteRow[];
+  /** Rows one by one; leaving the loop early ends the reading. */
+  iterate(...values: SqliteValue[]): IterableIterator<SqliteRow>;
+}
+
+/** One open SQLite file. Every call is synchronous. */
+export interface SqliteDatabase {
+  exec(sql: string): void;
+  prepare(sql: string): SqliteStatement;
+  close(): void;
+}
+
+/** The little this package needs of SQLite: the `DatabaseSync` API of Node, which another package also offers. */
+export interface Sqlite {
+  open(path: string, options?: { readonly readOnly?: boolean }): SqliteDatabase;
+}
+
+interface SqliteModule {
+  readonly DatabaseSync: new (path: string, options?: { readonly readOnly?: boolean }) => unknown;
+}
+
+const PEER = '@photostructure/sqlite';
+
+/** Node's own SQLite (22.13 and later), else the optional peer. @throws MissingPeerError */
+export async function loadSqlite(neededBy: string): Promise<Sqlite> {
+  const { DatabaseSync } = builtIn() ?? (await peer(neededBy));
+  return { open: (path, options = {}) => new DatabaseSync(path, options) as SqliteDatabase };
+}
+
+function builtIn(): SqliteModule | undefined {
+  // Not there before 20.16, and undefined for what this Node does not have.
+  const { getBuiltinModule } = process as { getBuiltinModule?: (name: string) => unknown };
+  return getBuiltinModule?.('node:sqlite') as SqliteModule | undefined;
+}
+
+async function peer(neededBy: string): Promise<SqliteModule> {
+  try {
+    const loaded = (await import('@photostructure/sqlite')) as Partial<SqliteModule> & { default?: SqliteModule };
+    return loaded.DatabaseSync ? (loaded as SqliteModule) : (loaded.default as SqliteModule);
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string };
+    if ((code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message?.includes(PEER))
+      throw new MissingPeerError(PEER, '^1.2.1', `${neededBy} (on Node before 22.13)`);
+    throw error;
+  }
+}
+
+/** SQLite's primary result code, or undefined for an error that is not SQLite's. */
+export function sqliteCode(error: unknown): number | undefined {
+  const { errcode } = (error ?? {}) as { errcode?: unknown };
+  return typeof errcode === 'number' ? errcode & 0xff : undefined;
+}
+
+const BUSY = 5;
+const CORRUPT = 11;
+const NOT_A_DATABASE = 26;
+
+/** Another connection holds a lock. */
+export function isLocked(error: unknown): boolean {
+  return sqliteCode(error) === BUSY;
+}
+
+/** The file itself is broken: trying again cannot help. */
+export function isDamage(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === CORRUPT || code === NOT_A_DATABASE;
+}

@@ -1,7 +1,7 @@
 // The import direction inside lib: a folder may import what stands on its own line or on an earlier one.
 const layers = [
   ['errors', 'clock', 'clients'],
-  ['message'],
+  ['message', 'durable-queue'],
   ['transport'],
   ['events'],
   ['transports', 'pipeline'],
@@ -92,7 +92,7 @@ const forbidden = [
     name: 'nest-free',
     comment: '@nestjs/* is imported only where Nest is the subject',
     severity: 'error',
-    from: { path: '^lib/(errors|clock|clients|message|transport|transports)/' },
+    from: { path: '^lib/(errors|clock|clients|durable-queue|message|transport|transports)/' },
     to: { path: '(^|/)@nestjs/' },
   },
   {

@@ -81,10 +81,12 @@ export {
   MessageExpiredError,
   MessageTooLargeError,
   NotConnectedError,
+  PublishCancelledError,
   PublishFailedError,
   PublishRefusedError,
   PublisherClosedError,
   RetryQueueFullError,
+  RetryQueueStoreError,
   SerializationError,
   UnroutableError,
 } from './errors/publish-errors.js';

@@ -24,6 +24,12 @@ export class RetryQueueFullError extends MessagingError {
   readonly retryable = true;
 }
 
+/** The store of the publisher retry queue cannot be written or read: a full disk, a directory without access. Nothing was accepted. */
+export class RetryQueueStoreError extends MessagingError {
+  readonly code = 'RETRY_QUEUE_STORE';
+  readonly retryable = true;
+}
+
 /** The application is closing: this publisher takes nothing more. */
 export class PublisherClosedError extends MessagingError {
   readonly code = 'PUBLISHER_CLOSED';
@@ -52,4 +58,10 @@ export class PublishFailedError extends MessagingError {
 export class NotConnectedError extends MessagingError {
   readonly code = 'NOT_CONNECTED';
   readonly retryable = true;
+}
+
+/** A message that waited for its time was taken back by `publisher.cancel`. */
+export class PublishCancelledError extends MessagingError {
+  readonly code = 'PUBLISH_CANCELLED';
+  readonly retryable = false;
 }

@@ -1,0 +1,319 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Sqlite, SqliteDatabase, SqliteRow, SqliteStatement } from '../clients/sqlite.js';
+import type { DeadEntry, Death, EntryProgress, QueueEntry, QueueTotals } from './queue-entry.js';
+import { checksumOf, readDeadEntry } from './row.js';
+import { prepareSchema } from './schema.js';
+
+const LAST_SEQ = 'last-seq';
+const BUSY_TIMEOUT_MS = 1_000;
+
+/** Where a reading of the first of each lane has got to. */
+export interface ReadyPosition {
+  readonly queue: string;
+  readonly priority: number;
+  readonly dueAt: number;
+  readonly seq: number;
+}
+
+/** One open file of entries: the SQL of this package, statement by statement. Writes belong into `transaction`. */
+export class QueueFile {
+  private readonly statements = new Map<string, SqliteStatement>();
+  private closed = false;
+
+  private constructor(
+    readonly path: string,
+    private readonly database: SqliteDatabase,
+  ) {}
+
+  /** Opens a file, or makes it, readable by its owner only. @throws ForeignFileError, errors of SQLite and the file system */
+  static open(sqlite: Sqlite, path: string): QueueFile {
+    createPrivateFile(path);
+    const database = sqlite.open(path);
+    try {
+      database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      // Asked first, because the next line writes.
+      database.prepare('PRAGMA application_id').get();
+      prepareSchema(database);
+      // FULL: a commit returns after its bytes are on the disk.
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY');
+      const file = new QueueFile(path, database);
+      // A broken header or table shows here, not at the first message.
+      file.lastSeq();
+      return file;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** All of `work`, on the disk when it returns, or nothing. */
+  transaction<T>(work: () => T): T {
+    this.run('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.run('COMMIT');
+      return result;
+    } catch (error) {
+      try {
+        this.run('ROLLBACK');
+      } catch {
+        // SQLite has rolled back by itself.
+      }
+      throw error;
+    }
+  }
+
+  insert(entry: QueueEntry): void {
+    const { seq, queue, id, lane, priority, dueAt, expiresAt, queuedAt, attempts, returns, bytes, meta, body } = entry;
+    const head = lane === undefined || this.laneHead(queue, lane) === undefined ? 1 : 0;
+    this.run(
+      'INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      ...[seq, queue, id, lane ?? null, head, priority, dueAt, expiresAt ?? null, queuedAt, attempts, returns, bytes],
+      ...[checksumOf(entry), meta, body],
+    );
+  }
+
+  delete(seq: number): boolean {
+    return this.changes('DELETE FROM messages WHERE seq = ?', seq) > 0;
+  }
+
+  /** Takes away what another file has adopted. */
+  discardUpTo(seq: number): void {
+    this.run('DELETE FROM messages WHERE seq <= ?', seq);
+    this.repairHeads();
+    this.recount();
+  }
+
+  /** Every lane gets its head again; costs a look at every entry that has a lane. */
+  repairHeads(): void {
+    this.run(
+      `UPDATE messages SET head = 1 WHERE head = 0
+        AND seq IN (SELECT min(seq) FROM messages WHERE lane IS NOT NULL GROUP BY queue, lane)`,
+    );
+  }
+
+  private recount(): void {
+    this.run('DELETE FROM totals');
+    this.run(
+      `INSERT INTO totals SELECT queue, sum(depth), sum(bytes), sum(dead) FROM (
+        SELECT queue, count(*) AS depth, sum(bytes) AS bytes, 0 AS dead FROM messages GROUP BY queue
+        UNION ALL SELECT queue, 0, 0, count(*) FROM dead GROUP BY queue) GROUP BY queue`,
+    );
+  }
+
+  /** Makes the first of a lane its head. */
+  promote(queue: string, lane: string): void {
+    this.run(
+      'UPDATE messages SET head = 1 WHERE seq = (SELECT seq FROM messages WHERE queue = ? AND lane = ? ORDER BY seq LIMIT 1)',
+      queue,
+      lane,
+    );
+  }
+
+  update(seq: number, { dueAt, attempts, returns }: EntryProgress): void {
+    this.run('UPDATE messages SET due_at = ?, attempts = ?, returns = ? WHERE seq = ?', dueAt, attempts, returns, seq);
+  }
+
+  insertDead(entry: QueueEntry, death: Death): void {
+    const { seq, queue, id, attempts, bytes, meta, body } = entry;
+    this.run(
+      'INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      ...[seq, queue, id, attempts, bytes, meta, body],
+      ...[death.reason, death.errorClass, death.errorCode, death.errorMessage, death.time],
+    );
+  }
+
+  deleteDead(seq: number): boolean {
+    return this.changes('DELETE FROM dead WHERE seq = ?', seq) > 0;
+  }
+
+  /** Sets a row whose checksum is wrong apart. */
+  setApart(seq: number): void {
+    this.run(
+      'INSERT OR REPLACE INTO damaged SELECT seq, queue, id, lane, meta, body, checksum FROM messages WHERE seq = ?',
+      seq,
+    );
+    this.run('DELETE FROM messages WHERE seq = ?', seq);
+  }
+
+  addTotals(queue: string, { depth, bytes, dead }: QueueTotals): void {
+    this.run(
+      `INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET
+        depth = depth + excluded.depth, bytes = bytes + excluded.bytes, dead = dead + excluded.dead`,
+      ...[queue, depth, bytes, dead],
+    );
+    this.run('DELETE FROM totals WHERE queue = ? AND depth = 0 AND dead = 0', queue);
+  }
+
+  totals(): Map<string, QueueTotals> {
+    const rows = this.all('SELECT * FROM totals');
+    return new Map(rows.map((row) => [row.queue as string, row as unknown as QueueTotals]));
+  }
+
+  lastSeq(): number {
+    const stored = Number(this.get('SELECT value FROM state WHERE name = ?', LAST_SEQ)?.value ?? 0);
+    return Math.max(stored, Number(this.get('SELECT max(seq) AS seq FROM messages')?.seq ?? 0));
+  }
+
+  setLastSeq(seq: number): void {
+    this.run('INSERT OR REPLACE INTO state VALUES (?, ?)', LAST_SEQ, seq);
+  }
+
+  /** Entries of another file up to this place are in this one. */
+  setAdopted(file: string, upto: number): void {
+    this.run('INSERT OR REPLACE INTO adoptions VALUES (?, ?)', file, upto);
+  }
+
+  adoptions(): { readonly file: string; readonly upto: number }[] {
+    return this.all('SELECT * FROM adoptions') as unknown as { file: string; upto: number }[];
+  }
+
+  forgetAdoption(file: string): void {
+    this.run('DELETE FROM adoptions WHERE file = ?', file);
+  }
+
+  /** Rows of the first of each lane after a position, within one priority, due in `(dueAfter, dueUntil]`. */
+  ready({ queue, priority, dueAt, seq }: ReadyPosition, dueUntil: number, limit: number): IterableIterator<SqliteRow> {
+    return this.statement(
+      `SELECT * FROM messages WHERE head = 1 AND queue = ? AND priority = ? AND (due_at, seq) > (?, ?) AND due_at <= ?
+        ORDER BY due_at, seq LIMIT ?`,
+    ).iterate(queue, priority, dueAt, seq, dueUntil, limit);
+  }
+
+  nextDueAt(queue: string, priority: number, after: number): number | undefined {
+    const row = this.get(
+      'SELECT due_at FROM messages WHERE head = 1 AND queue = ? AND priority = ? AND due_at > ? ORDER BY due_at LIMIT 1',
+      ...[queue, priority, after],
+    );
+    return row?.due_at as number | undefined;
+  }
+
+  nextExpiry(queue: string): number | undefined {
+    const row = this.get(
+      'SELECT min(expires_at) AS at FROM messages WHERE queue = ? AND expires_at IS NOT NULL',
+      queue,
+    );
+    return (row?.at as number | null) ?? undefined;
+  }
+
+  expired(queue: string, now: number, limit: number): SqliteRow[] {
+    return this.all(
+      'SELECT * FROM messages WHERE queue = ? AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?',
+      ...[queue, now, limit],
+    );
+  }
+
+  /** When the longest waiting entry of this priority, of those that are due, was queued. */
+  oldestQueuedAt(queue: string, priority: number, now: number): number | undefined {
+    const row = this.get(
+      'SELECT queued_at FROM messages WHERE head = 1 AND queue = ? AND priority = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1',
+      ...[queue, priority, now],
+    );
+    return row?.queued_at as number | undefined;
+  }
+
+  laneHead(queue: string, lane: string): number | undefined {
+    return this.get('SELECT seq FROM messages WHERE queue = ? AND lane = ? ORDER BY seq LIMIT 1', queue, lane)?.seq as
+      number | undefined;
+  }
+
+  /** The entries of a lane behind a place, in order. */
+  laneAfter(queue: string, lane: string, seq: number): IterableIterator<SqliteRow> {
+    return this.statement('SELECT * FROM messages WHERE queue = ? AND lane = ? AND seq > ? ORDER BY seq').iterate(
+      ...[queue, lane, seq],
+    );
+  }
+
+  /** Every row behind a place, in order. */
+  after(seq: number, limit: number): IterableIterator<SqliteRow> {
+    return this.statement('SELECT * FROM messages WHERE seq > ? ORDER BY seq LIMIT ?').iterate(seq, limit);
+  }
+
+  delayedWithId(queue: string, id: string): SqliteRow[] {
+    return this.all('SELECT * FROM messages WHERE queue = ? AND id = ? AND due_at > 0', queue, id);
+  }
+
+  contains(seq: number): boolean {
+    return this.get('SELECT 1 FROM messages WHERE seq = ?', seq) !== undefined;
+  }
+
+  dead(seq: number): DeadEntry | undefined {
+    const row = this.get('SELECT * FROM dead WHERE seq = ?', seq);
+    return row && readDeadEntry(row);
+  }
+
+  deadAfter(queue: string | undefined, seq: number, limit: number): DeadEntry[] {
+    const rows =
+      queue === undefined
+        ? this.all('SELECT * FROM dead WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit)
+        : this.all('SELECT * FROM dead WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?', queue, seq, limit);
+    return rows.map(readDeadEntry);
+  }
+
+  damagedCount(): number {
+    return Number(this.get('SELECT count(*) AS count FROM damaged')?.count);
+  }
+
+  get isEmpty(): boolean {
+    return (
+      this.get('SELECT 1 FROM messages LIMIT 1') === undefined &&
+      this.get('SELECT 1 FROM dead LIMIT 1') === undefined &&
+      this.get('SELECT 1 FROM damaged LIMIT 1') === undefined
+    );
+  }
+
+  /** Gives the space of what has left back to the file system; costs as much as what is left. */
+  shrink(): void {
+    this.database.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)');
+  }
+
+  get size(): number {
+    return Number(this.get('PRAGMA page_count')?.page_count) * Number(this.get('PRAGMA page_size')?.page_size);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.database.close();
+  }
+
+  private run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
+    this.statement(sql).run(...values);
+  }
+
+  private changes(sql: string, ...values: (string | number)[]): number {
+    return Number((this.statement(sql).run(...values) as { changes: number | bigint }).changes);
+  }
+
+  private get(sql: string, ...values: (string | number)[]): SqliteRow | undefined {
+    return this.statement(sql).get(...values);
+  }
+
+  private all(sql: string, ...values: (string | number)[]): SqliteRow[] {
+    return this.statement(sql).all(...values);
+  }
+
+  /** Prepared once each. */
+  private statement(sql: string): SqliteStatement {
+    let statement = this.statements.get(sql);
+    if (!statement) this.statements.set(sql, (statement = this.database.prepare(sql)));
+    return statement;
+  }
+}
+
+/** SQLite gives its side files the permissions of the main file, so that one is made first. */
+function createPrivateFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if ((error as { code?: string }).code === 'EEXIST') return;
+    throw error;
+  }
+  const directory = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

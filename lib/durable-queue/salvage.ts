@@ -1,0 +1,72 @@
+import type { Sqlite, SqliteDatabase, SqliteRow } from '../clients/sqlite.js';
+import type { DeadEntry, QueueEntry } from './queue-entry.js';
+import { readDeadEntry, readEntry } from './row.js';
+
+/** Places behind a broken one that are tried one by one; beyond, the steps grow. */
+const SINGLE_STEPS = 2_000;
+
+/** What could be read of a damaged file. */
+export interface Salvaged {
+  /** Rows that were there and not as they were written, or places that could not be read, if known. */
+  broken: number;
+}
+
+/** Hands out every entry of a damaged file that is still whole, in order. It never throws for the damage itself. */
+export function salvage(
+  sqlite: Sqlite,
+  path: string,
+  keep: (entry: QueueEntry) => void,
+  keepDead: (entry: DeadEntry) => void,
+): Salvaged {
+  const salvaged: Salvaged = { broken: 0 };
+  let database: SqliteDatabase;
+  try {
+    database = sqlite.open(path);
+  } catch {
+    return salvaged;
+  }
+  try {
+    for (const row of readableRows(database, 'messages', salvaged)) {
+      const entry = readEntry(row);
+      if (entry) keep(entry);
+      else salvaged.broken++;
+    }
+    for (const row of readableRows(database, 'dead', salvaged)) keepDead(readDeadEntry(row));
+  } finally {
+    database.close();
+  }
+  return salvaged;
+}
+
+/** Rows by their place; where a page cannot be read, it goes on behind it. */
+function* readableRows(database: SqliteDatabase, table: string, salvaged: Salvaged): Generator<SqliteRow> {
+  let at = 0;
+  let failures = 0;
+  const last = lastSeq(database, table);
+  while (at <= last) {
+    let row: SqliteRow | undefined;
+    try {
+      row = database.prepare(`SELECT * FROM ${table} WHERE seq > ? ORDER BY seq LIMIT 1`).get(at);
+    } catch {
+      if (failures++ === 0) salvaged.broken++;
+      at += failures <= SINGLE_STEPS ? 1 : 2 ** Math.min(20, failures - SINGLE_STEPS);
+      continue;
+    }
+    if (!row) return;
+    failures = 0;
+    at = row.seq as number;
+    yield row;
+  }
+}
+
+function lastSeq(database: SqliteDatabase, table: string): number {
+  for (const sql of [`SELECT max(seq) AS seq FROM ${table}`, 'SELECT max(value) AS seq FROM state']) {
+    try {
+      const seq = database.prepare(sql).get()?.seq;
+      if (typeof seq === 'number') return seq;
+    } catch {
+      // That page is broken; the other one may not be.
+    }
+  }
+  return 0;
+}

@@ -34,6 +34,8 @@ export interface RetryQueueOptions {
   readonly whenFull?: 'reject' | 'wait';
   /** The longest wait for room in milliseconds. Default 5,000. */
   readonly waitTimeout?: number;
+  /** Keep delayed messages here until they are due, even where the broker can delay: then `publisher.cancel` can take them back. Default false. */
+  readonly delayed?: boolean;
 }
 
 /** Options of `MessagingModule.forRoot`. */
@@ -126,10 +128,18 @@ function serviceOf(service: string | undefined, transport: TransportFactory): st
 }
 
 function resolveRetryQueue(options: RetryQueueOptions): Required<RetryQueueOptions> {
-  knownKeys('retryQueue', options, ['store', 'interval', 'maxMessages', 'maxBytes', 'whenFull', 'waitTimeout']);
+  knownKeys('retryQueue', options, [
+    'store',
+    'interval',
+    'maxMessages',
+    'maxBytes',
+    'whenFull',
+    'waitTimeout',
+    'delayed',
+  ]);
   const store = options.store ?? memoryRetryQueue();
   if (typeof store !== 'object' || typeof store.create !== 'function')
-    throw new InvalidOptionError('retryQueue.store', store, 'memoryRetryQueue()');
+    throw new InvalidOptionError('retryQueue.store', store, 'memoryRetryQueue() or diskRetryQueue({ directory })');
   return {
     store,
     interval: numberBetween('retryQueue.interval', options.interval ?? 1_000, 1, LONGEST),
@@ -137,6 +147,7 @@ function resolveRetryQueue(options: RetryQueueOptions): Required<RetryQueueOptio
     maxBytes: integerBetween('retryQueue.maxBytes', options.maxBytes ?? 64 * 2 ** 20, 1, LARGEST),
     whenFull: oneOf('retryQueue.whenFull', options.whenFull ?? 'reject', ['reject', 'wait']),
     waitTimeout: numberBetween('retryQueue.waitTimeout', options.waitTimeout ?? 5_000, 0, LONGEST),
+    delayed: checkBoolean('retryQueue.delayed', options.delayed ?? false),
   };
 }
 

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { CancelTimer } from './clock/clock.js';
+import { SteadyTime } from './clock/steady-time.js';
 import type { Consumer } from './consumer/consumer.js';
 import { Consumers } from './consumer/consumers.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
@@ -26,14 +27,12 @@ import type { Handler } from './pipeline/middleware.js';
 import { Dispatcher } from './publisher/dispatcher.js';
 import { Emitter } from './publisher/emitter.js';
 import { MessageFactory } from './publisher/message-factory.js';
-import { PublisherDeadLetters } from './publisher/publisher-dead-letters.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { reportUnsent } from './publisher/unsent.js';
 import type { Transport, TransportEvent } from './transport/transport.js';
 
 const EMIT_BUFFER = 1_024;
-const MAX_PUBLISHER_DEAD_LETTERS = 1_000;
 const COUNT_INTERVAL_MS = 15_000;
 /** What the second phase of a shutdown gets at least, in milliseconds, when the first has used up the time. */
 const MIN_FLUSH_MS = 500;
@@ -54,7 +53,7 @@ export class Messaging {
   private readonly consumers: Consumers;
   private readonly state: ConnectionState;
   private readonly counts: DeadLetterCounts;
-  private readonly publisherDeadLetters: PublisherDeadLetters;
+  private readonly time: SteadyTime;
   private intakeStopped: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private shutdownBegan: number | undefined;
@@ -74,19 +73,22 @@ export class Messaging {
     this.transport = options.transport.create();
     this.store = options.retryQueue.store.create();
     this.state = new ConnectionState(clock);
-    this.publisherDeadLetters = new PublisherDeadLetters(MAX_PUBLISHER_DEAD_LETTERS, ({ message }) =>
-      this.log.error(
-        `The publisher holds more than ${MAX_PUBLISHER_DEAD_LETTERS} dead letters; the oldest, message ${message.id}, is dropped`,
-      ),
-    );
+    this.time = new SteadyTime(clock);
     const shared = { transport: this.transport, clock, events: this.events, log: this.log };
     this.dispatcher = new Dispatcher(
       { maxInFlight: options.maxInFlight, ...options.retryQueue },
-      { ...shared, store: this.store, deadLetters: this.publisherDeadLetters },
+      { ...shared, store: this.store, time: this.time },
     );
     const { maxBytes, maxDelayMs } = this.transport.capabilities;
     this.publisher = new Publisher(
-      new MessageFactory({ serializer, clock, unroutable, maxBytes, maxDelayMs }),
+      new MessageFactory({
+        serializer,
+        clock,
+        unroutable,
+        maxBytes,
+        maxDelayMs,
+        holdDelayed: options.retryQueue.delayed,
+      }),
       this.dispatcher,
       new Emitter(EMIT_BUFFER, this.log),
       options.publishMiddleware,
@@ -98,7 +100,7 @@ export class Messaging {
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer });
     this.deadLetters = new DeadLetters(
       this.transport,
-      this.publisherDeadLetters,
+      this.store.deadLetters,
       clock,
       () => this.deadLetterQueues(),
       () => this.counts.changed(),
@@ -113,6 +115,16 @@ export class Messaging {
   async connect(): Promise<void> {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
     if (!this.transport.capabilities.durable || this.store.kind === 'memory') this.log.log(this.volatility());
+    await this.store.open({
+      clock,
+      time: this.time,
+      log: this.log,
+      onAdopted: (count) => {
+        this.log.log(`${count} messages of a process that ended are in the publisher retry queue`);
+        this.dispatcher.retryQueue.adopted();
+      },
+      onError: (operation, error) => this.events.emit('store-error', { operation, error }),
+    });
     await this.transport.connect({
       clock,
       service,
@@ -218,7 +230,8 @@ export class Messaging {
       transport: this.transport,
       consumers: this.consumers,
       retryQueue: this.dispatcher.retryQueue,
-      publisherDeadLetters: this.publisherDeadLetters.size,
+      store: this.store,
+      undeliverable: this.dispatcher.undeliverableCount,
       deadLetterCounts: this.counts,
     });
   }
@@ -258,9 +271,12 @@ export class Messaging {
     this.publisher.close();
     const used = this.options.clock.monotonic() - (this.shutdownBegan ?? 0);
     const { signal, cancel } = this.deadline(Math.max(MIN_FLUSH_MS, this.options.shutdownTimeout - used));
-    const unsent = await this.dispatcher.close(signal);
+    const lost = await this.dispatcher.close(signal);
     cancel();
-    reportUnsent(unsent, this.log);
+    const kept = this.store.depth;
+    if (this.store.kind === 'disk' && kept > 0)
+      this.log.log(`${kept} messages are kept on disk and are sent by the next process`);
+    reportUnsent(lost, this.log);
     try {
       await this.transport.close();
     } catch (error) {

@@ -10,10 +10,10 @@ export interface DeadLetter {
   /** The bytes as they were published. */
   readonly body: Buffer;
   readonly headers: Headers;
-  /** `attempts-exhausted`, `unrecoverable`, `undecodable`, `expired`, `crashed`, or `unsendable` for the publisher's own. */
+  /** `attempts-exhausted`, `unrecoverable`, `undecodable`, `expired`, `crashed`; the publisher's own also `unsendable`. */
   readonly reason: string;
   readonly error: { readonly class: string; readonly code?: string; readonly message: string; readonly stack?: string };
-  /** Handler calls made. */
+  /** Handler calls made; of the publisher's own: failed sends. */
   readonly attempts: number;
   /** When it was given up, in milliseconds since the epoch; undefined when the header is missing. */
   readonly time: number | undefined;

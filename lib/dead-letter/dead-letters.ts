@@ -4,7 +4,11 @@ import type { MessagingError } from '../errors/messaging-error.js';
 import { integerBetween } from '../errors/option-checks.js';
 import { type Headers, header } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
-import type { PublisherDeadLetter, PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
+import {
+  allDeadLetters,
+  type PublisherDeadLetter,
+  type PublisherDeadLetters,
+} from '../publisher/publisher-dead-letters.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Transport } from '../transport/transport.js';
@@ -62,9 +66,11 @@ export class DeadLetters {
     integerBetween('limit', limit, 1, 100_000);
     integerBetween('offset', offset, 0, Number.MAX_SAFE_INTEGER);
     const found: DeadLetter[] = [];
-    if (this.includesPublisher(selection))
-      found.push(...this.publishers.list().map(readPublisherDeadLetter).filter(matcher(selection)));
     const enough = limit + offset;
+    for (const letter of this.selectedOfPublisher(selection)) {
+      if (found.length >= enough) break;
+      found.push(readPublisherDeadLetter(letter));
+    }
     const collect: Visit = (deadLetter) => {
       found.push(deadLetter);
       return false;
@@ -178,10 +184,10 @@ export class DeadLetters {
     return subscription === undefined && queue === undefined;
   }
 
-  private selectedOfPublisher(selection: DeadLetterSelection): PublisherDeadLetter[] {
-    if (!this.includesPublisher(selection)) return [];
+  private *selectedOfPublisher(selection: DeadLetterSelection): Generator<PublisherDeadLetter> {
+    if (!this.includesPublisher(selection)) return;
     const matches = matcher(selection);
-    return this.publishers.list().filter((entry) => matches(readPublisherDeadLetter(entry)));
+    for (const letter of allDeadLetters(this.publishers)) if (matches(readPublisherDeadLetter(letter))) yield letter;
   }
 }
 
@@ -213,16 +219,16 @@ function matcher({ ids, route, reason, where }: DeadLetterSelection): (deadLette
     (where === undefined || where(deadLetter));
 }
 
-function readPublisherDeadLetter({ message, error, time }: PublisherDeadLetter): DeadLetter {
+function readPublisherDeadLetter({ message, reason, error, attempts, time }: PublisherDeadLetter): DeadLetter {
   return {
     id: message.id,
     deadLetterQueue: undefined,
     route: message.route,
     body: message.body,
     headers: message.headers,
-    reason: 'unsendable',
+    reason,
     error: { class: error.name, code: error.code, message: error.message },
-    attempts: 0,
+    attempts,
     time,
     origin: {},
   };

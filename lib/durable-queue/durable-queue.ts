@@ -141,7 +141,8 @@ export class DurableQueue {
 
   /** The first of each lane, in order, read page by page; `return()` ends it before its end. */
   ready(queue: string, range: DueRange): Iterator<QueueEntry> {
-    if (this.pending.hasUpdates) this.storage.commit();
+    // What left lately made others the first of their lanes.
+    if (range.dueAfter === undefined || this.pending.hasUpdates) this.storage.commit();
     if (this.totals(queue).depth === 0 || !this.storage.trusted) return NOTHING;
     return this.reader.ready(queue, range, this.storage.lastSeq);
   }

@@ -36,6 +36,12 @@ export interface RetryQueueHealth {
   readonly depth: number;
   readonly bytes: number;
   readonly oldestAgeMs: number;
+  /** On disk: false while it cannot be written; a publish that has to wait is rejected then. */
+  readonly healthy?: boolean;
+  /** On disk: messages taken over from processes that died, since the start. */
+  readonly adopted?: number;
+  /** On disk: files and messages that could not be read and were put aside, since the start. */
+  readonly quarantined?: number;
 }
 
 export interface DeadLetterHealth {

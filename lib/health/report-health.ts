@@ -1,5 +1,6 @@
 import type { Consumer } from '../consumer/consumer.js';
 import type { RetryQueue } from '../publisher/retry-queue.js';
+import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
 import type { Transport } from '../transport/transport.js';
 import type { ConnectionState } from './connection-state.js';
 import type { DeadLetterCounts } from './dead-letter-counts.js';
@@ -10,24 +11,30 @@ export interface HealthSources {
   readonly transport: Transport;
   readonly consumers: Iterable<Consumer>;
   readonly retryQueue: RetryQueue;
-  readonly publisherDeadLetters: number;
+  readonly store: RetryQueueStore;
+  /** Messages that waited for their time in the retry queue and that no queue takes. */
+  readonly undeliverable: number;
   readonly deadLetterCounts: DeadLetterCounts;
 }
 
 /** Puts the report together from what the parts of a connection know of themselves. */
 export function reportHealth(sources: HealthSources): HealthReport {
-  const { state, transport, retryQueue, publisherDeadLetters, deadLetterCounts } = sources;
+  const { state, transport, retryQueue, store, deadLetterCounts } = sources;
+  const publisherDeadLetters = store.deadLetters.size;
+  const { healthy = true, ...counts } = store.report ?? {};
   const consumers = [...sources.consumers].map(({ queue, state, inFlight, reason }) => ({
     queue,
     state,
     inFlight,
     ...(reason !== undefined && { reason }),
   }));
-  const undeliverable = transport.undeliverable?.() ?? 0;
+  const undeliverable = sources.undeliverable + (transport.undeliverable?.() ?? 0);
   const wanting =
     state.blocked ||
     publisherDeadLetters > 0 ||
     undeliverable > 0 ||
+    !healthy ||
+    (store.report?.quarantined ?? 0) > 0 ||
     consumers.some(({ state: consumer, reason }) => consumer === 'waiting' || reason !== undefined);
   return {
     status: !state.connected ? 'down' : wanting ? 'degraded' : 'up',
@@ -38,6 +45,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
       depth: retryQueue.depth,
       bytes: retryQueue.bytes,
       oldestAgeMs: retryQueue.oldestAgeMs,
+      ...(store.report && { healthy, ...counts }),
     },
     deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report() },
     ...(undeliverable > 0 && { undeliverable }),

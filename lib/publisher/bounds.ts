@@ -46,7 +46,7 @@ export class Bounds {
 
   /** It is under way now; what is queued is counted there already. */
   enter(publication: Publication): void {
-    if (publication.queuedAt !== undefined || publication.fresh) return;
+    if (publication.stored || publication.fresh) return;
     publication.fresh = true;
     this.count++;
     this.bytes += publication.bytes;

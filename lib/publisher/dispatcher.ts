@@ -1,21 +1,26 @@
 import type { Clock } from '../clock/clock.js';
+import type { SteadyTime } from '../clock/steady-time.js';
 import type { MessagingError } from '../errors/messaging-error.js';
 import {
   MessageExpiredError,
   NotConnectedError,
+  PublishCancelledError,
   PublishFailedError,
   PublisherClosedError,
 } from '../errors/publish-errors.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
+import type { WireMessage } from '../message/message.js';
 import type { PublishResult } from '../transport/outgoing.js';
 import type { PublishDone, Transport } from '../transport/transport.js';
 import { Admission, type AdmissionOptions } from './admission.js';
 import { Bounds } from './bounds.js';
 import type { Publication } from './publication.js';
-import type { PublisherDeadLetters } from './publisher-dead-letters.js';
+import type { Death } from './publisher-dead-letters.js';
+import { QueuedReceipt } from './receipt.js';
 import { RetryQueue } from './retry-queue.js';
-import type { RetryQueueStore } from './retry-queue-store.js';
+import type { RetryQueueStore, StoredMessage } from './retry-queue-store.js';
+import { Settlements } from './settlements.js';
 
 /** A queued message that so many passes found unroutable is given up. */
 const MAX_RETURNS = 3;
@@ -28,8 +33,8 @@ export interface DispatcherOptions extends AdmissionOptions {
 export interface DispatcherEnvironment {
   readonly transport: Transport;
   readonly store: RetryQueueStore;
-  readonly deadLetters: PublisherDeadLetters;
   readonly clock: Clock;
+  readonly time: SteadyTime;
   readonly events: MessagingEvents;
   readonly log: Log;
 }
@@ -51,21 +56,27 @@ export class Dispatcher {
   private closed = false;
   private ended = false;
   private idle: (() => void) | undefined;
+  private readonly settlements: Settlements;
+  private readonly undeliverable = new Set<number>();
 
   constructor(
     private readonly options: DispatcherOptions,
     private readonly environment: DispatcherEnvironment,
   ) {
-    const { store, clock } = environment;
-    this.retryQueue = new RetryQueue(store, options.interval, clock, {
-      canSend: () => this.ready && this.windowOpen,
+    const { store, clock, time } = environment;
+    this.settlements = new Settlements(store);
+    this.retryQueue = new RetryQueue(store, options.interval, clock, time, {
+      canSend: () => this.ready && this.windowOpen && !(this.closed && store.kind === 'disk'),
       send: (publication) => this.send(publication),
-      advance: () => this.advance(),
+      accepted: (publication, stored) => this.accepted(publication, stored),
+      notAccepted: (publication, error) => this.notAccepted(publication, error),
       expired: (publication) =>
         this.giveUp(
           publication,
           new MessageExpiredError('Its time to live ended while it waited in the publisher retry queue'),
+          'expired',
         ),
+      advance: () => this.advance(),
     });
     this.bounds = new Bounds(options, this.retryQueue);
     const draining = (): boolean => this.ready && this.inFlight.size > 0;
@@ -80,9 +91,28 @@ export class Dispatcher {
     });
   }
 
-  /** Zero when everything has its final result. */
+  /** Zero when everything has its final result, or outlives the process. */
   get unsettledCount(): number {
-    return this.inFlight.size + this.admission.length + this.retryQueue.depth;
+    return this.inFlight.size + this.admission.length + this.environment.store.volatileDepth;
+  }
+
+  /** Messages that waited for their time and that no queue took since. */
+  get undeliverableCount(): number {
+    return this.undeliverable.size;
+  }
+
+  /** Takes back what waits for its time; false: nothing with this id does. @throws RetryQueueStoreError */
+  cancel(id: string): boolean {
+    const cancelled = this.retryQueue.cancel(id);
+    if (cancelled.length === 0) return false;
+    this.environment.store.flush();
+    const error = new PublishCancelledError(`Message ${id} was cancelled before its time`);
+    for (const { seq } of cancelled) {
+      this.undeliverable.delete(seq);
+      this.settlements.settle(seq, { id, outcome: 'rejected', error });
+    }
+    this.advance();
+    return true;
   }
 
   submit(publications: readonly Publication[]): void {
@@ -109,15 +139,15 @@ export class Dispatcher {
     this.ready = false;
     this.obstacle = reason;
     for (const publication of this.inFlight) {
-      if (publication.queuedAt === undefined) this.enqueue(publication, new NotConnectedError(reason));
+      if (!publication.stored) this.enqueue(publication, new NotConnectedError(reason));
     }
     this.advance();
   }
 
-  /** Takes nothing more, and waits until everything is settled or `deadline` is aborted. Returns what is left. */
-  async close(deadline: AbortSignal): Promise<Publication[]> {
+  /** Takes nothing more, and waits until everything is settled or `deadline` is aborted. Returns what is lost. */
+  async close(deadline: AbortSignal): Promise<WireMessage[]> {
     this.closed = true;
-    this.retryQueue.retry();
+    if (this.retryQueue.kind === 'memory') this.retryQueue.retry();
     this.advance();
     if (this.unsettledCount > 0 && !deadline.aborted) {
       await new Promise<void>((resolve) => {
@@ -139,8 +169,8 @@ export class Dispatcher {
     return this.inFlight.size < this.options.maxInFlight;
   }
 
-  private mustQueue({ key }: Publication): boolean {
-    return !this.ready || this.retryQueue.holds(key);
+  private mustQueue({ key, policy }: Publication): boolean {
+    return !this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key);
   }
 
   private hasPlace(publication: Publication): boolean {
@@ -148,7 +178,9 @@ export class Dispatcher {
   }
 
   private place(publication: Publication): void {
-    if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));
+    if (publication.policy.holdUntil !== undefined)
+      this.enqueue(publication, new PublishFailedError('It waits for its time in the publisher retry queue'));
+    else if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));
     else if (this.mustQueue(publication))
       this.enqueue(
         publication,
@@ -157,12 +189,24 @@ export class Dispatcher {
     else this.send(publication);
   }
 
-  private enqueue(publication: Publication, error: MessagingError): void {
+  /** It is the queue's now, which tells whether it could take it: at once, or when it is on the disk. */
+  private enqueue(publication: Publication, error: MessagingError, attempts = 0, returns = 0): void {
     this.bounds.leave(publication);
-    this.retryQueue.add(publication);
-    this.admission.release(publication);
+    this.retryQueue.add(publication, attempts, returns);
     const { events } = this.environment;
     if (events.has('queued')) events.emit('queued', { id: publication.message.id, to: publication.to, error });
+  }
+
+  private accepted(publication: Publication, { seq }: StoredMessage): void {
+    publication.accepted(new QueuedReceipt(publication.message.id, this.retryQueue.kind, seq, this.settlements));
+    this.admission.release(publication);
+  }
+
+  private notAccepted(publication: Publication, error: MessagingError): void {
+    // A copy is under way: its result decides.
+    if (publication.inFlight && !this.ended) this.bounds.enter(publication);
+    else this.refuse(publication, error);
+    this.advance();
   }
 
   private send(publication: Publication): void {
@@ -194,17 +238,19 @@ export class Dispatcher {
         this.returned(publication, result.error);
         break;
       case 'refused':
-        this.giveUp(publication, result.error);
+        this.giveUp(publication, result.error, 'unsendable');
         break;
       case 'failed':
-        this.keep(publication, result.error);
+        this.failed(publication, result.error);
     }
     this.advance();
   }
 
   private succeed(publication: Publication): void {
+    const { stored, queued } = publication;
     this.leave(publication);
     publication.confirmed();
+    if (stored && queued) this.settlements.settle(stored.seq, { id: publication.message.id, outcome: 'confirmed' });
     const { events } = this.environment;
     if (events.has('published'))
       events.emit('published', {
@@ -217,30 +263,45 @@ export class Dispatcher {
   private returned(publication: Publication, error: MessagingError): void {
     const { events } = this.environment;
     if (events.has('returned')) events.emit('returned', { id: publication.message.id, to: publication.to });
-    if (publication.unroutable === 'queue' || this.mayBeBoundSoon(publication)) this.keep(publication, error);
-    else if (publication.unroutable === 'ignore') this.succeed(publication);
-    else this.giveUp(publication, error);
+    const { stored, unroutable } = publication;
+    if (unroutable === 'ignore') return this.succeed(publication);
+    const attempts = stored?.attempts ?? 0;
+    const returns = (stored?.returns ?? 0) + Number(stored !== undefined);
+    if (stored && stored.dueAt > 0) this.undeliverable.add(stored.seq);
+    // After an outage the publishing connection can be back before consumers, perhaps of another process, have bound.
+    if (unroutable === 'queue' || (stored && returns < MAX_RETURNS)) this.keep(publication, error, attempts, returns);
+    else this.giveUp(publication, error, 'unsendable');
   }
 
-  /** After an outage the publishing connection can be back before consumers, perhaps of another process, have bound. */
-  private mayBeBoundSoon(publication: Publication): boolean {
-    return publication.queuedAt !== undefined && ++publication.returns < MAX_RETURNS;
+  /** A send failed for a passing reason. An attempt is counted where that matters, and not without a connection. */
+  private failed(publication: Publication, error: MessagingError): void {
+    const { stored, policy } = publication;
+    const { maxAttempts, backoff } = stored ?? policy;
+    const counts = maxAttempts !== undefined || backoff !== undefined;
+    const attempts = (stored?.attempts ?? 0) + Number(counts && this.ready && !(error instanceof NotConnectedError));
+    if (maxAttempts !== undefined && attempts >= maxAttempts) this.giveUp(publication, error, 'attempts-exhausted');
+    else this.keep(publication, error, attempts, stored?.returns ?? 0);
   }
 
-  /** A passing reason: it goes to the retry queue, or keeps its place there. */
-  private keep(publication: Publication, error: MessagingError): void {
-    if (publication.queuedAt === undefined) this.enqueue(publication, error);
-    this.retryQueue.failed(publication);
+  /** It goes to the retry queue, or keeps its place there. */
+  private keep(publication: Publication, error: MessagingError, attempts: number, returns: number): void {
+    publication.failed = true;
+    if (publication.stored) this.retryQueue.failed(publication, attempts, returns);
+    else this.enqueue(publication, error, attempts, returns);
   }
 
-  private giveUp(publication: Publication, error: MessagingError): void {
-    const { deadLetters, clock, log } = this.environment;
-    const { message, to } = publication;
-    if (publication.queuedAt !== undefined) {
-      deadLetters.add({ message, to, error, time: clock.now() });
+  private giveUp(publication: Publication, error: MessagingError, reason: Death['reason']): void {
+    const { clock, log } = this.environment;
+    const { message, stored, queued } = publication;
+    if (stored && queued) {
+      this.undeliverable.delete(stored.seq);
+      this.retryQueue.bury(stored, { reason, error, time: clock.now() });
+      this.settlements.settle(stored.seq, { id: message.id, outcome: 'rejected', error });
       log.error(`Message ${message.id} cannot be sent and went to the publisher's dead letters: ${error.message}`);
+      this.admission.release(publication);
+    } else {
+      this.leave(publication);
     }
-    this.leave(publication);
     this.refuse(publication, error);
   }
 
@@ -255,8 +316,10 @@ export class Dispatcher {
 
   /** It has its final result. */
   private leave(publication: Publication): void {
-    if (publication.queuedAt === undefined) this.bounds.leave(publication);
-    else this.retryQueue.remove(publication);
+    if (publication.stored) {
+      this.undeliverable.delete(publication.stored.seq);
+      this.retryQueue.remove(publication.stored);
+    } else this.bounds.leave(publication);
     this.admission.release(publication);
   }
 
@@ -268,12 +331,23 @@ export class Dispatcher {
     if (this.idle && this.unsettledCount === 0) this.idle();
   }
 
-  /** Ends what has no result at the deadline. */
-  private abandon(): Publication[] {
+  /** Ends what has no result at the deadline; a store that outlives the process keeps what may not have arrived. */
+  private abandon(): WireMessage[] {
+    const { store } = this.environment;
+    if (store.kind === 'disk')
+      for (const publication of this.inFlight) if (!publication.stored) this.enqueue(publication, closedError());
     this.ended = true;
-    const unsent = new Set([...this.environment.store, ...this.inFlight, ...this.admission.close()]);
-    for (const publication of unsent) publication.rejected(closedError());
-    return [...unsent];
+    const lost = new Set<WireMessage>();
+    for (const { seq, message } of store.close()) {
+      lost.add(message);
+      this.settlements.settle(seq, { id: message.id, outcome: 'rejected', error: closedError() });
+    }
+    for (const publication of [...this.inFlight, ...this.admission.close()]) {
+      if (publication.queued) continue;
+      lost.add(publication.message);
+      publication.rejected(closedError());
+    }
+    return [...lost];
   }
 }
 

@@ -1,10 +1,13 @@
-import type { Publication } from './publication.js';
+/** What waits in the lane of its key; without a key it waits for nobody. */
+interface Keyed {
+  readonly key: string | undefined;
+}
 
-/** The waiting messages of each key in their order; only the head of a key may be sent. Messages without a key are free. */
-export class KeyLanes implements Iterable<Publication> {
-  private readonly lanes = new Map<string, Set<Publication>>();
+/** What waits of each key in its order; only the head of a key may go on. Without a key everything is free. */
+export class KeyLanes<T extends Keyed> implements Iterable<T> {
+  private readonly lanes = new Map<string, Set<T>>();
 
-  *[Symbol.iterator](): IterableIterator<Publication> {
+  *[Symbol.iterator](): IterableIterator<T> {
     for (const lane of this.lanes.values()) yield* lane;
   }
 
@@ -12,29 +15,29 @@ export class KeyLanes implements Iterable<Publication> {
     return this.lanes.has(key);
   }
 
-  push(publication: Publication): void {
-    if (publication.key === undefined) return;
-    const lane = this.lanes.get(publication.key);
-    if (lane) lane.add(publication);
-    else this.lanes.set(publication.key, new Set([publication]));
+  push(one: T): void {
+    if (one.key === undefined) return;
+    const lane = this.lanes.get(one.key);
+    if (lane) lane.add(one);
+    else this.lanes.set(one.key, new Set([one]));
   }
 
-  isHead(publication: Publication): boolean {
-    return publication.key === undefined || this.head(publication.key) === publication;
+  isHead(one: T): boolean {
+    return one.key === undefined || this.head(one.key) === one;
   }
 
   /** Takes it out; returns the new head of its key when it was the head before. */
-  remove(publication: Publication): Publication | undefined {
-    const { key } = publication;
+  remove(one: T): T | undefined {
+    const { key } = one;
     if (key === undefined) return undefined;
-    const wasHead = this.head(key) === publication;
+    const wasHead = this.head(key) === one;
     const lane = this.lanes.get(key);
-    lane?.delete(publication);
+    lane?.delete(one);
     if (lane?.size === 0) this.lanes.delete(key);
     return wasHead ? this.head(key) : undefined;
   }
 
-  private head(key: string): Publication | undefined {
+  private head(key: string): T | undefined {
     const lane = this.lanes.get(key);
     return lane && lane.values().next().value;
   }

@@ -1,15 +1,23 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
-import { checkBoolean, checkShortText, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
+import {
+  checkBoolean,
+  checkShortText,
+  integerBetween,
+  knownKeys,
+  numberBetween,
+  oneOf,
+} from '../errors/option-checks.js';
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
 import type { SerializedPayload, Serializer } from '../message/serializer.js';
+import { type Backoff, type BackoffSchedule, fixed, scheduleOf } from '../retry/backoff.js';
 import type { Destination } from '../transport/outgoing.js';
-import { Publication } from './publication.js';
+import { Publication, type QueuePolicy } from './publication.js';
 import type { PublishOptions, UnroutablePolicy } from './publish-options.js';
 
 export interface MessageFactoryOptions {
@@ -18,6 +26,8 @@ export interface MessageFactoryOptions {
   readonly unroutable: UnroutablePolicy;
   readonly maxBytes: number;
   readonly maxDelayMs: number;
+  /** Delayed messages wait in the retry queue instead of at the broker. Default: where the broker cannot delay. */
+  readonly holdDelayed?: boolean;
 }
 
 const POLICIES = ['reject', 'queue', 'ignore'] as const;
@@ -29,6 +39,9 @@ const OPTION_NAMES: readonly (keyof PublishOptions)[] = [
   'delay',
   'at',
   'ttl',
+  'attempts',
+  'backoff',
+  'priority',
   'unroutable',
   'ordered',
   'correlationId',
@@ -37,6 +50,7 @@ const OPTION_NAMES: readonly (keyof PublishOptions)[] = [
 /** Brokers and clients have such limits of their own, and copies carry more headers than their originals. */
 const MAX_HEADER_BYTES = 60 * 1024;
 const MAX_TTL_MS = 2 ** 45;
+const MAX_HOLD_MS = 2 ** 45;
 
 /** What most publishes have: nothing to check. */
 export const NO_OPTIONS: PublishOptions = Object.freeze({});
@@ -63,14 +77,21 @@ export class MessageFactory {
     if (headerBytes > MAX_HEADER_BYTES)
       throw new MessageTooLargeError(`The headers take ${headerBytes} bytes; ${MAX_HEADER_BYTES} are taken at most`);
     const message: WireMessage = { id, route, body, headers, properties: propertiesOf(options, contentType) };
+    const dueAt = this.dueAt(options, now);
+    const holdUntil = this.holdDelayed ? dueAt : undefined;
     return new Publication(
       to,
       message,
-      this.dueAt(options, now),
+      holdUntil === undefined ? dueAt : undefined,
       options.unroutable === undefined ? unroutable : oneOf('unroutable', options.unroutable, POLICIES),
       this.ordered(options),
       headerBytes,
+      queuePolicy(options, holdUntil),
     );
+  }
+
+  private get holdDelayed(): boolean {
+    return this.options.holdDelayed === true || this.options.maxDelayMs === 0;
   }
 
   private serialize(payload: unknown): SerializedPayload {
@@ -106,7 +127,7 @@ export class MessageFactory {
   private dueAt({ delay, at }: PublishOptions, now: number): number | undefined {
     if (delay === undefined && at === undefined) return undefined;
     if (delay !== undefined && at !== undefined) throw new InvalidOptionError('at', at, 'either «delay» or «at»');
-    const { maxDelayMs } = this.options;
+    const maxDelayMs = this.holdDelayed ? MAX_HOLD_MS : this.options.maxDelayMs;
     if (at === undefined) return now + Math.ceil(numberBetween('delay', delay, 0, maxDelayMs));
     return Math.ceil(numberBetween('at', at instanceof Date ? at.getTime() : at, 0, now + maxDelayMs));
   }
@@ -125,6 +146,30 @@ function propertiesOf({ correlationId, replyTo }: PublishOptions, contentType: s
     ...(correlationId !== undefined && { correlationId: checkShortText('correlationId', correlationId) }),
     ...(replyTo !== undefined && { replyTo: checkShortText('replyTo', replyTo) }),
   };
+}
+
+/** Undefined: as nearly all messages are treated. */
+function queuePolicy(options: PublishOptions, holdUntil: number | undefined): QueuePolicy | undefined {
+  const { attempts, backoff, priority } = options;
+  if (holdUntil === undefined && attempts === undefined && backoff === undefined && priority === undefined)
+    return undefined;
+  return {
+    holdUntil,
+    priority: priority === undefined ? 0 : integerBetween('priority', priority, 0, 9),
+    maxAttempts: attempts === undefined ? undefined : integerBetween('attempts', attempts, 1, Number.MAX_SAFE_INTEGER),
+    backoff: backoff === undefined ? undefined : schedule(backoff),
+  };
+}
+
+function schedule(backoff: Backoff | number): BackoffSchedule {
+  const known = scheduleOf(typeof backoff === 'number' ? fixed(backoff) : backoff);
+  if (!known)
+    throw new InvalidOptionError(
+      'backoff',
+      backoff,
+      'fixed(ms), exponential({…}) or a number of milliseconds: a function of your own cannot be kept with the message',
+    );
+  return known;
 }
 
 let lastProperties: MessageProperties = {};

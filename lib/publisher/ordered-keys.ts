@@ -6,7 +6,7 @@ import type { Publication } from './publication.js';
  * in the retry queue that queue keeps the order of its key, so it leaves here and its successors follow it there.
  */
 export class OrderedKeys implements Iterable<Publication> {
-  private readonly lanes = new KeyLanes();
+  private readonly lanes = new KeyLanes<Publication>();
 
   [Symbol.iterator](): IterableIterator<Publication> {
     return this.lanes[Symbol.iterator]();

@@ -1,11 +1,29 @@
 import { type MessagingError } from '../errors/messaging-error.js';
 import { stringHeader, header, integerHeader } from '../message/headers.js';
 import type { WireMessage } from '../message/message.js';
+import type { BackoffSchedule } from '../retry/backoff.js';
 import type { Destination, Outgoing } from '../transport/outgoing.js';
 import type { UnroutablePolicy } from './publish-options.js';
-import { ConfirmedReceipt, QueuedReceipt, type Receipt, type Settlement } from './receipt.js';
+import { ConfirmedReceipt, type Receipt } from './receipt.js';
+import type { StoredMessage } from './retry-queue-store.js';
 
-/** One publish from the call to its final result: what is sent, who waits for it, and where it stands. */
+/** How one message is treated by the publisher retry queue, where its options say so. */
+export interface QueuePolicy {
+  /** It waits there until this wall-clock time before it is sent at all. */
+  readonly holdUntil: number | undefined;
+  readonly priority: number;
+  readonly maxAttempts: number | undefined;
+  readonly backoff: BackoffSchedule | undefined;
+}
+
+const NO_POLICY: QueuePolicy = Object.freeze({
+  holdUntil: undefined,
+  priority: 0,
+  maxAttempts: undefined,
+  backoff: undefined,
+});
+
+/** One publish from the call to its final result, or one send out of the retry queue: what is sent, and where it stands. */
 export class Publication implements Outgoing {
   readonly to: Destination;
   readonly message: WireMessage;
@@ -18,19 +36,23 @@ export class Publication implements Outgoing {
   readonly expiresAt: number | undefined;
   /** What it counts for against the bounds in bytes. */
   readonly bytes: number;
+  readonly policy: QueuePolicy;
 
   /** A copy of it is under way to the broker. */
   inFlight = false;
   /** It counts among what is under way, not among what is queued. */
   fresh = false;
-  /** How often it was sent from the retry queue and no queue took it. */
-  returns = 0;
-  /** It waits in the publisher retry queue since this time. */
-  queuedAt: number | undefined;
+  /** It is sent out of turn, because its predecessor has left. */
+  promoted = false;
+  /** Its sending has failed. */
+  failed = false;
+  /** Its place in the publisher retry queue, also while it is being written there. */
+  stored: StoredMessage | undefined;
+  /** The publisher retry queue has accepted it. */
+  queued = false;
 
   private resolve: ((receipt: Receipt) => void) | undefined;
   private reject: ((error: MessagingError) => void) | undefined;
-  private finish: ((settlement: Settlement) => void) | undefined;
 
   constructor(
     to: Destination,
@@ -39,6 +61,7 @@ export class Publication implements Outgoing {
     unroutable: UnroutablePolicy,
     ordered: boolean,
     headerBytes = 0,
+    policy = NO_POLICY,
   ) {
     this.to = to;
     this.message = message;
@@ -50,6 +73,16 @@ export class Publication implements Outgoing {
     this.key = stringHeader(message.headers, header.key);
     this.expiresAt = integerHeader(message.headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
     this.bytes = message.body.length + headerBytes + ENTRY_BYTES;
+    this.policy = policy;
+  }
+
+  /** A send of what waits in the retry queue; nobody waits for its receipt. */
+  static of(stored: StoredMessage): Publication {
+    const { to, message, sendAt, unroutable } = stored;
+    const publication = new Publication(to, message, sendAt, unroutable, false);
+    publication.stored = stored;
+    publication.queued = true;
+    return publication;
   }
 
   /** The promise its caller awaits. */
@@ -62,28 +95,23 @@ export class Publication implements Outgoing {
 
   confirmed(): void {
     this.resolve?.(new ConfirmedReceipt(this.message.id));
-    this.finish?.({ id: this.message.id, outcome: 'confirmed' });
     this.release();
   }
 
   /** It is in the publisher retry queue; the caller need not wait any longer. */
-  queued(stored: 'memory' | 'disk', now: number): void {
-    this.queuedAt = now;
-    if (!this.resolve) return;
-    const settled = new Promise<Settlement>((finish) => (this.finish = finish));
-    this.resolve(new QueuedReceipt(this.message.id, stored, settled));
-    this.resolve = this.reject = undefined;
+  accepted(receipt: Receipt): void {
+    this.resolve?.(receipt);
+    this.release();
   }
 
   /** It will never be sent. */
   rejected(error: MessagingError): void {
     this.reject?.(error);
-    this.finish?.({ id: this.message.id, outcome: 'rejected', error });
     this.release();
   }
 
   private release(): void {
-    this.resolve = this.reject = this.finish = undefined;
+    this.resolve = this.reject = undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Headers } from '../message/headers.js';
+import type { Backoff } from '../retry/backoff.js';
 
 /** What is to happen to a message that no queue takes. */
 export type UnroutablePolicy =
@@ -25,6 +26,12 @@ export interface PublishOptions {
   readonly at?: Date | number;
   /** Milliseconds after which it is of no use any more: it is not sent, and no handler is called. Default: for ever. */
   readonly ttl?: number;
+  /** Sends that may fail for a passing reason while connected; then it is given up. Default: no limit. */
+  readonly attempts?: number;
+  /** The wait in the retry queue after such a failure: `fixed(ms)`, `exponential({…})`, milliseconds. Default: until the next pass. */
+  readonly backoff?: Backoff | number;
+  /** Place in the retry queue: 0…9, higher first. Default 0. */
+  readonly priority?: number;
   /** Default: the module's. */
   readonly unroutable?: UnroutablePolicy;
   /** Have at most one message of the `key` under way at a time, so that their order holds even without awaiting. */

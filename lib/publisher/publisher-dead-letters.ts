@@ -1,42 +1,55 @@
-import type { MessagingError } from '../errors/messaging-error.js';
+import { MessagingError } from '../errors/messaging-error.js';
 import type { WireMessage } from '../message/message.js';
 import type { Destination } from '../transport/outgoing.js';
 
-/** A message that its publisher was told is `queued` and that cannot be sent after all. */
-export interface PublisherDeadLetter {
-  readonly message: WireMessage;
-  readonly to: Destination;
-  readonly error: MessagingError;
+/** Why a message was given up. */
+export interface Death {
+  readonly reason: 'expired' | 'attempts-exhausted' | 'unsendable';
+  readonly error: { readonly name: string; readonly code: string; readonly message: string };
   /** Milliseconds since the epoch. */
   readonly time: number;
 }
 
-/** The publisher's dead letters, in memory and bounded: the oldest makes room for the newest. */
-export class PublisherDeadLetters {
-  private readonly entries = new Set<PublisherDeadLetter>();
+/** A message that its publisher was told is `queued` and that cannot be sent after all. */
+export interface PublisherDeadLetter extends Death {
+  /** The place it had in the queue. */
+  readonly seq: number;
+  readonly message: WireMessage;
+  readonly to: Destination;
+  /** Sends that failed for a passing reason. */
+  readonly attempts: number;
+}
+
+/** The publisher's dead letters, in order. */
+export interface PublisherDeadLetters {
+  readonly size: number;
+  /** Those behind a place (0: from the first), at most `limit`. */
+  after(seq: number, limit: number): PublisherDeadLetter[];
+  /** Deletes one for good; false when it is not there any more. */
+  delete(letter: PublisherDeadLetter): boolean;
+}
+
+const PAGE = 100;
+
+/** All of them, page by page, so that any number fits. */
+export function* allDeadLetters(letters: PublisherDeadLetters): Generator<PublisherDeadLetter> {
+  for (let page = letters.after(0, PAGE); page.length > 0; page = letters.after(page.at(-1)!.seq, PAGE)) yield* page;
+}
+
+/** The error of a message that was given up, as far as it was kept. */
+class KeptError extends MessagingError {
+  readonly retryable = false;
 
   constructor(
-    private readonly capacity: number,
-    private readonly onEvicted: (entry: PublisherDeadLetter) => void,
-  ) {}
-
-  get size(): number {
-    return this.entries.size;
+    name: string,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = name;
   }
+}
 
-  add(entry: PublisherDeadLetter): void {
-    this.entries.add(entry);
-    if (this.entries.size <= this.capacity) return;
-    const [oldest] = this.entries as Iterable<PublisherDeadLetter> as [PublisherDeadLetter];
-    this.entries.delete(oldest);
-    this.onEvicted(oldest);
-  }
-
-  delete(entry: PublisherDeadLetter): boolean {
-    return this.entries.delete(entry);
-  }
-
-  list(): PublisherDeadLetter[] {
-    return [...this.entries];
-  }
+export function errorOf({ error }: Death): MessagingError {
+  return error instanceof MessagingError ? error : new KeptError(error.name, error.code, error.message);
 }

@@ -91,6 +91,15 @@ export class Publisher {
   }
 
   /**
+   * Takes a delayed message back that waits in the publisher retry queue. True: it will not be sent, and its `settled` says
+   * PublishCancelledError. False: none with this id waits there; one that waits at the broker cannot be taken back.
+   * @throws RetryQueueStoreError (as rejection) when that could not be written
+   */
+  async cancel(id: string): Promise<boolean> {
+    return this.dispatcher.cancel(checkShortText('id', id));
+  }
+
+  /**
    * Publishes without anyone waiting for the result. True: taken; a failure is counted and logged. False: not taken,
    * because 1,024 emitted messages have no result yet (see `drained`) or the publisher is closed.
    */

@@ -1,4 +1,5 @@
 import type { MessagingError } from '../errors/messaging-error.js';
+import type { Settlements } from './settlements.js';
 
 /** The truth about a publish at the moment it resolved. */
 export interface Receipt {
@@ -8,7 +9,10 @@ export interface Receipt {
   readonly outcome: 'confirmed' | 'queued';
   /** Where it waits, when `queued`: `memory` dies with the process. */
   readonly stored?: 'memory' | 'disk';
-  /** The final result. It never rejects; while the message waits it stays pending, for ever if the broker never comes. */
+  /**
+   * The final result. It never rejects; while the message waits it stays pending, for ever if the broker never comes.
+   * Asked for long after a dead letter was redriven or deleted, it is `confirmed`.
+   */
   readonly settled: Promise<Settlement>;
 }
 
@@ -34,10 +38,16 @@ export class ConfirmedReceipt implements Receipt {
 
 export class QueuedReceipt implements Receipt {
   readonly outcome = 'queued';
+  private result: Promise<Settlement> | undefined;
 
   constructor(
     readonly id: string,
     readonly stored: 'memory' | 'disk',
-    readonly settled: Promise<Settlement>,
+    private readonly seq: number,
+    private readonly settlements: Settlements,
   ) {}
+
+  get settled(): Promise<Settlement> {
+    return (this.result ??= this.settlements.of(this.seq, this.id));
+  }
 }

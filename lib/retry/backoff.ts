@@ -6,6 +6,28 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
  */
 export type Backoff = (attempt: number, error: unknown) => number | false;
 
+/** A backoff as data, so that it can be kept with a message. */
+export type BackoffSchedule =
+  | { readonly kind: 'fixed'; readonly ms: number }
+  | ({ readonly kind: 'exponential' } & Required<Omit<ExponentialOptions, 'random'>>);
+
+const schedules = new WeakMap<Backoff, BackoffSchedule>();
+
+/** What `exponential` or `fixed` was called with; undefined for a function of the application's own. */
+export function scheduleOf(backoff: Backoff): BackoffSchedule | undefined {
+  return schedules.get(backoff);
+}
+
+/** The wait after the failure of this number, in milliseconds. */
+export function waitAfter(schedule: BackoffSchedule, attempt: number): number {
+  return (schedule.kind === 'fixed' ? fixed(schedule.ms) : exponential(schedule))(attempt, undefined) as number;
+}
+
+function described(schedule: BackoffSchedule, backoff: Backoff): Backoff {
+  schedules.set(backoff, schedule);
+  return backoff;
+}
+
 export interface ExponentialOptions {
   /** Milliseconds before the second call. Default 1,000. */
   readonly initial?: number;
@@ -26,18 +48,18 @@ export function exponential(options: ExponentialOptions = {}): Backoff {
   check('factor', factor, factor >= 1, 'a number, 1 or more');
   check('max', max, max >= initial, 'a number of milliseconds, not below «initial»');
   check('jitter', jitter, jitter >= 0 && jitter <= 1, 'a number from 0 to 1');
-  return (attempt) => {
+  return described({ kind: 'exponential', initial, factor, max, jitter }, (attempt) => {
     const wait = initial === 0 ? 0 : initial * factor ** (attempt - 1);
     const shortest = Math.min(max, wait) * (1 - jitter);
     const longest = Math.min(max, wait * (1 + jitter));
     return Math.round(shortest + random() * (longest - shortest));
-  };
+  });
 }
 
 /** The same wait of `ms` milliseconds before every further call. */
 export function fixed(ms: number): Backoff {
   check('ms', ms, ms >= 0, 'a number of milliseconds, 0 or more');
-  return () => ms;
+  return described({ kind: 'fixed', ms }, () => ms);
 }
 
 function check(name: string, value: number, valid: boolean, allowed: string): void {

@@ -30,7 +30,7 @@ export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';
 export { Outcome } from './pipeline/outcome.js';
 export { type DeadLetterReason } from './pipeline/dead-letter-reason.js';
-export { type Backoff, type ExponentialOptions, exponential, fixed } from './retry/backoff.js';
+export { type Backoff, type BackoffSchedule, type ExponentialOptions, exponential, fixed } from './retry/backoff.js';
 export { type RetryOptions } from './retry/retry-policy.js';
 
 export { Publisher } from './publisher/publisher.js';
@@ -38,7 +38,16 @@ export { type PublishEntry, type PublishOptions, type UnroutablePolicy } from '.
 export { type PublishMiddleware, type PublishNext, type PublishRequest } from './publisher/publish-middleware.js';
 export { type EntryResult, type Receipt, type Settlement } from './publisher/receipt.js';
 export { memoryRetryQueue } from './publisher/memory-retry-queue.js';
-export { type RetryQueueStore, type RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
+export { type DiskRetryQueueOptions, diskRetryQueue } from './publisher/disk-retry-queue.js';
+export {
+  type QueuedMessage,
+  type RetryQueueStore,
+  type RetryQueueStoreEnvironment,
+  type RetryQueueStoreFactory,
+  type RetryQueueStoreReport,
+  type StoredMessage,
+} from './publisher/retry-queue-store.js';
+export { type Death, type PublisherDeadLetter, type PublisherDeadLetters } from './publisher/publisher-dead-letters.js';
 
 export { DeadLetters, type DeadLetterChange, type DeadLetterSelection } from './dead-letter/dead-letters.js';
 export { type DeadLetter } from './dead-letter/dead-letter.js';
@@ -55,6 +64,7 @@ export { type Headers, type HeaderValue } from './message/headers.js';
 export { type MessageProperties, type WireMessage } from './message/message.js';
 export { type SerializedPayload, type Serializer, jsonSerializer } from './message/serializer.js';
 export { type Clock, systemClock } from './clock/clock.js';
+export { SteadyTime } from './clock/steady-time.js';
 
 export {
   type Transport,

@@ -53,7 +53,6 @@ export class Messaging {
   private readonly consumers: Consumers;
   private readonly state: ConnectionState;
   private readonly counts: DeadLetterCounts;
-  private readonly time: SteadyTime;
   private intakeStopped: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private shutdownBegan: number | undefined;
@@ -71,13 +70,22 @@ export class Messaging {
       this.log.error(`A listener of messaging.events threw: ${errorMessage(error)}`),
     );
     this.transport = options.transport.create();
-    this.store = options.retryQueue.store.create();
     this.state = new ConnectionState(clock);
-    this.time = new SteadyTime(clock);
+    const time = new SteadyTime(clock);
+    this.store = options.retryQueue.store.create({
+      clock,
+      time,
+      log: this.log,
+      onAdopted: (count) => {
+        this.log.log(`${count} messages of a process that ended are in the publisher retry queue now`);
+        this.dispatcher.retryQueue.adopted();
+      },
+      onError: (operation, error) => this.events.emit('store-error', { operation, error }),
+    });
     const shared = { transport: this.transport, clock, events: this.events, log: this.log };
     this.dispatcher = new Dispatcher(
       { maxInFlight: options.maxInFlight, ...options.retryQueue },
-      { ...shared, store: this.store, time: this.time },
+      { ...shared, store: this.store, time },
     );
     const { maxBytes, maxDelayMs } = this.transport.capabilities;
     this.publisher = new Publisher(
@@ -115,16 +123,7 @@ export class Messaging {
   async connect(): Promise<void> {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
     if (!this.transport.capabilities.durable || this.store.kind === 'memory') this.log.log(this.volatility());
-    await this.store.open({
-      clock,
-      time: this.time,
-      log: this.log,
-      onAdopted: (count) => {
-        this.log.log(`${count} messages of a process that ended are in the publisher retry queue`);
-        this.dispatcher.retryQueue.adopted();
-      },
-      onError: (operation, error) => this.events.emit('store-error', { operation, error }),
-    });
+    await this.store.open();
     await this.transport.connect({
       clock,
       service,

@@ -128,6 +128,11 @@ export class DurableQueue {
     return updated;
   }
 
+  /** Its `done` was not called yet. */
+  isUnwritten(entry: QueueEntry): boolean {
+    return this.pending.isAppended(entry.seq);
+  }
+
   /** Entries of this lane wait. */
   holds(queue: string, lane: string): boolean {
     if (this.totals(queue).depth === 0) return false;

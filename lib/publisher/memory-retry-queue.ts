@@ -16,7 +16,7 @@ const HIGHEST_PRIORITY = 9;
 
 /** Keeps the publisher retry queue in the process's memory: fast, and gone with the process. The default. */
 export function memoryRetryQueue(): RetryQueueStoreFactory {
-  return { kind: 'memory', create: () => new MemoryRetryQueueStore() };
+  return { kind: 'memory', create: (environment) => new MemoryRetryQueueStore(environment) };
 }
 
 /** The same object from its append to its end; what changes is changed in place. */
@@ -32,13 +32,12 @@ class MemoryRetryQueueStore implements RetryQueueStore {
   private readonly waiting: Entry[] = [];
   private readonly lanes = new KeyLanes<Entry>();
   private readonly letters: MemoryDeadLetters;
-  private environment: RetryQueueStoreEnvironment | undefined;
   private lastSeq = 0;
   private expiring = 0;
 
-  constructor() {
+  constructor({ log }: RetryQueueStoreEnvironment) {
     this.letters = new MemoryDeadLetters(MAX_PUBLISHER_DEAD_LETTERS, ({ message }) =>
-      this.environment?.log.error(
+      log.error(
         `The publisher holds more than ${MAX_PUBLISHER_DEAD_LETTERS} dead letters; the oldest, message ${message.id}, is dropped`,
       ),
     );
@@ -56,9 +55,7 @@ class MemoryRetryQueueStore implements RetryQueueStore {
     return this.letters;
   }
 
-  async open(environment: RetryQueueStoreEnvironment): Promise<void> {
-    this.environment = environment;
-  }
+  async open(): Promise<void> {}
 
   append(message: QueuedMessage, appended: Appended): StoredMessage {
     const entry: Entry = { ...message, seq: ++this.lastSeq };

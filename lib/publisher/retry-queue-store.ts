@@ -77,7 +77,7 @@ export interface RetryQueueStore {
   /** For health, where the store can say so. */
   readonly report?: RetryQueueStoreReport;
   /** Called once before the connection is made; messages may have been appended before. @throws for a misconfiguration */
-  open(environment: RetryQueueStoreEnvironment): Promise<void>;
+  open(): Promise<void>;
   /** Takes a message. `appended` is called once, perhaps before this returns, unless the message is removed before. */
   append(message: QueuedMessage, appended: Appended): StoredMessage;
   /** It was sent, or is wanted no more. Returns the message of its key that may be sent now, if it was the key's first. */
@@ -96,9 +96,9 @@ export interface RetryQueueStore {
    * `dueAfter`: only those that became due after this time.
    */
   ready(dueUntil: number, dueAfter?: number): Iterator<StoredMessage>;
-  /** The earliest `dueAt` after this time (-1: of all) of those that `ready` would hand out. */
+  /** The earliest `dueAt` after this time (-1: of all) of the first of each key, perhaps of one that has just left. */
   nextDueAt(after: number): number | undefined;
-  /** The earliest `expiresAt`. */
+  /** The earliest `expiresAt`, perhaps of a message that has just left. */
   nextExpiry(): number | undefined;
   /** Messages whose time to live has ended, at most `limit`. */
   expired(now: number, limit: number): StoredMessage[];
@@ -127,5 +127,5 @@ export interface RetryQueueStoreReport {
 /** Makes the store of one publisher: what `retryQueue.store` takes. */
 export interface RetryQueueStoreFactory {
   readonly kind: 'memory' | 'disk';
-  create(): RetryQueueStore;
+  create(environment: RetryQueueStoreEnvironment): RetryQueueStore;
 }

@@ -173,7 +173,8 @@ export class RetryQueue {
       publication.stored = undefined;
       return this.port.notAccepted(publication, error);
     }
-    publication.stored = stored;
+    // It may have failed once more while it was being written.
+    publication.stored ??= stored;
     publication.queued = true;
     if (publication.inFlight) this.taken.set(stored.seq, publication);
     this.port.accepted(publication, stored);

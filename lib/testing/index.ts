@@ -11,3 +11,8 @@ export {
   type PeerMessage,
   type TransportHarness,
 } from './transport-harness.js';
+export {
+  type RetryQueueStoreCase,
+  type RetryQueueStoreHarness,
+  retryQueueStoreContract,
+} from './retry-queue-store-contract.js';

@@ -1,7 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { Application, seeded, Tracked } from '../support/application.js';
 import { FakeTransport, confirmed, failed, refused, unroutable } from '../support/fake-transport.js';
+import { diskRetryQueue } from '../../../lib/publisher/disk-retry-queue.js';
+import { memoryRetryQueue } from '../../../lib/publisher/memory-retry-queue.js';
+import type { RetryQueueStoreFactory } from '../../../lib/publisher/retry-queue-store.js';
 import type { PublishResult } from '../../../lib/transport/outgoing.js';
+import { temporaryDirectory } from '../../durable-queue/support/queue.js';
 
 /*
  * Thousands of random steps against a model: whatever happens on the connection, and in whatever order, every publish has
@@ -33,7 +37,10 @@ class Model {
   private readonly chains = new Map<string, Tracked>();
   private number = 0;
 
-  constructor(private readonly seed: number) {
+  constructor(
+    private readonly seed: number,
+    store: RetryQueueStoreFactory = memoryRetryQueue(),
+  ) {
     this.random = seeded(seed);
     this.maxMessages = 1 + this.below(12);
     this.maxBytes = ENTRY + 200 + this.below(8 * ENTRY);
@@ -43,6 +50,7 @@ class Model {
         maxInFlight: 1 + this.below(6),
         unroutable: this.pick(['reject', 'queue']),
         retryQueue: {
+          store,
           maxMessages: this.maxMessages,
           maxBytes: this.maxBytes,
           whenFull: this.whenFull,
@@ -194,3 +202,14 @@ test.each(Array.from({ length: 10 }, (_, n) => n))(
     }
   },
 );
+
+test('the same holds for what waits on disk', async () => {
+  for (let seed = 5_000; seed < 5_025; seed++) {
+    const model = new Model(seed, diskRetryQueue({ directory: temporaryDirectory() }));
+    await model.app.messaging.connect();
+    model.app.transport.connected();
+    for (let n = 0; n < 150; n++) await model.step();
+    await model.end();
+    await model.app.messaging.close();
+  }
+});

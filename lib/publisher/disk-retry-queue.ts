@@ -1,0 +1,311 @@
+import { DurableQueue } from '../durable-queue/durable-queue.js';
+import type { DeadEntry, NewQueueEntry, QueueEntry } from '../durable-queue/queue-entry.js';
+import { parseTagged, stringifyTagged } from '../durable-queue/tagged-json.js';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { knownKeys, numberBetween } from '../errors/option-checks.js';
+import { RetryQueueStoreError } from '../errors/publish-errors.js';
+import type { Headers } from '../message/headers.js';
+import type { MessageProperties, WireMessage } from '../message/message.js';
+import type { Destination } from '../transport/outgoing.js';
+import type { Death, PublisherDeadLetter, PublisherDeadLetters } from './publisher-dead-letters.js';
+import type {
+  Appended,
+  Progress,
+  QueuedMessage,
+  RetryQueueStore,
+  RetryQueueStoreEnvironment,
+  RetryQueueStoreFactory,
+  RetryQueueStoreReport,
+  StoredMessage,
+} from './retry-queue-store.js';
+
+export interface DiskRetryQueueOptions {
+  /** The folder, best on a local disk and for this application alone; it is made with access for its owner only. */
+  readonly directory: string;
+  /** Milliseconds between two looks for files of processes that died. Default 10,000. */
+  readonly adoptInterval?: number;
+}
+
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * Keeps the publisher retry queue on disk: a message that was accepted survives the death of the process. Each process has
+ * a file of its own in the directory; the files of processes that died are taken over by those that live.
+ *
+ * Needs Node 22.13 or the package `@photostructure/sqlite`.
+ * @throws InvalidOptionError
+ */
+export function diskRetryQueue(options: DiskRetryQueueOptions): RetryQueueStoreFactory {
+  knownKeys('diskRetryQueue', options, ['directory', 'adoptInterval']);
+  const { directory, adoptInterval = 10_000 } = options;
+  if (typeof directory !== 'string' || directory === '')
+    throw new InvalidOptionError('diskRetryQueue.directory', directory, 'the path of a directory');
+  numberBetween('diskRetryQueue.adoptInterval', adoptInterval, 1, LONGEST);
+  return { kind: 'disk', create: (environment) => new DiskRetryQueueStore(directory, adoptInterval, environment) };
+}
+
+/** All messages are in one queue of the file. */
+const QUEUE = '';
+
+/** What of a message is kept as text. */
+interface Meta {
+  readonly to: Destination;
+  readonly route: string;
+  readonly headers: Headers;
+  readonly properties: MessageProperties;
+  readonly sendAt?: number;
+  readonly unroutable: QueuedMessage['unroutable'];
+  readonly maxAttempts?: number;
+  readonly backoff?: QueuedMessage['backoff'];
+}
+
+/** What does not change while a message waits. */
+type Kept = Pick<QueuedMessage, 'message' | 'to' | 'sendAt' | 'unroutable' | 'maxAttempts' | 'backoff'>;
+
+/** A message, with the entry that it is in the queue of the file. */
+class DiskMessage implements StoredMessage {
+  readonly message: WireMessage;
+  readonly to: Destination;
+  readonly unroutable: QueuedMessage['unroutable'];
+  readonly sendAt: number | undefined;
+  readonly maxAttempts: number | undefined;
+  readonly backoff: QueuedMessage['backoff'];
+
+  constructor(
+    readonly entry: QueueEntry,
+    { message, to, unroutable, sendAt, maxAttempts, backoff }: Kept,
+  ) {
+    this.message = message;
+    this.to = to;
+    this.unroutable = unroutable;
+    this.sendAt = sendAt;
+    this.maxAttempts = maxAttempts;
+    this.backoff = backoff;
+  }
+
+  get seq(): number {
+    return this.entry.seq;
+  }
+
+  get key(): string | undefined {
+    return this.entry.lane;
+  }
+
+  get priority(): number {
+    return this.entry.priority;
+  }
+
+  get dueAt(): number {
+    return this.entry.dueAt;
+  }
+
+  get expiresAt(): number | undefined {
+    return this.entry.expiresAt;
+  }
+
+  get queuedAt(): number {
+    return this.entry.queuedAt;
+  }
+
+  get bytes(): number {
+    return this.entry.bytes;
+  }
+
+  get attempts(): number {
+    return this.entry.attempts;
+  }
+
+  get returns(): number {
+    return this.entry.returns;
+  }
+}
+
+class DiskRetryQueueStore implements RetryQueueStore {
+  readonly kind = 'disk';
+  readonly deadLetters: PublisherDeadLetters;
+  private readonly queue: DurableQueue;
+  /** Messages that are being written. */
+  private unwritten = 0;
+
+  constructor(
+    private readonly directory: string,
+    adoptInterval: number,
+    environment: RetryQueueStoreEnvironment,
+  ) {
+    const { clock, log, onAdopted, onError } = environment;
+    this.queue = new DurableQueue(
+      { directory, directoryOption: 'diskRetryQueue.directory', neededBy: 'diskRetryQueue()', adoptInterval },
+      clock,
+      { log, adopted: onAdopted, failed: onError },
+    );
+    this.deadLetters = new DiskDeadLetters(this.queue);
+  }
+
+  get depth(): number {
+    return this.queue.totals(QUEUE).depth;
+  }
+
+  get bytes(): number {
+    return this.queue.totals(QUEUE).bytes;
+  }
+
+  get volatileDepth(): number {
+    return this.unwritten;
+  }
+
+  get report(): RetryQueueStoreReport {
+    const { healthy, adopted, quarantined } = this.queue;
+    return { healthy, adopted, quarantined };
+  }
+
+  open(): Promise<void> {
+    return this.queue.open();
+  }
+
+  append(message: QueuedMessage, appended: Appended): StoredMessage {
+    this.unwritten++;
+    const entry = this.queue.append(entryOf(message), (error) => {
+      this.unwritten--;
+      appended(stored, error);
+    });
+    // Its bytes need not be read again as long as somebody has it.
+    const stored = new DiskMessage(entry, message);
+    return stored;
+  }
+
+  remove(stored: StoredMessage): StoredMessage | undefined {
+    return this.leaving(stored, (entry) => this.queue.remove(entry));
+  }
+
+  bury(stored: StoredMessage, { reason, error, time }: Death): StoredMessage | undefined {
+    const death = { reason, errorClass: error.name, errorCode: error.code, errorMessage: error.message, time };
+    return this.leaving(stored, (entry) => this.queue.bury(entry, death));
+  }
+
+  update(stored: StoredMessage, progress: Progress): StoredMessage {
+    return new DiskMessage(this.queue.update(entryIn(stored), progress), stored);
+  }
+
+  holds(key: string): boolean {
+    return this.queue.holds(QUEUE, key);
+  }
+
+  isFirst(stored: StoredMessage): boolean {
+    return this.queue.isHead(entryIn(stored));
+  }
+
+  ready(dueUntil: number, dueAfter?: number): Iterator<StoredMessage> {
+    return new Pass(this.queue.ready(QUEUE, { dueUntil, dueAfter }));
+  }
+
+  nextDueAt(after: number): number | undefined {
+    return this.queue.nextDueAt(QUEUE, after);
+  }
+
+  nextExpiry(): number | undefined {
+    return this.queue.nextExpiry(QUEUE);
+  }
+
+  expired(now: number, limit: number): StoredMessage[] {
+    return this.queue.expired(QUEUE, now, limit).map(read);
+  }
+
+  oldestQueuedAt(now: number): number | undefined {
+    return this.queue.oldestQueuedAt(QUEUE, now);
+  }
+
+  delayed(id: string): StoredMessage[] {
+    return this.queue.delayed(QUEUE, id).map(read);
+  }
+
+  find(seq: number): 'waiting' | 'gone' | PublisherDeadLetter {
+    const found = this.queue.find(seq);
+    return typeof found === 'string' ? found : readDead(found);
+  }
+
+  flush(): void {
+    if (!this.queue.commit())
+      throw new RetryQueueStoreError(`What changed in ${this.directory} could not be written; it is tried again`);
+  }
+
+  close(): StoredMessage[] {
+    this.queue.close();
+    return [];
+  }
+
+  private leaving(
+    stored: StoredMessage,
+    leave: (entry: QueueEntry) => QueueEntry | undefined,
+  ): StoredMessage | undefined {
+    const entry = entryIn(stored);
+    const unwritten = this.queue.isUnwritten(entry);
+    const next = leave(entry);
+    if (unwritten) this.unwritten--;
+    return next && read(next);
+  }
+}
+
+class DiskDeadLetters implements PublisherDeadLetters {
+  constructor(private readonly queue: DurableQueue) {}
+
+  get size(): number {
+    return this.queue.totals(QUEUE).dead;
+  }
+
+  after(seq: number, limit: number): PublisherDeadLetter[] {
+    return this.queue.deadAfter(QUEUE, seq, limit).map(readDead);
+  }
+
+  delete({ seq }: PublisherDeadLetter): boolean {
+    return this.queue.deleteDead({ queue: QUEUE, seq });
+  }
+}
+
+/** A pass of the queue, with its messages. */
+class Pass implements Iterator<StoredMessage> {
+  constructor(private readonly entries: Iterator<QueueEntry>) {}
+
+  next(): IteratorResult<StoredMessage> {
+    const step = this.entries.next();
+    return step.done ? { done: true, value: undefined } : { done: false, value: read(step.value) };
+  }
+
+  return(): IteratorResult<StoredMessage> {
+    this.entries.return?.();
+    return { done: true, value: undefined };
+  }
+}
+
+function entryOf(queued: QueuedMessage): NewQueueEntry {
+  const { message, to, key, sendAt, unroutable, maxAttempts, backoff } = queued;
+  const { id, route, headers, properties, body } = message;
+  const { priority, dueAt, expiresAt, queuedAt, attempts, returns, bytes } = queued;
+  const meta: Meta = {
+    ...{ to, route, headers, properties, unroutable },
+    ...(sendAt !== undefined && { sendAt }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(backoff !== undefined && { backoff }),
+  };
+  const kept = { priority, dueAt, expiresAt, queuedAt, attempts, returns, bytes, body };
+  return { ...kept, queue: QUEUE, id, lane: key, meta: stringifyTagged(meta) };
+}
+
+function entryIn(stored: StoredMessage): QueueEntry {
+  return (stored as DiskMessage).entry;
+}
+
+function read(entry: QueueEntry): StoredMessage {
+  return new DiskMessage(entry, metaOf(entry));
+}
+
+function metaOf(entry: { readonly id: string; readonly meta: string; readonly body: Buffer }): Kept {
+  const { to, route, headers, properties, sendAt, unroutable, maxAttempts, backoff } = parseTagged(entry.meta) as Meta;
+  const message = { id: entry.id, route, body: entry.body, headers, properties };
+  return { message, to, sendAt, unroutable, maxAttempts, backoff };
+}
+
+function readDead(dead: DeadEntry): PublisherDeadLetter {
+  const { seq, attempts, reason, errorClass: name, errorCode: code, errorMessage: message, time } = dead;
+  const { to, message: kept } = metaOf(dead);
+  return { seq, attempts, reason: reason as Death['reason'], error: { name, code, message }, time, to, message: kept };
+}

@@ -14,8 +14,34 @@ export interface SqliteStatement {
 /** One open SQLite file. Every call is synchronous. */
 export interface SqliteDatabase {
   exec(sql: string): void;
+  /** The same text is prepared once. */
   prepare(sql: string): SqliteStatement;
   close(): void;
+}
+
+class OpenDatabase implements SqliteDatabase {
+  private readonly statements = new Map<string, SqliteStatement>();
+
+  constructor(private readonly database: SqliteDatabase) {}
+
+  exec(sql: string): void {
+    this.database.exec(sql);
+  }
+
+  prepare(sql: string): SqliteStatement {
+    let statement = this.statements.get(sql);
+    if (!statement) this.statements.set(sql, (statement = this.database.prepare(sql)));
+    return statement;
+  }
+
+  /**
+   * Where statements do not end with their database (the package, not Node), the file stays open until they are collected as
+   * garbage: then SQLite deletes the log *by its name*. So a name must never be used for another file.
+   */
+  close(): void {
+    this.statements.clear();
+    this.database.close();
+  }
 }
 
 /** The little this package needs of SQLite: the `DatabaseSync` API of Node, which another package also offers. */
@@ -32,7 +58,7 @@ const PEER = '@photostructure/sqlite';
 /** Node's own SQLite (22.13 and later), else the optional peer. @throws MissingPeerError */
 export async function loadSqlite(neededBy: string): Promise<Sqlite> {
   const { DatabaseSync } = builtIn() ?? (await peer(neededBy));
-  return { open: (path, options = {}) => new DatabaseSync(path, options) as SqliteDatabase };
+  return { open: (path, options = {}) => new OpenDatabase(new DatabaseSync(path, options) as SqliteDatabase) };
 }
 
 function builtIn(): SqliteModule | undefined {
@@ -53,23 +79,26 @@ async function peer(neededBy: string): Promise<SqliteModule> {
   }
 }
 
-/** SQLite's primary result code, or undefined for an error that is not SQLite's. */
-export function sqliteCode(error: unknown): number | undefined {
-  const { errcode } = (error ?? {}) as { errcode?: unknown };
-  return typeof errcode === 'number' ? errcode & 0xff : undefined;
-}
-
 const BUSY = 5;
 const CORRUPT = 11;
 const NOT_A_DATABASE = 26;
 
 /** Another connection holds a lock. */
 export function isLocked(error: unknown): boolean {
-  return sqliteCode(error) === BUSY;
+  return codeOf(error) === BUSY;
 }
 
 /** The file itself is broken: trying again cannot help. */
 export function isDamage(error: unknown): boolean {
-  const code = sqliteCode(error);
-  return code === CORRUPT || code === NOT_A_DATABASE;
+  const code = codeOf(error);
+  if (code !== undefined) return code === CORRUPT || code === NOT_A_DATABASE;
+  // The package's iterators throw without a code.
+  const { message } = (error ?? {}) as { message?: unknown };
+  return message === 'database disk image is malformed' || message === 'file is not a database';
+}
+
+/** SQLite's primary result code, or undefined for an error that has none. */
+function codeOf(error: unknown): number | undefined {
+  const { errcode } = (error ?? {}) as { errcode?: unknown };
+  return typeof errcode === 'number' ? errcode & 0xff : undefined;
 }

@@ -75,7 +75,8 @@ export class EntryReader {
       const last = rows.at(-1);
       if (!last) return [];
       const entries = this.checked(rows);
-      if (entries.length > 0) return entries;
+      // A broken index may lead back to where it was.
+      if (entries.length > 0 || (last.due_at as number) < position.dueAt) return entries;
       position = { ...position, dueAt: last.due_at as number, seq: last.seq as number };
     }
   }

@@ -31,14 +31,9 @@ export class OwnFile {
   /** Takes the file of a dead process over, or makes a new one. @throws errors of SQLite and the file system */
   open(): QueueFile {
     this.directory.sweep();
-    for (const name of this.directory.names()) {
-      const owned = this.directory.claim(name);
-      const file = owned && this.openOwned(owned);
-      if (file) return file;
-    }
-    const owned = this.directory.create();
-    const file = this.openOwned(owned);
-    if (!file) throw new Error(`${owned.path} cannot be opened`);
+    const broken: { readonly path: string; readonly error: unknown }[] = [];
+    const file = this.openFirst((path, error) => broken.push({ path, error }));
+    for (const { path, error } of broken) this.refill(file, path, error, () => false, true);
     return file;
   }
 
@@ -48,7 +43,7 @@ export class OwnFile {
       return QueueFile.open(this.sqlite, owned.path);
     } catch (error) {
       if (!isDamage(error) && !(error instanceof ForeignFileError)) throw error;
-      this.setAside(owned, error, undefined);
+      this.setAside(owned, error, isDamage(error) ? this.opened : undefined);
       return undefined;
     }
   }
@@ -59,17 +54,20 @@ export class OwnFile {
     this.opened?.close();
     this.opened = undefined;
     this.owned = undefined;
+    const old = this.directory.quarantine(owned);
+    owned.lock.remove();
+    // Under a new name: see lib/clients/sqlite.ts.
+    const next = this.directory.create();
     let file: QueueFile | undefined;
     try {
-      const old = this.directory.quarantine(owned);
-      file = QueueFile.open(this.sqlite, owned.path);
+      file = QueueFile.open(this.sqlite, next.path);
       this.refill(file, old, error, removed);
     } catch (cause) {
       file?.close();
-      owned.lock.release();
+      next.lock.release();
       throw cause;
     }
-    this.owned = owned;
+    this.owned = next;
     this.opened = file;
     return file;
   }
@@ -93,17 +91,33 @@ export class OwnFile {
     this.owned = undefined;
   }
 
-  private openOwned(owned: OwnedFile): QueueFile | undefined {
+  private openFirst(onBroken: (path: string, error: unknown) => void): QueueFile {
+    for (const name of this.directory.names()) {
+      const owned = this.directory.claim(name);
+      const file = owned && this.openOwned(owned, onBroken);
+      if (file) return file;
+    }
+    const owned = this.directory.create();
+    const file = this.openOwned(owned, onBroken);
+    if (!file) throw new Error(`${owned.path} cannot be opened`);
+    return file;
+  }
+
+  private openOwned(owned: OwnedFile, onBroken: (path: string, error: unknown) => void): QueueFile | undefined {
     try {
       this.opened = QueueFile.open(this.sqlite, owned.path);
       this.owned = owned;
       return this.opened;
     } catch (error) {
-      if (!isDamage(error) && !(error instanceof ForeignFileError)) {
+      if (isDamage(error)) {
+        onBroken(this.directory.quarantine(owned), error);
+        owned.lock.remove();
+      } else if (error instanceof ForeignFileError) {
+        this.setAside(owned, error, undefined);
+      } else {
         owned.lock.release();
         throw error;
       }
-      this.setAside(owned, error, undefined);
       return undefined;
     }
   }

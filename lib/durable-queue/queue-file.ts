@@ -18,7 +18,6 @@ export interface ReadyPosition {
 
 /** One open file of entries: the SQL of this package, statement by statement. Writes belong into `transaction`. */
 export class QueueFile {
-  private readonly statements = new Map<string, SqliteStatement>();
   private closed = false;
 
   private constructor(
@@ -275,6 +274,12 @@ export class QueueFile {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    try {
+      // Closing does this, but not everywhere at once (see lib/clients/sqlite.ts).
+      this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch {
+      // It is damaged, or the disk is full: the log stays, and is read by who opens the file next.
+    }
     this.database.close();
   }
 
@@ -294,11 +299,8 @@ export class QueueFile {
     return this.statement(sql).all(...values);
   }
 
-  /** Prepared once each. */
   private statement(sql: string): SqliteStatement {
-    let statement = this.statements.get(sql);
-    if (!statement) this.statements.set(sql, (statement = this.database.prepare(sql)));
-    return statement;
+    return this.database.prepare(sql);
   }
 }
 

@@ -49,10 +49,11 @@ function* readableRows(database: SqliteDatabase, table: string, salvaged: Salvag
       row = database.prepare(`SELECT * FROM ${table} WHERE seq > ? ORDER BY seq LIMIT 1`).get(at);
     } catch {
       if (failures++ === 0) salvaged.broken++;
-      at += failures <= SINGLE_STEPS ? 1 : 2 ** Math.min(20, failures - SINGLE_STEPS);
+      at += failures <= SINGLE_STEPS ? 1 : 2 ** (failures - SINGLE_STEPS);
       continue;
     }
-    if (!row) return;
+    // A broken tree may lead back to where it was.
+    if (!row || (row.seq as number) <= at) return;
     failures = 0;
     at = row.seq as number;
     yield row;

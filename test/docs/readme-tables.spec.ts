@@ -303,7 +303,7 @@ describe('README.md, the other tables and lists', () => {
   test('the limits are those of the code', () => {
     expect(readme.section('Limits').text).toContain(`The longest is ${Math.floor(MAX_DELAY_MS / 86_400_000)} days`);
     expect(readme.section('Limits').text).toContain(`The longest delay is ${MAX_NATS_DELAY_MS / 86_400_000} days`);
-    const source = readFileSync(resolve(__dirname, '../../lib/messaging.ts'), 'utf8');
+    const source = readFileSync(resolve(__dirname, '../../lib/publisher/memory-retry-queue.ts'), 'utf8');
     const [, most] = /MAX_PUBLISHER_DEAD_LETTERS = ([\d_]+)/.exec(source)!;
     expect(readme.section('Dead letters').text).toContain(
       `at most ${Number(most.replace('_', '')).toLocaleString('en')}`,
@@ -336,7 +336,7 @@ describe('README.md, the other tables and lists', () => {
     expect(documented.sort()).toEqual(actual.sort());
   });
 
-  test.each(['README.md', 'CONTRIBUTING.md', 'docs/wire.md', 'docs/architecture.md'])(
+  test.each(['README.md', 'CONTRIBUTING.md', 'docs/wire.md', 'docs/architecture.md', 'docs/retry-queue.md'])(
     'the links in %s lead somewhere',
     (path) => {
       const links = [...Markdown.read(path).text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link);

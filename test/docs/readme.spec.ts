@@ -161,6 +161,10 @@ describe('README.md, its code at work:', () => {
     await handled.until(1);
   });
 
+  test('A retry queue on disk', async () => {
+    await expect(blocksOf('A retry queue on disk')[0]()).resolves.toBeDefined();
+  });
+
   test('Dead letters', async () => {
     const { scope } = await run(blocksOf('Dead letters')[0], (before) => deadLetter(before, 'dead-1'));
     expect(printed.all.at(-1)).toBe('1 dead-1 unrecoverable 1 cannot be packed');

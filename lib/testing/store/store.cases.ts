@@ -53,6 +53,15 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
+    name: 'a message without a body is one like any other',
+    async run(bed) {
+      const message = { id: 'a', route: 'r', body: Buffer.alloc(0), headers: {}, properties: {} };
+      await bed.append('a', { message });
+      assert.equal(bed.first().message.body.length, 0);
+      assert.deepEqual(bed.ready(), ['a']);
+    },
+  },
+  {
     name: 'a pass goes by priority, then in the order of acceptance',
     async run(bed) {
       for (const [id, priority] of [

@@ -1,0 +1,86 @@
+// One process on a queue directory: accepts messages, «sends» them, and says each step on its standard output. The output
+// is written synchronously, so that what it said before it was killed arrives.
+import { writeSync } from 'node:fs';
+import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
+
+const [directory, name, seed, mode] = process.argv.slice(2);
+const say = (line) => writeSync(1, `${line}\n`);
+
+let state = Number(seed) >>> 0;
+const random = () => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 32;
+};
+// At which of which steps it kills itself; the parent kills the others from outside.
+const points = ['append', 'accept', 'send', 'delete', 'adopt'];
+const point = mode === 'kill' ? points[Math.floor(random() * points.length)] : undefined;
+let left = 1 + Math.floor(random() * 40);
+function reached(step) {
+  if (step === point && --left === 0) process.kill(process.pid, 'SIGKILL');
+}
+
+const time = new SteadyTime(systemClock);
+const log = { log() {}, warn() {}, error: (line) => say(`E ${line}`), debug() {} };
+const store = diskRetryQueue({ directory, adoptInterval: 20 }).create({
+  clock: systemClock,
+  time,
+  log,
+  onAdopted(count) {
+    say(`D ${count}`);
+    reached('adopt');
+  },
+  onError: (operation, error) => say(`E ${operation} ${error.message}`),
+});
+
+let number = 0;
+function accept() {
+  const id = `${name}-${number++}`;
+  const message = { id, route: 'r', body: Buffer.alloc(Math.floor(random() * 2_000), id), headers: {}, properties: {} };
+  const key = random() < 0.5 ? `k${Math.floor(random() * 3)}` : undefined;
+  const plain = {
+    to: { kind: 'route', route: 'r' },
+    unroutable: 'queue',
+    priority: 0,
+    dueAt: 0,
+    attempts: 0,
+    returns: 0,
+  };
+  store.append({ ...plain, message, key, queuedAt: time.now(), bytes: 600 }, (_, error) => {
+    if (!error) say(`A ${id}`);
+    reached('accept');
+  });
+  reached('append');
+}
+
+function send(limit) {
+  const pass = store.ready(time.now());
+  for (let n = 0; n < limit; n++) {
+    const { done, value } = pass.next();
+    if (done) return;
+    say(`S ${value.message.id} ${value.message.body.length}`);
+    reached('send');
+    store.remove(value);
+    reached('delete');
+  }
+  pass.return();
+}
+
+await store.open();
+say(`P ${process.pid}`);
+let stopping = false;
+process.stdin.on('data', () => (stopping = true));
+(function turn() {
+  if (stopping && mode !== 'drain') {
+    store.close();
+    process.stdin.destroy();
+    return;
+  }
+  if (mode !== 'drain') for (let n = 0; n < 8; n++) accept();
+  send(mode === 'drain' ? 1_000 : 6);
+  if (mode === 'drain' && stopping && store.depth === 0) {
+    store.close();
+    process.stdin.destroy();
+    return;
+  }
+  setTimeout(turn, mode === 'drain' ? 5 : 1);
+})();

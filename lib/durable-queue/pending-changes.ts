@@ -17,7 +17,7 @@ interface Removal {
 }
 
 /** So many entries share a transaction at most: more would keep the event loop waiting. */
-const MAX_APPENDS = 256;
+const MAX_APPENDS = 1_000;
 const MAX_BYTES = 2 ** 20;
 /** So many changes of other kinds are gathered at most before they are written. */
 const MANY_CHANGES = 500;

@@ -1,5 +1,4 @@
 import type { MessagingError } from '../errors/messaging-error.js';
-import type { Settlements } from './settlements.js';
 
 /** The truth about a publish at the moment it resolved. */
 export interface Receipt {
@@ -36,6 +35,11 @@ export class ConfirmedReceipt implements Receipt {
   }
 }
 
+/** Who knows what becomes of a queued message. */
+export interface SettlementSource {
+  of(seq: number, id: string): Promise<Settlement>;
+}
+
 export class QueuedReceipt implements Receipt {
   readonly outcome = 'queued';
   private result: Promise<Settlement> | undefined;
@@ -44,7 +48,7 @@ export class QueuedReceipt implements Receipt {
     readonly id: string,
     readonly stored: 'memory' | 'disk',
     private readonly seq: number,
-    private readonly settlements: Settlements,
+    private readonly settlements: SettlementSource,
   ) {}
 
   get settled(): Promise<Settlement> {

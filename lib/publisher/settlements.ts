@@ -1,5 +1,5 @@
 import { errorOf } from './publisher-dead-letters.js';
-import type { Settlement } from './receipt.js';
+import type { Settlement, SettlementSource } from './receipt.js';
 import type { RetryQueueStore } from './retry-queue-store.js';
 
 /** So many of the latest rejections are remembered, for those who ask after the dead letter is gone. */
@@ -14,7 +14,7 @@ interface Waiting {
  * The final results of queued messages. One costs memory only once somebody asks for it; who asks later is answered from
  * the store.
  */
-export class Settlements {
+export class Settlements implements SettlementSource {
   private readonly waiting = new Map<number, Waiting>();
   private readonly rejected = new Map<number, Settlement>();
 

@@ -118,12 +118,13 @@ export const storeCases: readonly StoreCase[] = [
       const all = [];
       for (let n = 0; n < 300; n++) all.push(await bed.append(`m${n}`));
       const pass = bed.store.ready(0);
-      assert.equal(pass.next().value?.message.id, 'm0');
+      const step = pass.next();
+      assert.ok(!step.done && step.value.message.id === 'm0');
       bed.store.remove(all[1]);
       bed.store.remove(all[299]);
       await bed.append('new');
       const seen: string[] = [];
-      for (let step = pass.next(); !step.done; step = pass.next()) seen.push(step.value.message.id);
+      for (let more = pass.next(); !more.done; more = pass.next()) seen.push(more.value.message.id);
       assert.deepEqual(
         seen,
         all.slice(2, 299).map(({ message }) => message.id),
@@ -236,11 +237,10 @@ export const storeCases: readonly StoreCase[] = [
       assert.deepEqual(bed.ready(), ['c', 'a']);
       const pass = bed.store.ready(10);
       pass.next();
-      const { value } = pass.next();
-      assert.deepEqual(
-        [value?.attempts, value?.returns, value?.dueAt, value?.expiresAt, value?.queuedAt],
-        [2, 1, 3, 99, 5],
-      );
+      const step = pass.next();
+      assert.ok(!step.done);
+      const { attempts, returns, dueAt, expiresAt, queuedAt } = step.value;
+      assert.deepEqual([attempts, returns, dueAt, expiresAt, queuedAt], [2, 1, 3, 99, 5]);
     },
   },
   {

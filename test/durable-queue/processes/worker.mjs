@@ -54,13 +54,16 @@ function accept() {
 
 function send(limit) {
   const pass = store.ready(time.now());
-  for (let n = 0; n < limit; n++) {
+  for (let n = 0; n < limit;) {
     const { done, value } = pass.next();
     if (done) return;
-    say(`S ${value.message.id} ${value.message.body.length}`);
-    reached('send');
-    store.remove(value);
-    reached('delete');
+    // The next of its key goes at once.
+    for (let stored = value; stored && n < limit; n++) {
+      say(`S ${stored.message.id} ${stored.message.body.length}`);
+      reached('send');
+      stored = store.remove(stored);
+      reached('delete');
+    }
   }
   pass.return();
 }
@@ -76,7 +79,7 @@ process.stdin.on('data', () => (stopping = true));
     return;
   }
   if (mode !== 'drain') for (let n = 0; n < 8; n++) accept();
-  send(mode === 'drain' ? 1_000 : 6);
+  send(mode === 'drain' ? 1_000 : 7);
   if (mode === 'drain' && stopping && store.depth === 0) {
     store.close();
     process.stdin.destroy();

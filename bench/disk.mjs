@@ -1,0 +1,153 @@
+// What the retry queue on disk costs: against bare SQLite with the same settings and bytes, and against a bare log that is
+// appended and synced. All in one run, one after the other, several rounds, the best of each.
+import { fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
+
+const SECONDS = 1.5;
+const ROUNDS = 3;
+const BODY = Buffer.from(JSON.stringify({ item: 'book', text: 'x'.repeat(230) }));
+const root = mkdtempSync(join(process.cwd(), '.bench-disk-'));
+const time = new SteadyTime(systemClock);
+
+const { DatabaseSync } = process.getBuiltinModule?.('node:sqlite') ?? (await import('@photostructure/sqlite'));
+
+/** Takes batches of what is in flight, synced before it returns. */
+function sqlite() {
+  const database = new DatabaseSync(join(mkdtempSync(join(root, 'sqlite-')), 'a.db'));
+  database.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE m (seq INTEGER PRIMARY KEY, id TEXT, meta TEXT, body BLOB)',
+  );
+  const insert = database.prepare('INSERT INTO m (id, meta, body) VALUES (?, ?, ?)');
+  const begin = database.prepare('BEGIN');
+  const commit = database.prepare('COMMIT');
+  let n = 0;
+  return (count) => {
+    begin.run();
+    for (let i = 0; i < count; i++) insert.run(`id-${n++}`, META, BODY);
+    commit.run();
+  };
+}
+
+function log() {
+  const file = openSync(join(mkdtempSync(join(root, 'log-')), 'log'), 'a');
+  return (count) => {
+    const line = Buffer.concat([Buffer.from(META), BODY]);
+    writeSync(file, Buffer.concat(Array.from({ length: count }, () => line)));
+    fdatasyncSync(file);
+  };
+}
+
+const HEADERS = { 'messaging-time': 1_700_000_000_000, 'messaging-version': 1 };
+const META = JSON.stringify({
+  to: { kind: 'route', route: 'order.created' },
+  route: 'order.created',
+  headers: HEADERS,
+  properties: { contentType: 'application/json' },
+  unroutable: 'reject',
+});
+
+async function store() {
+  const quiet = { log() {}, warn() {}, error: console.error, debug() {} };
+  const factory = diskRetryQueue({ directory: mkdtempSync(join(root, 'store-')) });
+  const made = factory.create({ clock: systemClock, time, log: quiet, onAdopted() {}, onError() {} });
+  await made.open();
+  let n = 0;
+  const append = (done) => {
+    const message = {
+      id: `id-${n++}`,
+      route: 'order.created',
+      body: BODY,
+      headers: HEADERS,
+      properties: { contentType: 'application/json' },
+    };
+    const rest = {
+      to: { kind: 'route', route: 'order.created' },
+      unroutable: 'reject',
+      priority: 0,
+      dueAt: 0,
+      attempts: 0,
+      returns: 0,
+    };
+    made.append({ ...rest, message, queuedAt: time.now(), bytes: 800 }, done);
+  };
+  return { append, close: () => made.close() };
+}
+
+/** Accepted per second with so many under way at a time. */
+async function acceptedPerSecond(inFlight) {
+  const { append, close } = await store();
+  let accepted = 0;
+  const began = performance.now();
+  await new Promise((resolve) => {
+    let open = inFlight;
+    const one = () =>
+      append(() => {
+        accepted++;
+        if (performance.now() - began < SECONDS * 1_000) one();
+        else if (--open === 0) resolve();
+      });
+    for (let n = 0; n < inFlight; n++) one();
+  });
+  const rate = accepted / ((performance.now() - began) / 1_000);
+  close();
+  return rate;
+}
+
+function barePerSecond(make, batch) {
+  const write = make();
+  const began = performance.now();
+  let written = 0;
+  while (performance.now() - began < SECONDS * 1_000) {
+    write(batch);
+    written += batch;
+  }
+  return written / ((performance.now() - began) / 1_000);
+}
+
+/** The delay of the event loop while so many a second are accepted, in milliseconds. */
+async function delayAt(perSecond) {
+  const { append, close } = await store();
+  const histogram = monitorEventLoopDelay({ resolution: 1 });
+  histogram.enable();
+  const began = performance.now();
+  let sent = 0;
+  let accepted = 0;
+  while (performance.now() - began < 4_000) {
+    const due = ((performance.now() - began) / 1_000) * perSecond;
+    for (; sent < due; sent++) append(() => accepted++);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  histogram.disable();
+  const seconds = (performance.now() - began) / 1_000;
+  close();
+  return { rate: accepted / seconds, p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 };
+}
+
+const best = new Map();
+const note = (name, rate) => best.set(name, Math.max(best.get(name) ?? 0, rate));
+try {
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const inFlight of [1, 1_000]) {
+      note(`retry queue on disk, ${inFlight} in flight`, await acceptedPerSecond(inFlight));
+      note(`bare SQLite, ${inFlight} in flight`, barePerSecond(sqlite, inFlight));
+      note(`bare log, ${inFlight} in flight`, barePerSecond(log, inFlight));
+    }
+  }
+  for (const inFlight of [1, 1_000]) {
+    const ours = best.get(`retry queue on disk, ${inFlight} in flight`);
+    for (const name of ['retry queue on disk', 'bare SQLite', 'bare log']) {
+      const rate = best.get(`${name}, ${inFlight} in flight`);
+      console.log(
+        `${`${name}, ${inFlight} in flight`.padEnd(40)} ${Math.round(rate).toLocaleString('en').padStart(10)}/s  ours is ${(ours / rate).toFixed(2)} of it`,
+      );
+    }
+  }
+  const { rate, p99, max } = await delayAt(10_000);
+  console.log(
+    `event-loop delay at ${Math.round(rate).toLocaleString('en')} accepted/s: p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms`,
+  );
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}

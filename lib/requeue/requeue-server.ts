@@ -1,0 +1,281 @@
+import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import { randomUUID } from 'node:crypto';
+import type { CancelTimer } from '../clock/clock.js';
+import { sleep } from '../clock/sleep.js';
+import { SteadyTime } from '../clock/steady-time.js';
+import { DurableQueue } from '../durable-queue/durable-queue.js';
+import { errorMessage } from '../errors/redact.js';
+import { type Log, redactedLog } from '../events/log.js';
+import { Egress } from './egress.js';
+import { Ingress, isStatsRequest } from './ingress.js';
+import { assertOwnDirectory } from './data-directory.js';
+import { LimitedLog } from './limited-log.js';
+import { NatsLink } from './nats-link.js';
+import { type RequeueOptions, type RequeueSettings, resolveRequeueOptions } from './requeue-options.js';
+import type { QueueReport, RequeueHealth, RequeueStats } from './requeue-report.js';
+import { RequeueCounters } from './statistics.js';
+
+/** The requeue service: takes messages, keeps them on the disk, and sends them when they are due. */
+export class RequeueServer {
+  readonly settings: RequeueSettings;
+  /** Resolves when it has ended. */
+  readonly closed: Promise<void>;
+  private readonly instance = randomUUID();
+  private readonly counters = new RequeueCounters();
+  private readonly time: SteadyTime;
+  private readonly queue: DurableQueue;
+  private readonly link: NatsLink;
+  private readonly ingress: Ingress;
+  private readonly egress: Egress;
+  private readonly log: Log;
+  private readonly failures: LimitedLog;
+  private readonly refusals: LimitedLog;
+  private readonly startedAt: number;
+  private state: RequeueHealth['connection']['state'] = 'connecting';
+  private stateSince: number;
+  private reason: string | undefined;
+  private statsSubscription: Subscription | undefined;
+  private storeWasHealthy = true;
+  private cancelLook: CancelTimer | undefined;
+  private stopping: Promise<void> | undefined;
+  private resolveClosed!: () => void;
+
+  /** @throws InvalidOptionError */
+  constructor(options: RequeueOptions, log: Log) {
+    const settings = (this.settings = resolveRequeueOptions(options));
+    const { clock, callbacks } = settings;
+    this.log = redactedLog(log);
+    this.failures = new LimitedLog(clock, (line) => this.log.warn(line));
+    this.refusals = new LimitedLog(clock, (line) => this.log.warn(line));
+    this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
+    this.time = new SteadyTime(clock);
+    this.startedAt = this.stateSince = clock.now();
+    this.link = new NatsLink(settings, {
+      up: (connection) => this.up(connection),
+      lost: () => this.lost(),
+      failed: (error) => this.connectionFailed(error),
+    });
+    this.queue = new DurableQueue(
+      {
+        directory: settings.dataDir,
+        directoryOption: 'dataDir',
+        neededBy: 'The requeue service',
+        adoptInterval: settings.interval,
+      },
+      clock,
+      {
+        log: this.log,
+        adopted: (count) => {
+          this.egress.renew();
+          this.log.log(`${count} messages of a service that has ended were taken over`);
+          this.call(() => callbacks.onAdopted?.(count));
+        },
+        failed: (_, error) => this.call(() => callbacks.onWriteError?.(error)),
+      },
+    );
+    const { queue, link, counters, time } = this;
+    this.egress = new Egress({ queue, link, counters, clock, time }, settings);
+    this.ingress = new Ingress(
+      {
+        queue,
+        link,
+        counters,
+        time,
+        stored: (entry) => this.egress.stored(entry),
+        refused: (error, subject) =>
+          this.refusals.write(`A message on «${subject}» was not taken (${error.refusal}): ${error.message}`),
+        forbidden: (error) => this.connectionFailed(error),
+      },
+      { ...settings, subject: settings.ingress, statsSubject: this.statsSubject },
+    );
+  }
+
+  /** An empty request on it is answered with `stats()`. */
+  get statsSubject(): string {
+    const { ingress, name } = this.settings;
+    return `${ingress.prefix || `${name}.`}stats`;
+  }
+
+  /**
+   * Opens the store and connects; resolves without a connection when the server cannot be reached, and goes on trying.
+   * @throws MissingPeerError; InvalidOptionError for a folder that others can write to; RetryQueueStoreError when it cannot
+   *   be made; BrokerConfigurationError when the server refuses the credentials
+   */
+  async start(): Promise<void> {
+    try {
+      await assertOwnDirectory(this.settings.dataDir);
+      await this.queue.open();
+      this.look();
+      await this.link.open();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /**
+   * Receives nothing more, writes and answers what was received, waits for the replies to what was sent (at most
+   * `shutdownTimeout`), and leaves the rest in the store.
+   */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.shutDown());
+  }
+
+  /** What it knows; costs no message to the server. */
+  health(): RequeueHealth {
+    const { queue, state } = this;
+    const fault = this.ingress.fault ?? this.egress.fault;
+    const degraded = !queue.healthy || fault !== undefined;
+    const reason = fault ?? (state === 'connected' ? undefined : this.reason);
+    return {
+      status: state !== 'connected' ? 'down' : degraded ? 'degraded' : 'up',
+      connection: {
+        state,
+        since: new Date(this.stateSince).toISOString(),
+        server: this.link.connection?.getServer() ?? this.settings.addresses.servers.join(', '),
+        ...(reason === undefined ? {} : { reason }),
+      },
+      store: {
+        healthy: queue.healthy,
+        depth: queue.depth,
+        deadLetters: this.deadLetters,
+        adopted: queue.adopted,
+        quarantined: queue.quarantined,
+      },
+      inFlight: this.egress.inFlight,
+      queues: this.reports(),
+    };
+  }
+
+  /** Counts of each queue, since the start, and what it holds now. */
+  stats(): RequeueStats {
+    const { queue, counters, settings } = this;
+    return {
+      name: settings.name,
+      instance: this.instance,
+      since: new Date(this.startedAt).toISOString(),
+      status: this.health().status,
+      depth: queue.depth,
+      deadLetters: this.deadLetters,
+      inFlight: this.egress.inFlight,
+      adopted: queue.adopted,
+      refused: { ...counters.refused },
+      lateReplies: counters.lateReplies,
+      queues: this.reports(),
+      moreQueues: 0,
+    };
+  }
+
+  private async shutDown(): Promise<void> {
+    const { clock, shutdownTimeout, callbacks } = this.settings;
+    const deadline = new AbortController();
+    const cancel = clock.after(shutdownTimeout, () => deadline.abort());
+    const within = (work: Promise<unknown>): Promise<unknown> =>
+      Promise.race([work, sleep(clock, 2 ** 31 - 1, deadline.signal)]);
+    const sent = this.egress.stop();
+    if (this.link.connection) await within(this.ingress.drain());
+    // Answers those that were received.
+    this.queue.commit();
+    if (this.link.connection) await within(sent);
+    const left = this.egress.inFlight;
+    if (left > 0)
+      this.log.warn(`${left} messages were sent and not answered; they stay in the store and are sent again`);
+    if (this.link.connection) await within(this.link.connection.flush().catch(() => undefined));
+    this.cancelLook?.();
+    this.egress.close();
+    await this.link.close();
+    this.queue.close();
+    cancel();
+    deadline.abort();
+    this.enter('closed');
+    this.resolveClosed();
+    this.call(() => callbacks.onClosed?.());
+  }
+
+  private up(connection: NatsConnection): void {
+    this.enter('connected');
+    this.reason = undefined;
+    this.log.log(`Connected to NATS at ${connection.getServer()}`);
+    if (this.stopping) return;
+    this.ingress.up(connection);
+    if (!this.statsSubscription || this.statsSubscription.isClosed())
+      this.statsSubscription = connection.subscribe(this.statsSubject, {
+        callback: (error, message) => (error ? this.connectionFailed(error) : this.answerStats(message)),
+      });
+    this.egress.up(connection);
+  }
+
+  private lost(): void {
+    if (this.state !== 'closed') this.enter('connecting');
+    this.egress.down();
+  }
+
+  private connectionFailed(error: Error): void {
+    this.reason = errorMessage(error);
+    this.failures.write(this.reason);
+    this.call(() => this.settings.callbacks.onConnectionError?.(error));
+  }
+
+  private answerStats(message: Msg): void {
+    if (!isStatsRequest(message)) return;
+    const most = this.link.connection?.info?.max_payload ?? 2 ** 20;
+    let stats = this.stats();
+    let text = JSON.stringify(stats);
+    while (Buffer.byteLength(text) > most && stats.queues.length > 0) {
+      const queues = stats.queues.slice(0, Math.floor(stats.queues.length / 2));
+      stats = { ...stats, queues, moreQueues: stats.moreQueues + stats.queues.length - queues.length };
+      text = JSON.stringify(stats);
+    }
+    try {
+      message.respond(text);
+    } catch {
+      // The connection is gone, and so is who asked.
+    }
+  }
+
+  /** What the store could not give while its disk failed is looked at again when it works. */
+  private look(): void {
+    const { healthy } = this.queue;
+    if (healthy && !this.storeWasHealthy) this.egress.renew();
+    this.storeWasHealthy = healthy;
+    this.cancelLook = this.settings.clock.after(this.settings.interval, () => this.look(), { background: true });
+  }
+
+  private reports(): QueueReport[] {
+    const { queue, counters, egress } = this;
+    const now = this.time.now();
+    const names = new Set([...queue.queues, ...counters.names]);
+    const reports = [...names].map((name): QueueReport => {
+      const { depth, bytes, dead } = queue.totals(name);
+      const oldest = queue.oldestQueuedAt(name, now);
+      return {
+        queue: name,
+        depth,
+        bytes,
+        deadLetters: dead,
+        inFlight: egress.inFlightOf(name),
+        oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
+        ...counters.peek(name),
+      };
+    });
+    return reports.sort((a, b) => b.depth - a.depth);
+  }
+
+  private get deadLetters(): number {
+    return this.queue.queues.reduce((sum, name) => sum + this.queue.totals(name).dead, 0);
+  }
+
+  private enter(state: RequeueHealth['connection']['state']): void {
+    this.state = state;
+    this.stateSince = this.settings.clock.now();
+  }
+
+  /** A callback of the application must not break the service. */
+  private call(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.log.error(`A callback failed: ${errorMessage(error)}`);
+    }
+  }
+}

@@ -1,6 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { randomUUID } from 'node:crypto';
-import type { CancelTimer } from '../clock/clock.js';
+import type { CancelTimer, Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { SteadyTime } from '../clock/steady-time.js';
 import { DurableQueue } from '../durable-queue/durable-queue.js';
@@ -14,6 +14,9 @@ import { NatsLink } from './nats-link.js';
 import { type RequeueOptions, type RequeueSettings, resolveRequeueOptions } from './requeue-options.js';
 import type { QueueReport, RequeueHealth, RequeueStats } from './requeue-report.js';
 import { RequeueCounters } from './statistics.js';
+
+/** So long a start waits until the server has seen the subscriptions. */
+const LISTEN_TIMEOUT_MS = 5_000;
 
 /** The requeue service: takes messages, keeps them on the disk, and sends them when they are due. */
 export class RequeueServer {
@@ -38,6 +41,7 @@ export class RequeueServer {
   private storeWasHealthy = true;
   private cancelLook: CancelTimer | undefined;
   private stopping: Promise<void> | undefined;
+  private listening: Promise<void> = Promise.resolve();
   private resolveClosed!: () => void;
 
   /** @throws InvalidOptionError */
@@ -107,6 +111,7 @@ export class RequeueServer {
       await this.queue.open();
       this.look();
       await this.link.open();
+      await within(this.settings.clock, LISTEN_TIMEOUT_MS, this.listening);
     } catch (error) {
       await this.stop();
       throw error;
@@ -168,25 +173,22 @@ export class RequeueServer {
 
   private async shutDown(): Promise<void> {
     const { clock, shutdownTimeout, callbacks } = this.settings;
-    const deadline = new AbortController();
-    const cancel = clock.after(shutdownTimeout, () => deadline.abort());
-    const within = (work: Promise<unknown>): Promise<unknown> =>
-      Promise.race([work, sleep(clock, 2 ** 31 - 1, deadline.signal)]);
+    const deadline = clock.monotonic() + shutdownTimeout;
+    const waitFor = (work: Promise<unknown>): Promise<void> =>
+      within(clock, Math.max(0, deadline - clock.monotonic()), work);
     const sent = this.egress.stop();
-    if (this.link.connection) await within(this.ingress.drain());
+    if (this.link.connection) await waitFor(this.ingress.drain());
     // Answers those that were received.
     this.queue.commit();
-    if (this.link.connection) await within(sent);
+    if (this.link.connection) await waitFor(sent);
     const left = this.egress.inFlight;
     if (left > 0)
       this.log.warn(`${left} messages were sent and not answered; they stay in the store and are sent again`);
-    if (this.link.connection) await within(this.link.connection.flush().catch(() => undefined));
+    if (this.link.connection) await waitFor(this.link.connection.flush().catch(() => undefined));
     this.cancelLook?.();
     this.egress.close();
     await this.link.close();
     this.queue.close();
-    cancel();
-    deadline.abort();
     this.enter('closed');
     this.resolveClosed();
     this.call(() => callbacks.onClosed?.());
@@ -203,6 +205,19 @@ export class RequeueServer {
         callback: (error, message) => (error ? this.connectionFailed(error) : this.answerStats(message)),
       });
     this.egress.up(connection);
+    this.listening = this.listens(connection);
+  }
+
+  /** The server has seen the subscriptions. */
+  private async listens(connection: NatsConnection): Promise<void> {
+    try {
+      await connection.flush();
+    } catch {
+      // The connection is lost again, which is told elsewhere.
+      return;
+    }
+    const { ingress, group } = this.settings;
+    if (!this.ingress.fault) this.log.log(`Listening on ${ingress.pattern} as ${group}`);
   }
 
   private lost(): void {
@@ -278,4 +293,11 @@ export class RequeueServer {
       this.log.error(`A callback failed: ${errorMessage(error)}`);
     }
   }
+}
+
+/** Resolves with `work`, or after `ms` milliseconds. */
+async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([work, sleep(clock, ms, done.signal)]);
+  done.abort();
 }

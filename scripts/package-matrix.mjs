@@ -1,6 +1,6 @@
 // Installs the packed package into small applications (test/package) and runs each on every supported Node.
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { packPackage } from './tasks.mjs';
@@ -24,6 +24,7 @@ try {
   for (const [at, application] of applications.entries()) {
     for (const [index, node] of nodes.entries()) await check(application, folders[at], nodeMajors[index], node);
   }
+  await checkCommandLine(nodes);
 } catch (error) {
   failures.push(error.message);
 } finally {
@@ -52,6 +53,43 @@ async function check(application, folder, major, node) {
   } catch (error) {
     failures.push(`${cell}: ${error.message}`);
   }
+}
+
+/** The command line: as it is documented, then on every Node: it waits for its server, and ends in order. */
+async function checkCommandLine(nodes) {
+  const documented = /^npx (-p nestjs-messaging .*)$/m.exec(readFileSync('docs/requeue.md', 'utf8'))?.[1];
+  const [packages, words] = documented.split(' nestjs-messaging requeue ');
+  const names = packages.split(/ ?-p /).slice(1);
+  const specs = names.map((name) => (name === 'nestjs-messaging' ? tarball : name));
+  const folder = join(workspace, 'command-line');
+  mkdirSync(folder);
+  try {
+    const exec = ['exec', '--yes', ...specs.map((spec) => `--package=${spec}`), '--', 'nestjs-messaging', 'requeue'];
+    const help = await command('npm', [...exec, '--help'], folder);
+    for (const [flag] of words.matchAll(/--[a-z-]+/g)) expect(help.includes(flag), `requeue --help lacks ${flag}`);
+
+    await command('npm', [...install, '--prefix', folder, tarball], folder);
+    const bin = join(folder, 'node_modules/.bin/nestjs-messaging');
+    const args = ['requeue', '--servers', 'nats://127.0.0.1:1', '--data-dir', join(folder, 'data')];
+    const missing = await ended(nodes[1], [bin, ...args], folder);
+    expect(missing.code === 1 && missing.output.includes('npm install @nats-io/transport-node@'), missing.output);
+
+    await command('npm', [...install, '--prefix', folder, tarball, ...names.slice(1)], folder);
+    for (const [index, node] of nodes.entries()) {
+      const { code, output } = await untilThenStop(node, [bin, ...args], folder, 'cannot be reached');
+      expect(code === 0 && output.includes('"Ended"'), `requeue on Node ${nodeMajors[index]} (${code}): ${output}`);
+      console.log(`requeue · Node ${nodeMajors[index]}: waited for its server, ended in order`);
+    }
+  } catch (error) {
+    failures.push(`the command line: ${error.message}`);
+  }
+}
+
+/** Sends SIGTERM when the text has been written. */
+function untilThenStop(file, args, cwd, text) {
+  return ended(file, args, cwd, (child, output) => {
+    if (output.includes(text) && !child.killed) child.kill('SIGTERM');
+  });
 }
 
 /** The application with the tarball in it, compiled against the types of its own Nest. */
@@ -101,12 +139,16 @@ async function command(file, args, cwd) {
   return output;
 }
 
-function ended(file, args, cwd) {
+function ended(file, args, cwd, onOutput = () => {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, shell: process.platform === 'win32' && file === 'npm', timeout: 120_000 });
     let output = '';
-    child.stdout.on('data', (data) => (output += data));
-    child.stderr.on('data', (data) => (output += data));
+    const add = (data) => {
+      output += data;
+      onOutput(child, output);
+    };
+    child.stdout.on('data', add);
+    child.stderr.on('data', add);
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code: code ?? signal, output }));
   });

@@ -15,6 +15,7 @@ import {
 import * as health from 'nestjs-messaging/health';
 import * as natsEntry from 'nestjs-messaging/nats';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
+import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
 import { subscriptionsOf } from '../../lib/consumer/subscribe.decorator.js';
 import { defineSubscription } from '../../lib/consumer/subscription-definition.js';
@@ -314,7 +315,7 @@ describe('README.md, the other tables and lists', () => {
   });
 
   test('the names that stand in the text are exported', () => {
-    const exported = { ...root, ...health, ...natsEntry, ...rabbitmqEntry, ...testing };
+    const exported = { ...root, ...health, ...natsEntry, ...rabbitmqEntry, ...requeue, ...testing };
     const others = ['Buffer', 'Uint8Array', 'forRootAsync', 'publish', 'isHealthy'];
     const named = readme
       .inlineCode()
@@ -336,17 +337,21 @@ describe('README.md, the other tables and lists', () => {
     expect(documented.sort()).toEqual(actual.sort());
   });
 
-  test.each(['README.md', 'CONTRIBUTING.md', 'docs/wire.md', 'docs/architecture.md', 'docs/retry-queue.md'])(
-    'the links in %s lead somewhere',
-    (path) => {
-      const links = [...Markdown.read(path).text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link);
-      for (const link of links)
-        expect({ link, exists: existsSync(resolve(__dirname, '../..', dirname(path), link)) }).toEqual({
-          link,
-          exists: true,
-        });
-    },
-  );
+  test.each([
+    'README.md',
+    'CONTRIBUTING.md',
+    'docs/wire.md',
+    'docs/architecture.md',
+    'docs/retry-queue.md',
+    'docs/requeue.md',
+  ])('the links in %s lead somewhere', (path) => {
+    const links = [...Markdown.read(path).text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link);
+    for (const link of links)
+      expect({ link, exists: existsSync(resolve(__dirname, '../..', dirname(path), link)) }).toEqual({
+        link,
+        exists: true,
+      });
+  });
 });
 
 function byCode(a: { code: string }, b: { code: string }): number {

@@ -94,8 +94,8 @@ describeNatsNode('the requeue process', (nats: NatsBroker) => {
     const duplicates = handledInAll - handled.size;
     expect(kills).toBe(KILLS);
     expect(load.accepted.size).toBeGreaterThan(KILLS * 20);
-    // Removals are written within 50 ms; what was answered in that time and what was under way can come twice.
-    expect(duplicates).toBeLessThan(load.accepted.size / 2);
+    // What was under way, and what was answered and not written yet.
+    expect(duplicates).toBeLessThanOrEqual(KILLS * 2 * inFlight);
     process.stderr.write(
       `${nats.version}: ${KILLS} kills, ${load.accepted.size} acknowledged, ${lost().length} lost, ${duplicates} duplicates\n`,
     );
@@ -166,12 +166,12 @@ describeNatsNode('the requeue process', (nats: NatsBroker) => {
     const cli = await Cli.requeue(server.url, directory, '--ack-timeout', '100');
     const held = await client.subscribe('held', () => undefined);
     await client.send('requeue.held', 'x', { attempts: 3, backoff: { initial: 60_000 } });
-    await client.send('requeue.later', 'y', { delay: 300, attempts: 1 });
+    await client.send('requeue.later', 'y', { delay: 500 });
     await held.until(1);
+    const later = await client.subscribe('later');
     await server.kill();
     await cli.until('is lost');
     await server.restart();
-    const later = await client.subscribe('later');
     await waitFor(() => later.all.length === 1, 'what fell due meanwhile', 15_000);
     expect(later.all[0].attempt).toBe(1);
     expect(held.all[0].attempt).toBe(1);

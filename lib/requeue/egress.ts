@@ -17,6 +17,8 @@ import type { NatsLink } from './nats-link.js';
 /** So many are sent in one turn of the event loop at most: replies and new messages get their chance. */
 const SEND_BATCH = 256;
 const RADIX = 36;
+/** A server that takes longer to answer a ping was not there. */
+const MAX_SILENCE_MS = 1_000;
 
 export interface EgressParts {
   readonly queue: DurableQueue;
@@ -297,10 +299,11 @@ export class Egress {
 
   /**
    * Those that were not answered in time have failed; but only when the server is heard afterwards: a reply may wait behind
-   * other things, and the silence of a server is not that of a subscriber.
+   * other things, and the silence of a server is not that of a subscriber. After a long silence they have their time again.
    */
   private async sweep(): Promise<void> {
-    const until = this.parts.time.now() - this.limits.ackTimeout;
+    const asked = this.parts.time.now();
+    const until = asked - this.limits.ackTimeout;
     const { connection } = this;
     const { oldest } = this.flights;
     if (
@@ -310,7 +313,9 @@ export class Egress {
       (await answers(connection)) &&
       connection === this.connection
     ) {
-      for (const flight of this.flights.takeSentUntil(until)) this.failed(flight, NO_REPLY);
+      const now = this.parts.time.now();
+      if (now - asked > Math.min(MAX_SILENCE_MS, this.limits.ackTimeout / 2)) this.flights.restamp(until, now);
+      else for (const flight of this.flights.takeSentUntil(until)) this.failed(flight, NO_REPLY);
       this.schedule();
       this.settled();
     }

@@ -52,6 +52,15 @@ export class Flights {
     return this.byToken.values().next().value;
   }
 
+  /** Those that were sent not after `time` count as sent now. */
+  restamp(time: number, now: number): void {
+    for (const flight of this.takeSentUntil(time)) {
+      this.byToken.set(flight.token, { ...flight, sentAt: now });
+      this.seqs.add(flight.entry.seq);
+      flight.line.inFlight++;
+    }
+  }
+
   /** Takes out all that were sent not after `time`. */
   takeSentUntil(time: number): Flight[] {
     const taken: Flight[] = [];

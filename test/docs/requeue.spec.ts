@@ -139,7 +139,7 @@ describe('docs/requeue.md', () => {
         Object.assign(process.env, { NATS_URL: url, DATA_DIR: directory });
         const { Test } = await import('@nestjs/testing');
         const { RequeueService } = await import('nestjs-messaging/requeue');
-        const { AppModule, status } = (await import(write(`module-${nats.version}.ts`, moduleCode))) as any;
+        const { AppModule, status } = await import(write(`module-${nats.version}.ts`, moduleCode));
         const app = await (
           await Test.createTestingModule({ imports: [AppModule] })
             .setLogger(false)

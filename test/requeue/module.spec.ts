@@ -161,7 +161,7 @@ describe('the options of the requeue service', () => {
   test('a request waits as long as the backoff says', async () => {
     const clock = new ManualClock();
     const request = jest.fn<() => Promise<any>>().mockRejectedValueOnce(new Error('timeout')).mockResolvedValue({});
-    const reply = requestWithRetry({ request } as any, 'a', 'x', { clock, backoff: fixed(1_000) });
+    const reply = requestWithRetry({ request }, 'a', 'x', { clock, backoff: fixed(1_000) });
     await clock.advance(999);
     expect(request).toHaveBeenCalledTimes(1);
     await clock.advance(1);

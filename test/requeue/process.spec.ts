@@ -181,15 +181,17 @@ describeNatsNode('the requeue process', (nats: NatsBroker) => {
 
   test('a server that hangs spends no attempt', async () => {
     const { server, client, directory } = await world();
-    const cli = await Cli.requeue(server.url, directory, '--ack-timeout', '150');
-    const seen = await client.subscribe('orders', () => undefined);
-    await client.send('requeue.orders', 'x', { attempts: 5, delay: 100, backoff: { initial: 1, jitter: 0 } });
+    const cli = await Cli.requeue(server.url, directory, '--ack-timeout', '250');
+    const seen = await client.subscribe('orders');
+    await client.send('requeue.orders', 'x', { attempts: 1, delay: 200 });
     server.suspend();
-    await waitFor(async () => (await stored(directory)) === 1);
-    await new Promise((resume) => setTimeout(resume, 600));
+    // Nothing announces that three timeouts have passed.
+    const began = Date.now();
+    await waitFor(() => Date.now() - began > 1_000);
     server.resume();
-    await seen.until(2);
-    expect(seen.all.slice(0, 2).map(({ attempt }) => attempt)).toEqual([1, 2]);
+    await waitFor(async () => (await stored(directory)) === 0, 'the delivery');
+    expect(seen.all.map(({ attempt }) => attempt)).toEqual([1]);
+    expect((await inspectDirectory(directory, Date.now(), 1)).deadLetters).toEqual([]);
     await cli.kill();
   });
 
@@ -242,10 +244,7 @@ describeNatsNode('the requeue process', (nats: NatsBroker) => {
       const cli = await Cli.requeue(server.url, directory);
       await client.send('requeue.nobody', 'x', { id: 'dead-1', attempts: 1, queue: 'mail.de', priority: 7 });
       await client.send('requeue.later', 'y', { delay: 60_000 });
-      await waitFor(async () => {
-        const { stdout } = await Cli.run('requeue', 'inspect', '--data-dir', directory, '--json');
-        return JSON.parse(stdout).deadLetters.length === 1;
-      });
+      await waitFor(async () => (await inspectDirectory(directory, Date.now(), 1)).deadLetters.length === 1);
       const { stdout } = await Cli.run('requeue', 'inspect', '--data-dir', directory, '--json');
       expect(JSON.parse(stdout)).toMatchObject({
         directory,

@@ -299,7 +299,8 @@ export class Egress {
 
   /**
    * Those that were not answered in time have failed; but only when the server is heard afterwards: a reply may wait behind
-   * other things, and the silence of a server is not that of a subscriber. After a long silence they have their time again.
+   * other things, and the silence of a server is not that of a subscriber. After a long silence they have
+   * their time once more.
    */
   private async sweep(): Promise<void> {
     const asked = this.parts.time.now();
@@ -314,8 +315,9 @@ export class Egress {
       connection === this.connection
     ) {
       const now = this.parts.time.now();
-      if (now - asked > Math.min(MAX_SILENCE_MS, this.limits.ackTimeout / 2)) this.flights.restamp(until, now);
-      else for (const flight of this.flights.takeSentUntil(until)) this.failed(flight, NO_REPLY);
+      const silent = now - asked > Math.min(MAX_SILENCE_MS, this.limits.ackTimeout / 2);
+      const late = silent ? this.flights.restamp(until, now) : this.flights.takeSentUntil(until);
+      for (const flight of late) this.failed(flight, NO_REPLY);
       this.schedule();
       this.settled();
     }

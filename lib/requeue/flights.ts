@@ -13,6 +13,8 @@ export interface Flight {
   readonly entry: QueueEntry;
   readonly line: FlightLine;
   readonly sentAt: number;
+  /** It was given its time again, because the server had been silent. */
+  readonly restamped: boolean;
 }
 
 /** What is under way, in the order in which it was sent. Each sending has a token of its own, so that a late reply counts for nothing else. */
@@ -31,7 +33,7 @@ export class Flights {
 
   add(entry: QueueEntry, line: FlightLine, sentAt: number): number {
     const token = ++this.lastToken;
-    this.byToken.set(token, { token, entry, line, sentAt });
+    this.byToken.set(token, { token, entry, line, sentAt, restamped: false });
     this.seqs.add(entry.seq);
     line.inFlight++;
     return token;
@@ -52,13 +54,19 @@ export class Flights {
     return this.byToken.values().next().value;
   }
 
-  /** Those that were sent not after `time` count as sent now. */
-  restamp(time: number, now: number): void {
+  /** Those that were sent not after `time` count as sent now, once; takes out and returns those that had that before. */
+  restamp(time: number, now: number): Flight[] {
+    const again: Flight[] = [];
     for (const flight of this.takeSentUntil(time)) {
-      this.byToken.set(flight.token, { ...flight, sentAt: now });
+      if (flight.restamped) {
+        again.push(flight);
+        continue;
+      }
+      this.byToken.set(flight.token, { ...flight, sentAt: now, restamped: true });
       this.seqs.add(flight.entry.seq);
       flight.line.inFlight++;
     }
+    return again;
   }
 
   /** Takes out all that were sent not after `time`. */

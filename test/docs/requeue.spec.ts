@@ -11,6 +11,7 @@ import { backoffOf } from '../../lib/requeue/requeue-meta.js';
 import { REQUEUE_DEFAULTS } from '../../lib/requeue/requeue-options.js';
 import { describeNats } from '../brokers/nats.js';
 import { waitFor } from '../brokers/wait-for.js';
+import { CapturedLog } from '../e2e/support/application.js';
 import { TestService } from '../requeue/support/service.js';
 import { code, Markdown } from './markdown.js';
 import { scratchFolder, typeErrors } from './type-check.js';
@@ -142,7 +143,7 @@ describe('docs/requeue.md', () => {
         const { AppModule, status } = await import(write(`module-${nats.version}.ts`, moduleCode));
         const app = await (
           await Test.createTestingModule({ imports: [AppModule] })
-            .setLogger(false)
+            .setLogger(new CapturedLog())
             .compile()
         ).init();
         const [health, depth] = status(app.get(RequeueService));

@@ -39,7 +39,7 @@ export class MessagingExplorer {
       const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
       this.warnOfUnknownOverrides(messaging, own);
       const consumers = own.map((one) => this.consumerOf(one, messaging)).filter((consumer) => consumer !== undefined);
-      for (const consumer of consumers) await messaging.startConsumer(consumer);
+      await messaging.startConsumers(consumers);
       messaging.startCounting();
     }
   }

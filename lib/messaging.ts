@@ -160,6 +160,13 @@ export class Messaging {
     return this.consumers.add(definition, handler);
   }
 
+  /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
+  async startConsumers(consumers: readonly Consumer[]): Promise<void> {
+    const results = await Promise.allSettled(consumers.map((consumer) => this.consumers.start(consumer)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
   /** @internal */
   async startConsumer(consumer: Consumer): Promise<void> {
     await this.consumers.start(consumer);

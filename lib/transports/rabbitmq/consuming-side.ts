@@ -106,6 +106,7 @@ export class ConsumingSide {
   /** Declares again whatever this process declared, so that a binding that vanished comes back. It does not reject. */
   renew(): Promise<void> {
     this.renewing = this.renewing.then(async () => {
+      this.topologies.forgetDelayEnds();
       const topologies = [...this.declared.values()].map((topology) => () => this.topologies.renew(topology));
       const renewals = [...this.consumers.values(), ...topologies].map((renew) =>
         renew().catch((error: Error) => this.notRenewed(error)),

@@ -5,14 +5,22 @@ import type { Bound } from './bound.js';
 import { describe, topologyMisconfiguration } from './broker-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
+import { Limited } from './limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { topologyOperations } from './topology.js';
 
+/** Channels that declare at the same time. */
+const MOST_CHANNELS = 32;
+
 /** Declares the topologies of subscriptions. Declaring again is how a deleted queue comes back. */
 export class TopologyDeclarer {
+  /** Each takes a channel, of which a connection has some two thousand. */
+  private readonly channels = new Limited(MOST_CHANNELS);
+  /** The end of delays, declared on this connection since it was last forgotten. */
+  private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
   /** Declared on this connection and not consumed from yet. */
   private readonly justDeclared = new WeakMap<Topology, ChannelModel>();
 
@@ -34,7 +42,13 @@ export class TopologyDeclarer {
     const operations = topologyOperations(topology, this.names, this.settings);
     if (!this.provision || !topology.provision) return this.run(operations, check);
     // The end of delays, so that a retry reaches the queue by the broker alone.
-    await this.run([...operations, ...delayEnds(this.names), dueBinding(topology.queue, this.names)], perform);
+    await this.ensureDelayEnds();
+    try {
+      await this.run([...operations, dueBinding(topology.queue, this.names)], perform);
+    } catch (error) {
+      this.forgetDelayEnds();
+      throw error;
+    }
   }
 
   /** For a consumer that begins, or begins again: what was declared for it a moment ago is not declared twice. */
@@ -52,6 +66,25 @@ export class TopologyDeclarer {
   /** What the forwarder consumes from. */
   async declareDelayEnds(): Promise<void> {
     await this.run(delayEnds(this.names), this.provision ? perform : check);
+  }
+
+  /** They may have been deleted: the next topology declares them again. */
+  forgetDelayEnds(): void {
+    const model = this.connection.current;
+    if (model) this.delayEnds.delete(model);
+  }
+
+  /** Once for all topologies of a connection: a thousand subscriptions share them. */
+  private ensureDelayEnds(): Promise<void> {
+    const model = this.connection.current;
+    const declared = model && this.delayEnds.get(model);
+    if (declared) return declared;
+    const declaring = this.run(delayEnds(this.names), perform);
+    if (model) {
+      this.delayEnds.set(model, declaring);
+      declaring.catch(() => this.delayEnds.delete(model));
+    }
+    return declaring;
   }
 
   async unbind(topology: Topology): Promise<void> {
@@ -81,7 +114,7 @@ export class TopologyDeclarer {
     const model = this.connection.current;
     if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
     try {
-      await withChannel(model, this.bound, work);
+      await this.channels.run(() => withChannel(model, this.bound, work));
     } catch (error) {
       const name = typeof what === 'string' ? what : what();
       const redact = (text: string): string => this.connection.redact(text);

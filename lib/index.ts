@@ -24,7 +24,9 @@ export {
   type SubscriptionOptions,
   type SubscriptionOverride,
 } from './consumer/subscription-options.js';
-export { type Concurrency, bounded, unbounded } from './consumer/concurrency.js';
+export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/concurrency.js';
+export { type Schedule, type Scheduled, type ScheduleTools } from './consumer/schedule.js';
+export { type PartitionedOptions, type PartitionKey, partitioned } from './consumer/partitioned.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';

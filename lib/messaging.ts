@@ -142,6 +142,7 @@ export class Messaging {
     // Values that come from a configuration may be undefined: those leave what the decorator says.
     const given = Object.fromEntries(Object.entries(override ?? {}).filter(([, value]) => value !== undefined));
     const { service, provision, retry, middleware } = this.options;
+    const { system, capabilities } = this.transport;
     return defineSubscription(
       { ...request, ...given },
       {
@@ -149,8 +150,9 @@ export class Messaging {
         provision,
         retry,
         middleware,
-        system: this.transport.system,
-        maxDelayMs: this.transport.capabilities.maxDelayMs,
+        system,
+        maxDelayMs: capabilities.maxDelayMs,
+        ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
       },
     );
   }

@@ -1,10 +1,29 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { BoundedSchedule } from './bounded-schedule.js';
+import type { Schedule, Scheduled, ScheduleTools } from './schedule.js';
 
-/** How many handlers of one subscription run at a time in one process. */
+/** What stands beside `concurrency` in a subscription, to be checked against it. */
+export interface ConcurrencySurroundings {
+  readonly prefetch: number;
+  readonly delayMs: number;
+  /** How long the broker waits for a message to be settled, in milliseconds; Infinity where it does not mind. */
+  readonly ackTimeoutMs: number;
+}
+
+/**
+ * How many handlers of one subscription run at a time in one process, and in which order: `bounded`, `unbounded`,
+ * `partitioned`, or one's own. One object may serve several subscriptions: each gets a schedule of its own.
+ */
 export interface Concurrency {
-  readonly kind: 'bounded' | 'unbounded';
-  /** Handlers at a time; Infinity when unbounded (the prefetch is still the limit). */
-  readonly limit: number;
+  readonly kind: string;
+  /**
+   * When given, a failed message is retried in place: it stays unsettled and keeps its turn (`Schedule.hold`) for at most
+   * so many milliseconds, then it goes to its dead letters. Else a retry is a copy that joins the end of the queue.
+   */
+  readonly maxHoldMs?: number;
+  /** Refuses, at boot, what contradicts it. @throws InvalidOptionError */
+  check?(surroundings: ConcurrencySurroundings): void;
+  schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M>;
 }
 
 /**
@@ -14,10 +33,21 @@ export interface Concurrency {
 export function bounded(limit: number): Concurrency {
   if (!Number.isInteger(limit) || limit < 1)
     throw new InvalidOptionError('bounded(limit)', limit, 'a whole number, 1 or more');
-  return { kind: 'bounded', limit };
+  return new Bounded('bounded', limit);
 }
 
 /** Every prefetched message is handled at once: the prefetch is the limit. The default. */
 export function unbounded(): Concurrency {
-  return { kind: 'unbounded', limit: Infinity };
+  return new Bounded('unbounded', Infinity);
+}
+
+class Bounded implements Concurrency {
+  constructor(
+    readonly kind: 'bounded' | 'unbounded',
+    private readonly limit: number,
+  ) {}
+
+  schedule<M extends Scheduled>(): Schedule<M> {
+    return new BoundedSchedule<M>(this.limit);
+  }
 }

@@ -1,53 +1,49 @@
 import { DeliveryLostError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Serializer } from '../message/serializer.js';
+import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
 import { compose, type Handler } from '../pipeline/middleware.js';
-import type { Outcome } from '../pipeline/outcome.js';
+import { Outcome } from '../pipeline/outcome.js';
 import { withTimeout } from '../pipeline/timeout.js';
 import type { Delivery } from '../transport/delivery.js';
-import type { TransportSubscription } from '../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
-import { CopyAttempts } from './copy-attempts.js';
+import { attemptCountFor } from './attempt-counts.js';
+import { ConsumerReports } from './consumer-reports.js';
+import { GiveBacks } from './give-backs.js';
 import { HandlerCall } from './handler-call.js';
+import { HeldMessages } from './held-messages.js';
+import { Intake } from './intake.js';
+import { LeaseKeeper } from './lease-keeper.js';
 import { OverdueHandlers } from './overdue-handlers.js';
 import { Precheck } from './precheck.js';
-import { RedeliveryAttempts } from './redelivery-attempts.js';
-import { until } from './until.js';
+import type { Schedule } from './schedule.js';
 import { Settlement, type Settled, type SettlementEnvironment } from './settlement.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
+import { until } from './until.js';
+import type { Work } from './work.js';
 
 export interface ConsumerEnvironment extends SettlementEnvironment {
   readonly serializer: Serializer;
 }
 
-/** How long what is given back at the deadline may take, where the broker has to take a copy first. */
-const GIVE_BACK_WITHIN_MS = 500;
-
 export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting';
 
-/** One delivery on its way through this process. */
-interface Work {
-  readonly delivery: Delivery;
-  readonly attempt: number;
-  readonly context: MessageContext;
-  readonly startedAt: number;
-  /** A result is no longer wanted: the delivery was lost or given back, or its settlement is under way. */
-  closed: boolean;
-}
-
-/** One subscription at work: intake → pipeline → settlement → drain. */
+/** One subscription at work: intake → schedule → pipeline → settlement → drain. */
 export class Consumer {
   private readonly attempts: AttemptCount;
   private readonly precheck: Precheck;
   private readonly settlement: Settlement;
   private readonly call: HandlerCall<Work>;
   private readonly overdue: OverdueHandlers;
+  private readonly schedule: Schedule<Delivery>;
+  /** With it, failed messages are retried in place, and what comes after them waits. */
+  private readonly held: HeldMessages | undefined;
+  private readonly leases: LeaseKeeper | undefined;
   private readonly running = new Map<Delivery, Work>();
-  private readonly backlog = new Set<Delivery>();
-  private readonly settling = new Set<Promise<unknown>>();
-  private subscription: TransportSubscription | undefined;
-  private waitingFor: string | undefined = 'starting';
+  private readonly giveBacks: GiveBacks;
+  private readonly intake: Intake;
+  private readonly reports: ConsumerReports;
   private stopping = false;
   private intakeEnded = false;
   private paused = false;
@@ -59,27 +55,33 @@ export class Consumer {
     handler: Handler,
     private readonly environment: ConsumerEnvironment,
   ) {
-    const { retry, prefetch, topology, timeoutMs, middleware } = definition;
-    const { transport, clock, log } = environment;
+    const { retry, prefetch, topology, timeoutMs, middleware, concurrency } = definition;
+    const { transport, clock, events, log, serializer } = environment;
     const { capabilities } = transport;
-    const remembered = Math.max(1_000, prefetch * 4);
-    this.attempts =
-      capabilities.retry === 'redelivery'
-        ? new RedeliveryAttempts(retry.attempts, remembered)
-        : new CopyAttempts(remembered);
+    this.attempts = attemptCountFor(capabilities, retry, prefetch);
     this.precheck = new Precheck(this.attempts, clock, definition.delayMs, capabilities.maxDelayMs);
-    this.settlement = new Settlement(topology, this.attempts, environment);
-    this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, {
-      slotFree: () => this.next(),
-      graceOver: () =>
-        log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
-    });
+    this.schedule = concurrency.schedule({ prefetch, decode: (message) => decode(message, serializer) });
+    if (concurrency.maxHoldMs !== undefined) {
+      this.held = new HeldMessages(concurrency.maxHoldMs, clock, (work) => this.due(work));
+      if (capabilities.leaseMs < Infinity)
+        this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
+    }
+    const keepsOrder = this.held !== undefined;
+    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder);
+    const reports = (this.reports = new ConsumerReports(topology.queue, events, clock));
+    const stopped = (reason: string): void => reports.stopped(reason);
+    this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped });
+    const { settlement, attempts, precheck, schedule } = this;
+    this.giveBacks = new GiveBacks({ settlement, attempts, precheck, schedule, clock, log });
+    this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
+      log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
+    );
     const composed = compose(middleware, handler);
     const limited =
       timeoutMs === undefined
         ? composed
-        : withTimeout(composed, timeoutMs, clock, (running) => this.overdue.add(running));
-    this.call = new HandlerCall(limited, retry, environment, (work, outcome) => this.settle(work, outcome));
+        : withTimeout(composed, timeoutMs, clock, (running, context) => this.runOn(running, context));
+    this.call = new HandlerCall(limited, retry, environment, (work, outcome) => this.ended(work, outcome));
   }
 
   get queue(): string {
@@ -89,66 +91,64 @@ export class Consumer {
   get state(): ConsumerState {
     if (this.stopping) return 'stopped';
     if (this.paused) return 'paused';
-    return this.waitingFor === undefined ? 'consuming' : 'waiting';
+    return this.intake.waitingFor === undefined ? 'consuming' : 'waiting';
   }
 
   /** Why it does not consume, while it is `waiting`; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    return this.state === 'waiting' ? this.waitingFor : this.overdue.report();
+    return this.state === 'waiting' ? this.intake.waitingFor : (this.overdue.report() ?? this.congestion);
   }
 
   /** Messages in this process that are not settled yet. */
   get inFlight(): number {
-    return this.running.size + this.backlog.size;
+    return this.running.size + this.schedule.waiting.size;
   }
 
   /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
   async start(): Promise<void> {
-    const { transport } = this.environment;
-    const { topology, prefetch } = this.definition;
-    await transport.declare(topology);
-    this.subscription = await transport.subscribe(
-      { topology, prefetch },
-      {
-        delivery: (delivery) => this.take(delivery),
-        lost: (delivery) => this.lose(delivery),
-        state: (consuming, reason) => this.onState(consuming, reason),
-      },
-    );
-    if (this.paused) this.subscription.pause();
-    if (this.stopping) await this.endIntake();
+    await this.intake.start({
+      delivery: (delivery) => this.take(delivery),
+      lost: (delivery) => this.lose(delivery),
+    });
   }
 
   /** Starts no handler until `resume`; running ones finish, and what has come already waits here. */
   pause(): void {
     if (this.paused || this.stopping) return;
     this.paused = true;
-    this.subscription?.pause();
-    this.tellStopped('paused');
+    this.intake.pause();
+    this.reports.stopped('paused');
   }
 
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
     if (this.stopping) return;
-    this.subscription?.resume();
+    this.intake.resume();
     this.next();
   }
 
   /**
    * Stops the intake at once, gives back what has not started, and waits for running handlers until `deadline` is
-   * aborted; what runs on then is given back as well. Calling it again waits for the same end.
+   * aborted; what runs on then is given back as well. Where messages keep their order the handlers end first: nobody else
+   * may begin with a later message of a key meanwhile. Calling it again waits for the same end.
    */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = true;
-    // The broker must know first: what is given back before would come right back.
-    await until(this.endIntake(), deadline);
+    if (this.held) {
+      this.held.suspend();
+      await this.drained(deadline);
+      await this.copyBack();
+    }
+    // The broker must know before anything is released: what is released before would come right back.
+    await until(this.intake.end(), deadline);
     this.intakeEnded = true;
-    for (const delivery of this.backlog) this.track(this.giveBack(delivery));
-    this.backlog.clear();
+    for (const work of this.held?.works() ?? []) this.giveBacks.add(this.abandon(work));
+    this.giveBacks.giveWaiting();
     await this.drained(deadline);
-    for (const work of this.running.values()) this.track(this.abandon(work));
-    await this.givenBack();
+    for (const work of this.running.values()) this.giveBacks.add(this.abandon(work));
+    await this.giveBacks.ended();
+    this.leases?.stop();
   }
 
   async unbind(): Promise<void> {
@@ -156,29 +156,80 @@ export class Consumer {
   }
 
   private take(delivery: Delivery): void {
-    if (this.intakeEnded) this.track(this.giveBack(delivery));
-    else if (this.mayNotBegin) this.backlog.add(delivery);
-    else this.begin(delivery);
+    this.leases?.wake();
+    if (this.intakeEnded) return this.giveBacks.give(delivery);
+    let admitted = false;
+    try {
+      if (this.mayBegin) admitted = this.schedule.admit(delivery);
+      else this.schedule.wait(delivery);
+    } catch (error) {
+      // Nobody can say when it may be handled.
+      return this.refuse(delivery, error);
+    }
+    if (admitted) this.begin(delivery);
   }
 
-  /** Handlers that run past their timeout count, though their messages are settled. */
+  /** Handlers that run past their timeout count, though their messages are settled; those that are held do not. */
   private get busy(): number {
-    return this.running.size + this.overdue.slots;
+    return this.running.size - (this.held?.size ?? 0) + this.overdue.slots;
   }
 
-  private get mayNotBegin(): boolean {
-    return this.stopping || this.paused || this.busy >= this.definition.concurrency.limit;
+  private get mayBegin(): boolean {
+    return !this.stopping && !this.paused;
   }
 
   private begin(delivery: Delivery): void {
-    const { clock, events } = this.environment;
+    const work = this.workOf(delivery, true);
+    const outcome = this.precheck.outcomeOf(delivery, work.attempt);
+    if (outcome) this.settle(work, outcome);
+    else this.run(work);
+  }
+
+  private refuse(delivery: Delivery, error: unknown): void {
+    this.settle(this.workOf(delivery, false), Outcome.deadLetter('unrecoverable', error));
+  }
+
+  private workOf(delivery: Delivery, admitted: boolean): Work {
     const attempt = this.attempts.attemptOf(delivery);
     const context = new MessageContext(delivery, attempt);
-    const work: Work = { delivery, attempt, context, startedAt: clock.monotonic(), closed: false };
+    const startedAt = this.environment.clock.monotonic();
+    const work = { delivery, attempt, context, startedAt, closed: false, admitted, overdue: 0, heldSince: undefined };
     this.running.set(delivery, work);
-    if (events.has('delivered')) events.emit('delivered', { delivery, attempt });
-    const outcome = this.precheck.outcomeOf(delivery, attempt) ?? this.call.run(work);
-    if (outcome) this.settle(work, outcome);
+    this.reports.delivered(work);
+    return work;
+  }
+
+  private run(work: Work): void {
+    const outcome = this.call.run(work);
+    if (outcome) this.ended(work, outcome);
+  }
+
+  /** A handler call has a result. */
+  private ended(work: Work, outcome: Outcome): void {
+    const { held } = this;
+    if (!held || work.closed || (outcome.type !== 'retry' && outcome.type !== 'defer'))
+      return this.settle(work, outcome);
+    if (held.hold(work, outcome.delayMs)) {
+      this.reports.settled(work, 'retry', outcome.error);
+      work.attempt += outcome.type === 'retry' ? 1 : 0;
+      if (work.overdue === 0) this.schedule.hold?.(work.delivery);
+      this.next();
+    } else this.settle(work, outcome.type === 'defer' ? outcome : Outcome.deadLetter('hold-exceeded', outcome.error));
+  }
+
+  /** A held message is to be handled again, as soon as an earlier call of it that runs on has ended. */
+  private due(work: Work): void {
+    if (work.overdue > 0) return;
+    this.schedule.ready?.(work.delivery);
+    this.next();
+  }
+
+  private again(work: Work): void {
+    this.held!.drop(work);
+    work.context = new MessageContext(work.delivery, work.attempt);
+    work.startedAt = this.environment.clock.monotonic();
+    this.reports.delivered(work);
+    this.run(work);
   }
 
   private settle(work: Work, outcome: Outcome): void {
@@ -196,7 +247,7 @@ export class Consumer {
   }
 
   private settled(work: Work, settled: Settled, error: unknown): void {
-    this.report(work, settled, error);
+    this.reports.settled(work, settled, error);
     this.leave(work);
   }
 
@@ -208,100 +259,99 @@ export class Consumer {
     this.leave(work);
   }
 
-  private report({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
-    const { events, clock } = this.environment;
-    if (!events.has('settled')) return;
-    const durationMs = clock.monotonic() - startedAt;
-    events.emit('settled', { delivery, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
-  }
-
-  /** Its handler has ended, or is no longer waited for. */
+  /** It is settled, or no longer waited for. */
   private leave(work: Work): void {
-    if (this.running.delete(work.delivery)) this.next();
+    if (!this.running.delete(work.delivery)) return;
+    if (work.admitted && work.overdue === 0) this.schedule.end(work.delivery);
+    this.next();
   }
 
-  /** A slot is free. */
+  /** Somebody may have his turn now. */
   private next(): void {
     // Whoever ends at once gets here within `begin`: the loop below goes on, instead of a recursion as deep as the backlog.
     if (this.advancing) return;
     this.advancing = true;
-    for (const delivery of this.backlog) {
-      if (this.mayNotBegin) break;
-      this.backlog.delete(delivery);
-      this.begin(delivery);
+    while (this.mayBegin) {
+      const delivery = this.schedule.next();
+      if (!delivery) break;
+      const held = this.held && this.running.get(delivery);
+      if (held) this.again(held);
+      else this.begin(delivery);
     }
     this.advancing = false;
     if (this.busy === 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
+  /** A call is past its timeout but runs on: it keeps its slot until it ends, or its grace does. */
+  private runOn(running: Promise<unknown>, context: MessageContext): void {
+    const work = [...this.running.values()].find((one) => one.context === context);
+    if (work) work.overdue++;
+    this.overdue.add(running, () => {
+      if (work && --work.overdue === 0) this.slotFree(work);
+      this.next();
+    });
+  }
+
+  private slotFree(work: Work): void {
+    const { delivery } = work;
+    if (!this.running.has(delivery)) this.schedule.end(delivery);
+    else if (this.held?.has(work)) {
+      this.schedule.hold?.(delivery);
+      if (this.held.isDue(work)) this.schedule.ready?.(delivery);
+    }
+  }
+
   private lose(delivery: Delivery): void {
     this.attempts.excuse(delivery);
-    if (this.backlog.delete(delivery)) return;
+    if (this.schedule.withdraw(delivery)) return;
     const work = this.running.get(delivery);
     if (!work) return;
-    if (!work.closed) this.report(work, 'released', undefined);
+    if (!work.closed) this.reports.settled(work, 'released', undefined);
     work.closed = true;
     work.context.abort(
       new DeliveryLostError(
         `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,
       ),
     );
+    if (this.held?.drop(work)) this.leave(work);
   }
 
-  private onState(consuming: boolean, reason = 'no connection'): void {
-    this.waitingFor = consuming ? undefined : reason;
-    if (!consuming && !this.stopping && !this.paused) this.tellStopped(reason);
-  }
-
-  private tellStopped(reason: string): void {
-    const { events } = this.environment;
-    if (events.has('consumer-stopped')) events.emit('consumer-stopped', { queue: this.queue, reason });
+  /** Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does. */
+  private get congestion(): string | undefined {
+    const { held } = this;
+    if (!held || held.size === 0 || held.size < this.running.size || this.inFlight < this.definition.prefetch)
+      return undefined;
+    return `lanes full: ${held.size} failed ${held.size === 1 ? 'message' : 'messages'} held, the rest waits behind`;
   }
 
   private async drained(deadline: AbortSignal): Promise<void> {
     if (this.busy > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
   }
 
-  private async endIntake(): Promise<void> {
-    try {
-      await this.subscription?.stop();
-    } catch (error) {
-      this.environment.log.error(`«${this.queue}»: the intake could not be ended: ${errorMessage(error)}`);
-    }
+  private unsettled(): Delivery[] {
+    return [...this.running.keys(), ...this.schedule.waiting];
   }
 
-  /** What is not given back by then comes back with the connection. */
-  private async givenBack(): Promise<void> {
-    if (this.settling.size === 0) return;
-    const late = new AbortController();
-    const cancel = this.environment.clock.after(GIVE_BACK_WITHIN_MS, () => late.abort());
-    await until(Promise.all(this.settling), late.signal);
-    cancel();
+  /** What came back so often that once more would look like a crash is given back as a copy, out of its order. */
+  private async copyBack(): Promise<void> {
+    for (const work of this.held!.works())
+      if (this.settlement.mustCopyBack(work.delivery)) this.giveBacks.add(this.abandon(work));
+    this.giveBacks.giveWaiting((delivery) => this.settlement.mustCopyBack(delivery));
+    await this.giveBacks.ended();
   }
 
-  /** The handler runs past the deadline: its result no longer counts. */
+  /** Its handler runs past the deadline, or it is held: a result no longer counts. */
   private async abandon(work: Work): Promise<void> {
     if (work.closed) return;
     work.closed = true;
     const { delivery, context, attempt } = work;
-    context.abort(new DeliveryLostError('The application stops and the handler ran past its deadline'));
-    this.environment.log.warn(
-      `«${this.queue}»: a handler ran past the shutdown deadline; message ${delivery.message.id} is given back`,
-    );
-    this.report(work, await this.settlement.giveBack(delivery, attempt, 0), undefined);
+    if (!this.held?.drop(work)) {
+      context.abort(new DeliveryLostError('The application stops and the handler ran past its deadline'));
+      this.environment.log.warn(
+        `«${this.queue}»: a handler ran past the shutdown deadline; message ${delivery.message.id} is given back`,
+      );
+    }
+    this.reports.settled(work, await this.settlement.giveBack(delivery, attempt, 0), undefined);
     this.leave(work);
-  }
-
-  private giveBack(delivery: Delivery): Promise<Settled> {
-    return this.settlement.giveBack(delivery, this.attempts.attemptOf(delivery), this.precheck.waitOf(delivery));
-  }
-
-  private track(promise: Promise<unknown>): void {
-    const ended = promise
-      .catch((error: unknown) =>
-        this.environment.log.error(`«${this.queue}»: a message could not be given back: ${errorMessage(error)}`),
-      )
-      .finally(() => this.settling.delete(ended));
-    this.settling.add(ended);
   }
 }

@@ -1,12 +1,5 @@
 import type { Clock } from '../clock/clock.js';
 
-export interface OverdueEvents {
-  /** A handler gave its slot free: it has ended, or its grace has. */
-  slotFree(): void;
-  /** It still runs at the end of its grace. */
-  graceOver(): void;
-}
-
 /**
  * Handlers that run on past their timeout. Their messages are settled, but what they do is still going on: each keeps its
  * slot until it ends, for at most `graceMs` more. Longer would let handlers that never end stop the subscription for ever.
@@ -19,7 +12,8 @@ export class OverdueHandlers {
   constructor(
     private readonly graceMs: number,
     private readonly clock: Clock,
-    private readonly events: OverdueEvents,
+    /** One still runs at the end of its grace. */
+    private readonly graceOver: () => void,
   ) {}
 
   /** How many of them keep their slot. */
@@ -33,7 +27,8 @@ export class OverdueHandlers {
     return this.count === 1 ? '1 handler past its timeout' : `${this.count} handlers past their timeout`;
   }
 
-  add(running: Promise<unknown>): void {
+  /** `slotFree` is called once: when it has ended, or its grace has. */
+  add(running: Promise<unknown>, slotFree: () => void): void {
     this.count++;
     this.held++;
     let holding = true;
@@ -41,12 +36,12 @@ export class OverdueHandlers {
       if (!holding) return;
       holding = false;
       this.held--;
-      this.events.slotFree();
+      slotFree();
     };
     const cancel = this.clock.after(
       this.graceMs,
       () => {
-        this.events.graceOver();
+        this.graceOver();
         free();
       },
       { background: true },

@@ -10,7 +10,7 @@ import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
 import type { Transport } from '../transport/transport.js';
-import type { AttemptCount } from './attempt-count.js';
+import { type AttemptCount, MAX_CRASHES } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
 import { earlyBy } from './not-before.js';
 
@@ -42,6 +42,8 @@ export class Settlement {
     private readonly topology: Topology,
     private readonly attempts: AttemptCount,
     private readonly environment: SettlementEnvironment,
+    /** Messages keep their order, which a copy does not: it is made as late as can be. */
+    private readonly keepsOrder = false,
   ) {}
 
   /** Resolves when the broker was told; it never rejects. */
@@ -72,10 +74,11 @@ export class Settlement {
 
   /**
    * A redelivery is an attempt where the broker counts those; elsewhere a second one would start to look like a crash to
-   * the next process. A fresh copy is neither.
+   * the next process, and the last one that is not taken for one is the one before MAX_CRASHES. A fresh copy is neither.
    */
-  private mustCopyBack({ deliveryCount }: Delivery): boolean {
-    return this.environment.transport.capabilities.retry === 'redelivery' || Boolean(deliveryCount);
+  mustCopyBack({ deliveryCount = 0 }: Delivery): boolean {
+    if (this.environment.transport.capabilities.retry === 'redelivery') return true;
+    return deliveryCount >= (this.keepsOrder ? MAX_CRASHES - 1 : 1);
   }
 
   private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {

@@ -11,7 +11,7 @@ import {
 import type { Middleware } from '../pipeline/middleware.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
 import type { Topology } from '../transport/topology.js';
-import { type Concurrency, unbounded } from './concurrency.js';
+import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
 import type { Route, SubscribeRequest } from './subscription-options.js';
 
 /** One subscription with everything decided: names, policy, limits. */
@@ -34,6 +34,8 @@ export interface SubscriptionDefaults {
   readonly retry: RetryOptions | false;
   readonly middleware: readonly Middleware[];
   readonly maxDelayMs: number;
+  /** How long the broker waits for an ack, in milliseconds. Left out: for ever. */
+  readonly ackTimeoutMs?: number;
 }
 
 /** The name a subscription is known by: its `name`, or its only route. @throws SubscriptionConflictError */
@@ -53,8 +55,11 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
-  if (typeof concurrency !== 'object' || concurrency === null || !(concurrency.limit >= 1))
-    throw new InvalidOptionError('concurrency', concurrency, 'bounded(n) or unbounded()');
+  checkConcurrency(concurrency, {
+    prefetch: integerBetween('prefetch', prefetch, 1, 65_535),
+    delayMs: numberBetween('delay', delay, 0, defaults.maxDelayMs),
+    ackTimeoutMs: defaults.ackTimeoutMs ?? Infinity,
+  });
   const queue = checkShortText('queue', request.queue ?? `${group}:${name}:queue`);
   const deadLetter = dlq === false ? undefined : deadLetterOf(dlq, group, name);
   if (deadLetter?.queue === queue)
@@ -71,11 +76,11 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       provision: defaults.provision,
       ...nativeOptions(request, defaults.system),
     },
-    prefetch: integerBetween('prefetch', prefetch, 1, 65_535),
+    prefetch,
     concurrency,
     retry: new RetryPolicy(request.retry ?? defaults.retry),
     timeoutMs: timeout === undefined ? undefined : numberBetween('timeout', timeout, 1, Number.MAX_SAFE_INTEGER),
-    delayMs: numberBetween('delay', delay, 0, defaults.maxDelayMs),
+    delayMs: delay,
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
   };
 }
@@ -87,6 +92,12 @@ function routesOf({ route }: SubscribeRequest): readonly string[] {
   if (routes.length === 0) throw new InvalidOptionError('route', route, 'a route, or an array of at least one route');
   for (const one of routes) checkPattern('route', one);
   return [...new Set(routes)];
+}
+
+function checkConcurrency(concurrency: Concurrency, surroundings: ConcurrencySurroundings): void {
+  if (typeof concurrency !== 'object' || concurrency === null || typeof concurrency.schedule !== 'function')
+    throw new InvalidOptionError('concurrency', concurrency, 'bounded(n), unbounded() or partitioned({ … })');
+  concurrency.check?.(surroundings);
 }
 
 function deadLetterOf(

@@ -26,7 +26,10 @@ export interface SubscriptionOptions {
   readonly queue?: string;
   /** The handler retry, or `false` for a single call. Default: the module's. */
   readonly retry?: RetryOptions | false;
-  /** How many handlers run at a time. Default `unbounded()`: the prefetch is the limit. */
+  /**
+   * How many handlers run at a time, and in which order: `bounded(n)`, `unbounded()`, `partitioned({ … })`, or one's own.
+   * Default `unbounded()`: the prefetch is the limit.
+   */
   readonly concurrency?: Concurrency;
   /**
    * Milliseconds after which a handler call counts as failed: its message is retried and its `context.signal` is aborted.

@@ -9,4 +9,6 @@ export type DeadLetterReason =
   /** Its time to live ran out before a handler call. */
   | 'expired'
   /** It was delivered three times without being settled: it kills the process that handles it. */
-  | 'crashed';
+  | 'crashed'
+  /** It failed until the time was over for which it may hold up the messages of its key. */
+  | 'hold-exceeded';

@@ -12,12 +12,12 @@ export function withTimeout(
   handler: Handler,
   ms: number,
   clock: Clock,
-  overdue: (running: Promise<unknown>) => void,
+  overdue: (running: Promise<unknown>, context: MessageContext) => void,
 ): Handler {
   const deadlines = new Deadlines(clock, (call) => {
     const error = new HandlerTimeoutError(`The handler of «${call.context.queue}» did not finish within ${ms} ms`);
     call.context.abort(error);
-    overdue(call.running);
+    overdue(call.running, call.context);
     call.reject(error);
   });
   return (context) => {

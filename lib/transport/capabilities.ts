@@ -21,6 +21,11 @@ export interface TransportCapabilities {
   readonly deliveryCount: boolean;
   /** How long a delivery stays ours without `extend`, in milliseconds; Infinity where it stays until the connection ends. */
   readonly leaseMs: number;
+  /**
+   * How long the broker lets a delivery be unsettled before it takes back all that the consumer holds, in milliseconds; left
+   * out where it does not mind.
+   */
+  readonly ackTimeoutMs?: number;
   /** The largest body in bytes that is sent at all; a larger one is refused before it reaches the broker. */
   readonly maxBytes: number;
 }

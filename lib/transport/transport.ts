@@ -124,8 +124,12 @@ export interface TransportSubscription {
    * Ends the intake: resolves when nothing is delivered any more. What was on its way until then is still delivered, so
    * that its receiver decides how to give it back. Those under way stay ours and can still be settled until `close` of the
    * transport. Calling it again is harmless.
+   *
+   * With `giveBack` everything unsettled goes back together with the end of the intake, as one step and to its old place
+   * where the broker can do so, so that nobody else receives later messages in between; those are reported as `lost`. A
+   * transport that cannot leaves them to the caller, as without it.
    */
-  stop(): Promise<void>;
+  stop(giveBack?: boolean): Promise<void>;
 }
 
 /** A look into a queue. */

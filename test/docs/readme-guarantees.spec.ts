@@ -8,6 +8,7 @@ import {
   MessageTooLargeError,
   type MessagingModuleOptions,
   MessagingModule,
+  partitioned,
   type Publisher,
   SerializationError,
   type SubscriptionOptions,
@@ -332,6 +333,20 @@ const guarantees: Record<string, () => Promise<void>> = {
       [2, 1],
       [3, 1],
     ]);
+  },
+
+  '`partitioned({ … })`': async () => {
+    const seen = new Seen<string>();
+    const application = await subscribed(
+      (body: string, { attempt }) => {
+        seen.add(body);
+        if (body === 'a1' && attempt === 1) throw new Error('once');
+      },
+      { concurrency: partitioned(), retry: { backoff: 100 } },
+    );
+    for (const body of ['a1', 'a2', 'b1']) await publish(application, body, { key: body[0] });
+    expect(await seen.until(4)).toEqual(['a1', 'b1', 'a1', 'a2']);
+    await waitFor(() => isEmpty(queue));
   },
 
   'the broker is down when the application starts': async () => {

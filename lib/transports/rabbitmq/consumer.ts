@@ -66,13 +66,15 @@ export class Consumer implements TransportSubscription {
     );
   }
 
-  async stop(): Promise<void> {
+  /** Once the consumer is cancelled, another gets what comes next; only the end of the channel gives back at once. */
+  async stop(giveBack = false): Promise<void> {
     if (this.wanted !== 'stopped') {
       this.wanted = 'stopped';
       this.stopping.abort();
       this.setConsuming(false, 'stopped');
     }
     const { session } = this;
+    if (giveBack) return session?.close();
     await session?.stop();
     session?.finish();
   }

@@ -30,6 +30,9 @@ export interface RabbitmqNative {
   readonly consuming: ChannelModel | undefined;
 }
 
+/** RabbitMQ's default for how long a delivery may be unsettled before its channel is closed. */
+const ACK_TIMEOUT_MS = 1_800_000;
+
 /** What exists from `connect` on. */
 interface Sides {
   readonly publishing: PublishingSide;
@@ -56,6 +59,7 @@ export class RabbitmqTransport implements Transport {
       maxDelayMs: MAX_DELAY_MS,
       deliveryCount: settings.queueType === 'quorum',
       leaseMs: Infinity,
+      ackTimeoutMs: ACK_TIMEOUT_MS,
       maxBytes: settings.maxBytes,
     };
   }

@@ -1,0 +1,27 @@
+import type { Clock } from '../clock/clock.js';
+import type { MessagingEvents } from '../events/messaging-events.js';
+import type { Settled } from './settlement.js';
+import type { Work } from './work.js';
+
+/** Tells the listeners of `messaging.events` what a consumer does; without a listener nothing is made. */
+export class ConsumerReports {
+  constructor(
+    private readonly queue: string,
+    private readonly events: MessagingEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  stopped(reason: string): void {
+    if (this.events.has('consumer-stopped')) this.events.emit('consumer-stopped', { queue: this.queue, reason });
+  }
+
+  delivered({ delivery, attempt }: Work): void {
+    if (this.events.has('delivered')) this.events.emit('delivered', { delivery, attempt });
+  }
+
+  settled({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
+    if (!this.events.has('settled')) return;
+    const durationMs = this.clock.monotonic() - startedAt;
+    this.events.emit('settled', { delivery, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
+  }
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../clock/clock.js';
+import { errorMessage } from '../errors/redact.js';
+import type { Log } from '../events/log.js';
+import type { Delivery } from '../transport/delivery.js';
+import type { AttemptCount } from './attempt-count.js';
+import type { Precheck } from './precheck.js';
+import type { Schedule } from './schedule.js';
+import type { Settlement } from './settlement.js';
+import { until } from './until.js';
+
+/** How long what is given back may take, where the broker has to take a copy first. */
+const WITHIN_MS = 500;
+
+interface Parts {
+  readonly settlement: Settlement;
+  readonly attempts: AttemptCount;
+  readonly precheck: Precheck;
+  readonly schedule: Schedule<Delivery>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What goes back to the broker without a handler call, because the consumer stops. */
+export class GiveBacks {
+  private readonly pending = new Set<Promise<unknown>>();
+
+  constructor(private readonly parts: Parts) {}
+
+  /** One that came too late. */
+  give(delivery: Delivery): void {
+    const { settlement, attempts, precheck } = this.parts;
+    this.add(settlement.giveBack(delivery, attempts.attemptOf(delivery), precheck.waitOf(delivery)));
+  }
+
+  /** Those that wait for their turn. */
+  giveWaiting(which: (delivery: Delivery) => boolean = () => true): void {
+    const { schedule } = this.parts;
+    for (const delivery of [...schedule.waiting])
+      if (which(delivery) && schedule.withdraw(delivery)) this.give(delivery);
+  }
+
+  add(promise: Promise<unknown>): void {
+    const ended = promise
+      .catch((error: unknown) => this.parts.log.error(`A message could not be given back: ${errorMessage(error)}`))
+      .finally(() => this.pending.delete(ended));
+    this.pending.add(ended);
+  }
+
+  /** Resolves when all are there, or in half a second: what is not given back by then comes back with the connection. */
+  async ended(): Promise<void> {
+    if (this.pending.size === 0) return;
+    const late = new AbortController();
+    const cancel = this.parts.clock.after(WITHIN_MS, () => late.abort());
+    await until(Promise.all(this.pending), late.signal);
+    cancel();
+  }
+}

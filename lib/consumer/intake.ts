@@ -1,0 +1,64 @@
+import { errorMessage } from '../errors/redact.js';
+import type { Log } from '../events/log.js';
+import type { Topology } from '../transport/topology.js';
+import type { SubscribeHandlers, Transport, TransportSubscription } from '../transport/transport.js';
+
+export interface IntakeOptions {
+  readonly transport: Transport;
+  readonly log: Log;
+  readonly topology: Topology;
+  readonly prefetch: number;
+  /** Where messages keep their order, nobody else may get later ones while this consumer holds some. */
+  readonly keepsOrder: boolean;
+  /** Nothing comes any more, and why, though it was neither paused nor ended. */
+  stopped(reason: string): void;
+}
+
+/** Where the deliveries of a subscription come from. */
+export class Intake {
+  /** Why nothing comes; undefined while it consumes. */
+  waitingFor: string | undefined = 'starting';
+  private subscription: TransportSubscription | undefined;
+  private paused = false;
+  private ending = false;
+
+  constructor(private readonly options: IntakeOptions) {}
+
+  /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
+  async start(handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>): Promise<void> {
+    const { transport, topology, prefetch } = this.options;
+    await transport.declare(topology);
+    this.subscription = await transport.subscribe(
+      { topology, prefetch },
+      { ...handlers, state: (consuming, reason) => this.onState(consuming, reason) },
+    );
+    if (this.paused) this.pause();
+    if (this.ending) await this.end();
+  }
+
+  pause(): void {
+    this.paused = true;
+    if (!this.options.keepsOrder) this.subscription?.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    if (!this.options.keepsOrder) this.subscription?.resume();
+  }
+
+  /** Nothing is delivered any more. It does not reject. */
+  async end(): Promise<void> {
+    this.ending = true;
+    try {
+      await this.subscription?.stop(this.options.keepsOrder);
+    } catch (error) {
+      const { log, topology } = this.options;
+      log.error(`«${topology.queue}»: the intake could not be ended: ${errorMessage(error)}`);
+    }
+  }
+
+  private onState(consuming: boolean, reason = 'no connection'): void {
+    this.waitingFor = consuming ? undefined : reason;
+    if (!consuming && !this.ending && !this.paused) this.options.stopped(reason);
+  }
+}

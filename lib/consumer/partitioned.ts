@@ -1,0 +1,122 @@
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { checkShortText, integerBetween, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
+import { header, stringHeader } from '../message/headers.js';
+import type { WireMessage } from '../message/message.js';
+import type { Concurrency, ConcurrencySurroundings } from './concurrency.js';
+import { LaneSchedule } from './lane-schedule.js';
+import type { Schedule, Scheduled, ScheduleTools } from './schedule.js';
+
+/** Where the key of a message is: a header, a property of its payload (`customer.id` for a nested one), or a function. */
+export type PartitionKey =
+  | { readonly header: string }
+  | { readonly property: string }
+  /** Undefined: the message has no key. One that throws sends the message to its dead letters. */
+  | ((message: WireMessage) => string | undefined);
+
+export interface PartitionedOptions {
+  /** What keeps its order. Default: the `key` that the message was published with (header `messaging-key`). */
+  readonly key?: PartitionKey;
+  /** Handlers at a time; a key is always in the same lane. At most the prefetch, which is the default. */
+  readonly lanes?: number;
+  /**
+   * The longest time in milliseconds that a failed message is retried in place before it goes to its dead letters and its
+   * key goes on. Less than the broker waits for an ack. Default 600,000 (ten minutes).
+   */
+  readonly maxHold?: number;
+  /**
+   * `hold`: what comes after a failed message of its key waits until that succeeds or is given up. `pass`: it does not wait;
+   * the failed one is retried by a copy, out of its order. Default `hold`.
+   */
+  readonly onFailure?: 'hold' | 'pass';
+}
+
+const DEFAULT_MAX_HOLD_MS = 600_000;
+const MAX_PREFETCH = 65_535;
+
+/**
+ * Messages of one key are handled one at a time and in the order in which the broker delivered them; different keys run
+ * beside each other, at most `lanes` at a time. It holds within one process: for several, see docs/ordering.md.
+ * @throws InvalidOptionError
+ */
+export function partitioned(options: PartitionedOptions = {}): Concurrency {
+  knownKeys('partitioned', options, ['key', 'lanes', 'maxHold', 'onFailure']);
+  const { lanes, maxHold, onFailure = 'hold' } = options;
+  if (lanes !== undefined) integerBetween('partitioned.lanes', lanes, 1, MAX_PREFETCH);
+  oneOf('partitioned.onFailure', onFailure, ['hold', 'pass']);
+  if (maxHold !== undefined && onFailure === 'pass')
+    throw new InvalidOptionError('partitioned.maxHold', maxHold, "nothing with onFailure: 'pass', which holds nobody");
+  const longest = numberBetween('partitioned.maxHold', maxHold ?? DEFAULT_MAX_HOLD_MS, 1, 2 ** 31 - 1);
+  return new Partitioned(keyReader(options.key), lanes, onFailure === 'hold' ? longest : undefined);
+}
+
+type KeyReader = (message: WireMessage, tools: ScheduleTools) => string | undefined;
+
+class Partitioned implements Concurrency {
+  readonly kind = 'partitioned';
+
+  constructor(
+    private readonly keyOf: KeyReader,
+    private readonly lanes: number | undefined,
+    readonly maxHoldMs: number | undefined,
+  ) {}
+
+  check({ prefetch, delayMs, ackTimeoutMs }: ConcurrencySurroundings): void {
+    if (this.lanes !== undefined && this.lanes > prefetch)
+      throw new InvalidOptionError(
+        'partitioned.lanes',
+        this.lanes,
+        `at most the prefetch, ${prefetch}: no more messages are here at a time. Raise «prefetch» or lower «lanes»`,
+      );
+    if (this.maxHoldMs !== undefined && this.maxHoldMs >= ackTimeoutMs)
+      throw new InvalidOptionError(
+        'partitioned.maxHold',
+        this.maxHoldMs,
+        `less than ${ackTimeoutMs}, the time that the broker waits for an ack before it takes all messages back`,
+      );
+    if (delayMs > 0)
+      throw new InvalidOptionError(
+        'delay',
+        delayMs,
+        'nothing beside partitioned(…): each message would be put off by itself, and they could change places',
+      );
+  }
+
+  schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M> {
+    return new LaneSchedule<M>(this.lanes ?? tools.prefetch, ({ message }) => this.keyOf(message, tools));
+  }
+}
+
+function keyReader(key: PartitionKey = { header: header.key }): KeyReader {
+  if (typeof key === 'function') return (message) => textOf(key(message));
+  if (typeof key !== 'object' || key === null)
+    throw new InvalidOptionError('partitioned.key', key, '{ header }, { property } or a function');
+  knownKeys('partitioned.key', key, ['header', 'property']);
+  if ('header' in key) {
+    const name = checkShortText('partitioned.key.header', key.header);
+    return ({ headers }) => stringHeader(headers, name) ?? textOf(headers[name]);
+  }
+  const path = checkShortText('partitioned.key.property', key.property).split('.');
+  return (message, tools) => propertyOf(message, path, tools);
+}
+
+/** A payload that cannot be read has no key: its handling ends before the handler. */
+function propertyOf(message: WireMessage, path: readonly string[], tools: ScheduleTools): string | undefined {
+  let value: unknown;
+  try {
+    value = tools.decode(message);
+  } catch {
+    return undefined;
+  }
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return textOf(value);
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value === '' ? undefined : value;
+  return typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint'
+    ? String(value)
+    : undefined;
+}

@@ -27,6 +27,16 @@ export {
 export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/concurrency.js';
 export { type Schedule, type Scheduled, type ScheduleTools } from './consumer/schedule.js';
 export { type PartitionedOptions, type PartitionKey, partitioned } from './consumer/partitioned.js';
+export {
+  type Claim,
+  type IdempotencyStore,
+  type IdempotencyStoreEnvironment,
+  type IdempotencyStoreFactory,
+} from './idempotency/idempotency-store.js';
+export { type IdempotencyCounts } from './idempotency/idempotent-handling.js';
+export { type IdempotentOptions } from './idempotency/idempotent-options.js';
+export { type MemoryIdempotencyStoreOptions, memoryIdempotencyStore } from './idempotency/memory-idempotency-store.js';
+export { type SqliteIdempotencyStoreOptions, sqliteIdempotencyStore } from './idempotency/sqlite-idempotency-store.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';
@@ -106,6 +116,7 @@ export {
   CrashedError,
   DeliveryLostError,
   HandlerTimeoutError,
+  IdempotencyStoreError,
   RefusedError,
   RetryLaterError,
   UndecodableMessageError,

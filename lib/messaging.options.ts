@@ -10,6 +10,9 @@ import {
   numberBetween,
   oneOf,
 } from './errors/option-checks.js';
+import type { IdempotencyStoreFactory } from './idempotency/idempotency-store.js';
+import { checkIdempotencyStore } from './idempotency/idempotent-options.js';
+import { memoryIdempotencyStore } from './idempotency/memory-idempotency-store.js';
 import { jsonSerializer, type Serializer } from './message/serializer.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
@@ -65,6 +68,8 @@ export interface MessagingModuleOptions {
   readonly shutdownTimeout?: number;
   /** Default: JSON, and bytes as they are. */
   readonly serializer?: Serializer;
+  /** Where `idempotent` subscriptions remember what was handled. Default `memoryIdempotencyStore()`: this process only. */
+  readonly idempotencyStore?: IdempotencyStoreFactory;
   /** Around every handler, outside the subscription's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** Around every publish; first listed is outermost. */
@@ -114,6 +119,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     subscriptions: resolveOverrides(options.subscriptions ?? {}),
     shutdownTimeout: numberBetween('shutdownTimeout', options.shutdownTimeout ?? 10_000, 0, LONGEST),
     serializer: resolveSerializer(options.serializer ?? jsonSerializer),
+    idempotencyStore: checkIdempotencyStore('idempotencyStore', options.idempotencyStore ?? memoryIdempotencyStore()),
     middleware: functions('middleware', options.middleware ?? []),
     publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
     globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
@@ -194,6 +200,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'subscriptions',
   'shutdownTimeout',
   'serializer',
+  'idempotencyStore',
   'middleware',
   'publishMiddleware',
   'globalEnhancers',

@@ -20,6 +20,7 @@ import { ConnectionState } from './health/connection-state.js';
 import { DeadLetterCounts } from './health/dead-letter-counts.js';
 import type { HealthReport } from './health/health-report.js';
 import { reportHealth } from './health/report-health.js';
+import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { MessageContext } from './pipeline/message-context.js';
@@ -49,6 +50,7 @@ export class Messaging {
   private readonly log: Log;
   private readonly transport: Transport;
   private readonly store: RetryQueueStore;
+  private readonly idempotencyStores: IdempotencyStores;
   private readonly dispatcher: Dispatcher;
   private readonly consumers: Consumers;
   private readonly state: ConnectionState;
@@ -70,6 +72,7 @@ export class Messaging {
       this.log.error(`A listener of messaging.events threw: ${errorMessage(error)}`),
     );
     this.transport = options.transport.create();
+    this.idempotencyStores = new IdempotencyStores({ clock });
     this.state = new ConnectionState(clock);
     const time = new SteadyTime(clock);
     this.store = options.retryQueue.store.create({
@@ -105,7 +108,8 @@ export class Messaging {
         maxBytes: options.retryQueue.maxBytes,
       },
     );
-    this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer });
+    const { idempotencyStores } = this;
+    this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
     this.deadLetters = new DeadLetters(
       this.transport,
       this.store.deadLetters,
@@ -141,7 +145,7 @@ export class Messaging {
     if (override === false) return undefined;
     // Values that come from a configuration may be undefined: those leave what the decorator says.
     const given = Object.fromEntries(Object.entries(override ?? {}).filter(([, value]) => value !== undefined));
-    const { service, provision, retry, middleware } = this.options;
+    const { service, provision, retry, middleware, idempotencyStore } = this.options;
     const { system, capabilities } = this.transport;
     return defineSubscription(
       { ...request, ...given },
@@ -150,6 +154,7 @@ export class Messaging {
         provision,
         retry,
         middleware,
+        idempotencyStore,
         system,
         maxDelayMs: capabilities.maxDelayMs,
         ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
@@ -285,12 +290,17 @@ export class Messaging {
     if (this.store.kind === 'disk' && kept > 0)
       this.log.log(`${kept} messages are kept on disk and are sent by the next process`);
     reportUnsent(lost, this.log);
-    try {
-      await this.transport.close();
-    } catch (error) {
-      this.log.error(`The connection could not be closed: ${errorMessage(error)}`);
-    }
+    await this.closeQuietly('The idempotency store', () => this.idempotencyStores.close());
+    await this.closeQuietly('The connection', () => this.transport.close());
     this.state.set('closed');
+  }
+
+  private async closeQuietly(what: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await close();
+    } catch (error) {
+      this.log.error(`${what} could not be closed: ${errorMessage(error)}`);
+    }
   }
 
   private deadline(ms: number): { signal: AbortSignal; cancel: CancelTimer } {

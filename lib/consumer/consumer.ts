@@ -1,29 +1,30 @@
 import { DeliveryLostError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { Serializer } from '../message/serializer.js';
 import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
-import { compose, type Handler } from '../pipeline/middleware.js';
+import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
-import { withTimeout } from '../pipeline/timeout.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { GiveBacks } from './give-backs.js';
 import { HandlerCall } from './handler-call.js';
+import { handlerChain, type HandlerChainEnvironment } from './handler-chain.js';
 import { HeldMessages } from './held-messages.js';
 import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { OverdueHandlers } from './overdue-handlers.js';
 import { Precheck } from './precheck.js';
 import type { Schedule } from './schedule.js';
-import { Settlement, type Settled, type SettlementEnvironment } from './settlement.js';
+import { Settlement, type Settled } from './settlement.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 import { until } from './until.js';
 import type { Work } from './work.js';
 
-export interface ConsumerEnvironment extends SettlementEnvironment {
+export interface ConsumerEnvironment extends HandlerChainEnvironment {
   readonly serializer: Serializer;
 }
 
@@ -31,6 +32,8 @@ export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting';
 
 /** One subscription at work: intake → schedule → pipeline → settlement → drain. */
 export class Consumer {
+  /** Undefined: it does not look for duplicates. */
+  readonly idempotency: IdempotencyCounts | undefined;
   private readonly attempts: AttemptCount;
   private readonly precheck: Precheck;
   private readonly settlement: Settlement;
@@ -55,7 +58,7 @@ export class Consumer {
     handler: Handler,
     private readonly environment: ConsumerEnvironment,
   ) {
-    const { retry, prefetch, topology, timeoutMs, middleware, concurrency } = definition;
+    const { retry, prefetch, topology, timeoutMs, concurrency } = definition;
     const { transport, clock, events, log, serializer } = environment;
     const { capabilities } = transport;
     this.attempts = attemptCountFor(capabilities, retry, prefetch);
@@ -76,12 +79,9 @@ export class Consumer {
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
       log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
     );
-    const composed = compose(middleware, handler);
-    const limited =
-      timeoutMs === undefined
-        ? composed
-        : withTimeout(composed, timeoutMs, clock, (running, context) => this.runOn(running, context));
-    this.call = new HandlerCall(limited, retry, environment, (work, outcome) => this.ended(work, outcome));
+    const chain = handlerChain(definition, handler, environment, (running, context) => this.runOn(running, context));
+    this.idempotency = chain.idempotency?.counts;
+    this.call = new HandlerCall(chain.handler, retry, environment, (work, outcome) => this.ended(work, outcome));
   }
 
   get queue(): string {

@@ -44,6 +44,8 @@ export class Consumers implements Iterable<Consumer> {
   /** Starts a consumer, unless everything is stopping. What cannot start is taken out again. */
   async start(consumer: Consumer): Promise<void> {
     try {
+      const { idempotent } = consumer.definition;
+      if (idempotent) await this.environment.idempotencyStores.of(idempotent.store).open?.();
       await consumer.start();
     } catch (error) {
       this.forget(consumer);

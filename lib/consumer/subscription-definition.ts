@@ -8,6 +8,9 @@ import {
   knownKeys,
   numberBetween,
 } from '../errors/option-checks.js';
+import type { IdempotencyStoreFactory } from '../idempotency/idempotency-store.js';
+import { defineIdempotent, type IdempotentDefinition } from '../idempotency/idempotent-options.js';
+import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.js';
 import type { Middleware } from '../pipeline/middleware.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
 import type { Topology } from '../transport/topology.js';
@@ -24,6 +27,7 @@ export interface SubscriptionDefinition {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number | undefined;
   readonly delayMs: number;
+  readonly idempotent: IdempotentDefinition | undefined;
   readonly middleware: readonly Middleware[];
 }
 
@@ -33,6 +37,8 @@ export interface SubscriptionDefaults {
   readonly provision: boolean;
   readonly retry: RetryOptions | false;
   readonly middleware: readonly Middleware[];
+  /** Of `idempotent` subscriptions that name none. Default: in memory. */
+  readonly idempotencyStore?: IdempotencyStoreFactory;
   readonly maxDelayMs: number;
   /** How long the broker waits for an ack, in milliseconds. Left out: for ever. */
   readonly ackTimeoutMs?: number;
@@ -66,6 +72,8 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     throw new SubscriptionConflictError(
       `«${queue}» cannot be its own dead-letter queue: give «dlq.queue» another name`,
     );
+  const retry = new RetryPolicy(request.retry ?? defaults.retry);
+  const { idempotent = false } = request;
   return {
     name,
     topology: {
@@ -78,9 +86,13 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     },
     prefetch,
     concurrency,
-    retry: new RetryPolicy(request.retry ?? defaults.retry),
+    retry,
     timeoutMs: timeout === undefined ? undefined : numberBetween('timeout', timeout, 1, Number.MAX_SAFE_INTEGER),
     delayMs: delay,
+    idempotent:
+      idempotent === false
+        ? undefined
+        : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore()),
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
   };
 }
@@ -131,6 +143,7 @@ const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'concurrency',
   'timeout',
   'delay',
+  'idempotent',
   'middleware',
   'connection',
   'rabbitmq',

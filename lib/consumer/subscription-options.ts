@@ -1,3 +1,4 @@
+import type { IdempotentOptions } from '../idempotency/idempotent-options.js';
 import type { Middleware } from '../pipeline/middleware.js';
 import type { RetryOptions } from '../retry/retry-policy.js';
 import type { Concurrency } from './concurrency.js';
@@ -39,6 +40,11 @@ export interface SubscriptionOptions {
   readonly timeout?: number;
   /** Milliseconds by which the first handling of every message is deferred. Default 0. */
   readonly delay?: number;
+  /**
+   * Recognise messages that come again and handle each once, as far as can be: `true`, or options. Default false: every
+   * message is handled.
+   */
+  readonly idempotent?: boolean | IdempotentOptions;
   /** Wrapped around the handler, inside the module's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** The connection it belongs to, where an application has several. */

@@ -48,6 +48,12 @@ export class RefusedError extends MessagingError {
   readonly retryable = false;
 }
 
+/** The idempotency store did not answer, or refused. The message is put off, with no attempt spent. */
+export class IdempotencyStoreError extends MessagingError {
+  readonly code = 'IDEMPOTENCY_STORE';
+  readonly retryable = true;
+}
+
 /** The delivery is no longer ours: its channel or lease is gone and the broker delivers it again. */
 export class DeliveryLostError extends MessagingError {
   readonly code = 'DELIVERY_LOST';

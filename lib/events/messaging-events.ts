@@ -38,6 +38,13 @@ export interface MessagingEventMap {
   };
   /** A copy (retry or dead letter) could not be written, or a store failed. Nothing is lost: the original is given back. */
   'store-error': { readonly operation: string; readonly error: MessagingError };
+  /** An idempotent subscription recognised a message: `done`, it was acked; `in-progress`, it was put off. */
+  duplicate: {
+    readonly id: string;
+    readonly queue: string;
+    readonly key: string;
+    readonly state: 'done' | 'in-progress';
+  };
   /** A subscription does not consume, and why; it comes back by itself unless it was stopped or paused on purpose. */
   'consumer-stopped': { readonly queue: string; readonly reason: string };
 }
@@ -57,6 +64,7 @@ export const MESSAGING_EVENT_NAMES = [
   'settled',
   'dead-lettered',
   'store-error',
+  'duplicate',
   'consumer-stopped',
 ] as const satisfies readonly MessagingEventName[];
 

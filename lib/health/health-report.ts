@@ -1,4 +1,5 @@
 import type { ConsumerState } from '../consumer/consumer.js';
+import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 
 /** What `messaging.health()` says; assembled from memory, without asking the broker, and without credentials. */
 export interface HealthReport {
@@ -29,6 +30,8 @@ export interface ConsumerHealth {
   readonly inFlight: number;
   /** Why it is `waiting`, or that handlers run past their timeout. */
   readonly reason?: string;
+  /** What an `idempotent` subscription has recognised since its start. */
+  readonly idempotency?: IdempotencyCounts;
 }
 
 export interface RetryQueueHealth {

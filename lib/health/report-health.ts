@@ -22,11 +22,12 @@ export function reportHealth(sources: HealthSources): HealthReport {
   const { state, transport, retryQueue, store, deadLetterCounts } = sources;
   const publisherDeadLetters = store.deadLetters.size;
   const { healthy = true, ...counts } = store.report ?? {};
-  const consumers = [...sources.consumers].map(({ queue, state, inFlight, reason }) => ({
+  const consumers = [...sources.consumers].map(({ queue, state, inFlight, reason, idempotency }) => ({
     queue,
     state,
     inFlight,
     ...(reason !== undefined && { reason }),
+    ...(idempotency && { idempotency: { ...idempotency } }),
   }));
   const undeliverable = sources.undeliverable + (transport.undeliverable?.() ?? 0);
   const wanting =

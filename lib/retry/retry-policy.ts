@@ -7,7 +7,7 @@ import {
 } from '../errors/handling-errors.js';
 import { functions, knownKeys } from '../errors/option-checks.js';
 import { Outcome } from '../pipeline/outcome.js';
-import { type Backoff, exponential, fixed } from './backoff.js';
+import { type Backoff, type BackoffSchedule, exponential, fixed, scheduleOf } from './backoff.js';
 
 type ErrorClass = abstract new (...args: never[]) => unknown;
 
@@ -73,6 +73,18 @@ export class RetryPolicy {
     return delayMs === false ? Outcome.deadLetter('attempts-exhausted', error) : Outcome.retry(delayMs, error);
   }
 
+  /**
+   * The longest wait before each retry, in milliseconds; undefined where a function of the application's own decides. What
+   * RetryLaterError asks for is not in it.
+   */
+  longestWaits(): readonly number[] | undefined {
+    const schedule = scheduleOf(this.backoff);
+    if (!schedule) return undefined;
+    return Array.from({ length: this.attempts - 1 }, (_, at) =>
+      at < this.immediate ? 0 : longestWait(schedule, at + 1 - this.immediate),
+    );
+  }
+
   /** What application code decided itself stays within the attempts, too. */
   limit(outcome: Outcome, attempt: number): Outcome {
     if (outcome.type !== 'retry' || attempt < this.attempts) return outcome;
@@ -98,6 +110,12 @@ export class RetryPolicy {
     // A backoff function of the application may return anything; NaN and negative amounts mean «at once».
     return Math.min(MAX_RETRY_DELAY_MS, Math.max(0, Math.round(Number(wanted)) || 0));
   }
+}
+
+function longestWait(schedule: BackoffSchedule, attempt: number): number {
+  if (schedule.kind === 'fixed') return schedule.ms;
+  const { initial, factor, max, jitter } = schedule;
+  return Math.min(max, Math.round((initial === 0 ? 0 : initial * factor ** (attempt - 1)) * (1 + jitter)));
 }
 
 function classes(option: string, value: readonly ErrorClass[]): readonly ErrorClass[] {

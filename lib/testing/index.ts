@@ -1,4 +1,10 @@
 export { ManualClock } from '../clock/manual-clock.js';
+export {
+  type IdempotencyStoreBed,
+  type IdempotencyStoreCase,
+  type IdempotencyStoreHarness,
+  idempotencyStoreContract,
+} from './idempotency-store-contract.js';
 export { runScenario, type ScenarioTrace } from './scenario.js';
 export { type GroupTrace } from './scenario-group.js';
 export { type ContractCase, transportContract } from './transport-contract.js';

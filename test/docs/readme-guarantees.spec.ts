@@ -349,6 +349,22 @@ const guarantees: Record<string, () => Promise<void>> = {
     await waitFor(() => isEmpty(queue));
   },
 
+  '`idempotent`, and a message comes again': async () => {
+    const running = new Seen<string>();
+    const application = await subscribed(
+      async (body: string) => {
+        running.add(body);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      },
+      { idempotent: { lease: 200, window: 60_000 } },
+    );
+    for (let copy = 0; copy < 3; copy++) await publish(application, 'x', { id: 'same' });
+    const counts = () => health(application).consumers[0].idempotency!;
+    await waitFor(() => counts().duplicates === 2 && isEmpty(queue));
+    expect(running.all).toEqual(['x']);
+    expect(counts().deferred).toBeGreaterThanOrEqual(2);
+  },
+
   'the broker is down when the application starts': async () => {
     broker.faults.refuse();
     const seen = new Seen<unknown>();

@@ -117,6 +117,7 @@ export {
   DeliveryLostError,
   HandlerTimeoutError,
   IdempotencyStoreError,
+  NoHandlerError,
   RefusedError,
   RetryLaterError,
   UndecodableMessageError,

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import type { Consumer } from './consumer/consumer.js';
+import { type Handled, mergeByQueue } from './consumer/router.js';
 import { subscriptionsOf } from './consumer/subscribe.decorator.js';
 import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
 import type { SubscribeRequest } from './consumer/subscription-options.js';
@@ -38,7 +38,8 @@ export class MessagingExplorer {
       if (!messaging.consumes) continue;
       const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
       this.warnOfUnknownOverrides(messaging, own);
-      const consumers = own.map((one) => this.consumerOf(one, messaging)).filter((consumer) => consumer !== undefined);
+      const handled = own.map((one) => this.handledBy(one, messaging)).filter((one) => one !== undefined);
+      const consumers = mergeByQueue(handled).map((one) => messaging.addConsumer(one));
       await messaging.startConsumers(consumers);
       messaging.startCounting();
     }
@@ -83,10 +84,10 @@ export class MessagingExplorer {
     }
   }
 
-  private consumerOf({ wrapper, method, request }: Found, messaging: Messaging): Consumer | undefined {
+  private handledBy({ wrapper, method, request }: Found, messaging: Messaging): Handled | undefined {
     const definition = this.define({ wrapper, method, request }, messaging);
     if (definition)
-      return messaging.addConsumer(definition, this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers));
+      return { definition, handler: this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers) };
     this.logger.log(`The subscription «${subscriptionName(request)}» is switched off`);
     return undefined;
   }

@@ -3,6 +3,7 @@ import type { CancelTimer } from './clock/clock.js';
 import { SteadyTime } from './clock/steady-time.js';
 import type { Consumer } from './consumer/consumer.js';
 import { Consumers } from './consumer/consumers.js';
+import { type Handled, mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import {
   defineSubscription,
@@ -24,7 +25,6 @@ import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { MessageContext } from './pipeline/message-context.js';
-import type { Handler } from './pipeline/middleware.js';
 import { Dispatcher } from './publisher/dispatcher.js';
 import { Emitter } from './publisher/emitter.js';
 import { MessageFactory } from './publisher/message-factory.js';
@@ -163,7 +163,7 @@ export class Messaging {
   }
 
   /** @internal */
-  addConsumer(definition: SubscriptionDefinition, handler: Handler): Consumer {
+  addConsumer({ definition, handler }: Handled): Consumer {
     return this.consumers.add(definition, handler);
   }
 
@@ -211,7 +211,10 @@ export class Messaging {
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
     const definition = this.define(request) ?? defineOff(request);
-    const consumer = this.addConsumer(definition, (context) => resultOf(handler(context.payload as T, context)));
+    const [routed] = mergeByQueue([
+      { definition, handler: (context) => resultOf(handler(context.payload as T, context)) },
+    ]);
+    const consumer = this.addConsumer(routed);
     await this.startConsumer(consumer);
     this.startCounting();
     return new RuntimeSubscription(consumer, async () => {

@@ -15,7 +15,7 @@ import type { Middleware } from '../pipeline/middleware.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
 import type { Topology } from '../transport/topology.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
-import type { Route, SubscribeRequest } from './subscription-options.js';
+import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** One subscription with everything decided: names, policy, limits. */
 export interface SubscriptionDefinition {
@@ -29,6 +29,13 @@ export interface SubscriptionDefinition {
   readonly delayMs: number;
   readonly idempotent: IdempotentDefinition | undefined;
   readonly middleware: readonly Middleware[];
+  /** How handlers that share the queue are told apart, where that is not by their routes. */
+  readonly routing: Routing | undefined;
+}
+
+export interface Routing {
+  readonly handles: readonly string[] | undefined;
+  readonly routeBy: SubscriptionOptions['routeBy'];
 }
 
 export interface SubscriptionDefaults {
@@ -94,6 +101,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
         ? undefined
         : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore()),
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
+    routing: routingOf(request),
   };
 }
 
@@ -110,6 +118,16 @@ function checkConcurrency(concurrency: Concurrency, surroundings: ConcurrencySur
   if (typeof concurrency !== 'object' || concurrency === null || typeof concurrency.schedule !== 'function')
     throw new InvalidOptionError('concurrency', concurrency, 'bounded(n), unbounded() or partitioned({ … })');
   concurrency.check?.(surroundings);
+}
+
+function routingOf({ handles, routeBy }: SubscribeRequest): Routing | undefined {
+  if (handles === undefined && routeBy === undefined) return undefined;
+  if (routeBy !== undefined && typeof routeBy !== 'function')
+    throw new InvalidOptionError('routeBy', routeBy, 'a function');
+  const patterns = typeof handles === 'string' ? [handles] : handles;
+  if (patterns !== undefined && (!Array.isArray(patterns) || patterns.length === 0))
+    throw new InvalidOptionError('handles', handles, 'a route or pattern, or an array of at least one');
+  return { handles: patterns?.map((one) => checkPattern('handles', one)), routeBy };
 }
 
 function deadLetterOf(
@@ -144,6 +162,8 @@ const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'timeout',
   'delay',
   'idempotent',
+  'handles',
+  'routeBy',
   'middleware',
   'connection',
   'rabbitmq',

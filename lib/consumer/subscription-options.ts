@@ -1,4 +1,5 @@
 import type { IdempotentOptions } from '../idempotency/idempotent-options.js';
+import type { MessageContext } from '../pipeline/message-context.js';
 import type { Middleware } from '../pipeline/middleware.js';
 import type { RetryOptions } from '../retry/retry-policy.js';
 import type { Concurrency } from './concurrency.js';
@@ -45,6 +46,13 @@ export interface SubscriptionOptions {
    * message is handled.
    */
   readonly idempotent?: boolean | IdempotentOptions;
+  /**
+   * Which messages of its queue this handler is for, where several share one: what `routeBy` says, or patterns of it.
+   * Default: its routes.
+   */
+  readonly handles?: string | readonly string[];
+  /** What the handler of a message is chosen by, where several share a queue. Default: the message's route. */
+  readonly routeBy?: (context: MessageContext) => string | undefined;
   /** Wrapped around the handler, inside the module's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** The connection it belongs to, where an application has several. */
@@ -63,4 +71,4 @@ export interface SubscribeRequest extends SubscriptionOptions {
 export type Route = string | { readonly route: string };
 
 /** What may be overridden per subscription from the module's options; `false` switches the subscription off. */
-export type SubscriptionOverride = Omit<SubscriptionOptions, 'connection' | 'name'> | false;
+export type SubscriptionOverride = Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> | false;

@@ -48,6 +48,12 @@ export class RefusedError extends MessagingError {
   readonly retryable = false;
 }
 
+/** Several handlers share the queue, and none of them is for this message. */
+export class NoHandlerError extends MessagingError {
+  readonly code = 'NO_HANDLER';
+  readonly retryable = false;
+}
+
 /** The idempotency store did not answer, or refused. The message is put off, with no attempt spent. */
 export class IdempotencyStoreError extends MessagingError {
   readonly code = 'IDEMPOTENCY_STORE';

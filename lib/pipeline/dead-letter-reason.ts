@@ -11,4 +11,6 @@ export type DeadLetterReason =
   /** It was delivered three times without being settled: it kills the process that handles it. */
   | 'crashed'
   /** It failed until the time was over for which it may hold up the messages of its key. */
-  | 'hold-exceeded';
+  | 'hold-exceeded'
+  /** Several handlers share the queue, and none of them is for it. */
+  | 'no-handler';

@@ -16,7 +16,8 @@ const options: Record<string, (unknown: object) => unknown> = {
 };
 
 const write = scratchFolder('pages');
-const blocks = Object.keys(options).flatMap((page) =>
+const pages = [...Object.keys(options), 'docs/routing.md'];
+const blocks = pages.flatMap((page) =>
   Markdown.read(page)
     .blocks('ts')
     .map((block) => {

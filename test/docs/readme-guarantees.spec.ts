@@ -11,6 +11,7 @@ import {
   partitioned,
   type Publisher,
   SerializationError,
+  Subscribe,
   type SubscriptionOptions,
   systemClock,
   UnrecoverableError,
@@ -51,6 +52,10 @@ const isEmpty = (name: string): boolean => ready(name) + unsettled(name) === 0;
 const health = ({ messaging }: Application) => messaging.health();
 const publish = ({ messaging }: Application, body: unknown = 1, options = {}): ReturnType<Publisher['publish']> =>
   messaging.publisher.publish(route, body, options);
+
+function descriptor(prototype: object, name: string): PropertyDescriptor {
+  return Object.getOwnPropertyDescriptor(prototype, name)!;
+}
 
 /** One test for each row of the table, called like the row. */
 const guarantees: Record<string, () => Promise<void>> = {
@@ -363,6 +368,38 @@ const guarantees: Record<string, () => Promise<void>> = {
     await waitFor(() => counts().duplicates === 2 && isEmpty(queue));
     expect(running.all).toEqual(['x']);
     expect(counts().deferred).toBeGreaterThanOrEqual(2);
+  },
+
+  'several handlers share a queue': async () => {
+    const created = new Seen<unknown>();
+    const paid = new Seen<unknown>();
+    class Orders {
+      created(body: unknown): void {
+        created.add(body);
+      }
+      paid(body: unknown): void {
+        paid.add(body);
+      }
+    }
+    const { prototype } = Orders;
+    Subscribe('order.created', { name: 'orders' })(prototype, 'created', descriptor(prototype, 'created'));
+    Subscribe('order.paid', { name: 'orders' })(prototype, 'paid', descriptor(prototype, 'paid'));
+    const module = MessagingModule.forRoot({ service: 'orders', transport: memory({ broker }) });
+    const application = await boot({ imports: [module], providers: [Orders] });
+    const { publisher, deadLetters } = application.messaging;
+    await publisher.publishMany(
+      [1, 2, 3].flatMap((body) => [
+        { route: 'order.created', body },
+        { route: 'order.paid', body },
+      ]),
+    );
+    await publisher.sendToQueue('orders:orders:queue', 'to nobody');
+    await waitFor(async () => (await deadLetters.count()) === 1);
+    expect(await deadLetters.list()).toMatchObject([{ reason: 'no-handler', body: Buffer.from('"to nobody"') }]);
+    expect([await created.until(3), await paid.until(3)]).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
   },
 
   'the broker is down when the application starts': async () => {

@@ -1,0 +1,117 @@
+import { SubscriptionConflictError } from '../errors/configuration-errors.js';
+import { NoHandlerError } from '../errors/handling-errors.js';
+import type { MessageContext } from '../pipeline/message-context.js';
+import type { Handler } from '../pipeline/middleware.js';
+import { Outcome } from '../pipeline/outcome.js';
+import { scheduleOf, type Backoff } from '../retry/backoff.js';
+import { matches, overlap } from './route-pattern.js';
+import type { SubscriptionDefinition } from './subscription-definition.js';
+
+/** A subscription and what handles its messages. */
+export interface Handled {
+  readonly definition: SubscriptionDefinition;
+  readonly handler: Handler;
+}
+
+/**
+ * One subscription per queue. Those that share a queue become one, which hands each message to the handler of its route.
+ * @throws SubscriptionConflictError when two of them handle the same route, or differ in their options
+ */
+export function mergeByQueue(subscriptions: readonly Handled[]): Handled[] {
+  const byQueue = new Map<string, Handled[]>();
+  for (const one of subscriptions) {
+    const { queue } = one.definition.topology;
+    byQueue.set(queue, [...(byQueue.get(queue) ?? []), one]);
+  }
+  return [...byQueue.values()].map(merge);
+}
+
+function merge(group: readonly Handled[]): Handled {
+  const [first, ...others] = group;
+  const { definition } = first;
+  if (others.length === 0 && !definition.routing) return first;
+  for (const [at, one] of group.entries())
+    for (const other of group.slice(at + 1)) checkPair(one.definition, other.definition);
+  const patterns = [...new Set(group.flatMap((one) => one.definition.topology.patterns))];
+  return {
+    definition: { ...definition, topology: { ...definition.topology, patterns } },
+    handler: router(group),
+  };
+}
+
+function router(group: readonly Handled[]): Handler {
+  const exact = new Map<string, Handler>();
+  const patterns: { readonly pattern: string; readonly handler: Handler }[] = [];
+  for (const { definition, handler } of group) {
+    for (const pattern of handledBy(definition)) {
+      if (/[*#]/.test(pattern)) patterns.push({ pattern, handler });
+      else exact.set(pattern, handler);
+    }
+  }
+  const routeBy = group[0].definition.routing?.routeBy ?? routeOf;
+  return (context) => {
+    const route = routeBy(context);
+    const handler =
+      typeof route === 'string'
+        ? (exact.get(route) ?? patterns.find(({ pattern }) => matches(pattern, route))?.handler)
+        : undefined;
+    if (handler) return handler(context);
+    return Outcome.deadLetter('no-handler', new NoHandlerError(`«${context.queue}» has no handler for «${route}»`));
+  };
+}
+
+function routeOf({ route }: MessageContext): string {
+  return route;
+}
+
+function handledBy({ routing, topology }: SubscriptionDefinition): readonly string[] {
+  return routing?.handles ?? topology.patterns;
+}
+
+function checkPair(one: SubscriptionDefinition, other: SubscriptionDefinition): void {
+  const queue = `Two subscriptions share the queue «${one.topology.queue}» (routes ${one.topology.patterns.join(', ')} and ${other.topology.patterns.join(', ')})`;
+  for (const pattern of handledBy(one)) {
+    const clash = handledBy(other).find((theirs) => overlap(pattern, theirs));
+    if (clash !== undefined)
+      throw new SubscriptionConflictError(
+        `${queue}, and both handle ${pattern === clash ? `«${pattern}»` : `what fits «${pattern}» and «${clash}»`}: each message would reach only one of them. Give one a «name»`,
+      );
+  }
+  const difference = COMPARED.find(([, read]) => !same(read(one), read(other)))?.[0];
+  if (difference !== undefined)
+    throw new SubscriptionConflictError(
+      `${queue}, but differ in «${difference}», which the queue has once. Give both the same options (one object for both), or give one a «name» of its own`,
+    );
+}
+
+/** What subscriptions of one queue have in common, by the option that says it. */
+const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition) => unknown])[] = [
+  ['dlq', ({ topology }) => topology.deadLetter],
+  ['name', ({ name }) => name],
+  ['topic', ({ topology }) => topology.topic],
+  ['rabbitmq', ({ topology }) => topology.native],
+  ['prefetch', ({ prefetch }) => prefetch],
+  ['concurrency', ({ concurrency }) => concurrency],
+  ['retry', ({ retry }) => retry],
+  ['timeout', ({ timeoutMs }) => timeoutMs],
+  ['delay', ({ delayMs }) => delayMs],
+  ['idempotent', ({ idempotent }) => idempotent],
+  ['middleware', ({ middleware }) => middleware],
+  ['routeBy', ({ routing }) => routing?.routeBy],
+];
+
+/** By value; functions by identity, and backoffs of this package by what they were made with. */
+function same(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  if (typeof one === 'function' && typeof other === 'function') {
+    const schedule = scheduleOf(one as Backoff);
+    return schedule !== undefined && same(schedule, scheduleOf(other as Backoff));
+  }
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
+  const keys = Object.keys(one);
+  return (
+    Object.getPrototypeOf(one) === Object.getPrototypeOf(other) &&
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => same((one as Record<string, unknown>)[key], (other as Record<string, unknown>)[key]))
+  );
+}

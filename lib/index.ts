@@ -37,6 +37,7 @@ export { type IdempotencyCounts } from './idempotency/idempotent-handling.js';
 export { type IdempotentOptions } from './idempotency/idempotent-options.js';
 export { type MemoryIdempotencyStoreOptions, memoryIdempotencyStore } from './idempotency/memory-idempotency-store.js';
 export { type SqliteIdempotencyStoreOptions, sqliteIdempotencyStore } from './idempotency/sqlite-idempotency-store.js';
+export { type KillSwitchOptions } from './consumer/kill-switch.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';

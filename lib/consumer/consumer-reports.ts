@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
+import type { KillSwitchState } from './kill-switch.js';
 import type { Settled } from './settlement.js';
 import type { Work } from './work.js';
 
@@ -13,6 +14,10 @@ export class ConsumerReports {
 
   stopped(reason: string): void {
     if (this.events.has('consumer-stopped')) this.events.emit('consumer-stopped', { queue: this.queue, reason });
+  }
+
+  switched(state: KillSwitchState, reason: string): void {
+    if (this.events.has('kill-switch')) this.events.emit('kill-switch', { queue: this.queue, state, reason });
   }
 
   delivered({ delivery, attempt }: Work): void {

@@ -10,6 +10,7 @@ import type { Delivery } from '../transport/delivery.js';
 import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
 import { ConsumerReports } from './consumer-reports.js';
+import { type ConsumerState, Gate } from './gate.js';
 import { GiveBacks } from './give-backs.js';
 import { HandlerCall } from './handler-call.js';
 import { handlerChain, type HandlerChainEnvironment } from './handler-chain.js';
@@ -28,8 +29,6 @@ export interface ConsumerEnvironment extends HandlerChainEnvironment {
   readonly serializer: Serializer;
 }
 
-export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting';
-
 /** One subscription at work: intake → schedule → pipeline → settlement → drain. */
 export class Consumer {
   /** Undefined: it does not look for duplicates. */
@@ -47,9 +46,8 @@ export class Consumer {
   private readonly giveBacks: GiveBacks;
   private readonly intake: Intake;
   private readonly reports: ConsumerReports;
-  private stopping = false;
+  private readonly gate: Gate;
   private intakeEnded = false;
-  private paused = false;
   private advancing = false;
   private idle: (() => void)[] = [];
 
@@ -74,6 +72,7 @@ export class Consumer {
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock));
     const stopped = (reason: string): void => reports.stopped(reason);
     this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped });
+    this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
     const { settlement, attempts, precheck, schedule } = this;
     this.giveBacks = new GiveBacks({ settlement, attempts, precheck, schedule, clock, log });
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
@@ -89,14 +88,12 @@ export class Consumer {
   }
 
   get state(): ConsumerState {
-    if (this.stopping) return 'stopped';
-    if (this.paused) return 'paused';
-    return this.intake.waitingFor === undefined ? 'consuming' : 'waiting';
+    return this.gate.state;
   }
 
-  /** Why it does not consume, while it is `waiting`; else what is wrong with its handlers. */
+  /** Why it does not consume, where that is nobody's wish; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    return this.state === 'waiting' ? this.intake.waitingFor : (this.overdue.report() ?? this.congestion);
+    return this.gate.reason ?? this.overdue.report() ?? this.congestion;
   }
 
   /** Messages in this process that are not settled yet. */
@@ -114,18 +111,12 @@ export class Consumer {
 
   /** Starts no handler until `resume`; running ones finish, and what has come already waits here. */
   pause(): void {
-    if (this.paused || this.stopping) return;
-    this.paused = true;
-    this.intake.pause();
-    this.reports.stopped('paused');
+    this.gate.pause();
   }
 
+  /** Ends a pause, and closes the kill switch. */
   resume(): void {
-    if (!this.paused) return;
-    this.paused = false;
-    if (this.stopping) return;
-    this.intake.resume();
-    this.next();
+    this.gate.resume();
   }
 
   /**
@@ -134,7 +125,7 @@ export class Consumer {
    * may begin with a later message of a key meanwhile. Calling it again waits for the same end.
    */
   async stop(deadline: AbortSignal): Promise<void> {
-    this.stopping = true;
+    this.gate.stop();
     if (this.held) {
       this.held.suspend();
       await this.drained(deadline);
@@ -160,7 +151,7 @@ export class Consumer {
     if (this.intakeEnded) return this.giveBacks.give(delivery);
     let admitted = false;
     try {
-      if (this.mayBegin) admitted = this.schedule.admit(delivery);
+      if (this.gate.open) admitted = this.schedule.admit(delivery);
       else this.schedule.wait(delivery);
     } catch (error) {
       // Nobody can say when it may be handled.
@@ -172,10 +163,6 @@ export class Consumer {
   /** Handlers that run past their timeout count, though their messages are settled; those that are held do not. */
   private get busy(): number {
     return this.running.size - (this.held?.size ?? 0) + this.overdue.slots;
-  }
-
-  private get mayBegin(): boolean {
-    return !this.stopping && !this.paused;
   }
 
   private begin(delivery: Delivery): void {
@@ -200,6 +187,7 @@ export class Consumer {
   }
 
   private run(work: Work): void {
+    if (this.gate.killSwitch) this.gate.began(work);
     const outcome = this.call.run(work);
     if (outcome) this.ended(work, outcome);
   }
@@ -207,6 +195,7 @@ export class Consumer {
   /** A handler call has a result. */
   private ended(work: Work, outcome: Outcome): void {
     const { held } = this;
+    this.gate.killSwitch?.ended(work, outcome);
     if (!held || work.closed || (outcome.type !== 'retry' && outcome.type !== 'defer'))
       return this.settle(work, outcome);
     if (held.hold(work, outcome.delayMs)) {
@@ -271,7 +260,7 @@ export class Consumer {
     // Whoever ends at once gets here within `begin`: the loop below goes on, instead of a recursion as deep as the backlog.
     if (this.advancing) return;
     this.advancing = true;
-    while (this.mayBegin) {
+    while (this.gate.open) {
       const delivery = this.schedule.next();
       if (!delivery) break;
       const held = this.held && this.running.get(delivery);
@@ -308,6 +297,7 @@ export class Consumer {
     if (!work) return;
     if (!work.closed) this.reports.settled(work, 'released', undefined);
     work.closed = true;
+    this.gate.killSwitch?.lost(work);
     work.context.abort(
       new DeliveryLostError(
         `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,

@@ -95,6 +95,7 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['retry', ({ retry }) => retry],
   ['timeout', ({ timeoutMs }) => timeoutMs],
   ['delay', ({ delayMs }) => delayMs],
+  ['killSwitch', ({ killSwitch }) => killSwitch],
   ['idempotent', ({ idempotent }) => idempotent],
   ['middleware', ({ middleware }) => middleware],
   ['routeBy', ({ routing }) => routing?.routeBy],

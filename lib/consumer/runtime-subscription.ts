@@ -1,4 +1,5 @@
-import type { Consumer, ConsumerState } from './consumer.js';
+import type { Consumer } from './consumer.js';
+import type { ConsumerState } from './gate.js';
 
 /** A subscription made at run time with `messaging.subscribe`; supervised and reported like a decorated one. */
 export class RuntimeSubscription {

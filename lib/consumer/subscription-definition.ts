@@ -15,6 +15,7 @@ import type { Middleware } from '../pipeline/middleware.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
 import type { Topology } from '../transport/topology.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
+import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** One subscription with everything decided: names, policy, limits. */
@@ -27,6 +28,7 @@ export interface SubscriptionDefinition {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number | undefined;
   readonly delayMs: number;
+  readonly killSwitch: Required<KillSwitchOptions> | undefined;
   readonly idempotent: IdempotentDefinition | undefined;
   readonly middleware: readonly Middleware[];
   /** How handlers that share the queue are told apart, where that is not by their routes. */
@@ -96,6 +98,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     retry,
     timeoutMs: timeout === undefined ? undefined : numberBetween('timeout', timeout, 1, Number.MAX_SAFE_INTEGER),
     delayMs: delay,
+    killSwitch: request.killSwitch === undefined ? undefined : checkKillSwitch(request.killSwitch),
     idempotent:
       idempotent === false
         ? undefined
@@ -161,6 +164,7 @@ const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'concurrency',
   'timeout',
   'delay',
+  'killSwitch',
   'idempotent',
   'handles',
   'routeBy',

@@ -3,6 +3,7 @@ import type { MessageContext } from '../pipeline/message-context.js';
 import type { Middleware } from '../pipeline/middleware.js';
 import type { RetryOptions } from '../retry/retry-policy.js';
 import type { Concurrency } from './concurrency.js';
+import type { KillSwitchOptions } from './kill-switch.js';
 
 /** Name and binding of a dead-letter queue, where they differ from the defaults. */
 export interface DeadLetterQueueOptions {
@@ -39,6 +40,8 @@ export interface SubscriptionOptions {
    * start beside it. Health shows those that run on, for as long as they do. Default: none.
    */
   readonly timeout?: number;
+  /** Stop consuming when the handler fails too often, and try with one message now and then. Default: none. */
+  readonly killSwitch?: KillSwitchOptions;
   /** Milliseconds by which the first handling of every message is deferred. Default 0. */
   readonly delay?: number;
   /**

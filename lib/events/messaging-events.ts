@@ -45,6 +45,12 @@ export interface MessagingEventMap {
     readonly key: string;
     readonly state: 'done' | 'in-progress';
   };
+  /** A subscription stopped because its handler fails too often, tries one message, or is back to normal. */
+  'kill-switch': {
+    readonly queue: string;
+    readonly state: 'tripped' | 'probing' | 'closed';
+    readonly reason: string;
+  };
   /** A subscription does not consume, and why; it comes back by itself unless it was stopped or paused on purpose. */
   'consumer-stopped': { readonly queue: string; readonly reason: string };
 }
@@ -65,6 +71,7 @@ export const MESSAGING_EVENT_NAMES = [
   'dead-lettered',
   'store-error',
   'duplicate',
+  'kill-switch',
   'consumer-stopped',
 ] as const satisfies readonly MessagingEventName[];
 

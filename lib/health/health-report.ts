@@ -1,4 +1,4 @@
-import type { ConsumerState } from '../consumer/consumer.js';
+import type { ConsumerState } from '../consumer/gate.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 
 /** What `messaging.health()` says; assembled from memory, without asking the broker, and without credentials. */
@@ -28,7 +28,7 @@ export interface ConsumerHealth {
   readonly state: ConsumerState;
   /** Messages in this process that are not settled yet. */
   readonly inFlight: number;
-  /** Why it is `waiting`, or that handlers run past their timeout. */
+  /** Why it is `waiting` or stopped by its kill switch, that handlers run past their timeout, or that its lanes are full. */
   readonly reason?: string;
   /** What an `idempotent` subscription has recognised since its start. */
   readonly idempotency?: IdempotencyCounts;

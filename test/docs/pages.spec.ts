@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { MessagingModule } from 'nestjs-messaging';
 import * as root from 'nestjs-messaging';
+import { checkKillSwitch } from '../../lib/consumer/kill-switch.js';
 import { defineIdempotent } from '../../lib/idempotency/idempotent-options.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
 import { boot, closeApplications } from '../e2e/support/application.js';
@@ -11,6 +12,7 @@ import { scratchFolder, typeErrors } from './type-check.js';
 /** The options that the code knows of what a page documents, as it tells them to who uses another. */
 const options: Record<string, (unknown: object) => unknown> = {
   'docs/ordering.md': (unknown) => root.partitioned(unknown),
+  'docs/kill-switch.md': (unknown) => checkKillSwitch({ failures: 1, ...unknown }),
   'docs/idempotency.md': (idempotent) =>
     defineIdempotent(idempotent, new RetryPolicy({}), root.memoryIdempotencyStore()),
 };

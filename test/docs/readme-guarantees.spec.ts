@@ -402,6 +402,30 @@ const guarantees: Record<string, () => Promise<void>> = {
     ]);
   },
 
+  '`killSwitch`, and the handler fails too often': async () => {
+    const seen = new Seen<string>();
+    let down = true;
+    const application = await subscribed(
+      (body: string) => {
+        seen.add(body);
+        if (down) throw new Error('the database is down');
+      },
+      { killSwitch: { failures: 2, probeAfter: 100 }, concurrency: bounded(1), retry: { attempts: 9, backoff: 0 } },
+    );
+    for (let n = 0; n < 20; n++) await publish(application, `m${n}`);
+    await waitFor(() => health(application).consumers[0].state === 'paused');
+    expect(health(application)).toMatchObject({
+      status: 'degraded',
+      consumers: [{ reason: 'kill switch: 2 of the last 2 handler calls failed' }],
+    });
+    expect(seen.all).toHaveLength(2);
+    await seen.until(4); // two probes that failed
+    down = false;
+    await waitFor(() => isEmpty(queue) && health(application).status === 'up');
+    expect(new Set(seen.all).size).toBe(20);
+    expect(ready(dlq)).toBe(0);
+  },
+
   'the broker is down when the application starts': async () => {
     broker.faults.refuse();
     const seen = new Seen<unknown>();

@@ -231,7 +231,7 @@ describe('@Subscribe', () => {
     ['prefetch', { prefetch: 0 }, /«prefetch» is 0/],
     ['timeout', { timeout: -1 }, /«timeout» is -1/],
     ['dlq', { dlq: 'yes' }, /«dlq» is "yes"; allowed: true, false, or \{ queue\?, route\? \}/],
-    ['concurrency', { concurrency: 5 }, /«concurrency» is 5; allowed: bounded\(n\) or unbounded\(\)/],
+    ['concurrency', { concurrency: 5 }, /«concurrency» is 5; allowed: bounded\(n\), unbounded\(\) or partitioned/],
     ['retry', { retry: { attempts: 0 } }, /«retry\.attempts» is 0/],
     ['a name of nothing', { prefech: 5 }, /prefech/],
   ])('a wrong %s is refused at boot, naming option, value and what is allowed', async (_, options, message) => {

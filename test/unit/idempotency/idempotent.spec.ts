@@ -6,7 +6,7 @@ import { memoryIdempotencyStore } from '../../../lib/idempotency/memory-idempote
 import type { MessageContext } from '../../../lib/pipeline/message-context.js';
 import { Outcome } from '../../../lib/pipeline/outcome.js';
 import { exponential } from '../../../lib/retry/backoff.js';
-import { Application, deferred, start } from '../support/application.js';
+import { type Application, deferred, start } from '../support/application.js';
 import { FakeTransport, confirmed } from '../support/fake-transport.js';
 
 /** A store for several applications, that can be made to fail. */

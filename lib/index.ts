@@ -16,13 +16,15 @@ export {
 } from './messaging.tokens.js';
 export { MESSAGING_CONTEXT } from './messaging.enhancers.js';
 
-export { Subscribe } from './consumer/subscribe.decorator.js';
+export { type HandlerDecorator, Subscribe } from './consumer/subscribe.decorator.js';
 export {
   type DeadLetterQueueOptions,
   type Route,
   type SubscribeRequest,
   type SubscriptionOptions,
   type SubscriptionOverride,
+  type TypedSubscribeRequest,
+  type UntypedSubscribeRequest,
 } from './consumer/subscription-options.js';
 export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/concurrency.js';
 export { type Schedule, type Scheduled, type ScheduleTools } from './consumer/schedule.js';
@@ -41,6 +43,9 @@ export { type KillSwitchOptions } from './consumer/kill-switch.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';
+export { type LoggingOptions, logging } from './pipeline/middleware/logging.js';
+export { type TimingObserver, timing } from './pipeline/middleware/timing.js';
+export { validation } from './pipeline/middleware/validation.js';
 export { Outcome } from './pipeline/outcome.js';
 export { type DeadLetterReason } from './pipeline/dead-letter-reason.js';
 export { type Backoff, type BackoffSchedule, type ExponentialOptions, exponential, fixed } from './retry/backoff.js';
@@ -74,6 +79,8 @@ export {
 } from './health/health-report.js';
 
 export { type Headers, type HeaderValue } from './message/headers.js';
+export { type BodyOf, type MessageContract, message, type UntypedRoute } from './message/message-contract.js';
+export { type SchemaIssue, type SchemaResult, type StandardSchema } from './message/standard-schema.js';
 export { type MessageProperties, type WireMessage } from './message/message.js';
 export { type SerializedPayload, type Serializer, jsonSerializer } from './message/serializer.js';
 export { type Clock, systemClock } from './clock/clock.js';
@@ -118,6 +125,7 @@ export {
   DeliveryLostError,
   HandlerTimeoutError,
   IdempotencyStoreError,
+  InvalidPayloadError,
   NoHandlerError,
   RefusedError,
   RetryLaterError,

@@ -10,7 +10,11 @@ import {
   subscriptionName,
   type SubscriptionDefinition,
 } from './consumer/subscription-definition.js';
-import type { SubscribeRequest } from './consumer/subscription-options.js';
+import type {
+  SubscribeRequest,
+  TypedSubscribeRequest,
+  UntypedSubscribeRequest,
+} from './consumer/subscription-options.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
@@ -203,7 +207,15 @@ export class Messaging {
    * Subscribes at run time. The handler is called with the payload and its context, as a decorated one.
    * @throws InvalidOptionError, SubscriptionConflictError, TopologyMismatchError
    */
-  async subscribe<T = unknown>(
+  subscribe<T>(
+    request: TypedSubscribeRequest<T>,
+    handler: (payload: NoInfer<T>, context: MessageContext) => unknown,
+  ): Promise<RuntimeSubscription>;
+  subscribe<T = unknown>(
+    request: UntypedSubscribeRequest,
+    handler: (payload: T, context: MessageContext) => unknown,
+  ): Promise<RuntimeSubscription>;
+  async subscribe<T>(
     request: SubscribeRequest,
     handler: (payload: T, context: MessageContext) => unknown,
   ): Promise<RuntimeSubscription> {

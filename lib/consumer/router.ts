@@ -1,7 +1,7 @@
 import { SubscriptionConflictError } from '../errors/configuration-errors.js';
 import { NoHandlerError } from '../errors/handling-errors.js';
 import type { MessageContext } from '../pipeline/message-context.js';
-import type { Handler } from '../pipeline/middleware.js';
+import { compose, type Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
 import { scheduleOf, type Backoff } from '../retry/backoff.js';
 import { matches, overlap } from './route-pattern.js';
@@ -14,14 +14,15 @@ export interface Handled {
 }
 
 /**
- * One subscription per queue. Those that share a queue become one, which hands each message to the handler of its route.
+ * One subscription per queue, its handlers behind the schemas of their routes. Those that share a queue become one, which hands each message to the handler of its route.
  * @throws SubscriptionConflictError when two of them handle the same route, or differ in their options
  */
 export function mergeByQueue(subscriptions: readonly Handled[]): Handled[] {
   const byQueue = new Map<string, Handled[]>();
-  for (const one of subscriptions) {
-    const { queue } = one.definition.topology;
-    byQueue.set(queue, [...(byQueue.get(queue) ?? []), one]);
+  for (const { definition, handler } of subscriptions) {
+    const { queue } = definition.topology;
+    const validated = { definition, handler: compose(definition.validations, handler) };
+    byQueue.set(queue, [...(byQueue.get(queue) ?? []), validated]);
   }
   return [...byQueue.values()].map(merge);
 }

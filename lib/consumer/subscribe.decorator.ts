@@ -1,5 +1,7 @@
 import 'reflect-metadata';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import type { MessageContract } from '../message/message-contract.js';
+import type { MessageContext } from '../pipeline/message-context.js';
 import { subscriptionName } from './subscription-definition.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
@@ -11,12 +13,23 @@ export const HANDLER_ARGUMENTS = 'nestjs-messaging:handler-arguments';
 export const PAYLOAD_TYPE = 3;
 const CONTEXT_TYPE = 100;
 
+/** Decorates methods that take this payload. */
+export type HandlerDecorator<Payload> = <M extends (payload: Payload, context: MessageContext) => unknown>(
+  target: object,
+  property: string | symbol,
+  descriptor: TypedPropertyDescriptor<M>,
+) => void;
+
 /**
  * Handles the messages of a route (or pattern) with this method: `(payload, context: MessageContext) => …`. It works on
  * methods of providers and controllers, and several times on one method. Resolving acks the message; throwing hands it
  * to the retry policy and at last to the dead-letter queue.
  * @throws InvalidOptionError, SubscriptionConflictError for a route or name that cannot be
  */
+export function Subscribe<Payload>(
+  route: MessageContract<never, Payload>,
+  options?: SubscriptionOptions,
+): HandlerDecorator<Payload>;
 export function Subscribe(route: Route | readonly Route[], options?: SubscriptionOptions): MethodDecorator;
 export function Subscribe(request: SubscribeRequest): MethodDecorator;
 export function Subscribe(

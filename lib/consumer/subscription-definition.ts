@@ -12,10 +12,12 @@ import type { IdempotencyStoreFactory } from '../idempotency/idempotency-store.j
 import { defineIdempotent, type IdempotentDefinition } from '../idempotency/idempotent-options.js';
 import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.js';
 import type { Middleware } from '../pipeline/middleware.js';
+import { validation } from '../pipeline/middleware/validation.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
 import type { Topology } from '../transport/topology.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
 import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
+import { matches } from './route-pattern.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** One subscription with everything decided: names, policy, limits. */
@@ -31,6 +33,8 @@ export interface SubscriptionDefinition {
   readonly killSwitch: Required<KillSwitchOptions> | undefined;
   readonly idempotent: IdempotentDefinition | undefined;
   readonly middleware: readonly Middleware[];
+  /** By the schemas of its routes; around the handler alone, since handlers that share a queue have their own. */
+  readonly validations: readonly Middleware[];
   /** How handlers that share the queue are told apart, where that is not by their routes. */
   readonly routing: Routing | undefined;
 }
@@ -104,8 +108,22 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
         ? undefined
         : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore()),
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
+    validations: validations(request),
     routing: routingOf(request),
   };
+}
+
+/** A schema of a route checks what comes by it; each route has its own. */
+function validations({ route }: SubscribeRequest): Middleware[] {
+  const routes = Array.isArray(route) ? (route as readonly Route[]) : [route as Route];
+  return routes.flatMap((one) => {
+    if (typeof one === 'string' || one.schema === undefined) return [];
+    const validate = validation(one.schema);
+    const { route: pattern } = one;
+    return routes.length === 1
+      ? [validate]
+      : [(context, next) => (matches(pattern, context.route) ? validate(context, next) : next())];
+  });
 }
 
 function routesOf({ route }: SubscribeRequest): readonly string[] {

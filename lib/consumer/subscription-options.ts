@@ -1,4 +1,6 @@
 import type { IdempotentOptions } from '../idempotency/idempotent-options.js';
+import type { MessageContract, UntypedRoute } from '../message/message-contract.js';
+import type { StandardSchema } from '../message/standard-schema.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Middleware } from '../pipeline/middleware.js';
 import type { RetryOptions } from '../retry/retry-policy.js';
@@ -71,7 +73,17 @@ export interface SubscribeRequest extends SubscriptionOptions {
 }
 
 /** A route, or an object that carries one. */
-export type Route = string | { readonly route: string };
+export type Route = string | { readonly route: string; readonly schema?: StandardSchema };
+
+/** A subscription to one message whose payload has a type. */
+export interface TypedSubscribeRequest<Payload> extends SubscriptionOptions {
+  readonly route: MessageContract<never, Payload>;
+}
+
+/** A subscription that says itself what its payload is. */
+export interface UntypedSubscribeRequest extends SubscriptionOptions {
+  readonly route: UntypedRoute | readonly UntypedRoute[];
+}
 
 /** What may be overridden per subscription from the module's options; `false` switches the subscription off. */
 export type SubscriptionOverride = Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> | false;

@@ -48,6 +48,12 @@ export class RefusedError extends MessagingError {
   readonly retryable = false;
 }
 
+/** The payload does not fit the schema; the message says where. */
+export class InvalidPayloadError extends MessagingError {
+  readonly code = 'INVALID_PAYLOAD';
+  readonly retryable = false;
+}
+
 /** Several handlers share the queue, and none of them is for this message. */
 export class NoHandlerError extends MessagingError {
   readonly code = 'NO_HANDLER';

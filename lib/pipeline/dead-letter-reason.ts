@@ -13,4 +13,6 @@ export type DeadLetterReason =
   /** It failed until the time was over for which it may hold up the messages of its key. */
   | 'hold-exceeded'
   /** Several handlers share the queue, and none of them is for it. */
-  | 'no-handler';
+  | 'no-handler'
+  /** The payload does not fit its schema. */
+  | 'invalid';

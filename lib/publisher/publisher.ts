@@ -3,6 +3,7 @@ import { MessagingError } from '../errors/messaging-error.js';
 import { checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import type { BodyOf } from '../message/message-contract.js';
 import type { Destination } from '../transport/outgoing.js';
 import { type BatchLimits, BatchWindow } from './batch-window.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -42,7 +43,7 @@ export class Publisher {
    * @throws UnroutableError, MessageTooLargeError, SerializationError, RetryQueueFullError, PublisherClosedError,
    * InvalidOptionError, PublishRefusedError (as rejections)
    */
-  publish(route: RouteLike, body: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
+  publish<R extends RouteLike>(route: R, body: BodyOf<R>, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     // Not an async function: that would put a second promise around the receipt's.
     try {
       const name = routeName(route);
@@ -103,7 +104,7 @@ export class Publisher {
    * Publishes without anyone waiting for the result. True: taken; a failure is counted and logged. False: not taken,
    * because 1,024 emitted messages have no result yet (see `drained`) or the publisher is closed.
    */
-  emit(route: RouteLike, body: unknown, options: PublishOptions = NO_OPTIONS): boolean {
+  emit<R extends RouteLike>(route: R, body: BodyOf<R>, options: PublishOptions = NO_OPTIONS): boolean {
     if (this.closed || this.emitter.full) {
       this.emitter.fail(this.closed ? 'the publisher is closed' : 'too many emitted messages have no result yet');
       return false;

@@ -18,7 +18,7 @@ const options: Record<string, (unknown: object) => unknown> = {
 };
 
 const write = scratchFolder('pages');
-const pages = [...Object.keys(options), 'docs/routing.md'];
+const pages = [...Object.keys(options), 'docs/routing.md', 'docs/contracts.md'];
 const blocks = pages.flatMap((page) =>
   Markdown.read(page)
     .blocks('ts')

@@ -4,6 +4,7 @@ import { matches, overlap } from '../../../lib/consumer/route-pattern.js';
 import { mergeByQueue } from '../../../lib/consumer/router.js';
 import { defineSubscription } from '../../../lib/consumer/subscription-definition.js';
 import type { SubscribeRequest } from '../../../lib/consumer/subscription-options.js';
+import { message } from '../../../lib/message/message-contract.js';
 import { MessageContext } from '../../../lib/pipeline/message-context.js';
 import type { Outcome } from '../../../lib/pipeline/outcome.js';
 import { exponential } from '../../../lib/retry/backoff.js';
@@ -75,6 +76,18 @@ describe('several handlers on one queue', () => {
       'no-handler',
       'no-handler',
     ]);
+  });
+
+  test('each have the schema of their own contract', async () => {
+    const contract = (route: string, fits: boolean) =>
+      message(route, {
+        '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => (fits ? { value } : { issues: [] }) },
+      });
+    const merged = merge({ route: contract('a', true), name }, { route: contract('b', false), name });
+    const run = (route: string): Promise<unknown> =>
+      Promise.resolve(merged[0].handler(new MessageContext(new FakeDelivery({ route }), 1)));
+    expect(await run('a')).toBe('handler 0');
+    expect(await run('b')).toMatchObject({ reason: 'invalid' });
   });
 
   test('one alone takes whatever its queue holds, unless it says what it is for', () => {

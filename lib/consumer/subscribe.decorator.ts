@@ -27,7 +27,7 @@ export type HandlerDecorator<Payload> = <M extends (payload: Payload, context: M
  * @throws InvalidOptionError, SubscriptionConflictError for a route or name that cannot be
  */
 export function Subscribe<Payload>(
-  route: MessageContract<never, Payload>,
+  route: MessageContract<unknown, Payload>,
   options?: SubscriptionOptions,
 ): HandlerDecorator<Payload>;
 export function Subscribe(route: Route | readonly Route[], options?: SubscriptionOptions): MethodDecorator;

@@ -77,7 +77,7 @@ export type Route = string | { readonly route: string; readonly schema?: Standar
 
 /** A subscription to one message whose payload has a type. */
 export interface TypedSubscribeRequest<Payload> extends SubscriptionOptions {
-  readonly route: MessageContract<never, Payload>;
+  readonly route: MessageContract<unknown, Payload>;
 }
 
 /** A subscription that says itself what its payload is. */

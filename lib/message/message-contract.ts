@@ -23,7 +23,7 @@ export type UntypedRoute =
   string | { readonly route: string; readonly schema?: StandardSchema; readonly [PAYLOAD]?: never };
 
 /** What may be published on a route: a contract's body, or anything. */
-export type BodyOf<R> = R extends MessageContract<infer Body, never> ? Body : unknown;
+export type BodyOf<R> = R extends MessageContract<infer Body, unknown> ? Body : unknown;
 
 /**
  * Names a message: its route (or pattern), its type and, if given, its schema (any with the Standard Schema interface).

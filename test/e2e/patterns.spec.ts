@@ -14,7 +14,7 @@ import { describeBrokers } from './support/brokers.js';
 
 const mail = {
   name: 'mail',
-  routeBy: ({ headers }: MessageContext): string => String(headers.kind),
+  routeBy: ({ headers }: MessageContext): string => headers.kind as string,
 } satisfies SubscriptionOptions;
 
 describeBrokers('patterns', (fresh) => {

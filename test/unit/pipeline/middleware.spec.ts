@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
+import { Subscribe } from '../../../lib/consumer/subscribe.decorator.js';
 import { message } from '../../../lib/message/message-contract.js';
 import type { SchemaIssue, StandardSchema } from '../../../lib/message/standard-schema.js';
 import { logging } from '../../../lib/pipeline/middleware/logging.js';
@@ -136,7 +137,18 @@ describe('a contract', () => {
       app.messaging.subscribe<{ own: string }>({ route: 'untyped' }, ({ own }) => own.length),
       app.publisher.publish('untyped', 5),
     ];
-    expect(wrong).toBeDefined();
+    class Handlers {
+      @Subscribe(plain)
+      right({ n }: { n: number }): string {
+        return n.toFixed();
+      }
+      // @ts-expect-error the payload has another type
+      @Subscribe(plain)
+      wrong({ n }: { n: string }): string {
+        return n;
+      }
+    }
+    expect([wrong, Handlers]).toBeDefined();
   });
 });
 

@@ -31,9 +31,9 @@ write('up', '-', '-', process.pid);
 `;
 
 const KEYS = 12;
-const PER_KEY = 160;
+const PER_KEY = 100;
 /** What is handled between two ends of a process. */
-const BETWEEN = 150;
+const BETWEEN = 100;
 
 describeRabbit('order over several processes, with one active consumer', (rabbit) => {
   let url: string;

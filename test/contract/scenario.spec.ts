@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runScenario, type ScenarioTrace } from 'nestjs-messaging/testing';
+import { describeNats } from '../brokers/nats.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { memoryHarness } from './memory.harness.js';
+import { NatsHarness } from './nats.harness.js';
 import { plantedFaults } from './planted-faults.js';
 import { RabbitHarness } from './rabbitmq.harness.js';
 
@@ -53,6 +55,17 @@ describeRabbit('random scenarios', (rabbit) => {
   });
 
   beforeAll(async () => harness.start(await rabbit.freshVhostUrl(), rabbit.node), 60_000);
+  afterAll(() => harness.stop());
+
+  it.each(seeds)('seed %i gives the trace that memory gives', async (seed) => {
+    expect(await runScenario(harness, seed)).toEqual(await runScenario(memoryHarness(), seed));
+  });
+});
+
+describeNats('random scenarios', (nats) => {
+  const harness = new NatsHarness(`NATS ${nats.version}`, false);
+
+  beforeAll(async () => harness.start(await nats.url()));
   afterAll(() => harness.stop());
 
   it.each(seeds)('seed %i gives the trace that memory gives', async (seed) => {

@@ -2,7 +2,7 @@ import type { ConsumerConfig } from '@nats-io/jetstream';
 import { compilePattern, type PatternMatcher, wordsOf } from '../../transport/topic-pattern.js';
 import type { Origin } from './decode.js';
 import { deadLetterSubject, directSubject, routeIn, tokenOf, type Names } from './names.js';
-import { disjoint, filtersOf } from './patterns.js';
+import { collide, filtersOf, union } from './patterns.js';
 
 /** What is known of a queue, kept in the description of its consumer: the server's filters cannot say all of it. */
 export interface QueueRecord {
@@ -39,7 +39,7 @@ export function recordOf(config: Pick<ConsumerConfig, 'description'>): QueueReco
 export function filtersFor(record: QueueRecord, names: Names, manyFilters: boolean): string[] {
   const topic = tokenOf(record.topic);
   const routed = Object.keys(record.patterns).flatMap((pattern) => filtersOf(topic, pattern));
-  return disjoint([...routed, ...privateSubjects(record, names)], !manyFilters);
+  return union([...routed, ...privateSubjects(record, names)], manyFilters ? collide : () => true);
 }
 
 export function privateSubjects({ queue, routes }: QueueRecord, names: Names): string[] {

@@ -7,7 +7,7 @@ import { describe } from './broker-errors.js';
 import { decode } from './decode.js';
 import type { Link } from './link.js';
 import { tokenOf, type Names } from './names.js';
-import { disjoint, filtersOf } from './patterns.js';
+import { filtersOf, overlap, union } from './patterns.js';
 import type { Queue, Queues } from './queues.js';
 
 /** A subject to be read, from a sequence number on. */
@@ -132,6 +132,6 @@ function tracksOf({ record, info }: Queue, names: Names): Track[] {
   const from = info.delivered.stream_seq + 1;
   return [
     ...privateSubjects(record, names).map((filter) => ({ filter, from: 1 })),
-    ...disjoint(routed, false).map((filter) => ({ filter, from })),
+    ...union(routed, overlap).map((filter) => ({ filter, from })),
   ];
 }

@@ -2,21 +2,21 @@ import type { ConsumerConfig } from '@nats-io/jetstream';
 import { privateSubjects } from './binding.js';
 import type { Link } from './link.js';
 import { tokenOf, type Names } from './names.js';
-import { disjoint, filtersOf } from './patterns.js';
+import { filtersOf, overlap, union } from './patterns.js';
 import type { Queue } from './queues.js';
 
 /** A counting consumer that could not be deleted deletes itself. */
 const COUNTING_NANOS = 5_000_000_000;
 
 /**
- * Messages of a queue that were not delivered yet. Where the queue's own consumer has wider filters than the queue (server
- * 2.9), a consumer for each subject is made for a moment, only to be told how much it would get. Patterns with a `#` that
+ * Messages of a queue that were not delivered yet. Where the queue's own consumer has wider filters than the queue, a
+ * consumer for each subject is made for a moment, only to be told how much it would get. Patterns with a `#` that
  * is not the last word are counted by the wider subject.
  */
 export async function depthOf(link: Link, { record, info }: Queue, names: Names): Promise<number> {
   const topic = tokenOf(record.topic);
   const routed = Object.keys(record.patterns).flatMap((pattern) => filtersOf(topic, pattern));
-  const wanted = disjoint([...routed, ...privateSubjects(record, names)], false);
+  const wanted = union([...routed, ...privateSubjects(record, names)], overlap);
   const { filter_subject: one, filter_subjects: many = one ? [one] : [] } = info.config;
   if ([...many].sort().join(' ') === wanted.join(' ')) return info.num_pending;
   const from = info.delivered.stream_seq + 1;

@@ -17,18 +17,15 @@ export function isExact(pattern: string): boolean {
   return hash < 0 || hash === pattern.split('.').length - 1;
 }
 
-/**
- * Filters that together take at least what the given ones take, no two of which overlap: a server refuses overlapping
- * filters of one consumer. With `single`, one filter for all of them.
- */
-export function disjoint(filters: readonly string[], single: boolean): string[] {
+/** Filters that together take at least what the given ones take; two that go `together` become one. */
+export function union(filters: readonly string[], together: (one: string, other: string) => boolean): string[] {
   const result: string[] = [];
   for (let filter of filters) {
     for (;;) {
-      const at = result.findIndex((other) => single || overlaps(other, filter));
+      const at = result.findIndex((other) => together(other, filter));
       if (at < 0) break;
       const [other] = result.splice(at, 1);
-      filter = covers(other, filter) ? other : covers(filter, other) ? filter : union(filter, other);
+      filter = covers(other, filter) ? other : covers(filter, other) ? filter : narrowest(filter, other);
     }
     result.push(filter);
   }
@@ -45,7 +42,8 @@ export function covers(wide: string, narrow: string): boolean {
   return a.length === b.length;
 }
 
-function overlaps(one: string, other: string): boolean {
+/** Some subject is taken by both. */
+export function overlap(one: string, other: string): boolean {
   const [a, b] = [one.split('.'), other.split('.')];
   for (let at = 0; at < Math.min(a.length, b.length); at++) {
     if (a[at] === '>' || b[at] === '>') return true;
@@ -54,8 +52,18 @@ function overlaps(one: string, other: string): boolean {
   return a.length === b.length;
 }
 
+/**
+ * One consumer must not have both. They overlap, which a server refuses, or they part at a wildcard or where one of them
+ * ends (`a` and `a.>`, `*.b` and `a.c`): with such a pair NATS 2.10 skips messages, for ever.
+ */
+export function collide(one: string, other: string): boolean {
+  const [a, b] = [one.split('.'), other.split('.')];
+  const at = a.findIndex((token, index) => token !== b[index]);
+  return at < 0 || at >= b.length || [a[at], b[at]].some((token) => token === '*' || token === '>');
+}
+
 /** The narrowest one filter for both. */
-function union(one: string, other: string): string {
+function narrowest(one: string, other: string): string {
   const [a, b] = [one.split('.'), other.split('.')];
   const tokens: string[] = [];
   for (let at = 0; ; at++) {

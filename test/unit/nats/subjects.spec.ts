@@ -64,6 +64,22 @@ describe('filters', () => {
     }
   });
 
+  test('no two part at a wildcard, or where one of them ends: NATS 2.10 would skip messages', () => {
+    for (const bound of sets) {
+      const filters = filtersFor(recordOf(bound), names, true);
+      for (const one of filters) {
+        for (const other of filters.filter((filter) => filter !== one)) {
+          const [a, b] = [one.split('.'), other.split('.')];
+          const at = a.findIndex((token, index) => token !== b[index]);
+          expect([a[at], b[at]].map((token) => /^[^*>]+$/.test(String(token)) && token !== undefined)).toEqual([
+            true,
+            true,
+          ]);
+        }
+      }
+    }
+  });
+
   test('what they take too much of is told apart on receipt', () => {
     for (const bound of sets) {
       const binding = new Binding(recordOf(bound), names);

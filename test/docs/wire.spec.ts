@@ -21,11 +21,12 @@ import { topologyOperations } from '../../lib/transports/rabbitmq/topology.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { boot, closeApplications } from '../e2e/support/application.js';
 import { contentHeader, Recorder } from './amqp-bytes.js';
-import { code, Markdown, type Row } from './markdown.js';
+import { documentedPublish, PUBLISHED_AT, wireDocument } from './documented-publish.js';
+import { code, type Row } from './markdown.js';
 
-const document = Markdown.read('docs/wire.md');
+const document = wireDocument;
 const bytes = document.section('Bytes');
-const clock: Clock = { ...methodsOf(systemClock), now: () => 1_900_000_000_000 };
+const clock: Clock = { ...methodsOf(systemClock), now: () => PUBLISHED_AT };
 const factory = new MessageFactory({
   serializer: jsonSerializer,
   clock,
@@ -45,14 +46,6 @@ interface Golden {
 
 const golden = JSON.parse(bytes.blocks('json')[0].code) as Golden;
 const goldenHex = bytes.blocks('hex')[0].code.replace(/\s/g, '');
-
-/** The arguments of `publisher.publish` in the document. */
-function documentedPublish(): [string, unknown, PublishOptions] {
-  const [{ code: publish }] = bytes.blocks('ts');
-  const list = /^await publisher\.publish\(([\s\S]*)\);$/.exec(publish.trim())![1];
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval
-  return new Function(`return [${list}]`)() as [string, unknown, PublishOptions];
-}
 
 function messageOf(...[route, body, options]: [string, unknown, PublishOptions]): WireMessage {
   return factory.create({ kind: 'route', route }, route, body, options).message;

@@ -1,6 +1,4 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
 import { describeNatsNode } from '../brokers/nats.js';
 import type { NatsServer } from '../brokers/nats/server.js';
 import { Proxy } from '../brokers/proxy.js';
@@ -9,6 +7,7 @@ import { closeApplications, event } from '../e2e/support/application.js';
 import { problemsOf } from '../fault/checker.js';
 import { now } from '../fault/journal.js';
 import { BATCH, Load } from './load.js';
+import { closePlain, managerOf } from './plain.js';
 
 /** Each fault in the middle of publishing and handling: nothing is lost, and what comes twice was under way. */
 describeNatsNode('under load, nothing is lost when', (nats) => {
@@ -16,6 +15,7 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
 
   afterEach(async () => {
     await closeApplications();
+    await closePlain();
     await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
   });
 
@@ -37,6 +37,17 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
     expect(problemsOf(result, { duplicates: result.inFlight + times * 100, copies: 1 + 2 * times })).toEqual([]);
     expect(result.inFlight).toBeGreaterThan(0);
     expect(result.handled).toBeGreaterThanOrEqual(1_000);
+  }
+
+  const queue = 'load:loaded:queue';
+
+  /** The queue is still there when the server starts again: it is on disk. */
+  async function survives(server: NatsServer): Promise<void> {
+    await closePlain();
+    await closeApplications();
+    await server.restart();
+    const { consumer_count: count } = (await (await managerOf(server.url)).streams.info('events')).state;
+    expect(count).toBe(2);
   }
 
   test('the server is killed and started again', async () => {
@@ -82,41 +93,37 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
   test('the stream is full: what it does not take waits at the publisher', async () => {
     const server = await nats.start();
     const load = await Load.start({ servers: server.url });
-    const connection = await connect({ servers: server.url });
-    const manager = await jetstreamManager(connection);
+    const manager = await managerOf(server.url);
     await check(load, async () => {
       const queued = event(load.messaging, 'queued');
       await manager.streams.update('events', { max_msgs: 1 });
       await queued;
       await manager.streams.update('events', { max_msgs: -1 });
     });
-    await connection.close();
   });
 
   test('somebody deletes the consumer of an empty queue', async () => {
     const server = await nats.start();
     const load = await Load.start({ servers: server.url });
-    const connection = await connect({ servers: server.url });
-    const manager = await jetstreamManager(connection);
+    const manager = await managerOf(server.url);
     await load.more(500);
     await load.rest();
-    const { created } = await manager.consumers.info('events', 'load:loaded:queue');
+    const { created } = await manager.consumers.info('events', queue);
     const stopped = event(load.messaging, 'consumer-stopped');
-    await manager.consumers.delete('events', 'load:loaded:queue');
+    await manager.consumers.delete('events', queue);
     await stopped;
     load.go();
     const from = now();
     await load.more(500);
-    expect((await manager.consumers.info('events', 'load:loaded:queue')).created).not.toBe(created);
+    expect((await manager.consumers.info('events', queue)).created).not.toBe(created);
     expect(problemsOf(await load.finish(from, now()), { duplicates: BATCH, copies: 2 })).toEqual([]);
-    await connection.close();
+    await survives(server);
   });
 
   test('somebody deletes the stream when it is empty', async () => {
     const server = await nats.start();
     const load = await Load.start({ servers: server.url });
-    const connection = await connect({ servers: server.url });
-    const manager = await jetstreamManager(connection);
+    const manager = await managerOf(server.url);
     await load.more(500);
     await load.rest();
     const stopped = event(load.messaging, 'consumer-stopped');
@@ -127,6 +134,6 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
     await load.more(500);
     expect(problemsOf(await load.finish(from, now()), { duplicates: BATCH, copies: 2 })).toEqual([]);
     expect(load.application.log.lines.join('\n')).toMatch(/«events» was deleted/);
-    await connection.close();
+    await survives(server);
   });
 });

@@ -4,12 +4,12 @@ import type { HeaderValue } from '../../message/headers.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
+import { deliveryInfo } from './ack-subject.js';
 import { apiError } from './broker-errors.js';
 import { delayHeader } from './encode.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
-import { sequenceOf } from './pull-session.js';
 import { Undeliverable } from './undeliverable.js';
 
 export const FORWARDER = 'forwarder';
@@ -50,7 +50,7 @@ export class Forwarder implements SubscribeHandlers {
     // The server's own clock ticks in milliseconds: one more, so that it never comes early.
     if (left > 0) return delivery.release(left + 1);
     if (typeof subject !== 'string') return delivery.ack(); // Nobody could say where to.
-    const sequence = sequenceOf(delivery.raw as Msg);
+    const { sequence } = deliveryInfo(delivery.raw as Msg);
     const outgoing: Outgoing = {
       to: { kind: 'route', route: delivery.message.route },
       message: { ...delivery.message, headers },

@@ -2,7 +2,9 @@ import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
+import { deliveryInfo } from './ack-subject.js';
 import type { Binding } from './binding.js';
+import { apiCode, codeOf } from './broker-errors.js';
 import { decode } from './decode.js';
 import { NatsDelivery, type Settler } from './delivery.js';
 import { type Link, NANOS_PER_MS } from './link.js';
@@ -10,6 +12,8 @@ import { nakWithDelay, SettlementLog } from './settlement-log.js';
 
 /** How long a request for messages waits at the server. A stop waits for its end: what is asked for may be on its way. */
 const PULL_EXPIRES_MS = 500;
+/** A request that has not expired by then has met nobody, perhaps: a server before 2.10 does not say so. */
+const OVERDUE_MS = 2 * PULL_EXPIRES_MS;
 /** A server that has not even let a request expire for so long has lost it. */
 const SILENCE_MS = 5_000;
 /** How long a server that hangs may keep a stop from ending. */
@@ -36,12 +40,6 @@ export interface SessionOptions {
   readonly created: string;
   /** What is meant for the queue; undefined where everything of the consumer is. */
   binding(): Binding | undefined;
-}
-
-/** What is in the subject that an ack goes to. */
-interface DeliveryInfo {
-  readonly count: number;
-  readonly sequence: number;
 }
 
 /**
@@ -147,7 +145,7 @@ export class PullSession implements Settler {
   async recover(previous: PullSession): Promise<void> {
     const { clock, ackWait, created } = this.options;
     const { connection } = this.link;
-    if (previous.options.created !== created) return;
+    if (!isSame(previous.options.created, created)) return;
     previous.recent.replay((reply, how) => connection.publish(reply, how));
     const now = clock.monotonic();
     const mine = previous.lost.filter(({ renewedAt }) => now - renewedAt < ackWait * SAFE_SHARE);
@@ -185,7 +183,7 @@ export class PullSession implements Settler {
     const code = message.headers?.code ?? 0;
     if (code > 0 && message.subject === this.inbox) return this.status(code, message);
     this.requested--;
-    const info = infoOf(message.reply);
+    const info = deliveryInfo(message);
     const binding = this.options.binding();
     const origin = binding ? binding.originOf(message.subject, info.sequence) : { direct: false };
     if (!origin) {
@@ -247,7 +245,7 @@ export class PullSession implements Settler {
 
   private nextTick(): CancelTimer {
     const { clock, ackWait } = this.options;
-    return clock.after(Math.min(ackWait / 3, SILENCE_MS / 2), () => this.tick(), { background: true });
+    return clock.after(Math.min(ackWait / 3, OVERDUE_MS), () => this.tick(), { background: true });
   }
 
   /** Renews every lease, and tells what ran out because this process did not get round to it. */
@@ -264,9 +262,21 @@ export class PullSession implements Settler {
         else handlers.lost(delivery);
       } else if (age >= ackWait / 3) this.renew(delivery);
     }
-    if (this.requested > 0 && now - this.heardAt > SILENCE_MS) return void this.end('the server does not answer');
+    const silence = this.requested > 0 ? now - this.heardAt : 0;
+    if (silence > SILENCE_MS) return this.end('the server does not answer');
+    if (silence > OVERDUE_MS) void this.look();
     this.cancelTick = this.nextTick();
     if (this.mode === 'consuming') this.pull();
+  }
+
+  /** Whether the consumer is still there, and the same. */
+  private async look(): Promise<void> {
+    const { stream, consumer, created } = this.options;
+    const code = await this.link.manager.consumers
+      .info(stream, consumer)
+      .then((info) => isSame(info.created, created), codeOf);
+    if (code === false || code === apiCode.consumerNotFound || code === apiCode.streamNotFound)
+      this.end('the consumer is gone');
   }
 
   private becomeIdle(): void {
@@ -275,14 +285,7 @@ export class PullSession implements Settler {
   }
 }
 
-/** The number of a message in its stream. */
-export function sequenceOf({ reply }: Msg): number {
-  return infoOf(reply).sequence;
-}
-
-/** `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.…`, or with domain and account before the stream. */
-function infoOf(reply: string | undefined): DeliveryInfo {
-  const tokens = (reply ?? '').split('.');
-  const at = tokens.length === 9 ? 4 : 6;
-  return { count: Number(tokens[at]) || 1, sequence: Number(tokens[at + 1]) || 0 };
+/** A server that was started again tells the time of creation a little differently. */
+function isSame(one: string, other: string): boolean {
+  return Math.abs(Date.parse(one) - Date.parse(other)) < 100;
 }

@@ -1,4 +1,5 @@
 import type { ConsumerConfig, ConsumerInfo } from '@nats-io/jetstream';
+import type { Clock } from '../../clock/clock.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Topology } from '../../transport/topology.js';
 import { describeQueue, filtersFor, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
@@ -6,6 +7,7 @@ import { apiCode, apiError, codeOf } from './broker-errors.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import { tokenOf, type Names } from './names.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
+import { Removals } from './removals.js';
 import type { Streams } from './streams.js';
 
 /** Pull requests that may wait at once, over all processes. */
@@ -20,30 +22,41 @@ export interface Queue {
 
 /** Declares queues: durable consumers of the stream. Declaring again is how a deleted one comes back. */
 export class Queues {
+  private readonly removals: Removals;
+
   constructor(
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly streams: Streams,
     private readonly provision: boolean,
+    clock: Clock,
     private readonly redact: (text: string) => string,
-  ) {}
+  ) {
+    this.removals = new Removals(clock);
+  }
 
   async declare(link: Link, topology: Topology): Promise<Queue> {
     checkSubscriptionOptions(topology.native);
     const provision = this.provision && topology.provision;
     const topic = topology.topic ?? this.names.stream;
     const { queue, deadLetter, patterns } = topology;
+    let made: string;
     try {
-      await this.streams.ensureTopic(link, topic, provision);
+      made = await this.streams.ensureTopic(link, topic, provision);
     } catch (error) {
       if (error instanceof TopologyMismatchError && !provision)
         throw new TopologyMismatchError(`The queue «${queue}» does not exist: ${error.message}`);
       throw error;
     }
     if (deadLetter)
-      await this.ensure(link, { queue: deadLetter.queue, topic, patterns: {}, routes: [deadLetter.route] }, provision);
+      await this.ensure(
+        link,
+        { queue: deadLetter.queue, topic, patterns: {}, routes: [deadLetter.route] },
+        made,
+        provision,
+      );
     const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
-    return this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, provision);
+    return this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, made, provision);
   }
 
   /** Undefined when there is no such queue. */
@@ -76,7 +89,8 @@ export class Queues {
     }
   }
 
-  private async ensure(link: Link, wanted: QueueRecord, provision: boolean): Promise<Queue> {
+  /** `stream`: when the stream was made. */
+  private async ensure(link: Link, wanted: QueueRecord, stream: string, provision: boolean): Promise<Queue> {
     const what = `the queue «${wanted.queue}»`;
     for (let attempt = 1; ; attempt++) {
       const found = await this.find(link, wanted.queue);
@@ -84,9 +98,12 @@ export class Queues {
         throw new TopologyMismatchError(`${what} does not exist. Create it, or set «provision» to true`);
       try {
         if (!found) {
-          await this.create(link, wanted);
+          this.removals.noticed(wanted.queue, stream);
+          const removal = this.removals.over(wanted.queue);
+          await (removal ?? this.create(link, wanted));
           continue;
         }
+        this.removals.seen(wanted.queue, stream);
         if (!provision) return this.checked(found, this.merge(found.record, wanted));
         // Its maker died before it could say; what was published until now is not known to be taken.
         const since = found.record.since ?? (await link.manager.streams.info(this.names.stream)).state.last_seq;

@@ -10,7 +10,7 @@ import { covers } from './patterns.js';
 const VALID_MS = 10_000;
 const MOST_SUBJECTS = 10_000;
 
-/** The sequence number since which a queue takes a subject; undefined where it does not. */
+/** The sequence number since which a queue takes a subject; undefined where it does not, NaN where it cannot tell yet. */
 type Takes = (subject: string) => number | undefined;
 
 /** Called with whether a queue takes the subject, or with why that cannot be told. */
@@ -66,7 +66,13 @@ export class RoutingTable {
       const asked = this.waiting;
       this.waiting = [];
       await this.refresh().then(
-        (queues) => asked.forEach(({ subject, sequence, verdict }) => verdict(this.learn(subject, queues) < sequence)),
+        (queues) => {
+          for (const { subject, sequence, verdict } of asked) {
+            const since = this.learn(subject, queues);
+            if (since < sequence || !queues.some((takes) => Number.isNaN(takes(subject)))) verdict(since < sequence);
+            else verdict(false, new Error('it is just being declared'));
+          }
+        },
         (error: unknown) => asked.forEach(({ verdict }) => verdict(false, error)),
       );
     }
@@ -85,7 +91,8 @@ export class RoutingTable {
   }
 
   private learn(subject: string, queues: readonly Takes[]): number {
-    const since = queues.reduce((least, takes) => Math.min(least, takes(subject) ?? Infinity), Infinity);
+    const known = queues.map((takes) => takes(subject) ?? Infinity).filter((since) => !Number.isNaN(since));
+    const since = Math.min(Infinity, ...known);
     if (since < Infinity && this.taken.size < MOST_SUBJECTS) this.taken.set(subject, since);
     return since;
   }
@@ -94,7 +101,7 @@ export class RoutingTable {
     const record = recordOf(config);
     if (record) {
       const binding = new Binding(record, this.names);
-      return (subject) => (binding.originOf(subject, Infinity) ? record.since : undefined);
+      return (subject) => (binding.originOf(subject, Infinity) ? (record.since ?? NaN) : undefined);
     }
     const { filter_subject: one, filter_subjects: many = one ? [one] : ['>'] } = config;
     return (subject) => (many.some((filter) => covers(filter, subject)) ? 0 : undefined);

@@ -1,16 +1,18 @@
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type { Clock } from '../../clock/clock.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import { topicFilter, type Names } from './names.js';
 import type { Settings } from './options.js';
+import { Removals } from './removals.js';
 
 /** Within it, a resend is recognised by its `Nats-Msg-Id`. */
 const DUPLICATE_WINDOW_MS = 120_000;
 /** Another application may change the subjects of the stream at the same moment. */
 const MOST_UPDATES = 10;
 
-type Found = Pick<StreamInfo, 'config'>;
+type Found = Pick<StreamInfo, 'config' | 'created'>;
 
 /**
  * The two streams of an application. `<stream>` keeps a message as long as a queue it was meant for has not acked it
@@ -19,16 +21,18 @@ type Found = Pick<StreamInfo, 'config'>;
 export class Streams {
   private readonly topics = new Set<string>();
   private readonly told = new Set<string>();
-  private seen = false;
+  private readonly removals: Removals;
 
   constructor(
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly provision: boolean,
+    clock: Clock,
     private readonly redact: (text: string) => string,
     private readonly warn: (message: string) => void,
   ) {
     this.topics.add(names.stream);
+    this.removals = new Removals(clock);
   }
 
   /** Makes the streams exist on a new connection. Rejects with a TopologyMismatchError when they are something else. */
@@ -37,10 +41,10 @@ export class Streams {
     await Promise.all([this.ensure(link), this.ensureDelayed(link)]);
   }
 
-  /** The stream with the subjects of a topic. */
-  async ensureTopic(link: Link, topic: string, provision: boolean): Promise<void> {
+  /** The stream with the subjects of a topic. Tells since when it is there. */
+  async ensureTopic(link: Link, topic: string, provision: boolean): Promise<string> {
     this.topics.add(topic);
-    await this.ensure(link, provision && this.provision);
+    return this.ensure(link, provision && this.provision);
   }
 
   /** What an operator should know of the stream, each once. */
@@ -60,26 +64,23 @@ export class Streams {
       );
   }
 
-  private async ensure(link: Link, provision = true): Promise<void> {
+  private async ensure(link: Link, provision = true): Promise<string> {
     const { stream } = this.names;
     const what = `the stream «${stream}»`;
     try {
-      let found = await this.find(link, stream);
-      if (!found) {
-        if (!provision) throw missing(what);
-        if (this.seen) this.warn(`${what} was deleted, with all that was in it. It is made again`);
-        found = await this.create(link, {
+      const found =
+        (await this.find(link, stream, provision)) ??
+        (await this.create(link, {
           ...this.common(),
           name: stream,
           description: 'nestjs-messaging: every queue is a consumer',
           retention: 'interest',
           subjects: this.subjects(),
-        });
-      }
+        }));
       this.check(found, 'interest');
-      this.seen = true;
       this.advise(found);
       await this.ensureSubjects(link, found, what, provision);
+      return found.created;
     } catch (error) {
       throw apiError(error, what, this.redact);
     }
@@ -132,13 +133,18 @@ export class Streams {
     };
   }
 
-  private async find(link: Link, name: string): Promise<Found | undefined> {
+  /** Undefined where it is to be created, now. */
+  private async find(link: Link, name: string, provision = true): Promise<Found | undefined> {
     try {
       return await link.manager.streams.info(name);
     } catch (error) {
-      if (codeOf(error) === apiCode.streamNotFound) return undefined;
-      throw error;
+      if (codeOf(error) !== apiCode.streamNotFound) throw error;
     }
+    const what = `the stream «${name}»`;
+    if (!provision) throw missing(what);
+    if (this.removals.noticed(name)) this.warn(`${what} was deleted, with all that was in it. It is made again`);
+    const removal = this.removals.over(name);
+    return removal && removal.then(() => this.find(link, name));
   }
 
   /** Another application may create it at the same moment: then theirs counts. */
@@ -153,7 +159,7 @@ export class Streams {
 
   private check({ config }: Found, retention: string): void {
     const found = String(config.retention);
-    if (found === retention) return;
+    if (found === retention) return this.removals.seen(config.name);
     throw new TopologyMismatchError(
       `The stream «${config.name}» exists with another «retention»: wanted «${retention}», found «${found}». Choose another «stream» in nats({…}), or delete this one once it is empty`,
     );

@@ -155,7 +155,7 @@ export class NatsTransport implements Transport {
     const { provision } = environment;
     const warn = (message: string): void => environment.onEvent({ type: 'warning', message });
     const redact = (text: string): string => settings.address.redact(text);
-    const streams = new Streams(names, settings, provision, redact, warn);
+    const streams = new Streams(names, settings, provision, environment.clock, redact, warn);
     const connection = new SupervisedConnection(environment.service, settings.address, environment, {
       prepare: async (opened) => {
         const link = await openLink(opened, await loadNats());
@@ -174,7 +174,7 @@ export class NatsTransport implements Transport {
       },
       warning: warn,
     });
-    const queues = new Queues(names, settings, streams, provision, redact);
+    const queues = new Queues(names, settings, streams, provision, environment.clock, redact);
     const consuming = new ConsumingSide(settings, names, environment, connection, queues);
     const publisher = new Publisher(names, settings, environment, connection, streams, () => this.forward());
     const forwarder = new Forwarder(publisher, environment);

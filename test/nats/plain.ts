@@ -1,0 +1,22 @@
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
+
+const open = new Set<NatsConnection>();
+
+/** A plain client of a server; `closePlain` closes it, however the test ended. */
+export async function connectPlain(servers: string, options: NodeConnectionOptions = {}): Promise<NatsConnection> {
+  const connection = await connect({ ...options, servers });
+  open.add(connection);
+  return connection;
+}
+
+/** A plain client for the management of streams and consumers. */
+export async function managerOf(servers: string): Promise<JetStreamManager> {
+  return jetstreamManager(await connectPlain(servers));
+}
+
+export async function closePlain(): Promise<void> {
+  const connections = [...open];
+  open.clear();
+  await Promise.all(connections.map((connection) => connection.close()));
+}

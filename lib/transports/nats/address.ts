@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
-import { loadNats } from './peers.js';
+import type { Authenticator, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
+import { BrokerConfigurationError } from '../../errors/configuration-errors.js';
+import { loadNats, type NatsClient } from './peers.js';
 import { redactor } from './redaction.js';
 
 /** How long an attempt to connect, a half-open connection included, is waited for unless the options say otherwise. */
@@ -41,9 +42,9 @@ export function addressOf(
     host: hosts.join(', '),
     redact: redactor([user && !pass ? user : pass, first.password, native.pass, native.token]),
     open: async (name) => {
-      const { connect, credsAuthenticator } = await loadNats();
-      const authenticator = credentials === undefined ? undefined : credsAuthenticator(await readFile(credentials));
-      return connect({
+      const client = await loadNats();
+      const authenticator = credentials === undefined ? undefined : await authenticatorOf(credentials, client);
+      return client.connect({
         ...DEFAULTS,
         ...(servers.some((url) => url.protocol === 'tls:') && { tls: {} }),
         ...login,
@@ -59,6 +60,19 @@ export function addressOf(
 
 function isList(servers: readonly URL[] | NatsConnection): servers is readonly URL[] {
   return Array.isArray(servers);
+}
+
+/** The client finds out too late that the file holds something else, and says it in words that are a passing reason's. */
+async function authenticatorOf(path: string, { credsAuthenticator }: NatsClient): Promise<Authenticator> {
+  const authenticator = credsAuthenticator(await readFile(path));
+  try {
+    authenticator();
+  } catch {
+    throw new BrokerConfigurationError(
+      `nats.credentials: the file is no creds file. It has a user's JWT and seed, as «nsc generate creds» writes them`,
+    );
+  }
+  return authenticator;
 }
 
 /** Percent-decoded; as it is when it holds a stray `%`. */

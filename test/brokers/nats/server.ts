@@ -11,6 +11,8 @@ export interface NatsServerOptions {
   /** False: without JetStream. Default true. */
   readonly jetstream?: boolean;
   readonly user?: { readonly name: string; readonly password: string };
+  /** Default: a free one. */
+  readonly port?: number;
   /** Further lines of the configuration file. */
   readonly conf?: readonly string[];
 }
@@ -28,7 +30,7 @@ export class NatsServer {
   ) {}
 
   static async start(version: string, program: string, options: NatsServerOptions = {}): Promise<NatsServer> {
-    const [port] = await freePorts(1);
+    const port = options.port ?? (await freePorts(1))[0];
     const server = new NatsServer(version, port, program, newDirectory(`nats-${version}`), options);
     server.configure();
     await server.launch();

@@ -18,9 +18,13 @@ export class Load {
   private count = 0;
   private ended = 0;
 
-  private constructor(readonly application: Application) {}
+  private constructor(
+    readonly application: Application,
+    private readonly mostAhead: number,
+  ) {}
 
-  static async start(options: NatsOptions): Promise<Load> {
+  /** `mostAhead`: how many may be published and not handled. */
+  static async start(options: NatsOptions, mostAhead = Infinity): Promise<Load> {
     const application = await boot({
       imports: [
         MessagingModule.forRoot({
@@ -33,7 +37,7 @@ export class Load {
         }),
       ],
     });
-    const load = new Load(application);
+    const load = new Load(application, mostAhead);
     await application.messaging.subscribe(
       { route: 'loaded', prefetch: PREFETCH, dlq: true },
       async (_, { id, attempt }) => {
@@ -89,7 +93,8 @@ export class Load {
   private async publish(): Promise<void> {
     const publisher = this.application.get(Publisher);
     while (!this.stopped) {
-      await Promise.all(Array.from({ length: BATCH }, () => this.one(publisher, `m${this.count++}`)));
+      if (this.count - this.ended < this.mostAhead)
+        await Promise.all(Array.from({ length: BATCH }, () => this.one(publisher, `m${this.count++}`)));
       // A publisher that refuses everything at once would keep the process from anything else.
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,4 +1,4 @@
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager, type JetStreamManagerOptions } from '@nats-io/jetstream';
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 
 const open = new Set<NatsConnection>();
@@ -11,8 +11,8 @@ export async function connectPlain(servers: string, options: NodeConnectionOptio
 }
 
 /** A plain client for the management of streams and consumers. */
-export async function managerOf(servers: string): Promise<JetStreamManager> {
-  return jetstreamManager(await connectPlain(servers));
+export async function managerOf(servers: string, options: JetStreamManagerOptions = {}): Promise<JetStreamManager> {
+  return jetstreamManager(await connectPlain(servers), options);
 }
 
 export async function closePlain(): Promise<void> {

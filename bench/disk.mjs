@@ -3,6 +3,7 @@
 import { fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { crc32 } from 'node:zlib';
 import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
 
 const SECONDS = 1.5;
@@ -13,19 +14,39 @@ const time = new SteadyTime(systemClock);
 
 const { DatabaseSync } = process.getBuiltinModule?.('node:sqlite') ?? (await import('@photostructure/sqlite'));
 
-/** Takes batches of what is in flight, synced before it returns. */
+/** Takes batches of what is in flight, synced before it returns: nothing but a row of the bytes, made beforehand. */
 function sqlite() {
-  const database = new DatabaseSync(join(mkdtempSync(join(root, 'sqlite-')), 'a.db'));
-  database.exec(
-    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE m (seq INTEGER PRIMARY KEY, id TEXT, meta TEXT, body BLOB)',
+  return batches(
+    'CREATE TABLE m (seq INTEGER PRIMARY KEY, id TEXT, meta TEXT, body BLOB)',
+    'INSERT INTO m (id, meta, body) VALUES (?, ?, ?)',
+    (id) => [id, META, BODY],
   );
-  const insert = database.prepare('INSERT INTO m (id, meta, body) VALUES (?, ?, ?)');
+}
+
+/** The least that is a queue: what the rows are sorted and expire by is there, and each message is made into text. */
+function sqliteQueue() {
+  return batches(
+    `CREATE TABLE m (seq INTEGER PRIMARY KEY, id TEXT, lane TEXT, priority INTEGER, due_at INTEGER, expires_at INTEGER,
+      queued_at INTEGER, attempts INTEGER, checksum INTEGER, meta TEXT, body BLOB);
+      CREATE INDEX ready ON m (priority, due_at, seq)`,
+    'INSERT INTO m (id, lane, priority, due_at, expires_at, queued_at, attempts, checksum, meta, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    (id) => {
+      const meta = JSON.stringify(metaOf());
+      return [id, null, 0, 0, null, Date.now(), 0, crc32(BODY, crc32(id + meta)), meta, BODY];
+    },
+  );
+}
+
+function batches(schema, sql, values) {
+  const database = new DatabaseSync(join(mkdtempSync(join(root, 'sqlite-')), 'a.db'));
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ${schema}`);
+  const insert = database.prepare(sql);
   const begin = database.prepare('BEGIN');
   const commit = database.prepare('COMMIT');
   let n = 0;
   return (count) => {
     begin.run();
-    for (let i = 0; i < count; i++) insert.run(`id-${n++}`, META, BODY);
+    for (let i = 0; i < count; i++) insert.run(...values(`id-${n++}`));
     commit.run();
   };
 }
@@ -40,13 +61,14 @@ function log() {
 }
 
 const HEADERS = { 'messaging-time': 1_700_000_000_000, 'messaging-version': 1 };
-const META = JSON.stringify({
+const metaOf = () => ({
   to: { kind: 'route', route: 'order.created' },
   route: 'order.created',
   headers: HEADERS,
   properties: { contentType: 'application/json' },
   unroutable: 'reject',
 });
+const META = JSON.stringify(metaOf());
 
 async function store() {
   const quiet = { log() {}, warn() {}, error: console.error, debug() {} };
@@ -125,6 +147,22 @@ async function delayAt(perSecond) {
   return { rate: accepted / seconds, p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 };
 }
 
+/** How long the disk alone takes to sync so many bytes. */
+function syncTimes(bytes) {
+  const file = openSync(join(mkdtempSync(join(root, 'sync-')), 'log'), 'a');
+  const block = Buffer.alloc(bytes, 1);
+  const times = [];
+  for (const end = performance.now() + 2_000; performance.now() < end;) {
+    writeSync(file, block);
+    const began = performance.now();
+    fdatasyncSync(file);
+    times.push(performance.now() - began);
+  }
+  times.sort((one, other) => one - other);
+  const at = (share) => times[Math.floor((times.length - 1) * share)].toFixed(1);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms`;
+}
+
 const best = new Map();
 const note = (name, rate) => best.set(name, Math.max(best.get(name) ?? 0, rate));
 try {
@@ -132,18 +170,20 @@ try {
     for (const inFlight of [1, 1_000]) {
       note(`retry queue on disk, ${inFlight} in flight`, await acceptedPerSecond(inFlight));
       note(`bare SQLite, ${inFlight} in flight`, barePerSecond(sqlite, inFlight));
+      note(`SQLite as a queue, ${inFlight} in flight`, barePerSecond(sqliteQueue, inFlight));
       note(`bare log, ${inFlight} in flight`, barePerSecond(log, inFlight));
     }
   }
   for (const inFlight of [1, 1_000]) {
     const ours = best.get(`retry queue on disk, ${inFlight} in flight`);
-    for (const name of ['retry queue on disk', 'bare SQLite', 'bare log']) {
+    for (const name of ['retry queue on disk', 'SQLite as a queue', 'bare SQLite', 'bare log']) {
       const rate = best.get(`${name}, ${inFlight} in flight`);
       console.log(
         `${`${name}, ${inFlight} in flight`.padEnd(40)} ${Math.round(rate).toLocaleString('en').padStart(10)}/s  ours is ${(ours / rate).toFixed(2)} of it`,
       );
     }
   }
+  for (const kib of [8, 64]) console.log(`fdatasync alone, ${kib} KiB each: ${syncTimes(kib * 1_024)}`);
   const { rate, p99, max } = await delayAt(10_000);
   console.log(
     `event-loop delay at ${Math.round(rate).toLocaleString('en')} accepted/s: p99 ${p99.toFixed(1)} ms, max ${max.toFixed(1)} ms`,

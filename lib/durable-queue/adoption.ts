@@ -126,7 +126,10 @@ export class Adoption {
       if (bytes >= PAGE_BYTES) break;
     }
     if (damaged.length > 0) {
-      file.transaction(() => damaged.forEach((seq) => file.setApart(seq)));
+      file.transaction(() => {
+        file.count();
+        damaged.forEach((seq) => file.setApart(seq));
+      });
       this.storage.setApartCount += damaged.length;
     }
     const dead = last === 0 ? file.deadAfter(undefined, 0, PAGE_ROWS) : [];
@@ -148,17 +151,15 @@ export class Adoption {
     // What came before it has the lower place, and must be there before it.
     this.storage.commit();
     this.storage.transaction((own) => {
-      for (const entry of entries) {
-        own.insert({ ...entry, seq: ++this.storage.lastSeq });
-        totals.add(entry.queue, 1, entry.bytes);
-      }
+      own.insert(entries.map((entry) => ({ ...entry, seq: ++this.storage.lastSeq })));
+      for (const { queue, bytes } of entries) totals.add(queue, 1, bytes);
       for (const entry of dead) {
         own.insertDead({ ...WAITS_NO_MORE, ...entry, seq: ++this.storage.lastSeq }, entry);
+        own.addTotals(entry.queue, { depth: 0, bytes: 0, dead: 1 });
         totals.add(entry.queue, 0, 0, 1);
       }
-      own.setLastSeq(this.storage.lastSeq);
+      own.count(this.storage.lastSeq);
       if (last > 0) own.setAdopted(from, last);
-      totals.addTo(own);
     });
     return totals;
   }
@@ -170,6 +171,7 @@ export class Adoption {
     totals: QueueStatistics,
   ): void {
     file.transaction(() => {
+      file.count();
       for (const { seq } of entries) file.delete(seq);
       for (const { seq } of dead) file.deleteDead(seq);
       for (const { queue, lane } of entries) if (lane !== undefined) file.promote(queue, lane);

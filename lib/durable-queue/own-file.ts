@@ -148,9 +148,8 @@ export class OwnFile {
         old,
         (entry) => {
           if (removed(entry.seq)) return;
-          file.insert(newPlaces ? { ...entry, seq: ++last } : entry);
+          file.insert([newPlaces ? { ...entry, seq: ++last } : entry]);
           last = Math.max(last, entry.seq);
-          totals.add(entry.queue, 1, entry.bytes);
           count++;
         },
         (entry) => {
@@ -159,7 +158,7 @@ export class OwnFile {
         },
       );
       totals.addTo(file);
-      file.setLastSeq(last);
+      file.count(last);
       return result;
     });
     this.quarantined++;

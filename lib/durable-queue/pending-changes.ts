@@ -160,6 +160,7 @@ export class PendingChanges {
 export function writeBatch(file: QueueFile, { appends, removals, updates }: Batch): void {
   const totals = new QueueStatistics();
   const lanes = new Map<string, QueueEntry>();
+  if (removals.length > 0) file.count();
   for (const { entry, death } of removals) {
     const { seq, queue, lane, bytes } = entry;
     if (file.delete(seq)) totals.add(queue, -1, -bytes);
@@ -170,13 +171,8 @@ export function writeBatch(file: QueueFile, { appends, removals, updates }: Batc
   }
   for (const { queue, lane } of lanes.values()) file.promote(queue, lane!);
   for (const entry of updates) file.update(entry.seq, entry);
-  for (const { entry } of appends) {
-    file.insert(entry);
-    totals.add(entry.queue, 1, entry.bytes);
-  }
-  const last = appends.at(-1);
-  if (last) file.setLastSeq(last.entry.seq);
   totals.addTo(file);
+  file.insert(appends.map(({ entry }) => entry));
 }
 
 /** In place: its owner knows it by the object. */

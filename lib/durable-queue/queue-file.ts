@@ -1,12 +1,18 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Sqlite, SqliteDatabase, SqliteRow, SqliteStatement } from '../clients/sqlite.js';
+import { insertEntries } from './insert-entries.js';
 import type { DeadEntry, Death, EntryProgress, QueueEntry, QueueTotals } from './queue-entry.js';
-import { checksumOf, readDeadEntry } from './row.js';
+import { readDeadEntry } from './row.js';
 import { prepareSchema } from './schema.js';
 
 const LAST_SEQ = 'last-seq';
 const BUSY_TIMEOUT_MS = 1_000;
+/** So many appended entries are left out of the totals at most. */
+const MANY_UNCOUNTED = 256;
+const UNCOUNTED = 'SELECT queue, count(*), sum(bytes), 0 FROM messages WHERE seq > ? GROUP BY queue';
+const ADD_TOTALS = `ON CONFLICT (queue) DO UPDATE SET
+  depth = depth + excluded.depth, bytes = bytes + excluded.bytes, dead = dead + excluded.dead`;
 
 /** Where a reading of the first of each lane has got to. */
 export interface ReadyPosition {
@@ -19,6 +25,7 @@ export interface ReadyPosition {
 /** One open file of entries: the SQL of this package, statement by statement. Writes belong into `transaction`. */
 export class QueueFile {
   private closed = false;
+  private uncounted = 0;
 
   private constructor(
     readonly path: string,
@@ -38,7 +45,7 @@ export class QueueFile {
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY');
       const file = new QueueFile(path, database);
       // A broken header or table shows here, not at the first message.
-      file.lastSeq();
+      file.uncounted = file.lastSeq() - file.countedUpTo();
       return file;
     } catch (error) {
       database.close();
@@ -63,14 +70,22 @@ export class QueueFile {
     }
   }
 
-  insert(entry: QueueEntry): void {
-    const { seq, queue, id, lane, priority, dueAt, expiresAt, queuedAt, attempts, returns, bytes, meta, body } = entry;
-    const head = lane === undefined || this.laneHead(queue, lane) === undefined ? 1 : 0;
-    this.run(
-      'INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[seq, queue, id, lane ?? null, head, priority, dueAt, expiresAt ?? null, queuedAt, attempts, returns, bytes],
-      ...[checksumOf(entry), meta, body],
-    );
+  /** Appends entries; it must have been `count`ed before any is deleted. */
+  insert(entries: readonly QueueEntry[]): void {
+    insertEntries(this.database, entries);
+    this.uncounted += entries.length;
+    if (this.uncounted >= MANY_UNCOUNTED) this.count();
+  }
+
+  /**
+   * Brings the totals and the last place up to what is there. An append leaves them as they are, so that it writes less;
+   * whatever deletes has to call this first, or counts would be wrong and a place could be given twice.
+   */
+  count(lastSeq = 0): void {
+    const last = Math.max(lastSeq, this.lastSeq());
+    this.run(`INSERT INTO totals ${UNCOUNTED} ${ADD_TOTALS}`, this.countedUpTo());
+    this.run('INSERT OR REPLACE INTO state VALUES (?, ?)', LAST_SEQ, last);
+    this.uncounted = 0;
   }
 
   delete(seq: number): boolean {
@@ -79,6 +94,7 @@ export class QueueFile {
 
   /** Takes away what another file has adopted. */
   discardUpTo(seq: number): void {
+    this.count();
     this.run('DELETE FROM messages WHERE seq <= ?', seq);
     this.repairHeads();
     this.recount();
@@ -137,26 +153,25 @@ export class QueueFile {
   }
 
   addTotals(queue: string, { depth, bytes, dead }: QueueTotals): void {
-    this.run(
-      `INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET
-        depth = depth + excluded.depth, bytes = bytes + excluded.bytes, dead = dead + excluded.dead`,
-      ...[queue, depth, bytes, dead],
-    );
+    this.run(`INSERT INTO totals VALUES (?, ?, ?, ?) ${ADD_TOTALS}`, ...[queue, depth, bytes, dead]);
     this.run('DELETE FROM totals WHERE queue = ? AND depth = 0 AND dead = 0', queue);
   }
 
   totals(): Map<string, QueueTotals> {
-    const rows = this.all('SELECT * FROM totals');
+    const rows = this.all(
+      `SELECT queue, sum(depth) AS depth, sum(bytes) AS bytes, sum(dead) AS dead
+        FROM (SELECT * FROM totals UNION ALL ${UNCOUNTED}) GROUP BY queue`,
+      this.countedUpTo(),
+    );
     return new Map(rows.map((row) => [row.queue as string, row as unknown as QueueTotals]));
   }
 
   lastSeq(): number {
-    const stored = Number(this.get('SELECT value FROM state WHERE name = ?', LAST_SEQ)?.value ?? 0);
-    return Math.max(stored, Number(this.get('SELECT max(seq) AS seq FROM messages')?.seq ?? 0));
+    return Math.max(this.countedUpTo(), Number(this.get('SELECT max(seq) AS seq FROM messages')?.seq ?? 0));
   }
 
-  setLastSeq(seq: number): void {
-    this.run('INSERT OR REPLACE INTO state VALUES (?, ?)', LAST_SEQ, seq);
+  private countedUpTo(): number {
+    return Number(this.get('SELECT value FROM state WHERE name = ?', LAST_SEQ)?.value ?? 0);
   }
 
   /** Entries of another file up to this place are in this one. */
@@ -210,11 +225,6 @@ export class QueueFile {
       ...[queue, priority, now],
     );
     return row?.queued_at as number | undefined;
-  }
-
-  laneHead(queue: string, lane: string): number | undefined {
-    return this.get('SELECT seq FROM messages WHERE queue = ? AND lane = ? ORDER BY seq LIMIT 1', queue, lane)?.seq as
-      number | undefined;
   }
 
   /** The entries of a lane behind a place, in order. */

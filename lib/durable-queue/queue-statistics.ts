@@ -5,7 +5,7 @@ const NOTHING: QueueTotals = { depth: 0, bytes: 0, dead: 0 };
 
 /** How much each queue holds: counted, never searched for. */
 export class QueueStatistics {
-  private queues = new Map<string, QueueTotals>();
+  private readonly queues = new Map<string, { -readonly [Name in keyof QueueTotals]: number }>();
   /** Entries of all queues. */
   depth = 0;
 
@@ -18,11 +18,13 @@ export class QueueStatistics {
   }
 
   add(queue: string, depth: number, bytes: number, dead = 0): void {
-    const before = this.of(queue);
-    const after = { depth: before.depth + depth, bytes: before.bytes + bytes, dead: before.dead + dead };
     this.depth += depth;
-    if (after.depth === 0 && after.bytes === 0 && after.dead === 0) this.queues.delete(queue);
-    else this.queues.set(queue, after);
+    let totals = this.queues.get(queue);
+    if (!totals) this.queues.set(queue, (totals = { depth: 0, bytes: 0, dead: 0 }));
+    totals.depth += depth;
+    totals.bytes += bytes;
+    totals.dead += dead;
+    if (totals.depth === 0 && totals.bytes === 0 && totals.dead === 0) this.queues.delete(queue);
   }
 
   merge(other: QueueStatistics | ReadonlyMap<string, QueueTotals>): void {

@@ -135,6 +135,7 @@ export class QueueStorage {
       (file) =>
         file.transaction(() => {
           const totals = new QueueStatistics();
+          file.count();
           for (const { seq, queue, bytes } of rows) {
             file.setApart(seq as number);
             totals.add(queue as string, -1, -(bytes as number));
@@ -192,13 +193,13 @@ export class QueueStorage {
   /** One transaction; what is left gets its turn later. */
   private commitOne(): boolean {
     if (this.closed || this.pending.isEmpty) return true;
-    let batch = this.pending.next();
+    let batch: Batch | undefined;
     try {
       const file = this.file();
-      batch = this.pending.next();
-      file.transaction(() => writeBatch(file, batch));
+      const written = (batch = this.pending.next());
+      file.transaction(() => writeBatch(file, written));
     } catch (error) {
-      if (!this.repair(error)) this.refuse(batch, this.report('write', error));
+      if (!this.repair(error)) this.refuse(batch ?? this.pending.next(), this.report('write', error));
       this.schedule();
       return false;
     }

@@ -4,6 +4,8 @@ import { readDeadEntry, readEntry } from './row.js';
 
 /** Places behind a broken one that are tried one by one; beyond, the steps grow. */
 const SINGLE_STEPS = 2_000;
+/** The last place is noted every 256 messages; with room for those that were taken back meanwhile. */
+const MAX_BEHIND_NOTED = 10_000;
 
 /** What could be read of a damaged file. */
 export interface Salvaged {
@@ -61,13 +63,15 @@ function* readableRows(database: SqliteDatabase, table: string, salvaged: Salvag
 }
 
 function lastSeq(database: SqliteDatabase, table: string): number {
-  for (const sql of [`SELECT max(seq) AS seq FROM ${table}`, 'SELECT max(value) AS seq FROM state']) {
-    try {
-      const seq = database.prepare(sql).get()?.seq;
-      if (typeof seq === 'number') return seq;
-    } catch {
-      // That page is broken; the other one may not be.
-    }
+  const noted = maximum(database, 'SELECT max(value) AS seq FROM state') ?? 0;
+  return maximum(database, `SELECT max(seq) AS seq FROM ${table}`) ?? noted + MAX_BEHIND_NOTED;
+}
+
+function maximum(database: SqliteDatabase, sql: string): number | undefined {
+  try {
+    return (database.prepare(sql).get()?.seq as number | null) ?? 0;
+  } catch {
+    // That page is broken; another one may not be.
+    return undefined;
   }
-  return 0;
 }

@@ -12,7 +12,30 @@ const TAGS: ReadonlySet<string> = new Set([BYTES, DATE, NUMBER, UNDEFINED, OBJEC
 
 /** Text that `parseTagged` turns back into an equal value. */
 export function stringifyTagged(value: unknown): string {
-  return JSON.stringify(toJson(value));
+  return JSON.stringify(isJson(value) ? value : toJson(value));
+}
+
+/** Plain JSON keeps it as it is: nearly everything is, and then it need not be copied. */
+function isJson(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0);
+    case 'object':
+      return value === null || (Array.isArray(value) ? value.every(isJson) : isJsonObject(value));
+    default:
+      return false;
+  }
+}
+
+function isJsonObject(value: object): boolean {
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  const names = Object.keys(value);
+  if (names.length === 1 && TAGS.has(names[0])) return false;
+  for (const name of names) if (!isJson((value as Record<string, unknown>)[name])) return false;
+  return true;
 }
 
 /** @throws SyntaxError */

@@ -64,23 +64,33 @@ type Kept = Pick<QueuedMessage, 'message' | 'to' | 'sendAt' | 'unroutable' | 'ma
 
 /** A message, with the entry that it is in the queue of the file. */
 class DiskMessage implements StoredMessage {
-  readonly message: WireMessage;
-  readonly to: Destination;
-  readonly unroutable: QueuedMessage['unroutable'];
-  readonly sendAt: number | undefined;
-  readonly maxAttempts: number | undefined;
-  readonly backoff: QueuedMessage['backoff'];
-
   constructor(
     readonly entry: QueueEntry,
-    { message, to, unroutable, sendAt, maxAttempts, backoff }: Kept,
-  ) {
-    this.message = message;
-    this.to = to;
-    this.unroutable = unroutable;
-    this.sendAt = sendAt;
-    this.maxAttempts = maxAttempts;
-    this.backoff = backoff;
+    private readonly kept: Kept,
+  ) {}
+
+  get message(): WireMessage {
+    return this.kept.message;
+  }
+
+  get to(): Destination {
+    return this.kept.to;
+  }
+
+  get unroutable(): QueuedMessage['unroutable'] {
+    return this.kept.unroutable;
+  }
+
+  get sendAt(): number | undefined {
+    return this.kept.sendAt;
+  }
+
+  get maxAttempts(): number | undefined {
+    return this.kept.maxAttempts;
+  }
+
+  get backoff(): QueuedMessage['backoff'] {
+    return this.kept.backoff;
   }
 
   get seq(): number {
@@ -276,18 +286,28 @@ class Pass implements Iterator<StoredMessage> {
   }
 }
 
+/** Written out: this is done once per message. */
 function entryOf(queued: QueuedMessage): NewQueueEntry {
-  const { message, to, key, sendAt, unroutable, maxAttempts, backoff } = queued;
-  const { id, route, headers, properties, body } = message;
-  const { priority, dueAt, expiresAt, queuedAt, attempts, returns, bytes } = queued;
-  const meta: Meta = {
-    ...{ to, route, headers, properties, unroutable },
-    ...(sendAt !== undefined && { sendAt }),
-    ...(maxAttempts !== undefined && { maxAttempts }),
-    ...(backoff !== undefined && { backoff }),
+  const { message, to, sendAt, unroutable, maxAttempts, backoff } = queued;
+  const { route, headers, properties } = message;
+  const meta: { -readonly [Name in keyof Meta]: Meta[Name] } = { to, route, headers, properties, unroutable };
+  if (sendAt !== undefined) meta.sendAt = sendAt;
+  if (maxAttempts !== undefined) meta.maxAttempts = maxAttempts;
+  if (backoff !== undefined) meta.backoff = backoff;
+  return {
+    queue: QUEUE,
+    id: message.id,
+    lane: queued.key,
+    priority: queued.priority,
+    dueAt: queued.dueAt,
+    expiresAt: queued.expiresAt,
+    queuedAt: queued.queuedAt,
+    attempts: queued.attempts,
+    returns: queued.returns,
+    bytes: queued.bytes,
+    meta: stringifyTagged(meta),
+    body: message.body,
   };
-  const kept = { priority, dueAt, expiresAt, queuedAt, attempts, returns, bytes, body };
-  return { ...kept, queue: QUEUE, id, lane: key, meta: stringifyTagged(meta) };
 }
 
 function entryIn(stored: StoredMessage): QueueEntry {

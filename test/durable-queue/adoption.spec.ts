@@ -97,10 +97,8 @@ describe('files of processes that died', () => {
     const sqlite = await loadSqlite('the test');
     const file = QueueFile.open(sqlite, join(gone.directory, own));
     file.transaction(() => {
-      for (const [at, id] of ['a', 'b'].entries()) file.insert({ ...entry(id, { lane: 'k' }), seq: at + 1 });
-      file.setLastSeq(2);
+      file.insert(['a', 'b'].map((id, at) => ({ ...entry(id, { lane: 'k' }), seq: at + 1 })));
       file.setAdopted(name, 2);
-      file.addTotals('', { depth: 2, bytes: 200, dead: 0 });
     });
     file.close();
     const next = await TestQueue.open(gone.directory);

@@ -3,7 +3,7 @@ import { nextTurn } from '../clock/turn.js';
 import { isDamage } from '../clients/sqlite.js';
 import type { OwnFile } from './own-file.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
-import type { DeadEntry, QueueEntry } from './queue-entry.js';
+import { type DeadEntry, type QueueEntry, placed } from './queue-entry.js';
 import type { QueueFile } from './queue-file.js';
 import { QueueStatistics } from './queue-statistics.js';
 import type { QueueStorage } from './queue-storage.js';
@@ -151,7 +151,7 @@ export class Adoption {
     // What came before it has the lower place, and must be there before it.
     this.storage.commit();
     this.storage.transaction((own) => {
-      own.insert(entries.map((entry) => ({ ...entry, seq: ++this.storage.lastSeq })));
+      own.insert(entries.map((entry) => placed(entry, ++this.storage.lastSeq)));
       for (const { queue, bytes } of entries) totals.add(queue, 1, bytes);
       for (const entry of dead) {
         own.insertDead({ ...WAITS_NO_MORE, ...entry, seq: ++this.storage.lastSeq }, entry);

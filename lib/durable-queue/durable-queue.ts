@@ -8,7 +8,15 @@ import { EntryReader } from './entry-reader.js';
 import { OwnFile } from './own-file.js';
 import { type AppendDone, PendingChanges } from './pending-changes.js';
 import { QueueDirectory } from './queue-directory.js';
-import type { DeadEntry, Death, EntryProgress, NewQueueEntry, QueueEntry, QueueTotals } from './queue-entry.js';
+import {
+  type DeadEntry,
+  type Death,
+  type EntryProgress,
+  type NewQueueEntry,
+  type QueueEntry,
+  type QueueTotals,
+  placed,
+} from './queue-entry.js';
 import type { QueueFile } from './queue-file.js';
 import type { QueueObserver } from './queue-observer.js';
 import { QueueStorage } from './queue-storage.js';
@@ -102,7 +110,7 @@ export class DurableQueue {
 
   /** Takes an entry; `done` is called once, when it is on the disk or cannot be written, unless it is removed before. */
   append(entry: NewQueueEntry, done: AppendDone): QueueEntry {
-    const kept: QueueEntry = { ...entry, seq: ++this.storage.lastSeq };
+    const kept = placed(entry, ++this.storage.lastSeq);
     this.storage.statistics.add(entry.queue, 1, entry.bytes);
     this.pending.append(kept, done);
     this.storage.schedule();

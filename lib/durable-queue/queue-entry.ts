@@ -28,6 +28,25 @@ export interface QueueEntry extends NewQueueEntry {
   readonly seq: number;
 }
 
+/** The entry at its place. Written out: a spread takes ten times as long, and everything that reads its result, too. */
+export function placed(entry: NewQueueEntry, seq: number): QueueEntry {
+  return {
+    seq,
+    queue: entry.queue,
+    id: entry.id,
+    lane: entry.lane,
+    priority: entry.priority,
+    dueAt: entry.dueAt,
+    expiresAt: entry.expiresAt,
+    queuedAt: entry.queuedAt,
+    attempts: entry.attempts,
+    returns: entry.returns,
+    bytes: entry.bytes,
+    meta: entry.meta,
+    body: entry.body,
+  };
+}
+
 /** How an entry that failed goes on. */
 export interface EntryProgress {
   readonly dueAt: number;

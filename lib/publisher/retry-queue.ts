@@ -151,15 +151,23 @@ export class RetryQueue {
     const { holdUntil, priority, maxAttempts, backoff } = policy;
     const queuedAt = this.time.now();
     const held = holdUntil === undefined ? 0 : this.time.at(holdUntil);
-    const kept = { to, message, priority, maxAttempts, backoff, bytes, attempts, returns, queuedAt };
+    // Written out: a spread would take longer than everything else here.
     return {
-      ...kept,
+      to,
+      message,
+      priority,
+      maxAttempts,
+      backoff,
+      bytes,
+      attempts,
+      returns,
+      queuedAt,
       sendAt: publication.dueAt,
       // What was put off is nobody's call any more: it stays until a queue takes it.
       unroutable: holdUntil !== undefined && unroutable === 'reject' ? 'queue' : unroutable,
       // What waits for its time holds nobody of its key back.
       key: held > queuedAt ? undefined : key,
-      dueAt: attempts > 0 ? this.dueAfter({ ...kept, dueAt: 0 }, attempts) : held > queuedAt ? held : 0,
+      dueAt: attempts > 0 ? this.dueAfter({ backoff, dueAt: 0 }, attempts) : held > queuedAt ? held : 0,
       expiresAt: expiresAt === undefined ? undefined : this.time.at(expiresAt),
     };
   }

@@ -6,7 +6,7 @@ import { files, temporaryDirectory } from './support/queue.js';
 
 const WORKER = join(__dirname, 'processes/worker.mjs');
 /** A quick look by default; `KILLS=200 npm test -- test/durable-queue/processes` is the whole of it. */
-const KILLS = Number(process.env.KILLS ?? 24);
+const KILLS = Number(process.env.KILLS ?? 16);
 
 /** A process on a directory, with what it said. */
 class Worker {

@@ -79,7 +79,8 @@ process.stdin.on('data', () => (stopping = true));
     return;
   }
   if (mode !== 'drain') for (let n = 0; n < 8; n++) accept();
-  send(mode === 'drain' ? 1_000 : 7);
+  // More than is accepted: a queue that grows would make every process adopt all that those before it have left.
+  send(mode === 'drain' ? 1_000 : 12);
   if (mode === 'drain' && stopping && store.depth === 0) {
     store.close();
     process.stdin.destroy();

@@ -28,3 +28,13 @@ test('a full disk refuses what it cannot keep, half accepts nothing, sends nothi
   expect(survived).toBe(kept - 10 + 1);
   expect(lines).toEqual([expect.stringContaining('disk is full'), expect.stringContaining('works again')]);
 });
+
+test('a process starts on a disk that cannot be written, refuses what has to wait, and finds everything when it can be', () => {
+  const output = onSmallDisk('read-only-disk.mjs');
+  if (output === undefined) return;
+  expect(JSON.parse(output)).toEqual({
+    missing: 'RETRY_QUEUE_STORE',
+    readOnly: { boots: true, append: 'RETRY_QUEUE_STORE', healthy: false },
+    writable: { append: 'kept', healthy: true, ids: ['before', 'after'] },
+  });
+});

@@ -67,11 +67,11 @@ function lastSeq(database: SqliteDatabase, table: string): number {
   return maximum(database, `SELECT max(seq) AS seq FROM ${table}`) ?? noted + MAX_BEHIND_NOTED;
 }
 
+/** Undefined when it cannot be read, also where SQLite takes what it cannot read for nothing. */
 function maximum(database: SqliteDatabase, sql: string): number | undefined {
   try {
-    return (database.prepare(sql).get()?.seq as number | null) ?? 0;
+    return (database.prepare(sql).get()?.seq as number | null) ?? undefined;
   } catch {
-    // That page is broken; another one may not be.
     return undefined;
   }
 }

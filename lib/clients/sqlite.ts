@@ -44,13 +44,19 @@ class OpenDatabase implements SqliteDatabase {
   }
 }
 
+export interface SqliteOptions {
+  readonly readOnly?: boolean;
+  /** False: what is damaged is read as far as it goes. Where there is no such option, it always is. */
+  readonly defensive?: boolean;
+}
+
 /** The little this package needs of SQLite: the `DatabaseSync` API of Node, which another package also offers. */
 export interface Sqlite {
-  open(path: string, options?: { readonly readOnly?: boolean }): SqliteDatabase;
+  open(path: string, options?: SqliteOptions): SqliteDatabase;
 }
 
 interface SqliteModule {
-  readonly DatabaseSync: new (path: string, options?: { readonly readOnly?: boolean }) => unknown;
+  readonly DatabaseSync: new (path: string, options?: SqliteOptions) => unknown;
 }
 
 const PEER = '@photostructure/sqlite';

@@ -23,7 +23,9 @@ export function salvage(
   const salvaged: Salvaged = { broken: 0 };
   let database: SqliteDatabase;
   try {
-    database = sqlite.open(path);
+    database = sqlite.open(path, { defensive: false });
+    // Else a file that is shorter than its header says is not read at all.
+    database.exec('PRAGMA writable_schema = ON');
   } catch {
     return salvaged;
   }

@@ -72,7 +72,7 @@ const forbidden = [
   {
     name: 'nats-client-in-nats-only',
     severity: 'error',
-    from: { path: '^lib/', pathNot: '^lib/transports/nats/' },
+    from: { path: '^lib/', pathNot: '^lib/(transports/nats|requeue)/' },
     to: { path: '(^|/)@nats-io(/|$)' },
   },
   {

@@ -18,7 +18,7 @@ import type {
 import { DeadLetters } from './dead-letter/dead-letters.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
-import { errorMessage, redactCredentials } from './errors/redact.js';
+import { errorMessage } from './errors/redact.js';
 import { type Log, redactedLog } from './events/log.js';
 import { MessagingEvents } from './events/messaging-events.js';
 import { ConnectionState } from './health/connection-state.js';
@@ -26,6 +26,7 @@ import { DeadLetterCounts } from './health/dead-letter-counts.js';
 import type { HealthReport } from './health/health-report.js';
 import { reportHealth } from './health/report-health.js';
 import { IdempotencyStores } from './idempotency/idempotency-stores.js';
+import { connectionListener } from './messaging.connection.js';
 import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { MessageContext } from './pipeline/message-context.js';
@@ -35,7 +36,7 @@ import { MessageFactory } from './publisher/message-factory.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { reportUnsent } from './publisher/unsent.js';
-import type { Transport, TransportEvent } from './transport/transport.js';
+import type { Transport } from './transport/transport.js';
 
 const EMIT_BUFFER = 1_024;
 const COUNT_INTERVAL_MS = 15_000;
@@ -139,7 +140,14 @@ export class Messaging {
       reconnect,
       confirmTimeout,
       provision,
-      onEvent: (event) => this.onTransportEvent(event),
+      onEvent: connectionListener({
+        transport: this.transport,
+        state: this.state,
+        dispatcher: this.dispatcher,
+        events: this.events,
+        log: this.log,
+        isClosing: () => this.closing !== undefined,
+      }),
     });
   }
 
@@ -324,37 +332,6 @@ export class Messaging {
     setMaxListeners(0, controller.signal);
     const cancel = this.options.clock.after(ms, () => controller.abort());
     return { signal: controller.signal, cancel };
-  }
-
-  private onTransportEvent(event: TransportEvent): void {
-    const { host } = this.transport;
-    switch (event.type) {
-      case 'connected':
-        this.state.set('connected');
-        this.log.log(`Connected to ${this.transport.system} at ${host}`);
-        this.events.emit('connected', { host });
-        return this.dispatcher.resume();
-      case 'disconnected': {
-        const reason = redactCredentials(event.reason);
-        this.state.set('connecting', reason);
-        if (!this.closing) this.log.warn(`Not connected to ${this.transport.system} at ${host}: ${reason}`);
-        this.events.emit('disconnected', { host, reason });
-        return this.dispatcher.suspend(`There is no connection to the broker: ${reason}`);
-      }
-      case 'blocked':
-        if (!this.state.connected) return;
-        this.state.set('blocked', event.reason);
-        this.log.warn(`The broker blocks publishing: ${event.reason}`);
-        this.events.emit('blocked', { reason: event.reason });
-        return this.dispatcher.suspend(`The broker blocks publishing: ${event.reason}`);
-      case 'unblocked':
-        if (!this.state.blocked) return;
-        this.state.set('connected');
-        this.events.emit('unblocked', {});
-        return this.dispatcher.resume();
-      case 'warning':
-        this.log.warn(event.message);
-    }
   }
 
   /** By subscription name; several groups may subscribe to one route. */

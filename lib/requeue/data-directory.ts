@@ -101,14 +101,15 @@ export async function retryDeadLetters(
 ): Promise<{ readonly retried: number; readonly left: number }> {
   let retried = 0;
   let left = 0;
-  await withFiles(path, (file) =>
+  await withFiles(path, (file) => {
+    let seq = file.lastSeq();
     eachDeadLetter(file, choice, (dead) => {
       const meta = dead.reason === 'refused' ? undefined : readMeta(dead.meta);
       if (!meta) return void left++;
       file.deleteDead(dead.seq);
-      file.insert({
+      const again = {
         ...dead,
-        seq: nextSeq(file),
+        seq: ++seq,
         lane: undefined,
         priority: meta.priority ?? 0,
         dueAt: now,
@@ -116,11 +117,12 @@ export async function retryDeadLetters(
         queuedAt: now,
         attempts: 0,
         returns: 0,
-      });
-      file.addTotals(dead.queue, { depth: 1, bytes: dead.bytes, dead: -1 });
+      };
+      file.insert([again]);
+      file.addTotals(dead.queue, { depth: 0, bytes: 0, dead: -1 });
       retried++;
-    }),
-  );
+    });
+  });
   return { retried, left };
 }
 
@@ -266,12 +268,6 @@ function eachDeadLetter(
     file.transaction(() => page.forEach(work));
     seq = page.at(-1)!.seq;
   }
-}
-
-function nextSeq(file: QueueFile): number {
-  const seq = file.lastSeq() + 1;
-  file.setLastSeq(seq);
-  return seq;
 }
 
 function existing(path: string): string {

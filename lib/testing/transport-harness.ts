@@ -27,6 +27,8 @@ export interface TransportHarness {
   readonly textHeaders?: boolean;
   /** The broker recognises a resend by its `dedupeId` and stores it once. */
   readonly deduplicates?: boolean;
+  /** The broker's count of a queue can lag behind its confirm. Default false. */
+  readonly countsLate?: boolean;
   /** The password (or token) in the options of the transports: it must not show anywhere. */
   readonly secret?: string;
   /** A transport whose credentials the broker refuses. Its `connect` has to reject. */

@@ -22,6 +22,7 @@ export const secret = `planted-${randomUUID()}`;
 export class NatsHarness implements TransportHarness {
   readonly capabilities = capabilities;
   readonly deduplicates = true;
+  readonly countsLate = true;
   readonly secret?: string;
   readonly misconfigured?: TransportHarness['misconfigured'];
   readonly faults: NonNullable<TransportHarness['faults']>;

@@ -6,7 +6,7 @@ export default {
   // Copies of the package that other commands make.
   modulePathIgnorePatterns: ['<rootDir>/(.build|dist)/'],
   testEnvironment: 'node',
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   maxWorkers: 2,
   transform: {
     '^.+\\.[cm]?[jt]s$': [

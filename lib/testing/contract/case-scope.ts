@@ -74,14 +74,14 @@ export class CaseScope {
   }
 
   /** The result of a promise, with a deadline; virtual time moves on meanwhile. */
-  async settled<T>(promise: Promise<T>, what: string): Promise<T> {
+  async settled<T>(promise: Promise<T>, what: string, within?: number): Promise<T> {
     let done = false;
     const finish = (): void => {
       done = true;
       this.signal.fire();
     };
     promise.then(finish, finish);
-    await this.eventually(() => done, `${what} settles`);
+    await this.eventually(() => done, `${what} settles`, within);
     return promise;
   }
 

@@ -3,6 +3,9 @@
 import { writeSync } from 'node:fs';
 import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
 
+// Mostly more than is accepted: a queue that grows would make every process adopt all that those before it have left.
+const PER_TURN = { run: 12, kill: 12, grow: 7, drain: 1_000 };
+
 const [directory, name, seed, mode] = process.argv.slice(2);
 const say = (line) => writeSync(1, `${line}\n`);
 
@@ -79,8 +82,7 @@ process.stdin.on('data', () => (stopping = true));
     return;
   }
   if (mode !== 'drain') for (let n = 0; n < 8; n++) accept();
-  // More than is accepted: a queue that grows would make every process adopt all that those before it have left.
-  send(mode === 'drain' ? 1_000 : 12);
+  send(PER_TURN[mode]);
   if (mode === 'drain' && stopping && store.depth === 0) {
     store.close();
     process.stdin.destroy();

@@ -154,7 +154,7 @@ export class Adoption {
       own.insert(entries.map((entry) => placed(entry, ++this.storage.lastSeq)));
       for (const { queue, bytes } of entries) totals.add(queue, 1, bytes);
       for (const entry of dead) {
-        own.insertDead({ ...WAITS_NO_MORE, ...entry, seq: ++this.storage.lastSeq }, entry);
+        own.insertDead({ ...entry, seq: ++this.storage.lastSeq }, entry);
         own.addTotals(entry.queue, { depth: 0, bytes: 0, dead: 1 });
         totals.add(entry.queue, 0, 0, 1);
       }
@@ -231,13 +231,3 @@ export class Adoption {
     this.orphan = undefined;
   }
 }
-
-/** What a dead entry has no use for any more. */
-const WAITS_NO_MORE = {
-  lane: undefined,
-  priority: 0,
-  dueAt: 0,
-  expiresAt: undefined,
-  queuedAt: 0,
-  returns: 0,
-};

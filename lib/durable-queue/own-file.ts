@@ -153,7 +153,7 @@ export class OwnFile {
           count++;
         },
         (entry) => {
-          file.insertDead({ ...NO_ENTRY, ...entry, seq: newPlaces ? ++last : entry.seq }, entry);
+          file.insertDead({ ...entry, seq: newPlaces ? ++last : entry.seq }, entry);
           totals.add(entry.queue, 0, 0, 1);
         },
       );
@@ -167,13 +167,3 @@ export class OwnFile {
     );
   }
 }
-
-/** What a dead entry has no use for any more. */
-const NO_ENTRY = {
-  lane: undefined,
-  priority: 0,
-  dueAt: 0,
-  expiresAt: undefined,
-  queuedAt: 0,
-  returns: 0,
-};

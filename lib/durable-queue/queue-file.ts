@@ -130,7 +130,7 @@ export class QueueFile {
     this.run('UPDATE messages SET due_at = ?, attempts = ?, returns = ? WHERE seq = ?', dueAt, attempts, returns, seq);
   }
 
-  insertDead(entry: QueueEntry, death: Death): void {
+  insertDead(entry: Omit<DeadEntry, keyof Death>, death: Death): void {
     const { seq, queue, id, attempts, bytes, meta, body } = entry;
     this.run(
       'INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',

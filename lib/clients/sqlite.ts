@@ -1,4 +1,4 @@
-import { MissingPeerError } from '../errors/configuration-errors.js';
+import { loadPeer } from '../errors/optional-peer.js';
 
 export type SqliteValue = string | number | null | Uint8Array;
 export type SqliteRow = Record<string, SqliteValue>;
@@ -74,15 +74,12 @@ function builtIn(): SqliteModule | undefined {
 }
 
 async function peer(neededBy: string): Promise<SqliteModule> {
-  try {
-    const loaded = (await import('@photostructure/sqlite')) as Partial<SqliteModule> & { default?: SqliteModule };
-    return loaded.DatabaseSync ? (loaded as SqliteModule) : (loaded.default as SqliteModule);
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string };
-    if ((code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message?.includes(PEER))
-      throw new MissingPeerError(PEER, '^1.2.1', `${neededBy} (on Node before 22.13)`);
-    throw error;
-  }
+  const named = { name: PEER, range: '^1.2.1', neededBy: `${neededBy} (on Node before 22.13)` };
+  const loaded: Partial<SqliteModule> & { default?: SqliteModule } = await loadPeer(
+    named,
+    () => import('@photostructure/sqlite') as Promise<Partial<SqliteModule> & { default?: SqliteModule }>,
+  );
+  return loaded.DatabaseSync ? (loaded as SqliteModule) : (loaded.default as SqliteModule);
 }
 
 const BUSY = 5;

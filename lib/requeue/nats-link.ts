@@ -1,7 +1,8 @@
 import type { Authenticator, ConnectionOptions, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import type * as Nats from '@nats-io/transport-node';
 import { readFileSync } from 'node:fs';
-import { BrokerConfigurationError, MissingPeerError } from '../errors/configuration-errors.js';
+import { BrokerConfigurationError } from '../errors/configuration-errors.js';
+import { loadPeer } from '../errors/optional-peer.js';
 import { NotConnectedError } from '../errors/publish-errors.js';
 import { errorMessage, redactCredentials } from '../errors/redact.js';
 import type { CancelTimer } from '../clock/clock.js';
@@ -10,7 +11,7 @@ import type { RequeueSettings } from './requeue-options.js';
 
 type Loaded = Pick<typeof Nats, 'connect' | 'headers' | 'createInbox' | 'credsAuthenticator'>;
 
-const PEER = '@nats-io/transport-node';
+const PEER = { name: '@nats-io/transport-node', range: '^3.0.0', neededBy: 'The requeue service' };
 const FIRST_CONNECT = { initial: 200, max: 5_000, jitter: 0.2 };
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A server that hangs is noticed after two of these. */
@@ -164,13 +165,6 @@ function isRefusal(error: unknown): boolean {
 }
 
 async function loadNats(): Promise<Loaded> {
-  try {
-    const loaded = (await import('@nats-io/transport-node')) as Partial<Loaded> & { default?: Loaded };
-    return loaded.connect ? (loaded as Loaded) : (loaded.default as Loaded);
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string };
-    if ((code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message?.includes(PEER))
-      throw new MissingPeerError(PEER, '^3.0.0', 'The requeue service');
-    throw error;
-  }
+  const loaded: Partial<Loaded> & { default?: Loaded } = await loadPeer(PEER, () => import('@nats-io/transport-node'));
+  return loaded.connect ? (loaded as Loaded) : (loaded.default as Loaded);
 }

@@ -1,6 +1,6 @@
 import type * as JetStream from '@nats-io/jetstream';
 import type * as TransportNode from '@nats-io/transport-node';
-import { MissingPeerError } from '../../errors/configuration-errors.js';
+import { loadPeer } from '../../errors/optional-peer.js';
 
 /** The functions of the client that are used here. */
 export interface NatsClient {
@@ -18,16 +18,8 @@ export async function loadNats(): Promise<NatsClient> {
   return { connect, createInbox, credsAuthenticator, jetstreamManager };
 }
 
-async function load<T>(name: string, loading: () => Promise<T>): Promise<T> {
-  try {
-    return await loading();
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string };
-    if ((code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message?.includes(name)) {
-      throw new MissingPeerError(name, '^3', 'The NATS transport');
-    }
-    throw error;
-  }
+function load<T>(name: string, loading: () => Promise<T>): Promise<T> {
+  return loadPeer({ name, range: '^3', neededBy: 'The NATS transport' }, loading);
 }
 
 /** A CommonJS module can hide behind `default` where it is imported as an ES module. */

@@ -1,24 +1,18 @@
 import type { Duplex } from 'node:stream';
 import type { Channel, ChannelModel, ConfirmChannel, Options } from 'amqplib';
 import type * as Amqplib from 'amqplib';
-import { MissingPeerError } from '../../errors/configuration-errors.js';
+import { loadPeer } from '../../errors/optional-peer.js';
 import { answered, type Bound } from './bound.js';
 
 type Loaded = Pick<typeof Amqplib, 'connect'>;
 
+const PEER = { name: 'amqplib', range: '^2', neededBy: 'The RabbitMQ transport' };
+
 /** The only place that loads amqplib, when the first connection is made: it is an optional peer. */
 export async function loadAmqplib(): Promise<Loaded> {
-  try {
-    // As an ES module it can hide behind `default`, as a CommonJS module it does not.
-    const loaded: { connect?: typeof Amqplib.connect; default?: Loaded } = await import('amqplib');
-    return loaded.connect ? (loaded as Loaded) : (loaded.default as Loaded);
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string };
-    if ((code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message?.includes('amqplib')) {
-      throw new MissingPeerError('amqplib', '^2', 'The RabbitMQ transport');
-    }
-    throw error;
-  }
+  // As an ES module it can hide behind `default`, as a CommonJS module it does not.
+  const loaded: { connect?: typeof Amqplib.connect; default?: Loaded } = await loadPeer(PEER, () => import('amqplib'));
+  return loaded.connect ? (loaded as Loaded) : (loaded.default as Loaded);
 }
 
 /** What amqplib keeps inside of a connection and this package needs: there is no public way to end a dead socket. */

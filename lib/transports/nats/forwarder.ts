@@ -4,13 +4,13 @@ import type { HeaderValue } from '../../message/headers.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
+import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 import { deliveryInfo } from './ack-subject.js';
 import { apiError } from './broker-errors.js';
 import { delayHeader } from './encode.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
-import { Undeliverable } from './undeliverable.js';
 
 export const FORWARDER = 'forwarder';
 /**
@@ -18,10 +18,6 @@ export const FORWARDER = 'forwarder';
  * what is sent on twice is recognised by its id.
  */
 export const FORWARDER_ACK_WAIT_MS = 500;
-const FIRST_ROUND_MS = 5_000;
-const LONGEST_ROUND_MS = 60_000;
-/** Before a message that could not be forwarded for a passing reason is tried again. */
-const RETRY_MS = 1_000;
 
 /**
  * Looks after what is not due yet. The server hands a delayed message out, gets it back with the time that is left, and
@@ -30,13 +26,14 @@ const RETRY_MS = 1_000;
  * again, for ever.
  */
 export class Forwarder implements SubscribeHandlers {
-  readonly undeliverable: Undeliverable;
+  /** By their place in the stream. */
+  readonly undeliverable: Undeliverable<number>;
 
   constructor(
     private readonly publisher: Publisher,
     private readonly environment: TransportEnvironment,
   ) {
-    this.undeliverable = new Undeliverable(environment.clock);
+    this.undeliverable = new Undeliverable(environment);
   }
 
   delivery(delivery: Delivery): void {
@@ -82,15 +79,10 @@ export class Forwarder implements SubscribeHandlers {
   }
 
   private goRound(delivery: Delivery, sequence: number, reason: string): void {
-    if (this.undeliverable.seen(sequence)) {
-      this.environment.onEvent({
-        type: 'warning',
-        message: `A delayed message (id «${delivery.message.id}») is due, but ${reason.charAt(0).toLowerCase()}${reason.slice(1)}. It is tried again every minute`,
-      });
-    }
+    this.undeliverable.refused(sequence, delivery.message.id, reason);
     // It was handed out once to learn when it is due, and once for each round.
     const rounds = Math.max(0, (delivery.deliveryCount ?? 0) - 1);
-    delivery.release(Math.min(FIRST_ROUND_MS * 2 ** Math.min(rounds, 10), LONGEST_ROUND_MS));
+    delivery.release(pauseAfter(rounds));
   }
 }
 

@@ -3,6 +3,7 @@ import { sleep } from '../../clock/sleep.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
+import { Waiters } from '../../transport/waiters.js';
 import type { Address } from './address.js';
 import { connectionMisconfiguration, describe } from './broker-errors.js';
 import type { Link } from './link.js';
@@ -26,7 +27,7 @@ export class SupervisedConnection {
   private closing = false;
   private cancelRetry = (): void => {};
   private lastWarning?: string;
-  private readonly waiters = new Set<() => void>();
+  private readonly waiters = new Waiters();
   /** Why there is no connection, or why the last one ended. Without credentials. */
   reason = 'not connected yet';
 
@@ -65,15 +66,7 @@ export class SupervisedConnection {
   /** Resolves when the connection is open or closed for good, or `signal` is aborted: look at `current`. */
   whenOpen(signal: AbortSignal): Promise<void> {
     if (this.link || this.closing || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        this.waiters.delete(finish);
-        signal.removeEventListener('abort', finish);
-        resolve();
-      };
-      this.waiters.add(finish);
-      signal.addEventListener('abort', finish, { once: true });
-    });
+    return this.waiters.wait(signal);
   }
 
   /** Ends this connection without a word, where it is still the current one: it does not answer. */
@@ -87,7 +80,7 @@ export class SupervisedConnection {
     if (this.closing) return;
     this.closing = true;
     this.cancelRetry();
-    for (const wake of [...this.waiters]) wake();
+    this.waiters.wake();
     const { link } = this;
     this.link = undefined;
     if (link) await this.end(link.connection);
@@ -121,7 +114,7 @@ export class SupervisedConnection {
     this.failures = 0;
     this.lastWarning = undefined;
     this.listeners.opened(link);
-    for (const wake of [...this.waiters]) wake();
+    this.waiters.wake();
   }
 
   private refuse(connection: NatsConnection): void {

@@ -1,15 +1,10 @@
 import type { Delivery } from '../../transport/delivery.js';
 import type { Destination, Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
+import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 import type { Publisher } from './publisher.js';
 import type { RawMessage } from './decode.js';
 import { transportHeader } from './names.js';
-import { Undeliverable } from './undeliverable.js';
-
-const FIRST_ROUND_MS = 5_000;
-const LONGEST_ROUND_MS = 60_000;
-/** Before a message that could not be forwarded for a passing reason is tried again. */
-const RETRY_MS = 1_000;
 
 /**
  * Takes what is due and cannot be routed by the broker alone (delayed publishes to a topic, messages whose queue is
@@ -17,13 +12,13 @@ const RETRY_MS = 1_000;
  * stands in the way of others.
  */
 export class Forwarder implements SubscribeHandlers {
-  readonly undeliverable: Undeliverable;
+  readonly undeliverable: Undeliverable<string>;
 
   constructor(
     private readonly publisher: Publisher,
     private readonly environment: TransportEnvironment,
   ) {
-    this.undeliverable = new Undeliverable(environment.clock);
+    this.undeliverable = new Undeliverable(environment);
   }
 
   delivery(delivery: Delivery): void {
@@ -48,7 +43,7 @@ export class Forwarder implements SubscribeHandlers {
   private forwarded(delivery: Delivery, outgoing: Outgoing, result: PublishResult): void {
     switch (result.status) {
       case 'confirmed':
-        this.undeliverable.delivered(outgoing.message);
+        if (!this.undeliverable.isEmpty) this.undeliverable.delivered(keyOf(outgoing));
         return delivery.ack();
       case 'unroutable':
       case 'refused':
@@ -60,18 +55,12 @@ export class Forwarder implements SubscribeHandlers {
 
   private delayAgain(delivery: Delivery, outgoing: Outgoing, reason: string): void {
     const round = roundOf(delivery);
-    const delayMs = Math.min(FIRST_ROUND_MS * 2 ** Math.min(round, 10), LONGEST_ROUND_MS);
-    if (this.undeliverable.seen(outgoing.message)) {
-      this.environment.onEvent({
-        type: 'warning',
-        message: `A delayed message (id «${outgoing.message.id}») is due, but ${lowerFirst(reason)}. It is tried again every minute`,
-      });
-    }
+    this.undeliverable.refused(keyOf(outgoing), outgoing.message.id, reason);
     const headers = { ...outgoing.message.headers, [transportHeader.round]: round + 1 };
     const again: Outgoing = {
       ...outgoing,
       message: { ...outgoing.message, headers },
-      dueAt: this.environment.clock.now() + delayMs,
+      dueAt: this.environment.clock.now() + pauseAfter(round),
     };
     this.publisher.publish([again], (_, result) => {
       if (result.status === 'confirmed') delivery.ack();
@@ -109,6 +98,6 @@ function roundOf(delivery: Delivery): number {
   return typeof round === 'number' && Number.isInteger(round) && round >= 0 ? round : 0;
 }
 
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+function keyOf({ message: { id, route } }: Outgoing): string {
+  return `${id} ${route}`;
 }

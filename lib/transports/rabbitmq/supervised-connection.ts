@@ -1,5 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import type { TransportEnvironment } from '../../transport/transport.js';
+import { Waiters } from '../../transport/waiters.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import type { Address } from './address.js';
 import { destroySocket, gatherWrites, isBlocked } from './amqplib.js';
@@ -28,7 +29,7 @@ export class SupervisedConnection {
   private lastWarning?: string;
   /** Why there is no connection, or why the last one ended. Without credentials. */
   reason = 'not connected yet';
-  private readonly waiters = new Set<() => void>();
+  private readonly waiters = new Waiters();
 
   constructor(
     private readonly name: string,
@@ -72,15 +73,7 @@ export class SupervisedConnection {
   /** Resolves when the connection is open or closed for good, or `signal` is aborted: look at `current`. */
   whenOpen(signal: AbortSignal): Promise<void> {
     if (this.model || this.closing || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        this.waiters.delete(finish);
-        signal.removeEventListener('abort', finish);
-        resolve();
-      };
-      this.waiters.add(finish);
-      signal.addEventListener('abort', finish, { once: true });
-    });
+    return this.waiters.wait(signal);
   }
 
   /** Ends the connection without a handshake: nothing that was sent on it is under way any more. */
@@ -92,7 +85,7 @@ export class SupervisedConnection {
     if (this.closing) return;
     this.closing = true;
     this.cancelRetry();
-    for (const wake of this.waiters) wake();
+    this.waiters.wake();
     const model = this.model;
     if (model) await this.end(model);
   }
@@ -142,7 +135,7 @@ export class SupervisedConnection {
     this.lastWarning = undefined;
     this.listeners.opened(model);
     if (isBlocked(model)) this.listeners.blocked?.('blocked by the broker');
-    for (const wake of [...this.waiters]) wake();
+    this.waiters.wake();
   }
 
   private ended(model: ChannelModel, reason: string): void {

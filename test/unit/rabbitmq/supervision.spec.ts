@@ -6,7 +6,7 @@ import { explainMismatch } from '../../../lib/transports/rabbitmq/broker-errors.
 import { isCausedByPublish, isolate, suspectsOf, type Verdict } from '../../../lib/transports/rabbitmq/isolation.js';
 import { NackWatch } from '../../../lib/transports/rabbitmq/nack-watch.js';
 import type { InFlight } from '../../../lib/transports/rabbitmq/publish-channel.js';
-import { Undeliverable } from '../../../lib/transports/rabbitmq/undeliverable.js';
+import { Undeliverable } from '../../../lib/transport/undeliverable.js';
 
 describe('backoff', () => {
   it('doubles up to the most, and varies by the jitter', () => {
@@ -106,15 +106,14 @@ describe('explainMismatch', () => {
 describe('Undeliverable', () => {
   it('counts each message once, forgets it when delivered or not seen for long', async () => {
     const clock = new ManualClock();
-    const undeliverable = new Undeliverable(clock);
-    const message = (id: string) => ({ id, route: 'r', body: Buffer.alloc(0), headers: {}, properties: {} });
-    expect([
-      undeliverable.seen(message('1')),
-      undeliverable.seen(message('1')),
-      undeliverable.seen(message('2')),
-    ]).toEqual([true, false, true]);
+    const undeliverable = new Undeliverable<string>({ clock, onEvent: () => undefined });
+    expect([undeliverable.seen('1 r'), undeliverable.seen('1 r'), undeliverable.seen('2 r')]).toEqual([
+      true,
+      false,
+      true,
+    ]);
     expect(undeliverable.count).toBe(2);
-    undeliverable.delivered(message('1'));
+    undeliverable.delivered('1 r');
     expect(undeliverable.count).toBe(1);
     await clock.advance(200_000);
     expect(undeliverable.count).toBe(0);

@@ -1,0 +1,57 @@
+import type { TransportEnvironment } from './transport.js';
+
+/** Not seen again for this long: another process has taken it over, or delivered it. */
+const FORGET_AFTER_MS = 180_000;
+const MOST = 10_000;
+
+const FIRST_ROUND_MS = 5_000;
+const LONGEST_ROUND_MS = 60_000;
+
+/** Before a due message that could not be sent on for a passing reason is tried again. */
+export const RETRY_MS = 1_000;
+
+/** How long a due message that nobody takes waits after its round, counted from 0. Milliseconds. */
+export function pauseAfter(round: number): number {
+  return Math.min(FIRST_ROUND_MS * 2 ** Math.min(round, 10), LONGEST_ROUND_MS);
+}
+
+/** Delayed messages that were due and that nobody took, as far as this process has seen them, each by a key of its own. */
+export class Undeliverable<K extends string | number> {
+  private readonly lastSeen = new Map<K, number>();
+
+  constructor(private readonly environment: Pick<TransportEnvironment, 'clock' | 'onEvent'>) {}
+
+  get count(): number {
+    const oldest = this.environment.clock.monotonic() - FORGET_AFTER_MS;
+    for (const [key, seen] of this.lastSeen) if (seen < oldest) this.lastSeen.delete(key);
+    return this.lastSeen.size;
+  }
+
+  get isEmpty(): boolean {
+    return this.lastSeen.size === 0;
+  }
+
+  /** True when it is seen for the first time. */
+  seen(key: K): boolean {
+    const isNew = !this.lastSeen.has(key);
+    if (!isNew || this.count < MOST) this.lastSeen.set(key, this.environment.clock.monotonic());
+    return isNew;
+  }
+
+  /** Nobody took it for this reason: told once. */
+  refused(key: K, id: string, reason: string): void {
+    if (!this.seen(key)) return;
+    this.environment.onEvent({
+      type: 'warning',
+      message: `A delayed message (id «${id}») is due, but ${lowerFirst(reason)}. It is tried again every minute`,
+    });
+  }
+
+  delivered(key: K): void {
+    this.lastSeen.delete(key);
+  }
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -12,7 +12,10 @@ import { nakWithDelay, SettlementLog } from './settlement-log.js';
 
 /** How long a request for messages waits at the server. A stop waits for its end: what is asked for may be on its way. */
 const PULL_EXPIRES_MS = 500;
-/** A request that has not expired by then has met nobody, perhaps: a server before 2.10 does not say so. */
+/**
+ * A request that has not expired by then has met nobody, or its end was not told: a server before 2.10 keeps silent when
+ * a message comes just as a request expires.
+ */
 const OVERDUE_MS = 2 * PULL_EXPIRES_MS;
 /** A server that has not even let a request expire for so long has lost it. */
 const SILENCE_MS = 5_000;
@@ -58,6 +61,9 @@ export class PullSession implements Settler {
   private mode: 'consuming' | 'paused' | 'stopped' | 'ended' = 'paused';
   private pullScheduled = false;
   private heardAt: number;
+  private askedAt = 0;
+  /** When the server showed that it has read all that was asked. */
+  private readAt?: number;
   private cancelTick: CancelTimer;
   private resolveEnded!: (reason: string) => void;
   private readonly idle = new Set<() => void>();
@@ -182,7 +188,7 @@ export class PullSession implements Settler {
     this.heardAt = this.options.clock.monotonic();
     const code = message.headers?.code ?? 0;
     if (code > 0 && message.subject === this.inbox) return this.status(code, message);
-    this.requested--;
+    if (this.requested > 0) this.requested--;
     const info = deliveryInfo(message);
     const binding = this.options.binding();
     const origin = binding ? binding.originOf(message.subject, info.sequence) : { direct: false };
@@ -207,7 +213,7 @@ export class PullSession implements Settler {
       else handlers.delivery(delivery);
     }
     if (this.mode === 'consuming') this.schedulePull();
-    if (this.requested <= 0) this.becomeIdle();
+    if (this.requested === 0) this.becomeIdle();
   }
 
   /** The end of a request, or of all. */
@@ -237,6 +243,9 @@ export class PullSession implements Settler {
     if (this.mode !== 'consuming' || this.link.connection.isClosed()) return;
     const room = this.options.prefetch - this.unsettled.size - this.requested;
     if (room <= 0 || (this.requested > 0 && room < this.options.prefetch / 2)) return;
+    this.askedAt = this.options.clock.monotonic();
+    this.readAt = undefined;
+    if (this.requested === 0) this.heardAt = this.askedAt;
     this.requested += room;
     const { stream, consumer } = this.options;
     const request = `{"batch":${room},"expires":${PULL_EXPIRES_MS * NANOS_PER_MS}}`;
@@ -245,7 +254,7 @@ export class PullSession implements Settler {
 
   private nextTick(): CancelTimer {
     const { clock, ackWait } = this.options;
-    return clock.after(Math.min(ackWait / 3, OVERDUE_MS), () => this.tick(), { background: true });
+    return clock.after(Math.min(ackWait / 3, PULL_EXPIRES_MS), () => this.tick(), { background: true });
   }
 
   /** Renews every lease, and tells what ran out because this process did not get round to it. */
@@ -263,20 +272,31 @@ export class PullSession implements Settler {
       } else if (age >= ackWait / 3) this.renew(delivery);
     }
     const silence = this.requested > 0 ? now - this.heardAt : 0;
-    if (silence > SILENCE_MS) return this.end('the server does not answer');
-    if (silence > OVERDUE_MS) void this.look();
+    if (this.readAt !== undefined && now - Math.max(this.readAt, this.heardAt) > OVERDUE_MS) this.forget();
+    else if (silence > SILENCE_MS) return this.end('the server does not answer');
+    else if (silence > OVERDUE_MS) void this.look();
     this.cancelTick = this.nextTick();
     if (this.mode === 'consuming') this.pull();
   }
 
   /** Whether the consumer is still there, and the same. */
   private async look(): Promise<void> {
-    const { stream, consumer, created } = this.options;
+    const { clock, stream, consumer, created } = this.options;
+    const lookedAt = clock.monotonic();
     const code = await this.link.manager.consumers
       .info(stream, consumer)
       .then((info) => isSame(info.created, created), codeOf);
     if (code === false || code === apiCode.consumerNotFound || code === apiCode.streamNotFound)
-      this.end('the consumer is gone');
+      return this.end('the consumer is gone');
+    if (code === true && this.askedAt < lookedAt) this.readAt ??= clock.monotonic();
+  }
+
+  /** What was asked for has expired, and the server has not said so. */
+  private forget(): void {
+    this.requested = 0;
+    this.readAt = undefined;
+    this.heardAt = this.options.clock.monotonic();
+    this.becomeIdle();
   }
 
   private becomeIdle(): void {

@@ -85,15 +85,24 @@ async function store() {
       headers: HEADERS,
       properties: { contentType: 'application/json' },
     };
-    const rest = {
+    // Written out, as the publisher does: a spread would cost as much as all the rest.
+    const queued = {
       to: { kind: 'route', route: 'order.created' },
-      unroutable: 'reject',
+      message,
       priority: 0,
-      dueAt: 0,
+      maxAttempts: undefined,
+      backoff: undefined,
+      bytes: 800,
       attempts: 0,
       returns: 0,
+      queuedAt: time.now(),
+      sendAt: undefined,
+      unroutable: 'reject',
+      key: undefined,
+      dueAt: 0,
+      expiresAt: undefined,
     };
-    made.append({ ...rest, message, queuedAt: time.now(), bytes: 800 }, done);
+    made.append(queued, done);
   };
   return { append, made, close: () => made.close() };
 }

@@ -3,12 +3,11 @@ import { nextTurn } from '../clock/turn.js';
 import { isDamage } from '../clients/sqlite.js';
 import type { OwnFile } from './own-file.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
-import { type DeadEntry, type QueueEntry, placed } from './queue-entry.js';
+import { type DeadEntry, type QueueEntry, type StoredEntry, placed } from './queue-entry.js';
 import type { QueueFile } from './queue-file.js';
 import { QueueStatistics } from './queue-statistics.js';
 import type { QueueStorage } from './queue-storage.js';
 import { PAGE_BYTES, PAGE_ROWS } from './ready-reader.js';
-import { readEntry } from './row.js';
 
 interface Orphan {
   readonly owned: OwnedFile;
@@ -113,24 +112,22 @@ export class Adoption {
 
   /** False: nothing is left to be moved. */
   private moveBatch({ owned, file }: Orphan): boolean {
-    const damaged: number[] = [];
+    const damaged: StoredEntry[] = [];
     const entries: QueueEntry[] = [];
     let last = 0;
     let bytes = 0;
-    for (const row of file.after(0, PAGE_ROWS)) {
-      last = row.seq as number;
-      const entry = readEntry(row);
-      if (entry) entries.push(entry);
-      else damaged.push(last);
-      bytes += (row.body as Uint8Array | null)?.length ?? 0;
+    for (const stored of file.entries(PAGE_ROWS)) {
+      last = stored.seq;
+      if (stored.entry) entries.push(stored.entry);
+      else damaged.push(stored);
+      bytes += stored.entry?.body.length ?? 0;
       if (bytes >= PAGE_BYTES) break;
     }
     if (damaged.length > 0) {
       file.transaction(() => {
         file.count();
-        damaged.forEach((seq) => file.setApart(seq));
+        for (const stored of damaged) this.storage.setApartCount += file.setApart(stored).count;
       });
-      this.storage.setApartCount += damaged.length;
     }
     const dead = last === 0 ? file.deadAfter(undefined, 0, PAGE_ROWS) : [];
     if (last === 0 && dead.length === 0) return false;

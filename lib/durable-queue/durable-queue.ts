@@ -15,7 +15,7 @@ import {
   type NewQueueEntry,
   type QueueEntry,
   type QueueTotals,
-  placed,
+  moveTo,
 } from './queue-entry.js';
 import type { QueueFile } from './queue-file.js';
 import type { QueueObserver } from './queue-observer.js';
@@ -108,9 +108,13 @@ export class DurableQueue {
     return this.storage.healthy;
   }
 
-  /** Takes an entry; `done` is called once, when it is on the disk or cannot be written, unless it is removed before. */
+  /**
+   * Takes an entry over and gives it its place; `done` is called once, when it is on the disk or cannot be written, unless it
+   * is removed before.
+   */
   append(entry: NewQueueEntry, done: AppendDone): QueueEntry {
-    const kept = placed(entry, ++this.storage.lastSeq);
+    const kept = entry as QueueEntry;
+    moveTo(kept, ++this.storage.lastSeq);
     this.storage.statistics.add(entry.queue, 1, entry.bytes);
     this.pending.append(kept, done);
     this.storage.schedule();

@@ -1,19 +1,17 @@
-import type { SqliteRow } from '../clients/sqlite.js';
 import type { PendingChanges } from './pending-changes.js';
-import { HIGHEST_PRIORITY, LOWEST_PRIORITY, type QueueEntry } from './queue-entry.js';
+import { HIGHEST_PRIORITY, LOWEST_PRIORITY, type QueueEntry, type StoredEntry } from './queue-entry.js';
 import type { QueueFile, ReadyPosition } from './queue-file.js';
 import { type DueRange, PAGE_BYTES, PAGE_ROWS, ReadyReader } from './ready-reader.js';
-import { readEntry } from './row.js';
 
 /** What reading needs of the storage. */
 export interface ReaderPort {
   /** Runs `work` on the file; `otherwise` when there is none, or it cannot be read. */
   read<T>(operation: string, work: (file: QueueFile) => T, otherwise: T): T;
-  /** These rows are not what was written. */
-  setApart(rows: readonly SqliteRow[]): void;
+  /** These are not what was written. */
+  setApart(damaged: readonly StoredEntry[]): void;
 }
 
-/** Reads entries as they are with all pending changes. Rows that are not what was written are set apart, never returned. */
+/** Reads entries as they are with all pending changes. What is not what was written is set apart, never returned. */
 export class EntryReader {
   private readonly readers = new Set<ReadyReader>();
 
@@ -71,26 +69,25 @@ export class EntryReader {
 
   private page(position: ReadyPosition, dueUntil: number): QueueEntry[] {
     for (;;) {
-      const rows = this.port.read('read', (file) => bounded(file.ready(position, dueUntil, PAGE_ROWS)), []);
-      const last = rows.at(-1);
+      const page = this.port.read('read', (file) => bounded(file.ready(position, dueUntil, PAGE_ROWS)), []);
+      const last = page.at(-1);
       if (!last) return [];
-      const entries = this.checked(rows);
+      const entries = this.checked(page);
       // A broken index may lead back to where it was.
-      if (entries.length > 0 || (last.due_at as number) < position.dueAt) return entries;
-      position = { ...position, dueAt: last.due_at as number, seq: last.seq as number };
+      if (entries.length > 0 || last.dueAt < position.dueAt) return entries;
+      position = { ...position, dueAt: last.dueAt, seq: last.seq };
     }
   }
 
-  private first(rows: (file: QueueFile) => IterableIterator<SqliteRow>): QueueEntry | undefined {
-    const damaged: SqliteRow[] = [];
+  private first(stored: (file: QueueFile) => Iterable<StoredEntry>): QueueEntry | undefined {
+    const damaged: StoredEntry[] = [];
     const entry = this.port.read(
       'read',
       (file) => {
-        for (const row of rows(file)) {
-          if (this.pending.isRemoved(row.seq as number)) continue;
-          const found = readEntry(row);
-          if (found) return found;
-          damaged.push(row);
+        for (const found of stored(file)) {
+          if (this.pending.isRemoved(found.seq)) continue;
+          if (found.entry) return found.entry;
+          damaged.push(found);
         }
         return undefined;
       },
@@ -100,13 +97,13 @@ export class EntryReader {
     return entry && this.pending.current(entry);
   }
 
-  private checked(rows: readonly SqliteRow[]): QueueEntry[] {
-    const damaged: SqliteRow[] = [];
+  private checked(stored: readonly StoredEntry[]): QueueEntry[] {
+    const damaged: StoredEntry[] = [];
     const entries: QueueEntry[] = [];
-    for (const row of rows) {
-      if (this.pending.isRemoved(row.seq as number)) continue;
-      const entry = readEntry(row);
-      if (!entry) damaged.push(row);
+    for (const found of stored) {
+      const { seq, entry } = found;
+      if (this.pending.isRemoved(seq)) continue;
+      if (!entry) damaged.push(found);
       else if (this.pending.current(entry) === entry) entries.push(entry);
     }
     if (damaged.length > 0) this.port.setApart(damaged);
@@ -129,12 +126,12 @@ export class EntryReader {
   }
 }
 
-function bounded(rows: IterableIterator<SqliteRow>): SqliteRow[] {
-  const page: SqliteRow[] = [];
+function bounded(stored: Iterable<StoredEntry>): StoredEntry[] {
+  const page: StoredEntry[] = [];
   let bytes = 0;
-  for (const row of rows) {
-    page.push(row);
-    bytes += (row.body as Uint8Array | null)?.length ?? 0;
+  for (const found of stored) {
+    page.push(found);
+    bytes += found.entry?.body.length ?? 0;
     if (bytes >= PAGE_BYTES) break;
   }
   return page;

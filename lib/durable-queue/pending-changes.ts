@@ -1,5 +1,5 @@
 import type { RetryQueueStoreError } from '../errors/publish-errors.js';
-import type { Death, QueueEntry } from './queue-entry.js';
+import { type Death, moveTo, type QueueEntry } from './queue-entry.js';
 import type { QueueFile } from './queue-file.js';
 import { QueueStatistics } from './queue-statistics.js';
 
@@ -120,8 +120,9 @@ export class PendingChanges {
     const removals = [...this.removals.values()];
     this.appends.clear();
     this.removals.clear();
-    for (const append of appends) this.appends.set(moved(append.entry, by), append);
-    for (const removal of removals) this.removals.set(moved(removal.entry, by), removal);
+    for (const { entry } of [...appends, ...removals]) moveTo(entry, entry.seq + by);
+    for (const append of appends) this.appends.set(append.entry.seq, append);
+    for (const removal of removals) this.removals.set(removal.entry.seq, removal);
   }
 
   next(): Batch {
@@ -170,14 +171,9 @@ export function writeBatch(file: QueueFile, { appends, removals, updates }: Batc
     totals.add(queue, 0, 0, 1);
   }
   for (const { queue, lane } of lanes.values()) file.promote(queue, lane!);
-  for (const entry of updates) file.update(entry.seq, entry);
+  for (const entry of updates) file.update(entry);
   totals.addTo(file);
   file.insert(appends.map(({ entry }) => entry));
-}
-
-/** In place: its owner knows it by the object. */
-function moved(entry: QueueEntry, by: number): number {
-  return ((entry as { seq: number }).seq += by);
 }
 
 function laneId(queue: string, lane: string): string {

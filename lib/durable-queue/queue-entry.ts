@@ -28,7 +28,29 @@ export interface QueueEntry extends NewQueueEntry {
   readonly seq: number;
 }
 
-/** The entry at its place. Written out: a spread takes ten times as long, and everything that reads its result, too. */
+/** What is at a place of a file. */
+export interface StoredEntry {
+  readonly seq: number;
+  readonly queue: string;
+  readonly bytes: number;
+  readonly dueAt: number;
+  /** Undefined: it is not what was written. */
+  readonly entry: QueueEntry | undefined;
+}
+
+/** As nearly all are: it waits for nobody and for no time, and has just come. */
+export function isPlain({ lane, priority, dueAt, expiresAt, attempts, returns }: NewQueueEntry): boolean {
+  return (
+    lane === undefined && priority === 0 && dueAt === 0 && expiresAt === undefined && attempts === 0 && returns === 0
+  );
+}
+
+/** In place: its owner knows it by the object. */
+export function moveTo(entry: QueueEntry, seq: number): void {
+  (entry as { seq: number }).seq = seq;
+}
+
+/** The entry at another place. Written out: a spread takes ten times as long, and everything that reads its result, too. */
 export function placed(entry: NewQueueEntry, seq: number): QueueEntry {
   return {
     seq,

@@ -1,16 +1,22 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Sqlite, SqliteDatabase, SqliteRow, SqliteStatement } from '../clients/sqlite.js';
-import { insertEntries } from './insert-entries.js';
-import type { DeadEntry, Death, EntryProgress, QueueEntry, QueueTotals } from './queue-entry.js';
-import { readDeadEntry } from './row.js';
+import { inOrder } from './in-order.js';
+import { insertEntry } from './insert-entry.js';
+import { runs } from './pack.js';
+import { PackTable } from './pack-table.js';
+import type { DeadEntry, Death, QueueEntry, QueueTotals, StoredEntry } from './queue-entry.js';
+import { readDeadEntry, readRow } from './row.js';
+import type { Leaving } from './stored-pack.js';
 import { prepareSchema } from './schema.js';
 
 const LAST_SEQ = 'last-seq';
 const BUSY_TIMEOUT_MS = 1_000;
 /** So many appended entries are left out of the totals at most. */
 const MANY_UNCOUNTED = 256;
-const UNCOUNTED = 'SELECT queue, count(*), sum(bytes), 0 FROM messages WHERE seq > ? GROUP BY queue';
+const UNCOUNTED = `SELECT queue, sum(depth), sum(bytes), 0 FROM (
+  SELECT queue, count(*) AS depth, sum(bytes) AS bytes FROM messages WHERE seq > ?1 GROUP BY queue
+  UNION ALL SELECT queue, sum(remaining), sum(bytes) FROM packs WHERE last > ?1 GROUP BY queue) GROUP BY queue`;
 const ADD_TOTALS = `ON CONFLICT (queue) DO UPDATE SET
   depth = depth + excluded.depth, bytes = bytes + excluded.bytes, dead = dead + excluded.dead`;
 
@@ -26,11 +32,14 @@ export interface ReadyPosition {
 export class QueueFile {
   private closed = false;
   private uncounted = 0;
+  private readonly packs: PackTable;
 
   private constructor(
     readonly path: string,
     private readonly database: SqliteDatabase,
-  ) {}
+  ) {
+    this.packs = new PackTable(database);
+  }
 
   /** Opens a file, or makes it, readable by its owner only. @throws ForeignFileError, errors of SQLite and the file system */
   static open(sqlite: Sqlite, path: string): QueueFile {
@@ -58,9 +67,11 @@ export class QueueFile {
     this.run('BEGIN IMMEDIATE');
     try {
       const result = work();
+      this.packs.flush();
       this.run('COMMIT');
       return result;
     } catch (error) {
+      this.packs.reset();
       try {
         this.run('ROLLBACK');
       } catch {
@@ -72,7 +83,9 @@ export class QueueFile {
 
   /** Appends entries; it must have been `count`ed before any is deleted. */
   insert(entries: readonly QueueEntry[]): void {
-    insertEntries(this.database, entries);
+    const { packed, single } = runs(entries);
+    for (const run of packed) this.packs.insert(run);
+    for (const entry of single) insertEntry(this.database, entry);
     this.uncounted += entries.length;
     if (this.uncounted >= MANY_UNCOUNTED) this.count();
   }
@@ -89,13 +102,14 @@ export class QueueFile {
   }
 
   delete(seq: number): boolean {
-    return this.changes('DELETE FROM messages WHERE seq = ?', seq) > 0;
+    return this.packs.delete(seq) || this.changes('DELETE FROM messages WHERE seq = ?', seq) > 0;
   }
 
   /** Takes away what another file has adopted. */
   discardUpTo(seq: number): void {
     this.count();
     this.run('DELETE FROM messages WHERE seq <= ?', seq);
+    this.packs.deleteUpTo(seq);
     this.repairHeads();
     this.recount();
   }
@@ -113,6 +127,7 @@ export class QueueFile {
     this.run(
       `INSERT INTO totals SELECT queue, sum(depth), sum(bytes), sum(dead) FROM (
         SELECT queue, count(*) AS depth, sum(bytes) AS bytes, 0 AS dead FROM messages GROUP BY queue
+        UNION ALL SELECT queue, sum(remaining), sum(bytes), 0 FROM packs GROUP BY queue
         UNION ALL SELECT queue, 0, 0, count(*) FROM dead GROUP BY queue) GROUP BY queue`,
     );
   }
@@ -126,7 +141,11 @@ export class QueueFile {
     );
   }
 
-  update(seq: number, { dueAt, attempts, returns }: EntryProgress): void {
+  /** It has other times and attempts now. */
+  update(entry: QueueEntry): void {
+    const { seq, dueAt, attempts, returns } = entry;
+    // What is different from the others of its pack becomes a row.
+    if (this.packs.delete(seq)) return insertEntry(this.database, entry);
     this.run('UPDATE messages SET due_at = ?, attempts = ?, returns = ? WHERE seq = ?', dueAt, attempts, returns, seq);
   }
 
@@ -143,13 +162,15 @@ export class QueueFile {
     return this.changes('DELETE FROM dead WHERE seq = ?', seq) > 0;
   }
 
-  /** Sets a row whose checksum is wrong apart. */
-  setApart(seq: number): void {
+  /** Sets what is not what was written apart, and tells how much that was. */
+  setApart({ seq, bytes }: StoredEntry): Leaving {
+    const left = this.packs.setApart(seq);
+    if (left) return left;
     this.run(
       'INSERT OR REPLACE INTO damaged SELECT seq, queue, id, lane, meta, body, checksum FROM messages WHERE seq = ?',
       seq,
     );
-    this.run('DELETE FROM messages WHERE seq = ?', seq);
+    return { count: this.changes('DELETE FROM messages WHERE seq = ?', seq), bytes };
   }
 
   addTotals(queue: string, { depth, bytes, dead }: QueueTotals): void {
@@ -167,7 +188,9 @@ export class QueueFile {
   }
 
   lastSeq(): number {
-    return Math.max(this.countedUpTo(), Number(this.get('SELECT max(seq) AS seq FROM messages')?.seq ?? 0));
+    const rows = this.get('SELECT max(seq) AS rows FROM messages')?.rows;
+    const packs = this.get('SELECT max(last) AS packs FROM packs')?.packs;
+    return Math.max(this.countedUpTo(), Number(rows ?? 0), Number(packs ?? 0));
   }
 
   private countedUpTo(): number {
@@ -187,12 +210,15 @@ export class QueueFile {
     this.run('DELETE FROM adoptions WHERE file = ?', file);
   }
 
-  /** Rows of the first of each lane after a position, within one priority, due in `(dueAfter, dueUntil]`. */
-  ready({ queue, priority, dueAt, seq }: ReadyPosition, dueUntil: number, limit: number): IterableIterator<SqliteRow> {
-    return this.statement(
+  /** The first of each lane after a position, within one priority, due in `(dueAfter, dueUntil]`. */
+  ready({ queue, priority, dueAt, seq }: ReadyPosition, dueUntil: number, limit: number): Iterable<StoredEntry> {
+    const rows = this.statement(
       `SELECT * FROM messages WHERE head = 1 AND queue = ? AND priority = ? AND (due_at, seq) > (?, ?) AND due_at <= ?
         ORDER BY due_at, seq LIMIT ?`,
     ).iterate(queue, priority, dueAt, seq, dueUntil, limit);
+    // What is in a pack is due at once.
+    if (priority !== 0 || dueAt > 0) return inOrder(rows, undefined, limit);
+    return inOrder(rows, this.packs.after(dueAt < 0 ? 0 : seq, queue), limit);
   }
 
   nextDueAt(queue: string, priority: number, after: number): number | undefined {
@@ -211,11 +237,11 @@ export class QueueFile {
     return (row?.at as number | null) ?? undefined;
   }
 
-  expired(queue: string, now: number, limit: number): SqliteRow[] {
+  expired(queue: string, now: number, limit: number): StoredEntry[] {
     return this.all(
       'SELECT * FROM messages WHERE queue = ? AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?',
       ...[queue, now, limit],
-    );
+    ).map(readRow);
   }
 
   /** When the longest waiting entry of this priority, of those that are due, was queued. */
@@ -224,27 +250,31 @@ export class QueueFile {
       'SELECT queued_at FROM messages WHERE head = 1 AND queue = ? AND priority = ? AND due_at <= ? ORDER BY due_at, seq LIMIT 1',
       ...[queue, priority, now],
     );
-    return row?.queued_at as number | undefined;
+    const pack = priority === 0 && this.get('SELECT queued_at FROM packs WHERE queue = ? ORDER BY last LIMIT 1', queue);
+    const times = [row, pack].filter((found) => found).map((found) => (found as SqliteRow).queued_at as number);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** The entries of a lane behind a place, in order. */
-  laneAfter(queue: string, lane: string, seq: number): IterableIterator<SqliteRow> {
-    return this.statement('SELECT * FROM messages WHERE queue = ? AND lane = ? AND seq > ? ORDER BY seq').iterate(
+  laneAfter(queue: string, lane: string, seq: number): Iterable<StoredEntry> {
+    const rows = this.statement('SELECT * FROM messages WHERE queue = ? AND lane = ? AND seq > ? ORDER BY seq').iterate(
       ...[queue, lane, seq],
     );
+    return inOrder(rows, undefined, Infinity);
   }
 
-  /** Every row behind a place, in order. */
-  after(seq: number, limit: number): IterableIterator<SqliteRow> {
-    return this.statement('SELECT * FROM messages WHERE seq > ? ORDER BY seq LIMIT ?').iterate(seq, limit);
+  /** Every entry, in the order of their places. */
+  entries(limit: number): Iterable<StoredEntry> {
+    const rows = this.statement('SELECT * FROM messages ORDER BY seq LIMIT ?').iterate(limit);
+    return inOrder(rows, this.packs.after(0), limit, (one, other) => one.seq < other.seq);
   }
 
-  delayedWithId(queue: string, id: string): SqliteRow[] {
-    return this.all('SELECT * FROM messages WHERE queue = ? AND id = ? AND due_at > 0', queue, id);
+  delayedWithId(queue: string, id: string): StoredEntry[] {
+    return this.all('SELECT * FROM messages WHERE queue = ? AND id = ? AND due_at > 0', queue, id).map(readRow);
   }
 
   contains(seq: number): boolean {
-    return this.get('SELECT 1 FROM messages WHERE seq = ?', seq) !== undefined;
+    return this.packs.has(seq) || this.get('SELECT 1 FROM messages WHERE seq = ?', seq) !== undefined;
   }
 
   dead(seq: number): DeadEntry | undefined {
@@ -267,6 +297,7 @@ export class QueueFile {
   get isEmpty(): boolean {
     return (
       this.get('SELECT 1 FROM messages LIMIT 1') === undefined &&
+      this.get('SELECT 1 FROM packs LIMIT 1') === undefined &&
       this.get('SELECT 1 FROM dead LIMIT 1') === undefined &&
       this.get('SELECT 1 FROM damaged LIMIT 1') === undefined
     );

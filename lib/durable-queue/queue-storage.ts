@@ -1,11 +1,12 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { nextTurn } from '../clock/turn.js';
-import { isDamage, type SqliteRow } from '../clients/sqlite.js';
+import { isDamage } from '../clients/sqlite.js';
 import { RetryQueueStoreError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { OwnFile } from './own-file.js';
 import { type Batch, type PendingChanges, writeBatch } from './pending-changes.js';
 import type { QueueFile } from './queue-file.js';
+import type { StoredEntry } from './queue-entry.js';
 import type { QueueObserver } from './queue-observer.js';
 import { QueueStatistics } from './queue-statistics.js';
 
@@ -129,16 +130,18 @@ export class QueueStorage {
     this.events.observer.adopted(count);
   }
 
-  setApart(rows: readonly SqliteRow[]): void {
+  setApart(damaged: readonly StoredEntry[]): void {
+    let set = 0;
     this.read(
       'set apart',
       (file) =>
         file.transaction(() => {
           const totals = new QueueStatistics();
           file.count();
-          for (const { seq, queue, bytes } of rows) {
-            file.setApart(seq as number);
-            totals.add(queue as string, -1, -(bytes as number));
+          for (const stored of damaged) {
+            const { count, bytes } = file.setApart(stored);
+            totals.add(stored.queue, -count, -bytes);
+            set += count;
           }
           file.repairHeads();
           totals.addTo(file);
@@ -146,10 +149,11 @@ export class QueueStorage {
         }),
       undefined,
     );
-    this.setApartCount += rows.length;
-    const what = `${rows.length} stored messages are not what was written; they are set apart and not sent`;
+    if (set === 0) return;
+    this.setApartCount += set;
+    const what = `${set} stored messages are not what was written; they are set apart and not sent`;
     this.events.observer.log.error(
-      `${what} (places ${rows
+      `${what} (places ${damaged
         .slice(0, 10)
         .map(({ seq }) => seq)
         .join(', ')})`,

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { SqliteRow } from '../clients/sqlite.js';
-import type { DeadEntry, NewQueueEntry, QueueEntry } from './queue-entry.js';
+import type { DeadEntry, NewQueueEntry, QueueEntry, StoredEntry } from './queue-entry.js';
 
 /** Over everything that must not change unseen; what changes with every attempt is left out. */
 export function checksumOf(entry: NewQueueEntry): number {
@@ -10,8 +10,13 @@ export function checksumOf(entry: NewQueueEntry): number {
   return body.length === 0 ? head : crc32(body, head);
 }
 
-/** The entry in a row of `messages`; undefined when it is not what was written. */
-export function readEntry(row: SqliteRow): QueueEntry | undefined {
+/** What is in a row of `messages`. */
+export function readRow(row: SqliteRow): StoredEntry {
+  const { seq, queue, bytes, due_at: dueAt } = row;
+  return { seq, queue, bytes, dueAt, entry: readEntry(row) } as StoredEntry;
+}
+
+function readEntry(row: SqliteRow): QueueEntry | undefined {
   if (typeof row.meta !== 'string' || !(row.body instanceof Uint8Array) || typeof row.id !== 'string') return undefined;
   const entry: QueueEntry = {
     seq: row.seq as number,

@@ -10,6 +10,9 @@ const VERSION = 1;
  * lanes    who is next in a lane
  * expiring what has a time to live
  * delayed  what waits for its time, by id, to be cancelled
+ *
+ * An entry is a row of `messages` or in a pack (see pack.ts), never both. `gone` has a bit for each entry that has left its
+ * pack; what is counted is what remains. The bytes stand in a table of their own, so that a bit does not write them again.
  */
 const SCHEMA = `
   CREATE TABLE messages (
@@ -21,6 +24,10 @@ const SCHEMA = `
   CREATE INDEX lanes ON messages (queue, lane, seq) WHERE lane IS NOT NULL;
   CREATE INDEX expiring ON messages (queue, expires_at) WHERE expires_at IS NOT NULL;
   CREATE INDEX delayed ON messages (queue, id) WHERE due_at > 0;
+  CREATE TABLE packs (
+    last INTEGER PRIMARY KEY, first INTEGER NOT NULL, queue TEXT NOT NULL, queued_at INTEGER NOT NULL,
+    remaining INTEGER NOT NULL, bytes INTEGER NOT NULL, gone BLOB NOT NULL);
+  CREATE TABLE pack_data (last INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE dead (
     seq INTEGER PRIMARY KEY, queue TEXT NOT NULL, id TEXT NOT NULL, attempts INTEGER NOT NULL, bytes INTEGER NOT NULL,
     meta TEXT NOT NULL, body BLOB NOT NULL, reason TEXT NOT NULL, error_class TEXT NOT NULL, error_code TEXT NOT NULL,

@@ -153,6 +153,8 @@ export async function assertOwnDirectory(path: string): Promise<void> {
       reading(sqlite, join(directory, name + FILE), (database) => {
         const row = database.prepare('SELECT meta FROM messages UNION ALL SELECT meta FROM dead LIMIT 1').get();
         foreign = row !== undefined && readMeta(String(row.meta)) === undefined;
+        // Messages of the service are in no packs.
+        foreign ||= database.prepare('SELECT 1 FROM packs LIMIT 1').get() !== undefined;
       });
     } catch {
       // A damaged file is dealt with by who opens it.
@@ -192,10 +194,11 @@ function addQueues(database: SqliteDatabase, queues: Map<string, MutableSummary>
     return one;
   };
   const waiting = database.prepare(
-    `SELECT queue, count(*) AS depth, sum(bytes) AS bytes, sum(due_at <= ?) AS due, min(queued_at) AS oldest,
-      min(CASE WHEN due_at > ? THEN due_at END) AS nextDue FROM messages GROUP BY queue`,
+    `SELECT queue, count(*) AS depth, sum(bytes) AS bytes, sum(due_at <= ?1) AS due, min(queued_at) AS oldest,
+      min(CASE WHEN due_at > ?1 THEN due_at END) AS nextDue FROM messages GROUP BY queue
+      UNION ALL SELECT queue, sum(remaining), sum(bytes), sum(remaining), min(queued_at), NULL FROM packs GROUP BY queue`,
   );
-  for (const row of waiting.all(now, now)) {
+  for (const row of waiting.all(now)) {
     const one = of(row.queue as string);
     one.depth += Number(row.depth);
     one.bytes += Number(row.bytes);

@@ -39,7 +39,7 @@ let number = 0;
 function accept() {
   const id = `${name}-${number++}`;
   const message = { id, route: 'r', body: Buffer.alloc(Math.floor(random() * 2_000), id), headers: {}, properties: {} };
-  const key = random() < 0.5 ? `k${Math.floor(random() * 3)}` : undefined;
+  const key = random() < 0.3 ? `k${Math.floor(random() * 3)}` : undefined;
   const plain = {
     to: { kind: 'route', route: 'r' },
     unroutable: 'queue',

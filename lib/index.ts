@@ -17,13 +17,19 @@ export {
 export { MESSAGING_CONTEXT } from './messaging.enhancers.js';
 
 export { type HandlerDecorator, Subscribe } from './consumer/subscribe.decorator.js';
+export { type BatchHandlerDecorator, SubscribeBatch } from './consumer/subscribe-batch.decorator.js';
 export {
+  type BatchOptions,
+  type BatchSubscriptionOptions,
   type DeadLetterQueueOptions,
   type Route,
+  type SubscribeBatchRequest,
   type SubscribeRequest,
   type SubscriptionOptions,
   type SubscriptionOverride,
+  type TypedSubscribeBatchRequest,
   type TypedSubscribeRequest,
+  type UntypedSubscribeBatchRequest,
   type UntypedSubscribeRequest,
 } from './consumer/subscription-options.js';
 export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/concurrency.js';
@@ -41,6 +47,7 @@ export { type MemoryIdempotencyStoreOptions, memoryIdempotencyStore } from './id
 export { type SqliteIdempotencyStoreOptions, sqliteIdempotencyStore } from './idempotency/sqlite-idempotency-store.js';
 export { type KillSwitchOptions } from './consumer/kill-switch.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
+export { BatchContext, type BatchHandler, type BatchResult } from './pipeline/batch-context.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';
 export { type LoggingOptions, logging } from './pipeline/middleware/logging.js';
@@ -126,6 +133,7 @@ export {
   HandlerTimeoutError,
   IdempotencyStoreError,
   InvalidPayloadError,
+  MissingOutcomeError,
   NoHandlerError,
   RefusedError,
   RetryLaterError,

@@ -12,12 +12,13 @@ import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscribe.decorator.
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { RefusedError } from './errors/handling-errors.js';
 import { errorMessage } from './errors/redact.js';
+import { BatchContext } from './pipeline/batch-context.js';
 import { MessageContext } from './pipeline/message-context.js';
-import type { Handler } from './pipeline/middleware.js';
 import { Outcome } from './pipeline/outcome.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
-type Method = (this: unknown, payload: unknown, context: MessageContext) => unknown;
+type Context = MessageContext | BatchContext;
+type Method = (this: unknown, payload: unknown, context: Context) => unknown;
 type Filters = { invokeCustomFilters(error: unknown, host: ExecutionContextHost): unknown };
 
 /** What `context.getType()` says in guards, interceptors, pipes and filters. */
@@ -43,7 +44,7 @@ export class MessagingEnhancers {
     this.own = forMessages(creator, new ApplicationConfig());
   }
 
-  handlerOf(wrapper: InstanceWrapper, method: string, globalEnhancers: boolean): Handler {
+  handlerOf(wrapper: InstanceWrapper, method: string, globalEnhancers: boolean): (context: Context) => unknown {
     const creator = globalEnhancers ? this.global : this.own;
     if (!isSingleton(wrapper)) return this.scopedHandler(wrapper, method, creator);
     const instance = wrapper.instance as Record<string, Method> & object;
@@ -66,8 +67,12 @@ export class MessagingEnhancers {
     return (context) => enhanced(context.payload, context);
   }
 
-  /** A transient or request-scoped provider (or one with a request-scoped enhancer): a new instance for every message. */
-  private scopedHandler(wrapper: InstanceWrapper, method: string, creator: ExternalContextCreator): Handler {
+  /** A transient or request-scoped provider (or one with a request-scoped enhancer): a new instance for every call. */
+  private scopedHandler(
+    wrapper: InstanceWrapper,
+    method: string,
+    creator: ExternalContextCreator,
+  ): (context: Context) => Promise<unknown> {
     return async (context) => {
       const contextId = ContextIdFactory.create();
       this.moduleRef.registerRequestByContextId(context, contextId);
@@ -159,7 +164,9 @@ function forMessages(template: ExternalContextCreator, config: ApplicationConfig
   internals.createPipesFn = (...args) =>
     refusing(createPipesFn.apply(creator, args), refusals, (error) => !isServerError(error));
   internals.getParamValue = async (value, metadata, pipes) =>
-    value instanceof MessageContext ? value : getParamValue.call(creator, value, metadata, pipes);
+    value instanceof MessageContext || value instanceof BatchContext
+      ? value
+      : getParamValue.call(creator, value, metadata, pipes);
   internals.transformToResult = async (result) => resultOf(result);
   internals.externalErrorProxy = {
     createProxy:

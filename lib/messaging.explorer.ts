@@ -1,9 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { type Handled, mergeByQueue } from './consumer/router.js';
+import type { Handled } from './consumer/handled.js';
+import { mergeByQueue } from './consumer/router.js';
+import { batchSubscriptionsOf } from './consumer/subscribe-batch.decorator.js';
 import { subscriptionsOf } from './consumer/subscribe.decorator.js';
-import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
-import type { SubscribeRequest } from './consumer/subscription-options.js';
+import { subscriptionName } from './consumer/subscription-definition.js';
+import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { MessagingError } from './errors/messaging-error.js';
 import type { Messaging } from './messaging.js';
@@ -16,7 +18,9 @@ type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 interface Found {
   readonly wrapper: InstanceWrapper;
   readonly method: string;
-  readonly request: SubscribeRequest;
+  readonly request: SubscribeRequest | SubscribeBatchRequest;
+  /** It takes batches. */
+  readonly batch: boolean;
 }
 
 /** Finds every `@Subscribe` method of the application and starts its subscription. */
@@ -59,8 +63,10 @@ export class MessagingExplorer {
       for (const method of this.scanner.getAllMethodNames(prototype)) {
         if (methods.has(method)) continue;
         methods.add(method);
-        const subscriptions = subscriptionsOf(prototype, method);
-        for (const request of subscriptions) found.push({ wrapper, method, request });
+        for (const request of subscriptionsOf(prototype, method))
+          found.push({ wrapper, method, request, batch: false });
+        for (const request of batchSubscriptionsOf(prototype, method))
+          found.push({ wrapper, method, request, batch: true });
       }
     }
     return found;
@@ -84,17 +90,22 @@ export class MessagingExplorer {
     }
   }
 
-  private handledBy({ wrapper, method, request }: Found, messaging: Messaging): Handled | undefined {
-    const definition = this.define({ wrapper, method, request }, messaging);
-    if (definition)
-      return { definition, handler: this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers) };
-    this.logger.log(`The subscription «${subscriptionName(request)}» is switched off`);
-    return undefined;
+  private handledBy(found: Found, messaging: Messaging): Handled | undefined {
+    const handled = this.define(found, messaging);
+    if (!handled) this.logger.log(`The subscription «${subscriptionName(found.request)}» is switched off`);
+    return handled;
   }
 
-  private define({ wrapper, method, request }: Found, messaging: Messaging): SubscriptionDefinition | undefined {
+  private define({ wrapper, method, request, batch }: Found, messaging: Messaging): Handled | undefined {
+    const handler = (): ReturnType<MessagingEnhancers['handlerOf']> =>
+      this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers);
     try {
-      return messaging.define(request);
+      if (batch) {
+        const definition = messaging.definitions.defineBatch(request as SubscribeBatchRequest);
+        return definition && { definition, batchHandler: handler() };
+      }
+      const definition = messaging.definitions.define(request);
+      return definition && { definition, handler: handler() };
     } catch (error) {
       if (error instanceof MessagingError) error.message = `${String(wrapper.name)}.${method}: ${error.message}`;
       throw error;
@@ -102,7 +113,9 @@ export class MessagingExplorer {
   }
 
   private warnOfUnknownOverrides(messaging: Messaging, own: readonly Found[]): void {
-    const unknown = messaging.unknownOverrides(new Set(own.map(({ request }) => subscriptionName(request))));
+    const unknown = messaging.definitions.unknownOverrides(
+      new Set(own.map(({ request }) => subscriptionName(request))),
+    );
     if (unknown.length > 0)
       this.logger.warn(`The options override subscriptions that no @Subscribe has: ${unknown.join(', ')}`);
   }

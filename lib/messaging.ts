@@ -3,16 +3,16 @@ import type { CancelTimer } from './clock/clock.js';
 import { SteadyTime } from './clock/steady-time.js';
 import type { Consumer } from './consumer/consumer.js';
 import { Consumers } from './consumer/consumers.js';
-import { type Handled, mergeByQueue } from './consumer/router.js';
+import type { Handled } from './consumer/handled.js';
+import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
-import {
-  defineSubscription,
-  subscriptionName,
-  type SubscriptionDefinition,
-} from './consumer/subscription-definition.js';
+import { subscriptionName } from './consumer/subscription-definition.js';
 import type {
+  SubscribeBatchRequest,
   SubscribeRequest,
+  TypedSubscribeBatchRequest,
   TypedSubscribeRequest,
+  UntypedSubscribeBatchRequest,
   UntypedSubscribeRequest,
 } from './consumer/subscription-options.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
@@ -29,6 +29,8 @@ import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { connectionListener } from './messaging.connection.js';
 import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
+import { SubscriptionDefinitions } from './messaging.subscriptions.js';
+import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import { Dispatcher } from './publisher/dispatcher.js';
 import { Emitter } from './publisher/emitter.js';
@@ -51,6 +53,8 @@ export class Messaging {
   readonly events: MessagingEvents;
   readonly publisher: Publisher;
   readonly deadLetters: DeadLetters;
+  /** @internal */
+  readonly definitions: SubscriptionDefinitions;
 
   private readonly log: Log;
   private readonly transport: Transport;
@@ -77,6 +81,7 @@ export class Messaging {
       this.log.error(`A listener of messaging.events threw: ${errorMessage(error)}`),
     );
     this.transport = options.transport.create();
+    this.definitions = new SubscriptionDefinitions(options, this.transport);
     this.idempotencyStores = new IdempotencyStores({ clock });
     this.state = new ConnectionState(clock);
     const time = new SteadyTime(clock);
@@ -151,32 +156,9 @@ export class Messaging {
     });
   }
 
-  /** Subscription options with the module's overrides applied; undefined when switched off. @internal */
-  define(request: SubscribeRequest): SubscriptionDefinition | undefined {
-    const override = this.options.subscriptions[subscriptionName(request)];
-    if (override === false) return undefined;
-    // Values that come from a configuration may be undefined: those leave what the decorator says.
-    const given = Object.fromEntries(Object.entries(override ?? {}).filter(([, value]) => value !== undefined));
-    const { service, provision, retry, middleware, idempotencyStore } = this.options;
-    const { system, capabilities } = this.transport;
-    return defineSubscription(
-      { ...request, ...given },
-      {
-        service,
-        provision,
-        retry,
-        middleware,
-        idempotencyStore,
-        system,
-        maxDelayMs: capabilities.maxDelayMs,
-        ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
-      },
-    );
-  }
-
   /** @internal */
-  addConsumer({ definition, handler }: Handled): Consumer {
-    return this.consumers.add(definition, handler);
+  addConsumer(handled: Handled): Consumer {
+    return this.consumers.add(handled);
   }
 
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
@@ -206,11 +188,6 @@ export class Messaging {
     return this.options.globalEnhancers;
   }
 
-  /** Names in `subscriptions` that belong to none of these. @internal */
-  unknownOverrides(names: ReadonlySet<string>): string[] {
-    return Object.keys(this.options.subscriptions).filter((name) => !names.has(name));
-  }
-
   /**
    * Subscribes at run time. The handler is called with the payload and its context, as a decorated one.
    * @throws InvalidOptionError, SubscriptionConflictError, TopologyMismatchError
@@ -227,20 +204,33 @@ export class Messaging {
     request: SubscribeRequest,
     handler: (payload: T, context: MessageContext) => unknown,
   ): Promise<RuntimeSubscription> {
-    if (this.intakeStopped)
-      throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
-    const definition = this.define(request) ?? defineOff(request);
-    const [routed] = mergeByQueue([
-      { definition, handler: (context) => resultOf(handler(context.payload as T, context)) },
-    ]);
-    const consumer = this.addConsumer(routed);
-    await this.startConsumer(consumer);
-    this.startCounting();
-    return new RuntimeSubscription(consumer, async () => {
-      const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
-      await this.consumers.remove(consumer, signal);
-      cancel();
+    const definition = this.definitions.define(request) ?? defineOff(request);
+    return this.startNow({ definition, handler: (context) => resultOf(handler(context.payload as T, context)) });
+  }
+
+  /**
+   * Subscribes to batches at run time. The handler is called with the payloads and their context, as one that is decorated
+   * with `@SubscribeBatch`.
+   * @throws InvalidOptionError, SubscriptionConflictError, TopologyMismatchError
+   */
+  subscribeBatch<T>(
+    request: TypedSubscribeBatchRequest<T>,
+    handler: (payloads: NoInfer<T>[], context: BatchContext) => BatchResult | Promise<BatchResult>,
+  ): Promise<RuntimeSubscription>;
+  subscribeBatch<T = unknown>(
+    request: UntypedSubscribeBatchRequest,
+    handler: (payloads: T[], context: BatchContext) => BatchResult | Promise<BatchResult>,
+  ): Promise<RuntimeSubscription>;
+  async subscribeBatch<T>(
+    request: SubscribeBatchRequest,
+    handler: (payloads: T[], context: BatchContext) => BatchResult | Promise<BatchResult>,
+  ): Promise<RuntimeSubscription> {
+    if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
+    const definition = this.definitions.defineBatch(request) ?? defineOff(request);
+    return this.startNow({
+      definition,
+      batchHandler: (context) => resultOf(handler(context.payload as T[], context)),
     });
   }
 
@@ -292,6 +282,20 @@ export class Messaging {
   close(): Promise<void> {
     this.closing ??= this.shutDown();
     return this.closing;
+  }
+
+  private async startNow(handled: Handled): Promise<RuntimeSubscription> {
+    if (this.intakeStopped)
+      throw new PublisherClosedError('The application is shutting down: no subscription can be started');
+    const [routed] = mergeByQueue([handled]);
+    const consumer = this.addConsumer(routed);
+    await this.startConsumer(consumer);
+    this.startCounting();
+    return new RuntimeSubscription(consumer, async () => {
+      const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
+      await this.consumers.remove(consumer, signal);
+      cancel();
+    });
   }
 
   private async drainConsumers(): Promise<void> {

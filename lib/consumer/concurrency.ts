@@ -41,10 +41,15 @@ export function unbounded(): Concurrency {
   return new Bounded('unbounded', Infinity);
 }
 
+/** How many handlers it lets run at a time, where that is all that it decides; else undefined. */
+export function handlersAtATime(concurrency: Concurrency): number | undefined {
+  return concurrency instanceof Bounded ? concurrency.limit : undefined;
+}
+
 class Bounded implements Concurrency {
   constructor(
     readonly kind: 'bounded' | 'unbounded',
-    private readonly limit: number,
+    readonly limit: number,
   ) {}
 
   schedule<M extends Scheduled>(): Schedule<M> {

@@ -4,16 +4,17 @@ import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { Serializer } from '../message/serializer.js';
 import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
-import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
+import type { Batches } from './batches.js';
+import { type Calls, callsFor } from './calls.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { type ConsumerState, Gate } from './gate.js';
 import { GiveBacks } from './give-backs.js';
-import { HandlerCall } from './handler-call.js';
-import { handlerChain, type HandlerChainEnvironment } from './handler-chain.js';
+import type { HandlerChainEnvironment } from './handler-chain.js';
+import type { Handled } from './handled.js';
 import { HeldMessages } from './held-messages.js';
 import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -31,12 +32,13 @@ export interface ConsumerEnvironment extends HandlerChainEnvironment {
 
 /** One subscription at work: intake → schedule → pipeline → settlement → drain. */
 export class Consumer {
-  /** Undefined: it does not look for duplicates. */
-  readonly idempotency: IdempotencyCounts | undefined;
+  readonly definition: SubscriptionDefinition;
   private readonly attempts: AttemptCount;
   private readonly precheck: Precheck;
   private readonly settlement: Settlement;
-  private readonly call: HandlerCall<Work>;
+  private readonly calls: Calls;
+  /** With it, messages are handled in batches. */
+  private readonly batches: Batches | undefined;
   private readonly overdue: OverdueHandlers;
   private readonly schedule: Schedule<Delivery>;
   /** With it, failed messages are retried in place, and what comes after them waits. */
@@ -52,10 +54,10 @@ export class Consumer {
   private idle: (() => void)[] = [];
 
   constructor(
-    readonly definition: SubscriptionDefinition,
-    handler: Handler,
+    handled: Handled,
     private readonly environment: ConsumerEnvironment,
   ) {
+    const definition = (this.definition = handled.definition);
     const { retry, prefetch, topology, timeoutMs, concurrency } = definition;
     const { transport, clock, events, log, serializer } = environment;
     const { capabilities } = transport;
@@ -78,9 +80,19 @@ export class Consumer {
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
       log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
     );
-    const chain = handlerChain(definition, handler, environment, (running, context) => this.runOn(running, context));
-    this.idempotency = chain.idempotency?.counts;
-    this.call = new HandlerCall(chain.handler, retry, environment, (work, outcome) => this.ended(work, outcome));
+    const { gate, overdue } = this;
+    this.calls = callsFor(handled, {
+      ...{ ...environment, gate, attempts, overdue },
+      ended: (work, outcome) => this.ended(work, outcome),
+      runOn: (running, context) => this.runOn(running, context),
+      turnedAway: (work) => this.giveBacks.add(this.abandon(work)),
+    });
+    this.batches = this.calls.batches;
+  }
+
+  /** Undefined: it does not look for duplicates. */
+  get idempotency(): IdempotencyCounts | undefined {
+    return this.calls.idempotency;
   }
 
   get queue(): string {
@@ -134,7 +146,7 @@ export class Consumer {
     // The broker must know before anything is released: what is released before would come right back.
     await until(this.intake.end(), deadline);
     this.intakeEnded = true;
-    for (const work of this.held?.works() ?? []) this.giveBacks.add(this.abandon(work));
+    for (const work of this.held?.works() ?? this.batches?.close() ?? []) this.giveBacks.add(this.abandon(work));
     this.giveBacks.giveWaiting();
     await this.drained(deadline);
     for (const work of this.running.values()) this.giveBacks.add(this.abandon(work));
@@ -162,7 +174,7 @@ export class Consumer {
 
   /** Handlers that run past their timeout count, though their messages are settled; those that are held do not. */
   private get busy(): number {
-    return this.running.size - (this.held?.size ?? 0) + this.overdue.slots;
+    return this.running.size - (this.held?.size ?? this.batches?.gathered ?? 0) + this.overdue.slots;
   }
 
   private begin(delivery: Delivery): void {
@@ -180,22 +192,22 @@ export class Consumer {
     const attempt = this.attempts.attemptOf(delivery);
     const context = new MessageContext(delivery, attempt);
     const startedAt = this.environment.clock.monotonic();
-    const work = { delivery, attempt, context, startedAt, closed: false, admitted, overdue: 0, heldSince: undefined };
+    const work: Work = { delivery, attempt, context, startedAt, closed: false, admitted, overdue: 0 };
     this.running.set(delivery, work);
     this.reports.delivered(work);
     return work;
   }
 
   private run(work: Work): void {
-    if (this.gate.killSwitch) this.gate.began(work);
-    const outcome = this.call.run(work);
+    if (this.gate.killSwitch && !this.batches) this.gate.began(work);
+    const outcome = this.calls.run(work);
     if (outcome) this.ended(work, outcome);
   }
 
   /** A handler call has a result. */
   private ended(work: Work, outcome: Outcome): void {
     const { held } = this;
-    this.gate.killSwitch?.ended(work, outcome);
+    if (!this.batches) this.gate.killSwitch?.ended(work, outcome);
     if (!held || work.closed || (outcome.type !== 'retry' && outcome.type !== 'defer'))
       return this.settle(work, outcome);
     if (held.hold(work, outcome.delayMs)) {
@@ -268,6 +280,7 @@ export class Consumer {
       else this.begin(delivery);
     }
     this.advancing = false;
+    this.batches?.advance();
     if (this.busy === 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
@@ -298,12 +311,11 @@ export class Consumer {
     if (!work.closed) this.reports.settled(work, 'released', undefined);
     work.closed = true;
     this.gate.killSwitch?.lost(work);
-    work.context.abort(
-      new DeliveryLostError(
-        `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,
-      ),
+    const error = new DeliveryLostError(
+      `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,
     );
-    if (this.held?.drop(work)) this.leave(work);
+    work.context.abort(error);
+    if (this.held?.drop(work) || this.batches?.withdraw(work, error)) this.leave(work);
   }
 
   /** Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does. */
@@ -335,8 +347,9 @@ export class Consumer {
     if (work.closed) return;
     work.closed = true;
     const { delivery, context, attempt } = work;
-    if (!this.held?.drop(work)) {
-      context.abort(new DeliveryLostError('The application stops and the handler ran past its deadline'));
+    const error = new DeliveryLostError('The application stops and the handler ran past its deadline');
+    if (!this.held?.drop(work) && !this.batches?.withdraw(work, error)) {
+      context.abort(error);
       this.environment.log.warn(
         `«${this.queue}»: a handler ran past the shutdown deadline; message ${delivery.message.id} is given back`,
       );

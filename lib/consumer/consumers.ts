@@ -1,6 +1,6 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
-import type { Handler } from '../pipeline/middleware.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
+import type { Handled } from './handled.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /** Every subscription of one connection: one consumer per queue. */
@@ -15,7 +15,8 @@ export class Consumers implements Iterable<Consumer> {
   }
 
   /** @throws SubscriptionConflictError when the queue has a subscription already */
-  add(definition: SubscriptionDefinition, handler: Handler): Consumer {
+  add(handled: Handled): Consumer {
+    const { definition } = handled;
     const { queue, patterns } = definition.topology;
     const other = this.byQueue.get(queue);
     if (other) {
@@ -24,7 +25,7 @@ export class Consumers implements Iterable<Consumer> {
       );
     }
     this.checkDeadLetterRoute(definition);
-    const consumer = new Consumer(definition, handler, this.environment);
+    const consumer = new Consumer(handled, this.environment);
     this.byQueue.set(queue, consumer);
     return consumer;
   }

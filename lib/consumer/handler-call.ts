@@ -9,6 +9,9 @@ import { isThenable } from '../pipeline/thenable.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
 import type { Delivery } from '../transport/delivery.js';
 
+/** What a handler returns whose result is told in another way; no promise is needed then. */
+export const LATER = Symbol('later');
+
 /** One message a handler is called with. */
 export interface Call {
   readonly delivery: Delivery;
@@ -39,6 +42,7 @@ export class HandlerCall<C extends Call> {
     try {
       context.payload = decode(delivery.message, this.environment.serializer);
       const result = this.handler(context);
+      if (result === LATER) return undefined;
       if (!isThenable(result)) return this.outcomeOr(result, attempt);
       const promise = result instanceof Promise ? result : Promise.resolve(result);
       promise.then(
@@ -51,11 +55,17 @@ export class HandlerCall<C extends Call> {
     }
   }
 
+  /** What application code decided, within the attempts. */
+  limit({ attempt }: C, outcome: Outcome): Outcome {
+    return this.retry.limit(outcome, attempt);
+  }
+
   private outcomeOr(result: unknown, attempt: number): Outcome {
     return result instanceof Outcome ? this.retry.limit(result, attempt) : Outcome.ack;
   }
 
-  private outcomeOf({ delivery, attempt }: C, error: unknown): Outcome {
+  /** What a failure leads to. */
+  outcomeOf({ delivery, attempt }: C, error: unknown): Outcome {
     try {
       return this.retry.outcomeOf(error, attempt);
     } catch (policyError) {

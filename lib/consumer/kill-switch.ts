@@ -57,6 +57,11 @@ export class KillSwitch {
     return this.state === 'closed' || (this.state === 'probing' && this.probe === undefined);
   }
 
+  /** One message is to be tried. */
+  get probing(): boolean {
+    return this.state === 'probing';
+  }
+
   /** Why nothing passes; undefined while it is closed. */
   get reason(): string | undefined {
     const { failures, of } = this.options;

@@ -4,14 +4,9 @@ import type { MessageContext } from '../pipeline/message-context.js';
 import { compose, type Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
 import { scheduleOf, type Backoff } from '../retry/backoff.js';
+import type { Handled, HandledSingly } from './handled.js';
 import { matches, overlap } from './route-pattern.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
-
-/** A subscription and what handles its messages. */
-export interface Handled {
-  readonly definition: SubscriptionDefinition;
-  readonly handler: Handler;
-}
 
 /**
  * One subscription per queue, its handlers behind the schemas of their routes. Those that share a queue become one, which hands each message to the handler of its route.
@@ -19,15 +14,30 @@ export interface Handled {
  */
 export function mergeByQueue(subscriptions: readonly Handled[]): Handled[] {
   const byQueue = new Map<string, Handled[]>();
-  for (const { definition, handler } of subscriptions) {
-    const { queue } = definition.topology;
-    const validated = { definition, handler: compose(definition.validations, handler) };
-    byQueue.set(queue, [...(byQueue.get(queue) ?? []), validated]);
+  for (const one of subscriptions) {
+    const { queue } = one.definition.topology;
+    byQueue.set(queue, [...(byQueue.get(queue) ?? []), one]);
   }
-  return [...byQueue.values()].map(merge);
+  return [...byQueue.values()].map((group) => {
+    const singly = group.filter((one) => !('batchHandler' in one)) as HandledSingly[];
+    if (singly.length === group.length) return merge(singly.map(validated));
+    if (group.length > 1) throw sharedWithBatch(group);
+    return group[0];
+  });
 }
 
-function merge(group: readonly Handled[]): Handled {
+function validated({ definition, handler }: HandledSingly): HandledSingly {
+  return { definition, handler: compose(definition.validations, handler) };
+}
+
+function sharedWithBatch(group: readonly Handled[]): SubscriptionConflictError {
+  const [{ definition }, other] = group;
+  return new SubscriptionConflictError(
+    `Two subscriptions share the queue «${definition.topology.queue}» (routes ${definition.topology.patterns.join(', ')} and ${other.definition.topology.patterns.join(', ')}), and one of them is a batch, which has a queue of its own. Give one a «name»`,
+  );
+}
+
+function merge(group: readonly HandledSingly[]): HandledSingly {
   const [first, ...others] = group;
   const { definition } = first;
   if (others.length === 0 && !definition.routing) return first;
@@ -40,7 +50,7 @@ function merge(group: readonly Handled[]): Handled {
   };
 }
 
-function router(group: readonly Handled[]): Handler {
+function router(group: readonly HandledSingly[]): Handler {
   const exact = new Map<string, Handler>();
   const patterns: { readonly pattern: string; readonly handler: Handler }[] = [];
   for (const { definition, handler } of group) {

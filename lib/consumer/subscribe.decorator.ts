@@ -36,11 +36,23 @@ export function Subscribe(
   first: Route | readonly Route[] | SubscribeRequest,
   options?: SubscriptionOptions,
 ): MethodDecorator {
-  const request: SubscribeRequest =
-    options === undefined && isRequest(first) ? first : { ...options, route: first as Route };
+  return subscribing(SUBSCRIPTIONS, requestOf(first, options));
+}
+
+/** What a decorator was called with, as one object. @throws InvalidOptionError, SubscriptionConflictError */
+export function requestOf<R extends { readonly route: Route | readonly Route[] }>(
+  first: R['route'] | R,
+  options: object | undefined,
+): R {
+  const request = options === undefined && isRequest(first) ? first : { ...options, route: first };
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new InvalidOptionError('options', options, 'an object of subscription options');
-  subscriptionName(request);
+  subscriptionName(request as SubscribeRequest);
+  return request as R;
+}
+
+/** Notes down under `key` that a method subscribes, and which of its parameters is what. */
+export function subscribing(key: symbol, request: object): MethodDecorator {
   return (target, property) => {
     const parameters = {
       [`${PAYLOAD_TYPE}:0`]: { index: 0, pipes: [] },
@@ -49,15 +61,20 @@ export function Subscribe(
     Reflect.defineMetadata(HANDLER_ARGUMENTS, parameters, target.constructor, property);
     // Decorators run bottom up; the list is to read top down. It is kept on the class, so that a decorator above that
     // replaces the method does not hide it.
-    Reflect.defineMetadata(SUBSCRIPTIONS, [request, ...subscriptionsOf(target, property)], target, property);
+    Reflect.defineMetadata(key, [request, ...requestsOf(key, target, property)], target, property);
   };
+}
+
+/** What was noted down under `key`. */
+export function requestsOf(key: symbol, prototype: object, method: string | symbol): readonly object[] {
+  return (Reflect.getMetadata(key, prototype, method) as readonly object[] | undefined) ?? [];
 }
 
 /** What `@Subscribe` said about a method of a class with this prototype. */
 export function subscriptionsOf(prototype: object, method: string | symbol): readonly SubscribeRequest[] {
-  return (Reflect.getMetadata(SUBSCRIPTIONS, prototype, method) as readonly SubscribeRequest[] | undefined) ?? [];
+  return requestsOf(SUBSCRIPTIONS, prototype, method) as readonly SubscribeRequest[];
 }
 
-function isRequest(value: Route | readonly Route[] | SubscribeRequest): value is SubscribeRequest {
+function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && 'route' in value;
 }

@@ -170,7 +170,7 @@ function nativeOptions(request: SubscribeRequest, system: string): Pick<Topology
   return system === 'rabbitmq' && request.rabbitmq ? { native: request.rabbitmq } : {};
 }
 
-const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
+export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'route',
   'dlq',
   'prefetch',

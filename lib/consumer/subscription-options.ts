@@ -85,5 +85,42 @@ export interface UntypedSubscribeRequest extends SubscriptionOptions {
   readonly route: UntypedRoute | readonly UntypedRoute[];
 }
 
-/** What may be overridden per subscription from the module's options; `false` switches the subscription off. */
-export type SubscriptionOverride = Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> | false;
+/** How messages are gathered into batches. */
+export interface BatchOptions {
+  /** The most messages of a batch, 1…65,535. */
+  readonly size: number;
+  /**
+   * Milliseconds after which a batch that is not full is handled, from when its first message came; later ones do not put
+   * it off. Default 1,000.
+   */
+  readonly maxWait?: number;
+}
+
+/**
+ * The options of one batch subscription. As elsewhere, except that `concurrency` counts batches, `timeout` is for the call
+ * with a batch, and `prefetch` is by default room for the batches that are handled at a time and one more.
+ */
+export interface BatchSubscriptionOptions extends BatchOptions, Omit<SubscriptionOptions, 'handles' | 'routeBy'> {}
+
+/** Batch subscription options together with what they subscribe to. */
+export interface SubscribeBatchRequest extends BatchSubscriptionOptions {
+  /** A route or pattern, or several of them (with a `name`). */
+  readonly route: Route | readonly Route[];
+}
+
+/** A batch subscription to one message whose payload has a type. */
+export interface TypedSubscribeBatchRequest<Payload> extends BatchSubscriptionOptions {
+  readonly route: MessageContract<unknown, Payload>;
+}
+
+/** A batch subscription that says itself what its payloads are. */
+export interface UntypedSubscribeBatchRequest extends BatchSubscriptionOptions {
+  readonly route: UntypedRoute | readonly UntypedRoute[];
+}
+
+/**
+ * What may be overridden per subscription from the module's options (`size` and `maxWait` of batches only); `false`
+ * switches the subscription off.
+ */
+export type SubscriptionOverride =
+  (Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> & Partial<BatchOptions>) | false;

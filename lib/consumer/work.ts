@@ -1,4 +1,5 @@
 import type { MessageContext } from '../pipeline/message-context.js';
+import type { Batch } from './batch.js';
 import type { Delivery } from '../transport/delivery.js';
 
 /** One delivery on its way through this process, over one handler call or, where it is retried in place, several. */
@@ -14,5 +15,7 @@ export interface Work {
   /** Handler calls of it that run on past their timeout and keep its slot. */
   overdue: number;
   /** Since when it is retried in place, by the monotonic clock. */
-  heldSince: number | undefined;
+  heldSince?: number;
+  /** The batch that it is in, waiting or handled. */
+  batch?: Batch<Work>;
 }

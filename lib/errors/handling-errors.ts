@@ -54,6 +54,12 @@ export class InvalidPayloadError extends MessagingError {
   readonly retryable = false;
 }
 
+/** A batch handler returned outcomes, but none for this message. It is retried. */
+export class MissingOutcomeError extends MessagingError {
+  readonly code = 'MISSING_OUTCOME';
+  readonly retryable = true;
+}
+
 /** Several handlers share the queue, and none of them is for this message. */
 export class NoHandlerError extends MessagingError {
   readonly code = 'NO_HANDLER';

@@ -1,20 +1,24 @@
 import type { Clock } from '../clock/clock.js';
 import { HandlerTimeoutError } from '../errors/handling-errors.js';
-import type { MessageContext } from './message-context.js';
-import type { Handler } from './middleware.js';
 import { isThenable } from './thenable.js';
+
+/** What a call under a timeout is about: a message, or a batch. */
+interface Limited {
+  readonly queue: string;
+  abort(reason: unknown): void;
+}
 
 /**
  * The handler, given up after `ms` milliseconds: its signal is aborted and HandlerTimeoutError is its result. What runs on
  * is handed to `overdue`.
  */
-export function withTimeout(
-  handler: Handler,
+export function withTimeout<C extends Limited>(
+  handler: (context: C) => unknown,
   ms: number,
   clock: Clock,
-  overdue: (running: Promise<unknown>, context: MessageContext) => void,
-): Handler {
-  const deadlines = new Deadlines(clock, (call) => {
+  overdue: (running: Promise<unknown>, context: C) => void,
+): (context: C) => unknown {
+  const deadlines = new Deadlines<C>(clock, (call) => {
     const error = new HandlerTimeoutError(`The handler of «${call.context.queue}» did not finish within ${ms} ms`);
     call.context.abort(error);
     overdue(call.running, call.context);
@@ -34,34 +38,34 @@ export function withTimeout(
   };
 }
 
-interface Call {
+interface Call<C> {
   readonly at: number;
-  readonly context: MessageContext;
+  readonly context: C;
   readonly running: Promise<unknown>;
   readonly reject: (error: Error) => void;
 }
 
 /** Calls that end equally long after their beginning, so that the first is the next to end: one timer serves them all. */
-class Deadlines {
-  private readonly calls = new Set<Call>();
+class Deadlines<C> {
+  private readonly calls = new Set<Call<C>>();
   /** Left to run out when nothing is left to end: most calls are short. */
   private armed = false;
 
   constructor(
     private readonly clock: Clock,
-    private readonly expire: (call: Call) => void,
+    private readonly expire: (call: Call<C>) => void,
   ) {}
 
-  add(call: Call): void {
+  add(call: Call<C>): void {
     this.calls.add(call);
     if (!this.armed) this.arm(call);
   }
 
-  delete(call: Call): void {
+  delete(call: Call<C>): void {
     this.calls.delete(call);
   }
 
-  private arm({ at }: Call): void {
+  private arm({ at }: Call<C>): void {
     this.armed = true;
     this.clock.after(Math.max(0, at - this.clock.monotonic()), () => this.sweep(), { background: true });
   }

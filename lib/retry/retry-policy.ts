@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import {
+  MissingOutcomeError,
   RetryLaterError,
   UndecodableMessageError,
   UnrecoverableError,
@@ -91,12 +92,17 @@ export class RetryPolicy {
     return Outcome.deadLetter('attempts-exhausted', outcome.error);
   }
 
+  /** Whether such a failure is a reason to call the handler again, as long as attempts are left. */
+  repeats(error: unknown): boolean {
+    return !(error instanceof UndecodableMessageError) && !this.isUnrecoverable(error);
+  }
+
   private isUnrecoverable(error: unknown): boolean {
     if (error instanceof UnrecoverableError || error instanceof RefusedError) return true;
     if (this.unrecoverable.some((type) => error instanceof type)) return true;
-    return (
-      this.only !== undefined && !(error instanceof RetryLaterError) && !this.only.some((type) => error instanceof type)
-    );
+    // These two say themselves that it is to be retried.
+    if (error instanceof RetryLaterError || error instanceof MissingOutcomeError) return false;
+    return this.only !== undefined && !this.only.some((type) => error instanceof type);
   }
 
   private delayMs(error: unknown, attempt: number): number | false {

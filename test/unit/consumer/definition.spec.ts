@@ -193,22 +193,22 @@ describe('overrides from the module’s options', () => {
       },
     });
     const { messaging } = app;
-    expect(messaging.define({ route: 'order.created', prefetch: 20, timeout: 70 })).toMatchObject({
+    expect(messaging.definitions.define({ route: 'order.created', prefetch: 20, timeout: 70 })).toMatchObject({
       prefetch: 3,
       timeoutMs: 70,
       concurrency: { limit: 2 },
     });
-    expect(messaging.define({ route: ['a', 'b'], name: 'n' })!.topology.deadLetter).toBeUndefined();
-    expect(messaging.define({ route: 'constructor' })!.topology.queue).toBe('orders:constructor:queue');
+    expect(messaging.definitions.define({ route: ['a', 'b'], name: 'n' })!.topology.deadLetter).toBeUndefined();
+    expect(messaging.definitions.define({ route: 'constructor' })!.topology.queue).toBe('orders:constructor:queue');
   });
 
   test('false switches a subscription off', async () => {
     const app = await start({ subscriptions: { 'order.created': false } });
-    expect(app.messaging.define({ route: 'order.created' })).toBeUndefined();
+    expect(app.messaging.definitions.define({ route: 'order.created' })).toBeUndefined();
   });
 
   test('those that belong to no subscription are found', async () => {
     const app = await start({ subscriptions: { a: { prefetch: 1 }, b: false } });
-    expect(app.messaging.unknownOverrides(new Set(['a']))).toEqual(['b']);
+    expect(app.messaging.definitions.unknownOverrides(new Set(['a']))).toEqual(['b']);
   });
 });

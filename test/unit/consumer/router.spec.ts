@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { bounded } from '../../../lib/consumer/concurrency.js';
 import { matches, overlap } from '../../../lib/consumer/route-pattern.js';
+import type { HandledSingly } from '../../../lib/consumer/handled.js';
 import { mergeByQueue } from '../../../lib/consumer/router.js';
 import { defineSubscription } from '../../../lib/consumer/subscription-definition.js';
 import type { SubscribeRequest } from '../../../lib/consumer/subscription-options.js';
@@ -27,7 +28,7 @@ function merge(...requests: SubscribeRequest[]) {
       definition: defineSubscription(request, defaults),
       handler: () => `handler ${at}`,
     })),
-  );
+  ) as HandledSingly[];
 }
 
 /** Whom a message goes to; «no-handler» for none. */

@@ -1,0 +1,66 @@
+import { MissingOutcomeError } from '../errors/handling-errors.js';
+import { Outcome } from '../pipeline/outcome.js';
+
+/** What a batch handler said of its entries, one by one. */
+export interface BatchAnswer {
+  /** What it decided; undefined: the entry failed. */
+  outcomeAt(at: number): Outcome | undefined;
+  /** What it failed with. */
+  errorAt(at: number): unknown;
+}
+
+/** The answer in what a handler returned. Only an array speaks of single entries: whatever else is returned, all are done. */
+export function returned(result: unknown, size: number): BatchAnswer {
+  if (Array.isArray(result)) return new Listed(result, size);
+  return new Decided(result instanceof Outcome ? result : Outcome.ack);
+}
+
+/** The answer of a handler that threw: all failed. */
+export function thrown(error: unknown): BatchAnswer {
+  return new Thrown(error);
+}
+
+class Decided implements BatchAnswer {
+  constructor(private readonly outcome: Outcome) {}
+
+  outcomeAt(): Outcome {
+    return this.outcome;
+  }
+
+  errorAt(): unknown {
+    return undefined;
+  }
+}
+
+class Thrown implements BatchAnswer {
+  constructor(private readonly error: unknown) {}
+
+  outcomeAt(): undefined {
+    return undefined;
+  }
+
+  errorAt(): unknown {
+    return this.error;
+  }
+}
+
+class Listed implements BatchAnswer {
+  constructor(
+    private readonly list: readonly unknown[],
+    private readonly size: number,
+  ) {}
+
+  outcomeAt(at: number): Outcome | undefined {
+    const said = this.list[at];
+    return said instanceof Outcome ? said : undefined;
+  }
+
+  errorAt(at: number): unknown {
+    const said = this.list[at];
+    if (said instanceof Error) return said;
+    const what = said === undefined || said === null ? 'nothing' : `a value that is no Outcome (${typeof said})`;
+    return new MissingOutcomeError(
+      `The batch handler returned an array of ${this.list.length} for ${this.size} messages, with ${what} for this one (number ${at + 1}). Return nothing where all are done`,
+    );
+  }
+}

@@ -1,0 +1,34 @@
+import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
+import type { MessageContext } from '../pipeline/message-context.js';
+import type { Outcome } from '../pipeline/outcome.js';
+import { Batches, type BatchesEnvironment } from './batches.js';
+import type { Handled } from './handled.js';
+import { HandlerCall } from './handler-call.js';
+import { handlerChain } from './handler-chain.js';
+import type { Work } from './work.js';
+
+export interface CallsEnvironment extends BatchesEnvironment {
+  /** A call with one message runs on past its timeout. */
+  readonly runOn: (running: Promise<unknown>, context: MessageContext) => void;
+}
+
+/** How a subscription calls its handler. */
+export interface Calls {
+  /** The outcome; undefined when it comes later, through `ended`. */
+  run(work: Work): Outcome | undefined;
+  /** Undefined: messages are handled one by one. */
+  readonly batches: Batches | undefined;
+  /** Undefined: it does not look for duplicates. */
+  readonly idempotency: IdempotencyCounts | undefined;
+}
+
+export function callsFor(handled: Handled, environment: CallsEnvironment): Calls {
+  if ('batchHandler' in handled) {
+    const batches = new Batches(handled, environment);
+    return { run: (work) => batches.run(work), batches, idempotency: batches.idempotency?.counts };
+  }
+  const { definition, handler } = handled;
+  const chain = handlerChain(definition, handler, environment, environment.runOn);
+  const call = new HandlerCall<Work>(chain.handler, definition.retry, environment, environment.ended);
+  return { run: (work) => call.run(work), batches: undefined, idempotency: chain.idempotency?.counts };
+}

@@ -1,0 +1,58 @@
+import { type BatchDefinition, defineBatchSubscription } from './consumer/batch-definition.js';
+import {
+  defineSubscription,
+  subscriptionName,
+  type SubscriptionDefaults,
+  type SubscriptionDefinition,
+} from './consumer/subscription-definition.js';
+import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
+import type { ResolvedOptions } from './messaging.options.js';
+import type { Transport } from './transport/transport.js';
+
+/** What is asked for, what the module's options override, and what they leave to their defaults, as definitions. */
+export class SubscriptionDefinitions {
+  constructor(
+    private readonly options: ResolvedOptions,
+    private readonly transport: Transport,
+  ) {}
+
+  /** Undefined when it is switched off. @throws InvalidOptionError, SubscriptionConflictError */
+  define(request: SubscribeRequest): SubscriptionDefinition | undefined {
+    const options = this.overridden(request);
+    return options && defineSubscription(options, this.defaults());
+  }
+
+  /** The same for batches. */
+  defineBatch(request: SubscribeBatchRequest): BatchDefinition | undefined {
+    const options = this.overridden(request);
+    return options && defineBatchSubscription(options, this.defaults());
+  }
+
+  /** Names in `subscriptions` that belong to none of these. */
+  unknownOverrides(names: ReadonlySet<string>): string[] {
+    return Object.keys(this.options.subscriptions).filter((name) => !names.has(name));
+  }
+
+  private overridden<R extends SubscribeRequest | SubscribeBatchRequest>(request: R): R | undefined {
+    const override = this.options.subscriptions[subscriptionName(request)];
+    if (override === false) return undefined;
+    // Values that come from a configuration may be undefined: those leave what the decorator says.
+    const given = Object.fromEntries(Object.entries(override ?? {}).filter(([, value]) => value !== undefined));
+    return { ...request, ...given };
+  }
+
+  private defaults(): SubscriptionDefaults {
+    const { service, provision, retry, middleware, idempotencyStore } = this.options;
+    const { system, capabilities } = this.transport;
+    return {
+      service,
+      provision,
+      retry,
+      middleware,
+      idempotencyStore,
+      system,
+      maxDelayMs: capabilities.maxDelayMs,
+      ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
+    };
+  }
+}

@@ -16,7 +16,7 @@ export interface BatchDefinition extends SubscriptionDefinition {
     readonly size: number;
     /** The longest time that the first message of a batch waits for others. */
     readonly maxWaitMs: number;
-    /** Batches that are handled at a time; Infinity: the prefetch is the limit. */
+    /** Batches that are handled at a time, those that are not full included. */
     readonly limit: number;
   };
 }
@@ -48,28 +48,30 @@ export function defineBatchSubscription(
       `less than ${ackTimeoutMs}, the time that the broker waits for an ack before it takes all messages back`,
     );
   const { concurrency = unbounded() } = options;
-  const limit = handlersAtATime(concurrency);
-  if (limit === undefined)
+  const bound = handlersAtATime(concurrency);
+  if (bound === undefined)
     throw new InvalidOptionError(
       'concurrency',
       concurrency.kind,
       'bounded(n) or unbounded() beside a batch, where they count batches: another order of messages, such as partitioned(…), needs @Subscribe, which handles them one by one',
     );
-  const definition = defineSubscription({ ...options, prefetch: prefetchFor(options.prefetch, size, limit) }, defaults);
+  const prefetch = prefetchFor(options.prefetch, size, bound);
+  const definition = defineSubscription({ ...options, prefetch }, defaults);
+  const limit = bound === Infinity ? Math.floor(prefetch / size) : bound;
   // Every message may come as far as into its batch; batches are counted there.
   return { ...definition, concurrency: unbounded(), batch: { size, maxWaitMs: maxWait, limit } };
 }
 
 /** Room for every batch that may be handled at a time; unless told, for another one that is gathered meanwhile. */
-function prefetchFor(wanted: number | undefined, size: number, limit: number): number {
-  const sideBySide = limit === Infinity ? 1 : limit;
+function prefetchFor(wanted: number | undefined, size: number, bound: number): number {
+  const sideBySide = bound === Infinity ? 1 : bound;
   const least = size * sideBySide;
   const batches = sideBySide === 1 ? `the «size» of a batch` : `${sideBySide} batches of ${size} side by side`;
   if (least > MAX_PREFETCH)
     throw new InvalidOptionError(
       'size',
       size,
-      `at most ${Math.floor(MAX_PREFETCH / sideBySide)} with bounded(${limit}), since no more than ${MAX_PREFETCH} messages are here at a time. Lower «size» or the bound`,
+      `at most ${Math.floor(MAX_PREFETCH / sideBySide)} with bounded(${bound}), since no more than ${MAX_PREFETCH} messages are here at a time. Lower «size» or the bound`,
     );
   if (wanted === undefined) return Math.min(MAX_PREFETCH, least + size);
   if (Number.isInteger(wanted) && wanted > 0 && wanted < least)

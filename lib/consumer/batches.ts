@@ -31,7 +31,7 @@ export interface BatchesEnvironment extends HandlerCallEnvironment, HandlerChain
 /**
  * Gathers what is ready to be handled, hands it to the handler as batches, and takes the answers apart again.
  *
- * A batch is handled when it is full, or when the first of it has been here for `maxWaitMs`. What was called or delivered
+ * A batch is handled when it is full, or when the first of it has been here for `maxWaitMs` and there is a slot. What was called or delivered
  * before is handled alone and at once: together with others, a message that makes the handler throw, or ends the process,
  * would take them along to the dead letters.
  */
@@ -45,6 +45,8 @@ export class Batches {
   /** There is something around each entry, which waits for its result. */
   private readonly wrapped: boolean;
   private open: Batch<Work> | undefined;
+  /** Its first message is old enough; it grows on while there is no slot for it. */
+  private due = false;
   private cancelTimer: CancelTimer | undefined;
   /** To be handled as soon as there is a slot, and the gate is open. */
   private readonly ready = new Set<Batch<Work>>();
@@ -94,8 +96,10 @@ export class Batches {
     this.starting = true;
     const { ready, handling, definition, environment } = this;
     const { gate } = environment;
-    while (ready.size > 0 && handling.size < definition.batch.limit && gate.open) {
-      const [batch] = ready;
+    while (handling.size < definition.batch.limit && gate.open) {
+      if (ready.size === 0 && this.due) this.complete(this.open!);
+      const batch = ready.values().next().value;
+      if (!batch) break;
       // A probe is one message.
       if (gate.killSwitch?.probing && batch.live > 1) this.handle(batch.splitFirst());
       else {
@@ -165,23 +169,26 @@ export class Batches {
     const { clock } = this.environment;
     const wait = first.startedAt + this.definition.batch.maxWaitMs - clock.monotonic();
     this.cancelTimer = clock.after(Math.max(0, wait), () => {
-      if (this.open) this.complete(this.open);
+      this.due = true;
       this.advance();
     });
     return new Batch<Work>();
   }
 
   private complete(batch: Batch<Work>): void {
-    this.cancelTimer?.();
-    this.open = undefined;
+    this.endOpen();
     this.ready.add(batch);
   }
 
   private forget(batch: Batch<Work>): void {
     this.ready.delete(batch);
-    if (this.open !== batch) return;
+    if (this.open === batch) this.endOpen();
+  }
+
+  private endOpen(): void {
     this.cancelTimer?.();
     this.open = undefined;
+    this.due = false;
   }
 
   private handle(batch: Batch<Work>): void {

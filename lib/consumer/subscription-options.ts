@@ -91,14 +91,15 @@ export interface BatchOptions {
   readonly size: number;
   /**
    * Milliseconds after which a batch that is not full is handled, from when its first message came; later ones do not put
-   * it off. Default 1,000.
+   * it off. While as many batches are handled as may be, it goes on to fill. Default 1,000.
    */
   readonly maxWait?: number;
 }
 
 /**
- * The options of one batch subscription. As elsewhere, except that `concurrency` counts batches, `timeout` is for the call
- * with a batch, and `prefetch` is by default room for the batches that are handled at a time and one more.
+ * The options of one batch subscription. As elsewhere, except that `concurrency` counts batches (`bounded(n)`; by default as
+ * many as fit into the prefetch), `timeout` is for the call with a batch, and `prefetch` is by default room for the batches
+ * that may be handled at a time and one more: twice the `size` where there is no bound.
  */
 export interface BatchSubscriptionOptions extends BatchOptions, Omit<SubscriptionOptions, 'handles' | 'routeBy'> {}
 

@@ -108,6 +108,19 @@ describe('a batch', () => {
     expect(idsOf()).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
   });
 
+  test('that is due but has no slot fills on', async () => {
+    const { app, calls, deliver, idsOf } = await manual({ size: 3, concurrency: bounded(1), prefetch: 10 });
+    deliver('a');
+    await app.clock.advance(1_000);
+    deliver('b');
+    await app.clock.advance(1_000);
+    deliver('c');
+    calls[0].end.resolve(undefined);
+    await app.turn();
+    expect(idsOf()).toEqual([['a'], ['b', 'c']]);
+    expect(app.clock.pending).toBe(0);
+  });
+
   test('without a bound runs beside others, as many as the prefetch allows', async () => {
     const { subscription, deliver, idsOf } = await manual({ size: 2 });
     expect(subscription.options.prefetch).toBe(4);
@@ -116,6 +129,10 @@ describe('a batch', () => {
       ['a', 'b'],
       ['c', 'd'],
     ]);
+    const small = await manual({ size: 2 });
+    for (const n of [1, 2, 3])
+      small.subscription.deliver({ id: `again${n}`, direct: true, headers: { 'messaging-attempt': 2 } });
+    expect(small.idsOf()).toEqual([['again1'], ['again2']]);
   });
 
   test('whose handlers end at once takes no stack: 20,000 that waited are handled one after the other', async () => {
@@ -482,7 +499,7 @@ describe('pause and shutdown', () => {
     expect(idsOf()).toEqual([]);
     app.messaging.resume('order.created');
     await app.clock.advance(1_000);
-    expect(idsOf()).toEqual([['a'], ['b']]);
+    expect(idsOf()).toEqual([['a', 'b']]);
   });
 
   test('at the end of the application a batch that was not begun is given back at once, and one that runs is waited for', async () => {
@@ -763,7 +780,7 @@ describe('what contradicts itself is refused', () => {
     expect(() => app.messaging.definitions.define({ route: 'a' })).toThrow(/subscription\.size/);
     expect(app.messaging.definitions.defineBatch({ route: 'a', size: 3 })).toMatchObject({
       prefetch: 14,
-      batch: { size: 7, maxWaitMs: 5, limit: Infinity },
+      batch: { size: 7, maxWaitMs: 5, limit: 2 },
     });
   });
 

@@ -1,7 +1,9 @@
 import { describe } from '@jest/globals';
 import { memory, type TransportFactory } from 'nestjs-messaging';
+import { nats } from 'nestjs-messaging/nats';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { MemoryBroker } from '../../../lib/transports/memory/memory-broker.js';
+import { describeNatsNode } from '../../brokers/nats.js';
 import { describeRabbit } from '../../brokers/rabbitmq.js';
 
 /** Makes transports that reach one fresh, empty broker (a new vhost on RabbitMQ). */
@@ -18,6 +20,17 @@ export function describeBrokers(name: string, block: (fresh: FreshBroker) => voi
     block(async () => {
       const url = await rabbit.freshVhostUrl();
       return () => rabbitmq({ url, exchange: 'events' });
+    }),
+  );
+}
+
+/** The same on every NATS there is as well. */
+export function describeAllBrokers(name: string, block: (fresh: FreshBroker) => void): void {
+  describeBrokers(name, block);
+  describeNatsNode(name, (server) =>
+    block(async () => {
+      const { url } = await server.start();
+      return () => nats({ servers: url, ackWait: 2_000 });
     }),
   );
 }

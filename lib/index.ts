@@ -59,7 +59,13 @@ export { type Backoff, type BackoffSchedule, type ExponentialOptions, exponentia
 export { type RetryOptions } from './retry/retry-policy.js';
 
 export { Publisher } from './publisher/publisher.js';
-export { type PublishEntry, type PublishOptions, type UnroutablePolicy } from './publisher/publish-options.js';
+export { type BatchingOptions } from './publisher/publish-batching.js';
+export {
+  type PublishEntries,
+  type PublishEntry,
+  type PublishOptions,
+  type UnroutablePolicy,
+} from './publisher/publish-options.js';
 export { type PublishMiddleware, type PublishNext, type PublishRequest } from './publisher/publish-middleware.js';
 export { type EntryResult, type Receipt, type Settlement } from './publisher/receipt.js';
 export { memoryRetryQueue } from './publisher/memory-retry-queue.js';

@@ -16,6 +16,7 @@ import { memoryIdempotencyStore } from './idempotency/memory-idempotency-store.j
 import { jsonSerializer, type Serializer } from './message/serializer.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
+import type { BatchingOptions } from './publisher/publish-batching.js';
 import type { PublishMiddleware } from './publisher/publish-middleware.js';
 import type { UnroutablePolicy } from './publisher/publish-options.js';
 import type { RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
@@ -56,6 +57,8 @@ export interface MessagingModuleOptions {
   readonly confirmTimeout?: number;
   /** Publishes under way at a time; further ones wait in line. Default 2,000. */
   readonly maxInFlight?: number;
+  /** Gather what is published one by one, and send it together; `{}` for the defaults. Default: each is sent at once. */
+  readonly batching?: BatchingOptions;
   /** What happens to a message that no queue takes. Default `reject`. */
   readonly unroutable?: UnroutablePolicy;
   /** Create what is missing on the broker; false: only check. Default true. */
@@ -83,7 +86,8 @@ export interface MessagingModuleOptions {
 }
 
 /** The options with every default filled in. */
-export type ResolvedOptions = Required<Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect'>> & {
+export type ResolvedOptions = Required<Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching'>> & {
+  readonly batching: Required<BatchingOptions> | undefined;
   readonly retryQueue: Required<RetryQueueOptions>;
   readonly reconnect: ReconnectPolicy;
 };
@@ -105,14 +109,17 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
   const { provision = true, consume = true, globalEnhancers = false, deadLetterStack = true, retry = {} } = options;
   // Built once to be checked, before any subscription uses it.
   new RetryPolicy(retry);
+  const retryQueue = resolveRetryQueue(options.retryQueue ?? {});
+  const maxInFlight = integerBetween('maxInFlight', options.maxInFlight ?? 2_000, 1, 65_535);
   return {
     service: serviceOf(options.service, transport),
     transport,
-    retryQueue: resolveRetryQueue(options.retryQueue ?? {}),
+    retryQueue,
     retry,
     reconnect: resolveReconnect(options.reconnect ?? {}),
     confirmTimeout: numberBetween('confirmTimeout', options.confirmTimeout ?? 10_000, 1, LONGEST),
-    maxInFlight: integerBetween('maxInFlight', options.maxInFlight ?? 2_000, 1, 65_535),
+    maxInFlight,
+    batching: options.batching === undefined ? undefined : resolveBatching(options.batching, maxInFlight, retryQueue),
     unroutable: oneOf('unroutable', options.unroutable ?? 'reject', ['reject', 'queue', 'ignore']),
     provision: checkBoolean('provision', provision),
     consume: checkBoolean('consume', consume),
@@ -157,6 +164,29 @@ function resolveRetryQueue(options: RetryQueueOptions): Required<RetryQueueOptio
   };
 }
 
+function resolveBatching(
+  options: BatchingOptions,
+  maxInFlight: number,
+  { maxMessages, maxBytes }: Required<RetryQueueOptions>,
+): Required<BatchingOptions> {
+  knownKeys('batching', options, ['messages', 'bytes', 'maxAge']);
+  const most = Math.min(maxInFlight, maxMessages);
+  const { messages = Math.min(100, most), bytes = Math.min(2 ** 20, maxBytes), maxAge = 5 } = options;
+  if (integerBetween('batching.messages', messages, 1, LARGEST) > most)
+    throw new InvalidOptionError(
+      'batching.messages',
+      messages,
+      `at most ${most}, what may be under way («maxInFlight») and held («retryQueue.maxMessages») at a time: raise those, or lower it`,
+    );
+  if (integerBetween('batching.bytes', bytes, 1, LARGEST) > maxBytes)
+    throw new InvalidOptionError(
+      'batching.bytes',
+      bytes,
+      `at most ${maxBytes}, what may be held at a time: raise «retryQueue.maxBytes», or lower it`,
+    );
+  return { messages, bytes, maxAge: numberBetween('batching.maxAge', maxAge, 1, 60_000) };
+}
+
 function resolveReconnect(options: Partial<ReconnectPolicy>): ReconnectPolicy {
   knownKeys('reconnect', options, ['initial', 'max', 'jitter']);
   const initial = numberBetween('reconnect.initial', options.initial ?? 200, 1, LONGEST);
@@ -194,6 +224,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'reconnect',
   'confirmTimeout',
   'maxInFlight',
+  'batching',
   'unroutable',
   'provision',
   'consume',

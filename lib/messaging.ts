@@ -35,6 +35,7 @@ import type { MessageContext } from './pipeline/message-context.js';
 import { Dispatcher } from './publisher/dispatcher.js';
 import { Emitter } from './publisher/emitter.js';
 import { MessageFactory } from './publisher/message-factory.js';
+import { PublishBatching } from './publisher/publish-batching.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { reportUnsent } from './publisher/unsent.js';
@@ -117,6 +118,7 @@ export class Messaging {
         maxMessages: Math.min(options.maxInFlight, options.retryQueue.maxMessages),
         maxBytes: options.retryQueue.maxBytes,
       },
+      options.batching && new PublishBatching(options.batching, clock, (batch) => this.dispatcher.submit(batch)),
     );
     const { idempotencyStores } = this;
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });

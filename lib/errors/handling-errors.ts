@@ -48,7 +48,7 @@ export class RefusedError extends MessagingError {
   readonly retryable = false;
 }
 
-/** The payload does not fit the schema; the message says where. */
+/** The payload, or the body that is to be published, does not fit the schema; the message says where. */
 export class InvalidPayloadError extends MessagingError {
   readonly code = 'INVALID_PAYLOAD';
   readonly retryable = false;

@@ -1,4 +1,5 @@
 import type { Headers } from '../message/headers.js';
+import type { BodyOf } from '../message/message-contract.js';
 import type { Backoff } from '../retry/backoff.js';
 
 /** What is to happen to a message that no queue takes. */
@@ -42,8 +43,14 @@ export interface PublishOptions {
   readonly replyTo?: string;
 }
 
-/** One message of `publishMany`. */
-export interface PublishEntry extends PublishOptions {
-  readonly route: string | { readonly route: string };
-  readonly body: unknown;
+/** A route, or a contract or another object that carries one. */
+export type RouteLike = string | { readonly route: string };
+
+/** One message of `publishMany`; a contract as its route types the body. */
+export interface PublishEntry<R extends RouteLike = RouteLike> extends PublishOptions {
+  readonly route: R;
+  readonly body: BodyOf<R>;
 }
+
+/** Messages of `publishMany`, each typed by its own route. */
+export type PublishEntries<R extends readonly RouteLike[]> = { readonly [At in keyof R]: PublishEntry<R[At]> };

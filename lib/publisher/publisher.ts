@@ -4,18 +4,20 @@ import { checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { BodyOf } from '../message/message-contract.js';
+import { isThenable } from '../pipeline/thenable.js';
 import type { Destination } from '../transport/outgoing.js';
 import { type BatchLimits, BatchWindow } from './batch-window.js';
+import { checkBody } from './body-check.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Emitter } from './emitter.js';
 import { NO_OPTIONS, type MessageFactory } from './message-factory.js';
 import type { Publication } from './publication.js';
+import type { PublishBatching } from './publish-batching.js';
 import { composePublish, type PublishMiddleware, type PublishNext, type PublishRequest } from './publish-middleware.js';
-import type { PublishEntry, PublishOptions } from './publish-options.js';
+import type { PublishEntries, PublishEntry, PublishOptions, RouteLike } from './publish-options.js';
 import type { EntryResult, Receipt } from './receipt.js';
 
 type RejectedEntry = Exclude<EntryResult, Receipt>;
-type RouteLike = string | { readonly route: string };
 
 /**
  * Publishes messages. Injectable; one per connection.
@@ -34,22 +36,24 @@ export class Publisher {
     private readonly emitter: Emitter,
     middleware: readonly PublishMiddleware[],
     private readonly batchLimits: BatchLimits,
+    /** Undefined: every publish goes to the broker at once. */
+    private readonly batching?: PublishBatching,
   ) {
     this.send = middleware.length > 0 ? composePublish(middleware, (request) => this.sendNow(request)) : undefined;
   }
 
   /**
-   * Publishes `body` on `route`, to every queue bound for it.
-   * @throws UnroutableError, MessageTooLargeError, SerializationError, RetryQueueFullError, PublisherClosedError,
+   * Publishes `body` on `route`, to every queue bound for it. A body that does not fit the schema of its contract is not
+   * sent.
+   * @throws UnroutableError, MessageTooLargeError, SerializationError, InvalidPayloadError, RetryQueueFullError, PublisherClosedError,
    * InvalidOptionError, PublishRefusedError (as rejections)
    */
   publish<R extends RouteLike>(route: R, body: BodyOf<R>, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     // Not an async function: that would put a second promise around the receipt's.
     try {
       const name = routeName(route);
-      return this.send
-        ? this.send({ route: name, body, options })
-        : this.submit(this.prepare(name, undefined, body, options));
+      const check = checkBody(route, body);
+      return check ? check.then(() => this.publishTo(name, body, options)) : this.publishTo(name, body, options);
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new PublishFailedError(errorMessage(error)));
     }
@@ -67,14 +71,17 @@ export class Publisher {
    * Publishes many, in batches as large as fit under way at a time; entries and bodies must stay as they are until it
    * resolves. One result per entry, in their order; it never rejects for an entry, and none fails for their number.
    */
-  async publishMany(entries: readonly PublishEntry[]): Promise<EntryResult[]> {
+  async publishMany<const R extends readonly RouteLike[]>(entries: PublishEntries<R>): Promise<EntryResult[]> {
     const given: unknown = entries;
     if (!Array.isArray(given)) throw new InvalidOptionError('entries', given, 'an array of { route, body, … }');
+    // What was published before goes before.
+    this.batching?.flush();
     const window = new BatchWindow(this.batchLimits);
     const results: Promise<EntryResult>[] = [];
     let batch: Publication[] = [];
-    for (const entry of entries) {
-      const prepared = this.prepareEntry(entry);
+    for (const entry of entries as readonly PublishEntry[]) {
+      const check = this.checkEntry(entry);
+      const prepared = (isThenable(check) ? await check : check) ?? this.prepareEntry(entry);
       const bytes = 'bytes' in prepared ? prepared.bytes : 0;
       while (!window.hasRoom(bytes)) {
         this.dispatcher.submit(batch);
@@ -97,6 +104,7 @@ export class Publisher {
    * @throws RetryQueueStoreError (as rejection) when that could not be written
    */
   async cancel(id: string): Promise<boolean> {
+    this.batching?.flush();
     return this.dispatcher.cancel(checkShortText('id', id));
   }
 
@@ -123,9 +131,26 @@ export class Publisher {
     return this.emitter.failures;
   }
 
-  /** From now on every publish is rejected with PublisherClosedError. @internal */
+  /** From now on every publish is rejected with PublisherClosedError; those before are on their way. @internal */
   close(): void {
     this.closed = true;
+    this.batching?.flush();
+  }
+
+  private publishTo(route: string, body: unknown, options: PublishOptions): Promise<Receipt> {
+    return this.send ? this.send({ route, body, options }) : this.submit(this.prepare(route, undefined, body, options));
+  }
+
+  /** Why its body does not fit, if so; a promise only where its schema answers with one. */
+  private checkEntry(entry: PublishEntry): RejectedEntry | undefined | Promise<RejectedEntry | undefined> {
+    try {
+      return checkBody(entry?.route, entry?.body)?.then(
+        () => undefined,
+        (error: unknown) => rejected(entry.id ?? '', error),
+      );
+    } catch (error) {
+      return rejected(entry.id ?? '', error);
+    }
   }
 
   /** What is to be sent, what goes through the middleware, or why the entry is refused. */
@@ -154,7 +179,8 @@ export class Publisher {
 
   private submit(publication: Publication): Promise<Receipt> {
     const receipt = publication.receipt();
-    this.dispatcher.submitOne(publication);
+    if (this.batching) this.batching.add(publication);
+    else this.dispatcher.submitOne(publication);
     return receipt;
   }
 }

@@ -24,6 +24,17 @@ const queues = compare(
   { title: 'quorum queue', queueType: 'quorum' },
 );
 
+/** Each of them has room for two batches; a smaller prefetch would be the single handler's handicap. */
+const batches = compare({ title: 'one by one' }, { title: 'batches of 100', batch: { size: 100, maxWait: 10 } });
+const inBatches = { ...consuming, prefetch: 200, variants: batches };
+
+/** As publishes of requests come: with many in one turn of the event loop there is nothing left to gather. */
+const inTurns = {
+  ...publishing,
+  inTurns: true,
+  variants: compare({ title: 'at once' }, { title: 'batching', module: { batching: { messages: 100, maxAge: 5 } } }),
+};
+
 export const costRows = [
   {
     ...publishing,
@@ -48,6 +59,12 @@ export const costRows = [
   { ...consuming, name: 'cost: guard, pipe and interceptor', variants: onOff({ enhancers: true }) },
   { ...consuming, name: 'cost: handler timeout', variants: onOff({ subscription: { timeout: 30_000 } }) },
   { ...consuming, name: 'cost: a listener of «settled»', variants: onOff({ listen: 'settled' }) },
+  { ...inBatches, name: 'cost: batch handler' },
+  { ...inBatches, name: 'cost: batch handler, async', handler: 'async' },
+  { ...inBatches, name: 'cost: batch handler, async, RabbitMQ', handler: 'async', on: 'rabbitmq' },
+  { ...inTurns, name: 'cost: batching publisher, a publish per turn' },
+  { ...inTurns, name: 'cost: batching publisher, a publish per turn, RabbitMQ', on: 'rabbitmq' },
+  { ...inTurns, name: 'cost: batching publisher, 1,000 in flight', inTurns: false },
   { ...publishing, name: 'cost: quorum instead of classic, publish, RabbitMQ', on: 'rabbitmq', variants: queues },
   { ...consuming, name: 'cost: quorum instead of classic, consume, RabbitMQ', on: 'rabbitmq', variants: queues },
 ];

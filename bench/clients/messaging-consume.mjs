@@ -5,21 +5,23 @@ import { NestFactory } from '@nestjs/core';
 import { enhancers } from './enhancers.mjs';
 import { Intake } from './intake.mjs';
 import { Meter } from './meter.mjs';
-import { Messaging, MessagingModule, Subscribe, rabbitmq } from './package.mjs';
+import { Messaging, MessagingModule, Subscribe, SubscribeBatch, rabbitmq } from './package.mjs';
 import { serve } from './serve.mjs';
-import { subscriber } from './subscriber.mjs';
+import { batchSubscriber, subscriber } from './subscriber.mjs';
 
 const meter = new Meter();
 
 function start(task, intake) {
   const { url, exchange, queueType, service, route, prefetch } = task;
   const middleware = Array.from({ length: task.middleware ?? 0 }, () => (context, next) => next());
-  const subscribe = Subscribe(route, { prefetch, middleware, ...task.subscription });
+  const options = { prefetch, middleware, ...task.subscription };
+  const subscribe = task.batch ? SubscribeBatch(route, { ...options, ...task.batch }) : Subscribe(route, options);
+  const make = task.batch ? batchSubscriber : subscriber;
   const decorators = [subscribe, ...(task.enhancers ? enhancers : [])];
   class ConsumingModule {}
   Module({
     imports: [MessagingModule.forRoot({ service, transport: rabbitmq({ url, exchange, queueType }) })],
-    providers: [subscriber(decorators, intake, task.handler)],
+    providers: [make(decorators, intake, task.handler)],
   })(ConsumingModule);
   return NestFactory.createApplicationContext(ConsumingModule, { logger: ['error', 'warn'] });
 }

@@ -2,7 +2,7 @@
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { publishInLanes } from './lanes.mjs';
+import { publishInLanes, publishInTurns } from './lanes.mjs';
 import { bodyOf } from './message.mjs';
 import { Meter } from './meter.mjs';
 import { Messaging, MessagingModule, Publisher, rabbitmq } from './package.mjs';
@@ -36,7 +36,8 @@ serve(
     app ??= await start(task);
     // In the retry queue it would be fast, and no answer of the broker.
     const isDone = ({ outcome }) => outcome === 'confirmed';
-    const figures = await publishInLanes(publishing(task), meter, task, isDone);
+    const publishAll = task.inTurns ? publishInTurns : publishInLanes;
+    const figures = await publishAll(publishing(task), meter, task, isDone);
     if (task.listen && seen === 0) throw new Error(`The listener of «${task.listen}» was never called`);
     return figures;
   },

@@ -2,7 +2,15 @@ import { Injectable } from '@nestjs/common';
 
 /** A provider with one decorated method, as TypeScript would compile it. */
 export function subscriber(decorators, intake, handler) {
-  const Subscriber = handler === 'async' ? asyncSubscriber(intake) : plainSubscriber(intake);
+  return decorated(decorators, handler === 'async' ? asyncSubscriber(intake) : plainSubscriber(intake));
+}
+
+/** The same with a method that takes batches; an async one awaits once per batch. */
+export function batchSubscriber(decorators, intake, handler) {
+  return decorated(decorators, handler === 'async' ? asyncBatchSubscriber(intake) : plainBatchSubscriber(intake));
+}
+
+function decorated(decorators, Subscriber) {
   Injectable()(Subscriber);
   const method = Object.getOwnPropertyDescriptor(Subscriber.prototype, 'onEvent');
   for (const decorate of decorators) decorate(Subscriber.prototype, 'onEvent', method);
@@ -21,6 +29,24 @@ function asyncSubscriber(intake) {
   return class Subscriber {
     async onEvent(body) {
       await intake.handleLater(body);
+    }
+  };
+}
+
+function plainBatchSubscriber(intake) {
+  return class Subscriber {
+    onEvent(bodies) {
+      for (const body of bodies) intake.handle(body);
+    }
+  };
+}
+
+function asyncBatchSubscriber(intake) {
+  return class Subscriber {
+    async onEvent(bodies) {
+      const [first, ...others] = bodies;
+      for (const body of others) intake.handle(body);
+      await intake.handleLater(first);
     }
   };
 }

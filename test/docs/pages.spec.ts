@@ -1,8 +1,11 @@
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { MessagingModule } from 'nestjs-messaging';
 import * as root from 'nestjs-messaging';
+import { defineBatchSubscription } from '../../lib/consumer/batch-definition.js';
 import { checkKillSwitch } from '../../lib/consumer/kill-switch.js';
+import { OPTION_NAMES } from '../../lib/consumer/subscription-definition.js';
 import { defineIdempotent } from '../../lib/idempotency/idempotent-options.js';
+import { resolveOptions } from '../../lib/messaging.options.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
 import { boot, closeApplications } from '../e2e/support/application.js';
 import { code, Markdown } from './markdown.js';
@@ -17,8 +20,10 @@ const options: Record<string, (unknown: object) => unknown> = {
     defineIdempotent(idempotent, new RetryPolicy({}), root.memoryIdempotencyStore()),
 };
 
+const DEFAULTS = { service: 'orders', system: 'memory', provision: true, retry: {}, middleware: [], maxDelayMs: 1_000 };
+
 const write = scratchFolder('pages');
-const pages = [...Object.keys(options), 'docs/routing.md', 'docs/contracts.md'];
+const pages = [...Object.keys(options), 'docs/batches.md', 'docs/routing.md', 'docs/contracts.md'];
 const blocks = pages.flatMap((page) =>
   Markdown.read(page)
     .blocks('ts')
@@ -46,15 +51,52 @@ describe('the code of the pages in docs', () => {
   });
 });
 
-test.each(Object.entries(options))('%s lists the options of the code', (page, use) => {
-  let known: string[] = [];
+/** The option names that the code knows, as it tells them to who uses another. */
+function knownNames(use: (unknown: object) => unknown): string[] {
   try {
     use({ nonsense: 1 });
   } catch (error) {
-    known = (error as root.InvalidOptionError).allowed.replace(/^.*are: /, '').split(', ');
+    return (error as root.InvalidOptionError).allowed.replace(/^.*are: /, '').split(', ');
   }
+  throw new Error('A name that does not exist was accepted');
+}
+
+test.each(Object.entries(options))('%s lists the options of the code', (page, use) => {
+  const known = knownNames(use);
   const documented = Markdown.read(page)
     .table()
     .map((row) => code(row.option));
   expect(documented.sort()).toEqual(known.sort());
+});
+
+describe('docs/batches.md', () => {
+  const page = Markdown.read('docs/batches.md');
+  const optionsOf = (section: string): Map<string, string> =>
+    new Map(
+      page
+        .section(section)
+        .table()
+        .map((row) => [code(row.option), row.default]),
+    );
+
+  test('lists what batches have besides, or have otherwise than @Subscribe', () => {
+    const single: readonly string[] = OPTION_NAMES;
+    const known = knownNames((unknown) => defineBatchSubscription({ route: 'a', size: 1, ...unknown }, DEFAULTS));
+    const listed = optionsOf('Options');
+    expect(known.filter((name) => !single.includes(name)).sort()).toEqual(['maxWait', 'size']);
+    expect(known).toEqual(expect.arrayContaining([...listed.keys()]));
+    expect([...listed.keys()]).toEqual(expect.arrayContaining(['maxWait', 'size']));
+    const { batch, prefetch } = defineBatchSubscription({ route: 'a', size: 7 }, DEFAULTS);
+    expect(listed.get('maxWait')).toBe('`1_000`');
+    expect({ batch, prefetch }).toEqual({ batch: { size: 7, maxWaitMs: 1_000, limit: 2 }, prefetch: 14 });
+    const bound = defineBatchSubscription({ route: 'a', size: 7, concurrency: root.bounded(3) }, DEFAULTS);
+    expect(bound.prefetch).toBe(28);
+  });
+
+  test('lists the options of the publisher that gathers, with their defaults', () => {
+    const listed = optionsOf('A publisher that gathers');
+    expect([...listed.keys()].sort()).toEqual(knownNames((batching) => resolveOptions({ batching })).sort());
+    expect([...listed.values()]).toEqual(['`100`', '`2 ** 20`', '`5`']);
+    expect(resolveOptions({ batching: {} }).batching).toEqual({ messages: 100, bytes: 2 ** 20, maxAge: 5 });
+  });
 });

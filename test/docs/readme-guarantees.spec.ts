@@ -2,12 +2,15 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   bounded,
   fixed,
+  InvalidPayloadError,
   memory,
   MemoryBroker,
+  message,
   type MessageContext,
   MessageTooLargeError,
   type MessagingModuleOptions,
   MessagingModule,
+  Outcome,
   partitioned,
   type Publisher,
   SerializationError,
@@ -123,10 +126,14 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(await receipt.settled).toMatchObject({ outcome: 'confirmed' });
   },
 
-  'the body cannot be serialised, or is too large': async () => {
+  'the body cannot be serialised, is too large, or does not fit the schema of its contract': async () => {
     const application = await subscribed(() => new Promise(() => undefined));
     await expect(publish(application, 1n)).rejects.toThrow(SerializationError);
     await expect(publish(application, 'x'.repeat(1_001))).rejects.toThrow(MessageTooLargeError);
+    const contract = message(route, {
+      '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'no', path: ['a'] }] }) },
+    });
+    await expect(application.messaging.publisher.publish(contract, 1)).rejects.toThrow(InvalidPayloadError);
     expect(unsettled(queue) + ready(queue)).toBe(0);
   },
 
@@ -352,6 +359,18 @@ const guarantees: Record<string, () => Promise<void>> = {
     for (const body of ['a1', 'a2', 'b1']) await publish(application, body, { key: body[0] });
     expect(await seen.until(4)).toEqual(['a1', 'b1', 'a1', 'a2']);
     await waitFor(() => isEmpty(queue));
+  },
+
+  'some of a batch (`@SubscribeBatch`) fail': async () => {
+    const application = await start();
+    const calls = new Seen<string[]>();
+    await application.messaging.subscribeBatch({ route, size: 3, maxWait: 60_000 }, (_, { entries }) => {
+      calls.add(entries.map(({ id }) => id));
+      return entries.map(({ id, attempt }) => (id === 'b' && attempt === 1 ? new Error('not yet') : Outcome.ack));
+    });
+    for (const id of ['a', 'b', 'c']) await publish(application, 1, { id });
+    expect(await calls.until(2)).toEqual([['a', 'b', 'c'], ['b']]);
+    await waitFor(() => isEmpty(queue) && isEmpty(dlq));
   },
 
   '`idempotent`, and a message comes again': async () => {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Channel, ChannelModel, ConfirmChannel, Options } from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
 import type * as Amqplib from 'amqplib';
 import { loadPeer } from '../../errors/optional-peer.js';
 import { answered, type Bound } from './bound.js';
@@ -98,6 +98,11 @@ export function publish(
   };
   internals.sendMessage(fields, fields, body);
   internals.pushConfirmCallback(undefined);
+}
+
+/** Acks a delivery by its tag, or everything unsettled on the channel up to it. */
+export function ackTag(channel: Channel, tag: number, upTo: boolean): void {
+  channel.ack({ fields: { deliveryTag: tag } } as Message, upTo);
 }
 
 /** An error reported by amqplib, as far as it is needed here. */

@@ -1,7 +1,8 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { Clock } from '../../clock/clock.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
-import { openChannel, type AmqpError } from './amqplib.js';
+import { Acks } from './acks.js';
+import { ackTag, openChannel, type AmqpError } from './amqplib.js';
 import { decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
 import type { Names } from './names.js';
@@ -22,6 +23,9 @@ export class ConsumerSession implements Settler {
   /** Resolves with the reason when the channel is gone or the broker cancelled the consumer. */
   readonly ended: Promise<string>;
   private readonly unsettled = new Set<RabbitmqDelivery>();
+  private readonly acks = new Acks((tag, upTo) => {
+    if (this.open) attempt(() => ackTag(this.channel, tag, upTo));
+  });
   private readonly releasing = new Map<RabbitmqDelivery, () => void>();
   private channel!: Channel;
   private tag?: string;
@@ -99,19 +103,20 @@ export class ConsumerSession implements Settler {
    * has not read by the time the connection closes is lost.
    */
   close(): Promise<void> {
+    this.acks.flush();
     this.closed ??= this.channel.close().catch(() => {});
     return this.closed;
   }
 
   ack(delivery: RabbitmqDelivery): void {
     this.unsettled.delete(delivery);
-    if (this.open) attempt(() => this.channel.ack(delivery.raw));
+    if (this.open) this.acks.give(delivery.raw.fields.deliveryTag);
     this.settled();
   }
 
   reject(delivery: RabbitmqDelivery): void {
     this.unsettled.delete(delivery);
-    if (this.open) attempt(() => this.channel.nack(delivery.raw, false, false));
+    this.nack(delivery.raw, false);
     this.settled();
   }
 
@@ -131,7 +136,13 @@ export class ConsumerSession implements Settler {
   }
 
   private giveBack(raw: RawMessage): void {
-    if (this.open) attempt(() => this.channel.nack(raw, false, true));
+    this.nack(raw, true);
+  }
+
+  private nack(raw: RawMessage, requeue: boolean): void {
+    if (!this.open) return;
+    attempt(() => this.channel.nack(raw, false, requeue));
+    this.acks.settled(raw.fields.deliveryTag);
   }
 
   private settled(): void {
@@ -146,6 +157,7 @@ export class ConsumerSession implements Settler {
       void this.close();
       return;
     }
+    this.acks.delivered(raw.fields.deliveryTag);
     if (this.intake === 'paused' || this.unsettled.size >= this.options.prefetch) this.surplus.push(raw);
     else this.handOver(raw);
   };

@@ -31,9 +31,9 @@ export interface BatchesEnvironment extends HandlerCallEnvironment, HandlerChain
 /**
  * Gathers what is ready to be handled, hands it to the handler as batches, and takes the answers apart again.
  *
- * A batch is handled when it is full, or when the first of it has been here for `maxWaitMs` and there is a slot. What was called or delivered
- * before is handled alone and at once: together with others, a message that makes the handler throw, or ends the process,
- * would take them along to the dead letters.
+ * A batch is handled when it is full, or when the first of it has been here for `maxWaitMs`, as soon as there is a slot.
+ * What was called or delivered before is handled alone and at once: together with others, a message that makes the handler
+ * throw, or ends the process, would take them along to the dead letters.
  */
 export class Batches {
   /** Those that wait for their batch to be handled. */
@@ -44,9 +44,8 @@ export class Batches {
   private readonly handler: BatchHandler;
   /** There is something around each entry, which waits for its result. */
   private readonly wrapped: boolean;
+  /** The one that gathers. When it is old enough it has its place among the ready ones, and gathers on until its turn. */
   private open: Batch<Work> | undefined;
-  /** Its first message is old enough; it grows on while there is no slot for it. */
-  private due = false;
   private cancelTimer: CancelTimer | undefined;
   /** To be handled as soon as there is a slot, and the gate is open. */
   private readonly ready = new Set<Batch<Work>>();
@@ -96,24 +95,29 @@ export class Batches {
     this.starting = true;
     const { ready, handling, definition, environment } = this;
     const { gate } = environment;
-    while (handling.size < definition.batch.limit && gate.open) {
-      if (ready.size === 0 && this.due) this.complete(this.open!);
-      const batch = ready.values().next().value;
-      if (!batch) break;
-      // A probe is one message.
-      if (gate.killSwitch?.probing && batch.live > 1) this.handle(batch.splitFirst());
-      else {
-        ready.delete(batch);
-        this.handle(batch);
+    try {
+      while (ready.size > 0 && handling.size < definition.batch.limit && gate.open) {
+        const [batch] = ready;
+        // A probe is one message.
+        if (gate.killSwitch?.probing && batch.live > 1) this.handle(batch.splitFirst());
+        else {
+          this.forget(batch);
+          this.handle(batch);
+        }
       }
+    } finally {
+      this.starting = false;
     }
-    this.starting = false;
   }
 
   /** Its result no longer counts; `closed` says so. True: it was not being handled, and is forgotten here. */
   withdraw(work: Work, reason: unknown): boolean {
     const { batch } = work;
-    if (!batch) return false;
+    if (!batch) {
+      if (!this.arriving.delete(work.context)) return false;
+      work.context.abort(reason);
+      return true;
+    }
     const reply = batch.withdraw(work);
     if (batch.context) {
       if (batch.live > 0) return false;
@@ -131,8 +135,8 @@ export class Batches {
   close(): Work[] {
     this.closed = true;
     this.cancelTimer?.();
-    const waiting = [...this.ready, ...(this.open ? [this.open] : [])];
-    return waiting.flatMap((batch) => batch.members.filter((work) => work.batch === batch));
+    if (this.open) this.ready.add(this.open);
+    return [...this.ready].flatMap((batch) => batch.members.filter((work) => work.batch === batch));
   }
 
   private joinPlain(): unknown {
@@ -159,8 +163,9 @@ export class Batches {
     const batch = alone ? new Batch<Work>() : (this.open ??= this.begin(work));
     batch.add(work, reply);
     this.gathered++;
-    if (alone) this.ready.add(batch);
-    else if (batch.live >= this.definition.batch.size) this.complete(batch);
+    const full = batch.live >= this.definition.batch.size;
+    if (full && !alone) this.endOpen();
+    if (full || alone) this.ready.add(batch);
     this.advance();
   }
 
@@ -169,15 +174,10 @@ export class Batches {
     const { clock } = this.environment;
     const wait = first.startedAt + this.definition.batch.maxWaitMs - clock.monotonic();
     this.cancelTimer = clock.after(Math.max(0, wait), () => {
-      this.due = true;
+      if (this.open) this.ready.add(this.open);
       this.advance();
     });
     return new Batch<Work>();
-  }
-
-  private complete(batch: Batch<Work>): void {
-    this.endOpen();
-    this.ready.add(batch);
   }
 
   private forget(batch: Batch<Work>): void {
@@ -188,7 +188,6 @@ export class Batches {
   private endOpen(): void {
     this.cancelTimer?.();
     this.open = undefined;
-    this.due = false;
   }
 
   private handle(batch: Batch<Work>): void {

@@ -1,9 +1,11 @@
+import { ackCases } from './contract/ack.cases.js';
 import { browseCases } from './contract/browse.cases.js';
 import { type CaseDefinition } from './contract/case.js';
 import { consumerCases } from './contract/consumer.cases.js';
 import { deadLetterCases } from './contract/dead-letter.cases.js';
 import { delayCases } from './contract/delay.cases.js';
 import { deliveryCases } from './contract/delivery.cases.js';
+import { leaseCases } from './contract/lease.cases.js';
 import { lifecycleCases } from './contract/lifecycle.cases.js';
 import { outageCases } from './contract/outage.cases.js';
 import { peerCases } from './contract/peer.cases.js';
@@ -11,6 +13,7 @@ import { publishCases } from './contract/publish.cases.js';
 import { publishFaultCases } from './contract/publish-faults.cases.js';
 import { routingCases } from './contract/routing.cases.js';
 import { settlementCases } from './contract/settlement.cases.js';
+import { stopCases } from './contract/stop.cases.js';
 import { supervisionCases } from './contract/supervision.cases.js';
 import { TestBed } from './contract/test-bed.js';
 import { topologyCases } from './contract/topology.cases.js';
@@ -30,7 +33,10 @@ export interface ContractCase {
 const definitions: readonly CaseDefinition[] = [
   ...deliveryCases,
   ...settlementCases,
+  ...ackCases,
+  ...leaseCases,
   ...consumerCases,
+  ...stopCases,
   ...routingCases,
   ...deadLetterCases,
   ...delayCases,

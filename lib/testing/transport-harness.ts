@@ -86,6 +86,8 @@ const needs = {
   wildcards: (harness: TransportHarness) => harness.capabilities.wildcards,
   deliveryCount: (harness: TransportHarness) => harness.capabilities.deliveryCount,
   redelivery: (harness: TransportHarness) => harness.capabilities.retry === 'redelivery',
+  lease: (harness: TransportHarness) => Number.isFinite(harness.capabilities.leaseMs),
+  confirmedAcks: (harness: TransportHarness) => harness.capabilities.confirmsAcks === true,
   delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
   maxDelay: (harness: TransportHarness) =>
     harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),

@@ -19,8 +19,13 @@ export interface TransportCapabilities {
   readonly maxDelayMs: number;
   /** The broker counts how often it redelivered a message. */
   readonly deliveryCount: boolean;
-  /** How long a delivery stays ours without `extend`, in milliseconds; Infinity where it stays until the connection ends. */
+  /**
+   * How long a delivery stays ours without `extend`, in milliseconds; Infinity where it stays until the connection ends.
+   * Core extends what is here, messages that wait for their handler included, while the process lives.
+   */
   readonly leaseMs: number;
+  /** The broker answers acks: deliveries have `ackConfirmed`. Left out where it does not. */
+  readonly confirmsAcks?: boolean;
   /**
    * How long the broker lets a delivery be unsettled before it takes back all that the consumer holds, in milliseconds; left
    * out where it does not mind.

@@ -1,7 +1,7 @@
 import type { WireMessage } from '../message/message.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
 
-/** One message handed to one consumer. Settled once, by exactly one of `ack`, `release`, `reject` and `move`; after `lost` all do nothing. */
+/** One message handed to one consumer. Settled once, by exactly one of `ack`, `ackConfirmed`, `release`, `reject` and `move`; after `lost` all do nothing. */
 export interface Delivery {
   readonly message: WireMessage;
   readonly queue: string;
@@ -16,6 +16,12 @@ export interface Delivery {
   /** Done: the broker forgets it. */
   ack(): void;
   /**
+   * As `ack`; resolves with whether the broker has taken it. True: the loss of this connection does not bring the message
+   * back. False: it is lost, was settled before, or nobody knows: it may come again. It never rejects. Each one has its
+   * own answer, also where several are sent together. Absent where `confirmsAcks` is.
+   */
+  ackConfirmed?(): Promise<boolean>;
+  /**
    * Give it back, to be delivered again after `delayMs` (default at once). Where the broker cannot hold it as long, after
    * the longest time that it can.
    */
@@ -27,6 +33,9 @@ export interface Delivery {
   reject?(): void;
   /** Publish a copy and ack as one. Absent: core publishes, waits for the confirm, then acks. */
   move?(to: Outgoing): Promise<PublishResult>;
-  /** Keep it ours for `ms` milliseconds from now. Absent where deliveries have no lease. */
+  /**
+   * Keep it ours for `ms` milliseconds from now, or for a whole lease where the broker cannot say how long. Once it is lost
+   * this does nothing. Absent where deliveries have no lease.
+   */
   extend?(ms: number): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { transportContract } from 'nestjs-messaging/testing';
+import { leasing } from '../unit/support/leasing.js';
 import { redelivering } from '../unit/support/redelivering.js';
 import { memoryHarness } from './memory.harness.js';
 import { skipped } from './skipped.js';
@@ -19,6 +20,19 @@ describe('transport contract: memory', () => {
     const { capabilities } = factory.create();
     const more = transportContract({ ...harness, ...factory, capabilities }).filter(
       ({ name, unmet }) => unmet.length === 0 && skipped.memory.includes(name),
+    );
+
+    for (const { name, run } of more) it(name, run);
+
+    it('runs the cases of that', () => expect(more).toHaveLength(2));
+  });
+
+  describe('where it leases what it delivers', () => {
+    const harness = memoryHarness();
+    const factory = leasing(harness, 5_000);
+    const { capabilities } = factory.create();
+    const more = transportContract({ ...harness, ...factory, capabilities }).filter(({ needs }) =>
+      needs.includes('lease'),
     );
 
     for (const { name, run } of more) it(name, run);

@@ -81,7 +81,12 @@ export class Faultless implements Transport {
 
 /** The same delivery with some of it replaced. */
 function bend(delivery: Delivery, changes: Partial<Delivery>): Delivery {
-  const settle = { ack: () => delivery.ack(), release: (delayMs?: number) => delivery.release(delayMs) };
+  const settle = {
+    ack: () => delivery.ack(),
+    ackConfirmed: () => delivery.ackConfirmed!(),
+    release: (delayMs?: number) => delivery.release(delayMs),
+    ...(delivery.extend && { extend: (ms: number) => delivery.extend!(ms) }),
+  };
   const { message, queue, direct, topic, deliveryCount, raw } = delivery;
   return { message, queue, direct, topic, deliveryCount, raw, ...settle, ...changes };
 }
@@ -190,6 +195,55 @@ class DeliversAfterStop extends Faultless {
       stop: async () => void (stopped = true),
     };
   }
+}
+
+/** One ack for all that was delivered before. */
+class AcksWithAllBefore extends Faultless {
+  override subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription> {
+    const open: Delivery[] = [];
+    return this.inner.subscribe(options, {
+      ...handlers,
+      delivery: (delivery) => {
+        open.push(delivery);
+        const ackConfirmed = async (): Promise<boolean> => {
+          for (const one of open.splice(0, open.indexOf(delivery) + 1)) one.ack();
+          return true;
+        };
+        handlers.delivery(bend(delivery, { ackConfirmed }));
+      },
+      lost: () => undefined,
+      state: (consuming, reason) => handlers.state(consuming, reason),
+    });
+  }
+}
+
+/** What becomes of what is unsettled when the intake ends with `giveBack`. */
+function givingBack(
+  how: (held: readonly Delivery[], handlers: SubscribeHandlers) => void,
+): new (inner: Transport) => Transport {
+  return class extends Faultless {
+    override async subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription> {
+      const held: Delivery[] = [];
+      const subscription = await this.inner.subscribe(options, {
+        ...handlers,
+        delivery: (delivery) => {
+          held.push(delivery);
+          handlers.delivery(delivery);
+        },
+      });
+      return {
+        get consuming() {
+          return subscription.consuming;
+        },
+        pause: () => subscription.pause(),
+        resume: () => subscription.resume(),
+        stop: async (giveBack) => {
+          await subscription.stop();
+          if (giveBack) how(held, handlers);
+        },
+      };
+    }
+  };
 }
 
 class DoneTwice extends Faultless {
@@ -314,6 +368,8 @@ export interface PlantedFault {
   readonly plant: new (inner: Transport) => Transport;
   /** The case that has to notice. */
   readonly noticedBy: string;
+  /** On a broker that leases what it delivers. */
+  readonly leased?: true;
 }
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -381,6 +437,66 @@ export const plantedFaults: readonly PlantedFault[] = [
     fault: 'never lets go of an acked message',
     plant: bending(() => ({ ack: () => undefined })),
     noticedBy: 'an acked message is gone',
+  },
+  {
+    fault: 'calls an ack confirmed that it has not sent',
+    plant: bending(() => ({ ackConfirmed: async () => true })),
+    noticedBy: 'a confirmed ack outlives its connection: the message does not come again',
+  },
+  {
+    fault: 'acks together with a message all that came before it',
+    plant: AcksWithAllBefore,
+    noticedBy: 'each ack is confirmed for itself: what is held beside it, before or after, stays unsettled',
+  },
+  {
+    fault: 'calls the ack of a lost delivery confirmed',
+    plant: bending((delivery) => ({ ackConfirmed: () => delivery.ackConfirmed!().then(() => true) })),
+    noticedBy: 'an ack of what is settled or lost is answered with false, and does not reject',
+  },
+  {
+    fault: 'rejects where an ack cannot be confirmed',
+    plant: bending((delivery) => ({
+      ackConfirmed: async () => {
+        if (!(await delivery.ackConfirmed!())) throw new Error('lost');
+        return true;
+      },
+    })),
+    noticedBy: 'an ack of what is settled or lost is answered with false, and does not reject',
+  },
+  {
+    fault: 'does not extend a lease',
+    plant: bending(() => ({ extend: async () => undefined })),
+    noticedBy: 'a delivery that is extended stays ours beyond its lease, and is settled then',
+    leased: true,
+  },
+  {
+    fault: 'extends what is lost by taking it again',
+    plant: bending((delivery) => ({
+      extend: () => (delivery.release(), Promise.reject(new Error('not found'))),
+    })),
+    noticedBy: 'extending what is settled or lost does nothing',
+    leased: true,
+  },
+  {
+    fault: 'throws away what stop(giveBack) should give back',
+    plant: givingBack((held) => held.forEach((delivery) => delivery.ack())),
+    noticedBy:
+      'stop(giveBack) gives back all that is unsettled with the end of the intake and tells so, or leaves all of it',
+  },
+  {
+    fault: 'calls lost what stop(giveBack) did not give back',
+    plant: givingBack((held, { lost }) => held.forEach((delivery) => (delivery.ack(), lost(delivery)))),
+    noticedBy:
+      'stop(giveBack) gives back all that is unsettled with the end of the intake and tells so, or leaves all of it',
+  },
+  {
+    fault: 'gives back only a part with stop(giveBack)',
+    plant: givingBack(([first], { lost }) => {
+      first?.release();
+      if (first) lost(first);
+    }),
+    noticedBy:
+      'stop(giveBack) gives back all that is unsettled with the end of the intake and tells so, or leaves all of it',
   },
   {
     fault: 'delivers after stop',

@@ -35,6 +35,13 @@ export class Received {
     this.consumer.settle(this, () => this.delivery.ack());
   }
 
+  /** The broker's answer to the ack. */
+  ackConfirmed(): Promise<boolean> {
+    let answer!: Promise<boolean>;
+    this.consumer.settle(this, () => (answer = this.delivery.ackConfirmed!()));
+    return answer;
+  }
+
   release(delayMs?: number): void {
     this.consumer.settle(this, () => this.delivery.release(delayMs));
   }
@@ -109,8 +116,8 @@ export class Consumer {
     await this.scope.eventually(() => this.states.at(-1) === true, `a consumer on ${this.queue}`);
   }
 
-  async stop(): Promise<void> {
-    await this.scope.settled(this.subscription.stop(), 'stop()');
+  async stop(giveBack = false): Promise<void> {
+    await this.scope.settled(this.subscription.stop(giveBack), 'stop()');
     this.end('it was stopped');
   }
 
@@ -129,7 +136,7 @@ export class Consumer {
     this.ended = why;
   }
 
-  settle(received: Received, settle: () => void): void {
+  settle(received: Received, settle: () => unknown): void {
     if (received.state === 'held') received.state = 'settled';
     settle();
   }

@@ -12,6 +12,7 @@ export function memoryCapabilities(maxBytes: number): TransportCapabilities {
     maxDelayMs: MAX_DELAY_MS,
     deliveryCount: true,
     leaseMs: Infinity,
+    confirmsAcks: true,
     maxBytes,
   };
 }

@@ -56,6 +56,12 @@ export class MemoryDelivery implements Delivery {
     this.source.forget();
   }
 
+  async ackConfirmed(): Promise<boolean> {
+    const ours = this.session.unsettled.has(this);
+    this.ack();
+    return ours;
+  }
+
   release(delayMs = 0): void {
     if (!this.session.unsettled.delete(this)) return;
     this.holder.settled(this);

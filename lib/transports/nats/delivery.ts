@@ -5,6 +5,7 @@ import type { Delivery } from '../../transport/delivery.js';
 /** Who settles a delivery with the server: the session that it came in, as long as that lasts. */
 export interface Settler {
   ack(delivery: NatsDelivery): void;
+  ackConfirmed(delivery: NatsDelivery): Promise<boolean>;
   release(delivery: NatsDelivery, delayMs: number): void;
   renew(delivery: NatsDelivery): void;
 }
@@ -32,6 +33,12 @@ export class NatsDelivery implements Delivery {
     const settler = this.settler;
     this.settler = undefined;
     settler?.ack(this);
+  }
+
+  ackConfirmed(): Promise<boolean> {
+    const settler = this.settler;
+    this.settler = undefined;
+    return settler ? settler.ackConfirmed(this) : Promise.resolve(false);
   }
 
   release(delayMs = 0): void {

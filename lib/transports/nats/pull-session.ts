@@ -2,6 +2,7 @@ import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
+import { AckAnswers } from './ack-answers.js';
 import { deliveryInfo } from './ack-subject.js';
 import type { Binding } from './binding.js';
 import { apiCode, codeOf } from './broker-errors.js';
@@ -68,6 +69,7 @@ export class PullSession implements Settler {
   private resolveEnded!: (reason: string) => void;
   private readonly idle = new Set<() => void>();
   private readonly recent: SettlementLog;
+  private readonly answers: AckAnswers;
   private lost: readonly NatsDelivery[] = [];
 
   constructor(
@@ -77,6 +79,7 @@ export class PullSession implements Settler {
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     this.inbox = link.inbox();
     this.recent = new SettlementLog(options.clock, options.ackWait * SAFE_SHARE);
+    this.answers = new AckAnswers(link, options.clock, options.ackWait, () => this.progress());
     this.heardAt = options.clock.monotonic();
     this.cancelTick = this.nextTick();
     this.subscription = link.connection.subscribe(this.inbox, {
@@ -114,7 +117,7 @@ export class PullSession implements Settler {
 
   /** Nothing is asked for, and nothing unsettled any more: the session can end. */
   finish(): void {
-    if (this.mode === 'stopped' && this.unsettled.size === 0) this.end('stopped');
+    if (this.mode === 'stopped' && this.unsettled.size === 0 && this.answers.size === 0) this.end('stopped');
   }
 
   /** Gives back everything that is unsettled. */
@@ -140,6 +143,7 @@ export class PullSession implements Settler {
       delivery.abandon();
       if (!unseen.has(delivery)) this.options.handlers.lost(delivery);
     }
+    this.answers.end();
     this.becomeIdle();
     this.resolveEnded(reason);
   }
@@ -163,6 +167,15 @@ export class PullSession implements Settler {
     this.settle(delivery, ACK, 0);
   }
 
+  ackConfirmed(delivery: NatsDelivery): Promise<boolean> {
+    const { reply } = delivery.raw;
+    if (!reply || !this.unsettled.delete(delivery)) return Promise.resolve(false);
+    this.recent.add(reply, ACK, 0);
+    const taken = this.answers.ack(reply);
+    this.progress();
+    return taken;
+  }
+
   release(delivery: NatsDelivery, delayMs: number): void {
     this.settle(delivery, delayMs > 0 ? nakWithDelay(delayMs) : NAK, delayMs);
   }
@@ -176,6 +189,11 @@ export class PullSession implements Settler {
     if (!this.unsettled.delete(delivery)) return;
     this.respond(delivery, how);
     if (how !== NAK) this.recent.add(delivery.raw.reply ?? '', how, delayMs);
+    this.progress();
+  }
+
+  /** Something was settled, or its ack was answered. */
+  private progress(): void {
     if (this.mode === 'consuming') this.schedulePull();
     else if (this.mode === 'stopped' && this.requested === 0) this.finish();
   }
@@ -241,7 +259,7 @@ export class PullSession implements Settler {
   /** In few requests, each worth its while, and at least one as long as there is room. */
   private pull(): void {
     if (this.mode !== 'consuming' || this.link.connection.isClosed()) return;
-    const room = this.options.prefetch - this.unsettled.size - this.requested;
+    const room = this.options.prefetch - this.unsettled.size - this.answers.size - this.requested;
     if (room <= 0 || (this.requested > 0 && room < this.options.prefetch / 2)) return;
     this.askedAt = this.options.clock.monotonic();
     this.readAt = undefined;
@@ -271,6 +289,7 @@ export class PullSession implements Settler {
         else handlers.lost(delivery);
       } else if (age >= ackWait / 3) this.renew(delivery);
     }
+    this.answers.tick();
     const silence = this.requested > 0 ? now - this.heardAt : 0;
     if (this.readAt !== undefined && now - Math.max(this.readAt, this.heardAt) > OVERDUE_MS) this.forget();
     else if (silence > SILENCE_MS) return this.end('the server does not answer');

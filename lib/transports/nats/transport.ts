@@ -61,6 +61,7 @@ export class NatsTransport implements Transport {
       maxDelayMs: MAX_DELAY_MS,
       deliveryCount: true,
       leaseMs: settings.ackWait,
+      confirmsAcks: true,
       maxBytes: settings.maxBytes,
     };
   }

@@ -5,6 +5,7 @@ import { Acks } from './acks.js';
 import { ackTag, openChannel, type AmqpError } from './amqplib.js';
 import { decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
+import { Fence } from './fence.js';
 import type { Names } from './names.js';
 
 export interface SessionOptions {
@@ -38,6 +39,12 @@ export class ConsumerSession implements Settler {
   private end!: (reason: string) => void;
   /** Consume and cancel follow each other in the order they were asked for. */
   private queue: Promise<void> = Promise.resolve();
+
+  /** The prefetch of later consumers, as it is: of all questions the one that changes nothing. */
+  private readonly fence = new Fence(
+    () => this.channel.prefetch(this.options.prefetch),
+    () => this.settled(),
+  );
 
   private constructor(private readonly options: SessionOptions) {
     this.ended = new Promise((resolve) => (this.end = resolve));
@@ -112,6 +119,15 @@ export class ConsumerSession implements Settler {
     this.unsettled.delete(delivery);
     if (this.open) this.acks.give(delivery.raw.fields.deliveryTag);
     this.settled();
+  }
+
+  ackConfirmed(delivery: RabbitmqDelivery): Promise<boolean> {
+    if (!this.open) return Promise.resolve(false);
+    this.unsettled.delete(delivery);
+    attempt(() => this.channel.ack(delivery.raw));
+    const read = this.fence.passed();
+    this.settled();
+    return read;
   }
 
   reject(delivery: RabbitmqDelivery): void {
@@ -199,7 +215,7 @@ export class ConsumerSession implements Settler {
   }
 
   private closeIfIdle(): void {
-    if (this.open && this.unsettled.size === 0 && this.releasing.size === 0) void this.close();
+    if (this.open && this.unsettled.size === 0 && this.releasing.size === 0 && !this.fence.busy) void this.close();
   }
 
   private enqueue(work: () => Promise<void>): Promise<void> {

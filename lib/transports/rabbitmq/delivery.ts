@@ -5,6 +5,8 @@ import type { RawMessage } from './decode.js';
 /** Who settles a delivery with the broker: the channel that it came on, as long as that is open. */
 export interface Settler {
   ack(delivery: RabbitmqDelivery): void;
+  /** Absent: nobody knows when the ack is read. */
+  ackConfirmed?(delivery: RabbitmqDelivery): Promise<boolean>;
   release(delivery: RabbitmqDelivery, delayMs: number): void;
   reject(delivery: RabbitmqDelivery): void;
 }
@@ -28,6 +30,14 @@ export class RabbitmqDelivery implements Delivery {
     const settler = this.settler;
     this.settler = undefined;
     settler?.ack(this);
+  }
+
+  ackConfirmed(): Promise<boolean> {
+    const settler = this.settler;
+    this.settler = undefined;
+    if (settler?.ackConfirmed) return settler.ackConfirmed(this);
+    settler?.ack(this);
+    return Promise.resolve(false);
   }
 
   release(delayMs = 0): void {

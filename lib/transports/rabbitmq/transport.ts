@@ -59,6 +59,7 @@ export class RabbitmqTransport implements Transport {
       maxDelayMs: MAX_DELAY_MS,
       deliveryCount: settings.queueType === 'quorum',
       leaseMs: Infinity,
+      confirmsAcks: true,
       ackTimeoutMs: ACK_TIMEOUT_MS,
       maxBytes: settings.maxBytes,
     };

@@ -48,6 +48,14 @@ export { type SqliteIdempotencyStoreOptions, sqliteIdempotencyStore } from './id
 export { type KillSwitchOptions } from './consumer/kill-switch.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
 export { BatchContext, type BatchHandler, type BatchResult } from './pipeline/batch-context.js';
+export {
+  type ReceiveOptions,
+  type TypedReceiveRequest,
+  type UntypedReceiveRequest,
+} from './consumer/receive-options.js';
+export { ReceivedMessage } from './consumer/received-message.js';
+export { Receiver } from './consumer/receiver.js';
+export { type Settled } from './consumer/settlement.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';
 export { type LoggingOptions, logging } from './pipeline/middleware/logging.js';
@@ -140,6 +148,7 @@ export {
   IdempotencyStoreError,
   InvalidPayloadError,
   MissingOutcomeError,
+  NackError,
   NoHandlerError,
   RefusedError,
   RetryLaterError,

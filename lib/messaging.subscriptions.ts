@@ -1,4 +1,5 @@
 import { type BatchDefinition, defineBatchSubscription } from './consumer/batch-definition.js';
+import { checkReceivable } from './consumer/receive-options.js';
 import {
   defineSubscription,
   subscriptionName,
@@ -26,6 +27,13 @@ export class SubscriptionDefinitions {
   defineBatch(request: SubscribeBatchRequest): BatchDefinition | undefined {
     const options = this.overridden(request);
     return options && defineBatchSubscription(options, this.defaults());
+  }
+
+  /** The same for messages that are pulled. */
+  defineReceived(request: SubscribeRequest): SubscriptionDefinition | undefined {
+    const options = this.overridden(request);
+    if (options) checkReceivable(options);
+    return options && defineSubscription(options, this.defaults());
   }
 
   /** Names in `subscriptions` that belong to none of these. */

@@ -4,10 +4,19 @@ import { SteadyTime } from './clock/steady-time.js';
 import type { Consumer } from './consumer/consumer.js';
 import { Consumers } from './consumer/consumers.js';
 import type { Handled } from './consumer/handled.js';
+import {
+  type ReceiveRequest,
+  receiveRequest,
+  type TypedReceiveRequest,
+  type UntypedReceiveRequest,
+} from './consumer/receive-options.js';
+import type { Receiver } from './consumer/receiver.js';
+import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import { subscriptionName } from './consumer/subscription-definition.js';
 import type {
+  Route,
   SubscribeBatchRequest,
   SubscribeRequest,
   TypedSubscribeBatchRequest,
@@ -27,6 +36,7 @@ import type { HealthReport } from './health/health-report.js';
 import { reportHealth } from './health/report-health.js';
 import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { connectionListener } from './messaging.connection.js';
+import type { MessageContract, UntypedRoute } from './message/message-contract.js';
 import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { SubscriptionDefinitions } from './messaging.subscriptions.js';
@@ -63,6 +73,7 @@ export class Messaging {
   private readonly idempotencyStores: IdempotencyStores;
   private readonly dispatcher: Dispatcher;
   private readonly consumers: Consumers;
+  private readonly receivers: Receivers;
   private readonly state: ConnectionState;
   private readonly counts: DeadLetterCounts;
   private intakeStopped: Promise<void> | undefined;
@@ -122,6 +133,12 @@ export class Messaging {
     );
     const { idempotencyStores } = this;
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
+    this.receivers = new Receivers({
+      consumers: this.consumers,
+      log: this.log,
+      deadline: () => this.deadline(options.shutdownTimeout),
+      started: () => this.startCounting(),
+    });
     this.deadLetters = new DeadLetters(
       this.transport,
       this.store.deadLetters,
@@ -237,6 +254,21 @@ export class Messaging {
   }
 
   /**
+   * The messages of a route (or of options, as `subscribe` takes them), to be pulled:
+   * `for await (const message of messaging.receive('order.created')) await message.ack();`. It declares the same queue as
+   * `@Subscribe` would. Leaving the loop, or its `signal`, gives back what was not read; at shutdown it ends by itself.
+   * What makes the subscription impossible on the broker is thrown by the loop.
+   * @throws InvalidOptionError, SubscriptionConflictError when the queue has a subscription in this process already
+   */
+  receive<T>(what: MessageContract<unknown, T> | TypedReceiveRequest<T>): Receiver<T>;
+  receive<T = unknown>(what: UntypedRoute | UntypedReceiveRequest): Receiver<T>;
+  receive<T>(what: Route | ReceiveRequest): Receiver<T> {
+    const { request, signal } = receiveRequest(what);
+    const definition = this.definitions.defineReceived(request) ?? defineOff(request);
+    return this.receivers.receive<T>(definition, signal);
+  }
+
+  /**
    * Pauses a subscription of this process, by its name (its route, where it has no `name`): no handler starts until
    * `resume`, running ones finish, and messages wait in the queue; those that have come already wait here, unsettled.
    * It stays paused when the connection is lost and comes back. Pausing again does nothing.
@@ -302,6 +334,7 @@ export class Messaging {
 
   private async drainConsumers(): Promise<void> {
     this.shutdownBegan = this.options.clock.monotonic();
+    this.receivers.end();
     const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
     await this.consumers.stop(signal);
     cancel();

@@ -1,8 +1,14 @@
 import type { Clock } from '../clock/clock.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
+import type { Delivery } from '../transport/delivery.js';
 import type { KillSwitchState } from './kill-switch.js';
 import type { Settled } from './settlement.js';
 import type { Work } from './work.js';
+
+/** Somebody who holds messages beyond their handler call, and learns what became of each. */
+export interface SettlementFollower {
+  settled(delivery: Delivery, settled: Settled): void;
+}
 
 /** Tells the listeners of `messaging.events` what a consumer does; without a listener nothing is made. */
 export class ConsumerReports {
@@ -10,6 +16,7 @@ export class ConsumerReports {
     private readonly queue: string,
     private readonly events: MessagingEvents,
     private readonly clock: Clock,
+    private readonly follower?: SettlementFollower,
   ) {}
 
   stopped(reason: string): void {
@@ -25,8 +32,14 @@ export class ConsumerReports {
   }
 
   settled({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
+    this.follower?.settled(delivery, outcome);
     if (!this.events.has('settled')) return;
     const durationMs = this.clock.monotonic() - startedAt;
     this.events.emit('settled', { delivery, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
+  }
+
+  /** Nobody could be told what becomes of it: it comes back with the connection. */
+  unsettled({ delivery }: Work): void {
+    this.follower?.settled(delivery, 'released');
   }
 }

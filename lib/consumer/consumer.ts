@@ -10,7 +10,7 @@ import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
 import type { Batches } from './batches.js';
 import { type Calls, callsFor } from './calls.js';
-import { ConsumerReports } from './consumer-reports.js';
+import { ConsumerReports, type SettlementFollower } from './consumer-reports.js';
 import { type ConsumerState, Gate } from './gate.js';
 import { GiveBacks } from './give-backs.js';
 import type { HandlerChainEnvironment } from './handler-chain.js';
@@ -50,12 +50,15 @@ export class Consumer {
   private readonly reports: ConsumerReports;
   private readonly gate: Gate;
   private intakeEnded = false;
+  private ending: Promise<void> | undefined;
   private advancing = false;
   private idle: (() => void)[] = [];
 
   constructor(
     handled: Handled,
     private readonly environment: ConsumerEnvironment,
+    /** Whoever wants to know what became of each message; its acks are then answered by the broker, where it can. */
+    follower?: SettlementFollower,
   ) {
     const definition = (this.definition = handled.definition);
     const { retry, prefetch, topology, timeoutMs, concurrency } = definition;
@@ -64,14 +67,13 @@ export class Consumer {
     this.attempts = attemptCountFor(capabilities, retry, prefetch);
     this.precheck = new Precheck(this.attempts, clock, definition.delayMs, capabilities.maxDelayMs);
     this.schedule = concurrency.schedule({ prefetch, decode: (message) => decode(message, serializer) });
-    if (concurrency.maxHoldMs !== undefined) {
+    if (concurrency.maxHoldMs !== undefined)
       this.held = new HeldMessages(concurrency.maxHoldMs, clock, (work) => this.due(work));
-      if (capabilities.leaseMs < Infinity)
-        this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
-    }
+    if (capabilities.leaseMs < Infinity)
+      this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
     const keepsOrder = this.held !== undefined;
-    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder);
-    const reports = (this.reports = new ConsumerReports(topology.queue, events, clock));
+    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, follower !== undefined);
+    const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     const stopped = (reason: string): void => reports.stopped(reason);
     this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped });
     this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
@@ -131,12 +133,30 @@ export class Consumer {
     this.gate.resume();
   }
 
+  /** The schedule may have a message to be handled, though none has come and none has ended. */
+  advance(): void {
+    this.next();
+  }
+
   /**
    * Stops the intake at once, gives back what has not started, and waits for running handlers until `deadline` is
    * aborted; what runs on then is given back as well. Where messages keep their order the handlers end first: nobody else
    * may begin with a later message of a key meanwhile. Calling it again waits for the same end.
    */
   async stop(deadline: AbortSignal): Promise<void> {
+    await until(this.endIntake(deadline), deadline);
+    await this.drained(deadline);
+    for (const work of this.running.values()) this.giveBacks.add(this.abandon(work));
+    await this.giveBacks.ended();
+    this.leases?.stop();
+  }
+
+  /** The first part of `stop`: resolves when the intake has ended and what has not started is given back. */
+  endIntake(deadline: AbortSignal): Promise<void> {
+    return (this.ending ??= this.giveBackUnstarted(deadline));
+  }
+
+  private async giveBackUnstarted(deadline: AbortSignal): Promise<void> {
     this.gate.stop();
     if (this.held) {
       this.held.suspend();
@@ -148,10 +168,7 @@ export class Consumer {
     this.intakeEnded = true;
     for (const work of this.held?.works() ?? this.batches?.close() ?? []) this.giveBacks.add(this.abandon(work));
     this.giveBacks.giveWaiting();
-    await this.drained(deadline);
-    for (const work of this.running.values()) this.giveBacks.add(this.abandon(work));
     await this.giveBacks.ended();
-    this.leases?.stop();
   }
 
   async unbind(): Promise<void> {
@@ -257,6 +274,7 @@ export class Consumer {
     this.environment.log.error(
       `«${this.queue}»: message ${work.delivery.message.id} could not be settled: ${errorMessage(error)}`,
     );
+    this.reports.unsettled(work);
     this.leave(work);
   }
 
@@ -308,13 +326,13 @@ export class Consumer {
     if (this.schedule.withdraw(delivery)) return;
     const work = this.running.get(delivery);
     if (!work) return;
-    if (!work.closed) this.reports.settled(work, 'released', undefined);
-    work.closed = true;
-    this.gate.killSwitch?.lost(work);
     const error = new DeliveryLostError(
       `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,
     );
     work.context.abort(error);
+    if (!work.closed) this.reports.settled(work, 'released', undefined);
+    work.closed = true;
+    this.gate.killSwitch?.lost(work);
     if (this.held?.drop(work) || this.batches?.withdraw(work, error)) this.leave(work);
   }
 

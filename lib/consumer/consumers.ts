@@ -1,11 +1,14 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
 import type { Handled } from './handled.js';
+import type { SettlementFollower } from './consumer-reports.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /** Every subscription of one connection: one consumer per queue. */
 export class Consumers implements Iterable<Consumer> {
   private readonly byQueue = new Map<string, Consumer>();
+  /** Their intake has ended, and their queue may have another consumer by now; some of their messages are still held. */
+  private readonly leaving = new Set<Consumer>();
   private stopping: AbortSignal | undefined;
 
   constructor(private readonly environment: ConsumerEnvironment) {}
@@ -15,8 +18,16 @@ export class Consumers implements Iterable<Consumer> {
   }
 
   /** @throws SubscriptionConflictError when the queue has a subscription already */
-  add(handled: Handled): Consumer {
-    const { definition } = handled;
+  add(handled: Handled, follower?: SettlementFollower): Consumer {
+    this.checkFree(handled.definition);
+    this.checkDeadLetterRoute(handled.definition);
+    const consumer = new Consumer(handled, this.environment, follower);
+    this.byQueue.set(consumer.queue, consumer);
+    return consumer;
+  }
+
+  /** @throws SubscriptionConflictError when the queue has a subscription already */
+  checkFree(definition: SubscriptionDefinition): void {
     const { queue, patterns } = definition.topology;
     const other = this.byQueue.get(queue);
     if (other) {
@@ -24,10 +35,6 @@ export class Consumers implements Iterable<Consumer> {
         `Two subscriptions share the queue «${queue}» (routes ${other.definition.topology.patterns.join(', ')} and ${patterns.join(', ')}): each message would reach only one of them. Give one a «name»`,
       );
     }
-    this.checkDeadLetterRoute(definition);
-    const consumer = new Consumer(handled, this.environment);
-    this.byQueue.set(queue, consumer);
-    return consumer;
   }
 
   /** Those with this subscription name; groups may share one. @throws InvalidOptionError when there is none */
@@ -60,10 +67,23 @@ export class Consumers implements Iterable<Consumer> {
     this.forget(consumer);
   }
 
+  /** Its queue is free for another. Resolves when its intake has ended and what has not started is given back. */
+  async leave(consumer: Consumer, deadline: AbortSignal): Promise<void> {
+    this.forget(consumer);
+    this.leaving.add(consumer);
+    await consumer.endIntake(deadline);
+  }
+
+  /** After `leave`: waits until `deadline` for what is still held, then gives it back. */
+  async finish(consumer: Consumer, deadline: AbortSignal): Promise<void> {
+    await consumer.stop(deadline);
+    this.leaving.delete(consumer);
+  }
+
   /** Stops the intake of all, drains them until `deadline`, gives back the rest. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = deadline;
-    await Promise.all([...this].map((consumer) => consumer.stop(deadline)));
+    await Promise.all([...this, ...this.leaving].map((consumer) => consumer.stop(deadline)));
   }
 
   /** @throws SubscriptionConflictError when a dead letter of one subscription would reach the queue of another as well */

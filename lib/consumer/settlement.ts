@@ -44,12 +44,15 @@ export class Settlement {
     private readonly environment: SettlementEnvironment,
     /** Messages keep their order, which a copy does not: it is made as late as can be. */
     private readonly keepsOrder = false,
+    /** Whether somebody waits for the broker's answer to an ack, where it gives one. */
+    private readonly awaitsAcks = false,
   ) {}
 
   /** Resolves when the broker was told; it never rejects. */
   settle(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
     switch (outcome.type) {
       case 'ack':
+        if (this.awaitsAcks && delivery.ackConfirmed) return this.ackConfirmed(delivery);
         delivery.ack();
         return 'ack';
       case 'retry':
@@ -60,6 +63,8 @@ export class Settlement {
         return this.deadLetter(delivery, attempt, outcome);
       case 'discard':
         return this.discard(delivery, attempt, outcome.error);
+      case 'give-back':
+        return this.giveBack(delivery, attempt, 0);
     }
   }
 
@@ -79,6 +84,12 @@ export class Settlement {
   mustCopyBack({ deliveryCount = 0 }: Delivery): boolean {
     if (this.environment.transport.capabilities.retry === 'redelivery') return true;
     return deliveryCount >= (this.keepsOrder ? MAX_CRASHES - 1 : 1);
+  }
+
+  private async ackConfirmed(delivery: Delivery): Promise<Settled> {
+    if (await delivery.ackConfirmed!()) return 'ack';
+    this.attempts.excuse(delivery);
+    return 'released';
   }
 
   private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {

@@ -77,3 +77,9 @@ export class DeliveryLostError extends MessagingError {
   readonly code = 'DELIVERY_LOST';
   readonly retryable = true;
 }
+
+/** A received message was given back with `nack()`, which was told no error. */
+export class NackError extends MessagingError {
+  readonly code = 'NACK';
+  readonly retryable = true;
+}

@@ -11,7 +11,8 @@ export class MessageContext {
 
   /** @internal */
   constructor(
-    private readonly delivery: Delivery,
+    /** @internal */
+    readonly delivery: Delivery,
     /** Number of this handler call, 1 for the first. */
     readonly attempt: number,
   ) {}
@@ -69,6 +70,11 @@ export class MessageContext {
   async extend(ms: number): Promise<void> {
     if (this.delivery.extend) return this.delivery.extend(ms);
     if (!Number.isFinite(ms)) throw new UnsupportedError('extend(ms) takes a finite number of milliseconds');
+  }
+
+  /** Why the result no longer counts; undefined while it does. @internal */
+  get aborted(): unknown {
+    return this.abortReason;
   }
 
   /** @internal */

@@ -6,7 +6,7 @@ import type { DeadLetterReason } from './dead-letter-reason.js';
  */
 export class Outcome {
   private constructor(
-    readonly type: 'ack' | 'retry' | 'defer' | 'dead-letter' | 'discard',
+    readonly type: 'ack' | 'retry' | 'defer' | 'dead-letter' | 'discard' | 'give-back',
     readonly delayMs: number,
     readonly reason: DeadLetterReason | undefined,
     readonly error: unknown,
@@ -34,4 +34,7 @@ export class Outcome {
   static discard(error?: unknown): Outcome {
     return new Outcome('discard', 0, undefined, error);
   }
+
+  /** Back to the broker, because nobody is there to handle it any more; no attempt is spent. @internal */
+  static readonly giveBack = new Outcome('give-back', 0, undefined, undefined);
 }

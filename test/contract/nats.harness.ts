@@ -138,5 +138,5 @@ function subjectOf(to: Destination): string {
 }
 
 function consumerOf(queue: string): string {
-  return queue.replaceAll('.', '%2E');
+  return queue.replaceAll('.', '=2E');
 }

@@ -30,8 +30,9 @@ export class CaseScope {
     return this.environment.clock.now();
   }
 
+  /** With a dot in it, as names that are made of routes have. */
   queue(name: string): string {
-    return `${this.id}:${name}:queue`;
+    return `${this.id}:case.${name}:queue`;
   }
 
   route(...words: string[]): string {
@@ -40,7 +41,7 @@ export class CaseScope {
 
   /** A queue of this case with its bindings, and a dead-letter queue unless told otherwise. */
   topology(name: string, patterns: readonly string[] = [], more: Partial<Topology> = {}): Topology {
-    const deadLetter = `${this.id}:${name}:dlq`;
+    const deadLetter = `${this.id}:case.${name}:dlq`;
     return {
       queue: this.queue(name),
       patterns,

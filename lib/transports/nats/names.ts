@@ -19,12 +19,15 @@ export function namesOf(stream: string): Names {
   return { stream, delayed: `${stream}-delayed`, delayedSubject: `${own}-delayed`, private: own };
 }
 
-/** A text as one token of a subject, and as the name of a consumer: different texts give different tokens. */
+/**
+ * A text as one token of a subject, and as the name of a consumer: different texts give different tokens. Not by percent
+ * signs: a server takes them in a consumer's name for its own, and garbles where acks go.
+ */
 export function tokenOf(text: string): string {
-  const token = escape(text, /[\s./\\*>%$\p{C}]|^_/gu) || '%';
+  const token = escape(text, /[\s./\\*>%=$\p{C}]|^_/gu, '=') || '=';
   if (token.length <= MOST_CHARACTERS) return token;
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 40);
-  return `${token.slice(0, KEPT_CHARACTERS)}%~${hash}`;
+  return `${token.slice(0, KEPT_CHARACTERS)}=~${hash}`;
 }
 
 export function directSubject(queue: string, names: Names): string {
@@ -54,7 +57,7 @@ export function routeIn(subject: string, topic: string): string | undefined {
 
 /** A word of a route: what a subject cannot hold as it is, and nothing else, is percent-encoded. */
 export function wordOf(word: string): string {
-  return escape(word, /[\s*>%\p{C}]/gu) || '%';
+  return escape(word, /[\s*>%\p{C}]/gu, '%') || '%';
 }
 
 function unescapeWord(word: string): string {
@@ -66,8 +69,8 @@ function unescapeWord(word: string): string {
   }
 }
 
-function escape(text: string, unsafe: RegExp): string {
+function escape(text: string, unsafe: RegExp, sign: string): string {
   return text.replace(unsafe, (character) =>
-    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    [...Buffer.from(character)].map((byte) => `${sign}${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   );
 }

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { MessageContract, UntypedRoute } from '../message/message-contract.js';
+import { isRoute } from './route-or-options.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** The options of `messaging.receive`: those of a subscription, without the ones that only handlers need. */
@@ -55,11 +56,4 @@ export function checkReceivable(request: SubscribeRequest): void {
     const value = (request as unknown as Record<string, unknown>)[option];
     if (value !== undefined) throw new InvalidOptionError(option, value, remedy);
   }
-}
-
-/** A route, a contract or a list of them, not options. */
-function isRoute(given: Route | readonly Route[] | ReceiveRequest): given is Route | readonly Route[] {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return true;
-  const { route, ...more } = given as ReceiveRequest;
-  return typeof route === 'string' && Object.keys(more).every((key) => key === 'schema');
 }

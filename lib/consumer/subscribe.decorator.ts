@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { MessageContract } from '../message/message-contract.js';
 import type { MessageContext } from '../pipeline/message-context.js';
+import { isRoute } from './route-or-options.js';
 import { subscriptionName } from './subscription-definition.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
@@ -44,7 +45,7 @@ export function requestOf<R extends { readonly route: Route | readonly Route[] }
   first: R['route'] | R,
   options: object | undefined,
 ): R {
-  const request = options === undefined && isRequest(first) ? first : { ...options, route: first };
+  const request = options === undefined && !isRoute(first) ? first : { ...options, route: first };
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new InvalidOptionError('options', options, 'an object of subscription options');
   subscriptionName(request as SubscribeRequest);
@@ -73,8 +74,4 @@ export function requestsOf(key: symbol, prototype: object, method: string | symb
 /** What `@Subscribe` said about a method of a class with this prototype. */
 export function subscriptionsOf(prototype: object, method: string | symbol): readonly SubscribeRequest[] {
   return requestsOf(SUBSCRIPTIONS, prototype, method) as readonly SubscribeRequest[];
-}
-
-function isRequest(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && 'route' in value;
 }

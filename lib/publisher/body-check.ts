@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { InvalidPayloadError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
-import { describeIssues } from '../message/schema-issues.js';
+import { issuesText } from '../message/schema-issues.js';
 import { isStandardSchema, type SchemaResult, type StandardSchema } from '../message/standard-schema.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { RouteLike } from './publish-options.js';
@@ -23,18 +23,18 @@ export function checkBody(route: RouteLike, body: unknown): Promise<void> | unde
   } catch (error) {
     throw failed(name, error);
   }
-  if (!isThenable(result)) return refuse(name, result);
+  if (!isThenable(result)) return refuse(name, result, body);
   return Promise.resolve(result).then(
-    (late) => refuse(name, late),
+    (late) => refuse(name, late, body),
     (error: unknown) => {
       throw failed(name, error);
     },
   );
 }
 
-function refuse(route: string, { issues }: SchemaResult<unknown>): undefined {
+function refuse(route: string, { issues }: SchemaResult<unknown>, body: unknown): undefined {
   if (issues)
-    throw new InvalidPayloadError(`The body for «${route}» does not fit its schema: ${describeIssues(issues)}`);
+    throw new InvalidPayloadError(`The body for «${route}» does not fit its schema: ${issuesText(issues, body)}`);
 }
 
 function failed(route: string, cause: unknown): InvalidPayloadError {

@@ -139,6 +139,7 @@ export {
   RetryQueueFullError,
   RetryQueueStoreError,
   SerializationError,
+  SettlementUnknownError,
   UnroutableError,
 } from './errors/publish-errors.js';
 export {

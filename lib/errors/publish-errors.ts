@@ -65,3 +65,9 @@ export class PublishCancelledError extends MessagingError {
   readonly code = 'PUBLISH_CANCELLED';
   readonly retryable = false;
 }
+
+/** Asked for too late: whether a queued message was sent, or given up and its dead letter deleted, is not known any more. */
+export class SettlementUnknownError extends MessagingError {
+  readonly code = 'SETTLEMENT_UNKNOWN';
+  readonly retryable = false;
+}

@@ -50,6 +50,6 @@ class KeptError extends MessagingError {
   }
 }
 
-export function errorOf({ error }: Death): MessagingError {
+export function errorOf({ error }: Pick<Death, 'error'>): MessagingError {
   return error instanceof MessagingError ? error : new KeptError(error.name, error.code, error.message);
 }

@@ -10,7 +10,8 @@ export interface Receipt {
   readonly stored?: 'memory' | 'disk';
   /**
    * The final result. It never rejects; while the message waits it stays pending, for ever if the broker never comes.
-   * Asked for long after a dead letter was redriven or deleted, it is `confirmed`.
+   * It is the same however late it is asked for, also after a dead letter was redriven or deleted. Only when 10,000 others
+   * were given up since, it may be `rejected` with SettlementUnknownError; never `confirmed` without being so.
    */
   readonly settled: Promise<Settlement>;
 }

@@ -48,10 +48,11 @@ export class NatsLink {
 
   /**
    * Resolves when connected, or when the first attempt has failed; then it goes on by itself.
-   * @throws MissingPeerError; BrokerConfigurationError when the server refuses the credentials
+   * @throws MissingPeerError; BrokerConfigurationError when the server refuses the credentials, or their file is none
    */
   async open(): Promise<void> {
     this.loaded = await loadNats();
+    this.checkCredentials();
     await this.connect(true);
   }
 
@@ -151,6 +152,25 @@ export class NatsLink {
       maxReconnectAttempts: -1,
       ignoreAuthErrorAbort: true,
     };
+  }
+
+  /** Later a file that is being replaced may be missing for a moment, but one that is never there is a mistake. */
+  private checkCredentials(): void {
+    const { credsFile } = this.settings;
+    if (credsFile === undefined) return;
+    let file: Buffer;
+    try {
+      file = readFileSync(credsFile);
+    } catch (error) {
+      throw new BrokerConfigurationError(`The creds file ${credsFile} cannot be read: ${errorMessage(error)}`);
+    }
+    try {
+      this.loaded!.credsAuthenticator(file)('');
+    } catch {
+      throw new BrokerConfigurationError(
+        `${credsFile} is no creds file: it has a user's JWT and seed, as «nsc generate creds» writes them`,
+      );
+    }
   }
 
   /** Read at every connect, because such files are renewed. */

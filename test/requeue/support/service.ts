@@ -2,7 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
-import { connect, headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import {
+  connect,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from '@nats-io/transport-node';
 import { requeueHeaders, type RequeueOptions, type RequeueRequestOptions } from 'nestjs-messaging/requeue';
 import { RequeueServer } from '../../../lib/requeue/requeue-server.js';
 import { Seen } from '../../e2e/support/application.js';
@@ -77,8 +84,8 @@ export interface Delivered {
 export class TestClient {
   private constructor(readonly connection: NatsConnection) {}
 
-  static async connect(url: string): Promise<TestClient> {
-    const connection = await connect({ servers: url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+  static async connect(url: string, options: NodeConnectionOptions = {}): Promise<TestClient> {
+    const connection = await connect({ servers: url, reconnectTimeWait: 20, maxReconnectAttempts: -1, ...options });
     connections.add(connection);
     return new TestClient(connection);
   }

@@ -38,3 +38,16 @@ test('a process starts on a disk that cannot be written, refuses what has to wai
     writable: { append: 'kept', healthy: true, ids: ['before', 'after'] },
   });
 });
+
+test('an application boots on a full disk, refuses what has to wait, keeps what a dead process left, and recovers by itself', () => {
+  const output = onSmallDisk('boot-on-full-disk.mjs');
+  if (output === undefined) return;
+  const full = { refused: 'RETRY_QUEUE_STORE', healthy: false, quarantined: 0 };
+  expect(JSON.parse(output)).toEqual({
+    killed: 'queued disk',
+    new: { ...full, depth: 0 },
+    left: { ...full, depth: 1 },
+    freed: { published: 'queued disk', depth: 2, healthy: true, quarantined: 0 },
+    again: { depth: 2, healthy: true, quarantined: 0, setAside: false },
+  });
+});

@@ -61,7 +61,10 @@ describeNatsNode('the requeue process with a creds file, on a server with an ope
     const refused = await start(foreign.path);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/refuses the connection.*credentials/) });
     expect(refused.stdout + refused.stderr).not.toContain(foreign.secret);
-    expect(await start(`${foreign.path}.not`)).toMatchObject({ code: 1, stderr: expect.stringMatching(/creds\.not cannot be read: ENOENT/) });
+    expect(await start(`${foreign.path}.not`)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/creds\.not cannot be read: ENOENT/),
+    });
     const planted = operator.write('planted-secret');
     const none = await start(planted);
     expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(/is no creds file.*nsc generate creds/) });

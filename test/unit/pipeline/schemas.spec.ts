@@ -119,7 +119,7 @@ describe.each(Object.keys(orders))('a schema of %s', (library) => {
       Handler.prototype,
       'handle',
     ) as Parameters<typeof messaging.define>;
-    expect(messaging.define(request)!.validations).toHaveLength(1);
+    expect(messaging.definitions.define(request)!.validations).toHaveLength(1);
   });
 });
 

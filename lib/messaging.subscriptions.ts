@@ -59,6 +59,7 @@ export class SubscriptionDefinitions {
       middleware,
       idempotencyStore,
       system,
+      partitioningOf: (native) => this.transport.partitions?.(native),
       maxDelayMs: capabilities.maxDelayMs,
       ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
     };

@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { CancelTimer } from './clock/clock.js';
 import { SteadyTime } from './clock/steady-time.js';
-import type { Consumer } from './consumer/consumer.js';
 import { Consumers } from './consumer/consumers.js';
 import type { Handled } from './consumer/handled.js';
+import type { QueueConsumer } from './consumer/queue-consumer.js';
 import {
   type ReceiveRequest,
   receiveRequest,
@@ -176,19 +176,19 @@ export class Messaging {
   }
 
   /** @internal */
-  addConsumer(handled: Handled): Consumer {
+  addConsumer(handled: Handled): QueueConsumer {
     return this.consumers.add(handled);
   }
 
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
-  async startConsumers(consumers: readonly Consumer[]): Promise<void> {
+  async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     const results = await Promise.allSettled(consumers.map((consumer) => this.consumers.start(consumer)));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
   }
 
   /** @internal */
-  async startConsumer(consumer: Consumer): Promise<void> {
+  async startConsumer(consumer: QueueConsumer): Promise<void> {
     await this.consumers.start(consumer);
   }
 

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import type { WireMessage } from '../message/message.js';
 import { BoundedSchedule } from './bounded-schedule.js';
 import type { Schedule, Scheduled, ScheduleTools } from './schedule.js';
 
@@ -8,6 +9,8 @@ export interface ConcurrencySurroundings {
   readonly delayMs: number;
   /** How long the broker waits for a message to be settled, in milliseconds; Infinity where it does not mind. */
   readonly ackTimeoutMs: number;
+  /** The queue is split by key into several. */
+  readonly isPartitioned: boolean;
 }
 
 /**
@@ -21,6 +24,11 @@ export interface Concurrency {
    * so many milliseconds, then it goes to its dead letters. Else a retry is a copy that joins the end of the queue.
    */
   readonly maxHoldMs?: number;
+  /**
+   * What a message keeps its order by; undefined: by nothing. Needed where the broker splits the queue by it. One that throws
+   * here will throw in the schedule as well.
+   */
+  keyOf?(message: WireMessage, tools: Pick<ScheduleTools, 'decode'>): string | undefined;
   /** Refuses, at boot, what contradicts it. @throws InvalidOptionError */
   check?(surroundings: ConcurrencySurroundings): void;
   schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M>;

@@ -20,6 +20,7 @@ import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { OverdueHandlers } from './overdue-handlers.js';
 import { Precheck } from './precheck.js';
+import type { QueueConsumer, QueueReport } from './queue-consumer.js';
 import type { Schedule } from './schedule.js';
 import { Settlement, type Settled } from './settlement.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
@@ -31,7 +32,7 @@ export interface ConsumerEnvironment extends HandlerChainEnvironment {
 }
 
 /** One subscription at work: intake → schedule → pipeline → settlement → drain. */
-export class Consumer {
+export class Consumer implements QueueConsumer, QueueReport {
   readonly definition: SubscriptionDefinition;
   private readonly attempts: AttemptCount;
   private readonly precheck: Precheck;
@@ -113,6 +114,15 @@ export class Consumer {
   /** Messages in this process that are not settled yet. */
   get inFlight(): number {
     return this.running.size + this.schedule.waiting.size;
+  }
+
+  /** Some of it was delivered before. */
+  get holdsRedelivered(): boolean {
+    return this.unsettled().some(({ deliveryCount = 0 }) => deliveryCount > 0);
+  }
+
+  queues(): readonly QueueReport[] {
+    return [this];
   }
 
   /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */

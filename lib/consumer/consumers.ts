@@ -1,29 +1,34 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
-import type { Handled } from './handled.js';
 import type { SettlementFollower } from './consumer-reports.js';
+import type { Handled } from './handled.js';
+import { PartitionedConsumer } from './partitioned-consumer.js';
+import type { QueueConsumer } from './queue-consumer.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /** Every subscription of one connection: one consumer per queue. */
-export class Consumers implements Iterable<Consumer> {
-  private readonly byQueue = new Map<string, Consumer>();
+export class Consumers implements Iterable<QueueConsumer> {
+  private readonly byQueue = new Map<string, QueueConsumer>();
   /** Their intake has ended, and their queue may have another consumer by now; some of their messages are still held. */
   private readonly leaving = new Set<Consumer>();
   private stopping: AbortSignal | undefined;
 
   constructor(private readonly environment: ConsumerEnvironment) {}
 
-  [Symbol.iterator](): IterableIterator<Consumer> {
+  [Symbol.iterator](): IterableIterator<QueueConsumer> {
     return this.byQueue.values();
   }
 
   /** @throws SubscriptionConflictError when the queue has a subscription already */
-  add(handled: Handled, follower?: SettlementFollower): Consumer {
-    this.checkFree(handled.definition);
-    this.checkDeadLetterRoute(handled.definition);
-    const consumer = new Consumer(handled, this.environment, follower);
-    this.byQueue.set(consumer.queue, consumer);
-    return consumer;
+  add(handled: Handled): QueueConsumer {
+    const { definition } = handled;
+    if (!definition.partitioning || 'batchHandler' in handled) return this.addSingle(handled);
+    return this.take(definition, () => new PartitionedConsumer({ ...handled, definition }, this.environment));
+  }
+
+  /** On one queue, with somebody who wants to know what becomes of each message. @throws SubscriptionConflictError */
+  addSingle(handled: Handled, follower?: SettlementFollower): Consumer {
+    return this.take(handled.definition, () => new Consumer(handled, this.environment, follower));
   }
 
   /** @throws SubscriptionConflictError when the queue has a subscription already */
@@ -38,7 +43,7 @@ export class Consumers implements Iterable<Consumer> {
   }
 
   /** Those with this subscription name; groups may share one. @throws InvalidOptionError when there is none */
-  named(name: string): readonly Consumer[] {
+  named(name: string): readonly QueueConsumer[] {
     const found = [...this].filter(({ definition }) => definition.name === name);
     if (found.length > 0) return found;
     const names = [...new Set([...this].map(({ definition }) => definition.name))];
@@ -50,7 +55,7 @@ export class Consumers implements Iterable<Consumer> {
   }
 
   /** Starts a consumer, unless everything is stopping. What cannot start is taken out again. */
-  async start(consumer: Consumer): Promise<void> {
+  async start(consumer: QueueConsumer): Promise<void> {
     try {
       const { idempotent } = consumer.definition;
       if (idempotent) await this.environment.idempotencyStores.of(idempotent.store).open?.();
@@ -62,7 +67,7 @@ export class Consumers implements Iterable<Consumer> {
     if (this.stopping) await consumer.stop(this.stopping);
   }
 
-  async remove(consumer: Consumer, deadline: AbortSignal): Promise<void> {
+  async remove(consumer: QueueConsumer, deadline: AbortSignal): Promise<void> {
     await consumer.stop(deadline);
     this.forget(consumer);
   }
@@ -86,6 +91,14 @@ export class Consumers implements Iterable<Consumer> {
     await Promise.all([...this, ...this.leaving].map((consumer) => consumer.stop(deadline)));
   }
 
+  private take<C extends QueueConsumer>(definition: SubscriptionDefinition, make: () => C): C {
+    this.checkFree(definition);
+    this.checkDeadLetterRoute(definition);
+    const consumer = make();
+    this.byQueue.set(consumer.queue, consumer);
+    return consumer;
+  }
+
   /** @throws SubscriptionConflictError when a dead letter of one subscription would reach the queue of another as well */
   private checkDeadLetterRoute({ topology: { queue, deadLetter } }: SubscriptionDefinition): void {
     for (const { definition } of this.byQueue.values()) {
@@ -98,7 +111,7 @@ export class Consumers implements Iterable<Consumer> {
   }
 
   /** Another consumer may have taken its queue's place since. */
-  private forget(consumer: Consumer): void {
+  private forget(consumer: QueueConsumer): void {
     if (this.byQueue.get(consumer.queue) === consumer) this.byQueue.delete(consumer.queue);
   }
 }

@@ -2,6 +2,7 @@ import { type Headers, WIRE_VERSION, header } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing } from '../transport/outgoing.js';
+import { attemptTold } from './attempt-count.js';
 import { MAX_WAIT_MS } from './not-before.js';
 
 /** When a copy is made, and for when. Milliseconds. */
@@ -11,17 +12,32 @@ export interface CopyTiming {
   readonly delayMs: number;
   /** The longest delay that the transport makes by itself. */
   readonly maxDelayMs: number;
+  /** The subscription's queue, where the delivery came from a partition of it. */
+  readonly home?: string;
+}
+
+/** A copy to the partition of its key, as the delivery is: nothing was tried yet. */
+export function copyToPartition(delivery: Delivery, queue: string, now: number): Outgoing {
+  const { message } = delivery;
+  const headers = { ...message.headers, ...originHeaders(delivery), [header.attempt]: attemptTold(delivery) };
+  return {
+    to: { kind: 'queue', queue },
+    message: { ...message, headers },
+    dedupeId: copyDedupeId(message.id, queue, 'partition', now),
+    mandatory: true,
+  };
 }
 
 /**
  * The message of a delivery, to be sent back to its own queue for handler call `attempt`. A wait longer than the
  * transport's own delay goes in several hops: the header says the end of the wait, and who receives it early sends it on.
  */
-export function copyToQueue(delivery: Delivery, attempt: number, { now, delayMs, maxDelayMs }: CopyTiming): Outgoing {
+export function copyToQueue(delivery: Delivery, attempt: number, timing: CopyTiming): Outgoing {
+  const { now, delayMs, maxDelayMs, home } = timing;
   const { message, queue } = delivery;
   const headers: Record<string, unknown> = {
     ...message.headers,
-    ...originHeaders(delivery),
+    ...originHeaders(delivery, home),
     [header.attempt]: attempt,
   };
   const wait = Math.min(Math.ceil(delayMs), MAX_WAIT_MS);
@@ -45,14 +61,14 @@ export function copyDedupeId(id: string, queue: string, what: string, now: numbe
   return `${id}:${queue}:${what}:${newMessageId(now)}`;
 }
 
-/** Where a delivery came from first; a copy keeps what its original says. */
-export function originHeaders(delivery: Delivery): Headers {
+/** Where a delivery came from first, `home` being its subscription's queue; a copy keeps what its original says. */
+export function originHeaders(delivery: Delivery, home = delivery.queue): Headers {
   const { headers, route } = delivery.message;
   const earlier = delivery.direct ? headers : {};
   return {
     [header.originTopic]: earlier[header.originTopic] ?? delivery.topic ?? '',
     [header.originRoute]: earlier[header.originRoute] ?? route,
-    [header.originQueue]: delivery.queue,
+    [header.originQueue]: home,
     [header.version]: WIRE_VERSION,
   };
 }

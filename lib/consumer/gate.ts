@@ -3,7 +3,8 @@ import type { ConsumerReports } from './consumer-reports.js';
 import type { Intake } from './intake.js';
 import { KillSwitch, type KillSwitchOptions, type KillSwitchState } from './kill-switch.js';
 
-export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting';
+/** `standby`: a partition that another process has. */
+export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting' | 'standby';
 
 /** Whether handlers may be called: not while the consumer is paused, by hand or by its kill switch, nor once it stops. */
 export class Gate {

@@ -27,6 +27,7 @@ export function handlerChain(
   const limited = timeoutMs === undefined ? composed : withTimeout(composed, timeoutMs, clock, overdue);
   if (!idempotent) return { handler: limited, idempotency: undefined };
   const store = idempotencyStores.of(idempotent.store);
-  const idempotency = new IdempotentHandling(topology.queue, idempotent, { store, clock, events, log });
+  const queue = topology.partitionOf ?? topology.queue;
+  const idempotency = new IdempotentHandling(queue, idempotent, { store, clock, events, log });
   return { handler: idempotency.around(limited), idempotency };
 }

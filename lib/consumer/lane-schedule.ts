@@ -1,3 +1,4 @@
+import { hashOf } from './key-hash.js';
 import type { Schedule, Scheduled } from './schedule.js';
 
 /** One handler at a time. */
@@ -140,7 +141,7 @@ export class LaneSchedule<M extends Scheduled> implements Schedule<M> {
     const key = this.keyOf(message);
     const known = key === undefined ? undefined : this.lines.get(key);
     if (known) return known;
-    const lane = this.lanes[hash(key ?? message.message.id) % this.lanes.length];
+    const lane = this.lanes[hashOf(key ?? message.message.id) % this.lanes.length];
     const line: KeyLine<M> = { key, lane, taken: false, waiting: [] };
     if (key !== undefined) this.lines.set(key, line);
     return line;
@@ -151,11 +152,4 @@ function remove<M>(list: M[], message: M): boolean {
   const at = list.indexOf(message);
   if (at >= 0) list.splice(at, 1);
   return at >= 0;
-}
-
-/** FNV-1a, 32 bits: the same for the same text in every process and release. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
-  return value >>> 0;
 }

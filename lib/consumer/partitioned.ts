@@ -49,18 +49,24 @@ export function partitioned(options: PartitionedOptions = {}): Concurrency {
   return new Partitioned(keyReader(options.key), lanes, onFailure === 'hold' ? longest : undefined);
 }
 
-type KeyReader = (message: WireMessage, tools: ScheduleTools) => string | undefined;
+type KeyReader = (message: WireMessage, tools: Pick<ScheduleTools, 'decode'>) => string | undefined;
 
 class Partitioned implements Concurrency {
   readonly kind = 'partitioned';
 
   constructor(
-    private readonly keyOf: KeyReader,
+    readonly keyOf: KeyReader,
     private readonly lanes: number | undefined,
     readonly maxHoldMs: number | undefined,
   ) {}
 
-  check({ prefetch, delayMs, ackTimeoutMs }: ConcurrencySurroundings): void {
+  check({ prefetch, delayMs, ackTimeoutMs, isPartitioned }: ConcurrencySurroundings): void {
+    if (isPartitioned && this.maxHoldMs === undefined)
+      throw new InvalidOptionError(
+        'partitioned.onFailure',
+        'pass',
+        '«hold» beside «rabbitmq.partitions», which keep the order over all processes; or leave out the partitions',
+      );
     if (this.lanes !== undefined && this.lanes > prefetch)
       throw new InvalidOptionError(
         'partitioned.lanes',
@@ -100,7 +106,11 @@ function keyReader(key: PartitionKey = { header: header.key }): KeyReader {
 }
 
 /** A payload that cannot be read has no key: its handling ends before the handler. */
-function propertyOf(message: WireMessage, path: readonly string[], tools: ScheduleTools): string | undefined {
+function propertyOf(
+  message: WireMessage,
+  path: readonly string[],
+  tools: Pick<ScheduleTools, 'decode'>,
+): string | undefined {
   let value: unknown;
   try {
     value = tools.decode(message);

@@ -40,7 +40,7 @@ export class Receivers {
     return receiver.from({
       start: async () => {
         this.open.add(receiver);
-        consumer = consumers.add(handled, receiver);
+        consumer = consumers.addSingle(handled, receiver);
         await consumers.start(consumer);
         started();
       },

@@ -1,11 +1,11 @@
-import type { Consumer } from './consumer.js';
 import type { ConsumerState } from './gate.js';
+import type { QueueConsumer } from './queue-consumer.js';
 
 /** A subscription made at run time with `messaging.subscribe`; supervised and reported like a decorated one. */
 export class RuntimeSubscription {
   /** @internal */
   constructor(
-    private readonly consumer: Consumer,
+    private readonly consumer: QueueConsumer,
     private readonly end: () => Promise<void>,
   ) {}
 

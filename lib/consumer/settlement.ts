@@ -119,6 +119,7 @@ export class Settlement {
       now: clock.now(),
       delayMs,
       maxDelayMs: transport.capabilities.maxDelayMs,
+      home: this.topology.partitionOf,
     });
   }
 
@@ -130,7 +131,7 @@ export class Settlement {
     const { deadLetter } = this.topology;
     if (!deadLetter) return this.discard(delivery, attempt, error);
     const { clock, service, deadLetterStack, events, log } = this.environment;
-    const origin = originHeaders(delivery);
+    const origin = originHeaders(delivery, this.topology.partitionOf);
     const copy = deadLetterCopy(
       { delivery, origin, attempt, reason, error, service, now: clock.now(), stack: deadLetterStack },
       deadLetter.route,

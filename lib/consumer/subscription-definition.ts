@@ -14,7 +14,7 @@ import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.
 import type { Middleware } from '../pipeline/middleware.js';
 import { validation } from '../pipeline/middleware/validation.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
-import type { Topology } from '../transport/topology.js';
+import { partitionQueue, type Partitioning, type Topology } from '../transport/topology.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
 import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
 import { matches } from './route-pattern.js';
@@ -25,6 +25,8 @@ export interface SubscriptionDefinition {
   /** The name that `subscriptions` overrides by: `name`, or the only route. */
   readonly name: string;
   readonly topology: Topology;
+  /** Its queue is split by key; `topology.partitions` says into how many. */
+  readonly partitioning: Partitioning | undefined;
   readonly prefetch: number;
   readonly concurrency: Concurrency;
   readonly retry: RetryPolicy;
@@ -53,6 +55,8 @@ export interface SubscriptionDefaults {
   /** Of `idempotent` subscriptions that name none. Default: in memory. */
   readonly idempotencyStore?: IdempotencyStoreFactory;
   readonly maxDelayMs: number;
+  /** How the broker's own options split the queue; left out where the broker cannot. @throws InvalidOptionError */
+  readonly partitioningOf?: (native: Readonly<Record<string, unknown>>) => Partitioning | undefined;
   /** How long the broker waits for an ack, in milliseconds. Left out: for ever. */
   readonly ackTimeoutMs?: number;
 }
@@ -74,12 +78,16 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
+  const native = defaults.system === 'rabbitmq' ? request.rabbitmq : undefined;
+  const partitioning = native && defaults.partitioningOf?.(native);
   checkConcurrency(concurrency, {
     prefetch: integerBetween('prefetch', prefetch, 1, 65_535),
     delayMs: numberBetween('delay', delay, 0, defaults.maxDelayMs),
     ackTimeoutMs: defaults.ackTimeoutMs ?? Infinity,
+    isPartitioned: partitioning !== undefined,
   });
   const queue = checkShortText('queue', request.queue ?? `${group}:${name}:queue`);
+  if (partitioning) checkShortText('queue', `${partitionQueue(queue, partitioning.count)}.owner`);
   const deadLetter = dlq === false ? undefined : deadLetterOf(dlq, group, name);
   if (deadLetter?.queue === queue)
     throw new SubscriptionConflictError(
@@ -95,8 +103,10 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       patterns: routesOf(request),
       ...(deadLetter && { deadLetter }),
       provision: defaults.provision,
-      ...nativeOptions(request, defaults.system),
+      ...(partitioning && { partitions: partitioning.count }),
+      ...(native && { native }),
     },
+    partitioning,
     prefetch,
     concurrency,
     retry,
@@ -138,6 +148,12 @@ function routesOf({ route }: SubscribeRequest): readonly string[] {
 function checkConcurrency(concurrency: Concurrency, surroundings: ConcurrencySurroundings): void {
   if (typeof concurrency !== 'object' || concurrency === null || typeof concurrency.schedule !== 'function')
     throw new InvalidOptionError('concurrency', concurrency, 'bounded(n), unbounded() or partitioned({ … })');
+  if (surroundings.isPartitioned && concurrency.keyOf === undefined)
+    throw new InvalidOptionError(
+      'rabbitmq.partitions',
+      'given',
+      'nothing without a key to split by: add «concurrency: partitioned({ key })», or leave out the partitions',
+    );
   concurrency.check?.(surroundings);
 }
 
@@ -164,10 +180,6 @@ function deadLetterOf(
     queue: checkShortText('dlq.queue', queue),
     route: checkShortText('dlq.route', `${group}:${checkShortText('dlq.route', route)}`),
   };
-}
-
-function nativeOptions(request: SubscribeRequest, system: string): Pick<Topology, 'native'> {
-  return system === 'rabbitmq' && request.rabbitmq ? { native: request.rabbitmq } : {};
 }
 
 export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [

@@ -1,4 +1,4 @@
-import type { Consumer } from '../consumer/consumer.js';
+import type { QueueConsumer } from '../consumer/queue-consumer.js';
 import type { RetryQueue } from '../publisher/retry-queue.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
 import type { Transport } from '../transport/transport.js';
@@ -9,7 +9,7 @@ import type { HealthReport } from './health-report.js';
 export interface HealthSources {
   readonly state: ConnectionState;
   readonly transport: Transport;
-  readonly consumers: Iterable<Consumer>;
+  readonly consumers: Iterable<QueueConsumer>;
   readonly retryQueue: RetryQueue;
   readonly store: RetryQueueStore;
   /** Messages that waited for their time in the retry queue and that no queue takes. */
@@ -22,13 +22,15 @@ export function reportHealth(sources: HealthSources): HealthReport {
   const { state, transport, retryQueue, store, deadLetterCounts } = sources;
   const publisherDeadLetters = store.deadLetters.size;
   const { healthy = true, ...counts } = store.report ?? {};
-  const consumers = [...sources.consumers].map(({ queue, state, inFlight, reason, idempotency }) => ({
-    queue,
-    state,
-    inFlight,
-    ...(reason !== undefined && { reason }),
-    ...(idempotency && { idempotency: { ...idempotency } }),
-  }));
+  const consumers = [...sources.consumers]
+    .flatMap((one) => one.queues())
+    .map(({ queue, state, inFlight, reason, idempotency }) => ({
+      queue,
+      state,
+      inFlight,
+      ...(reason !== undefined && { reason }),
+      ...(idempotency && { idempotency: { ...idempotency } }),
+    }));
   const undeliverable = sources.undeliverable + (transport.undeliverable?.() ?? 0);
   const wanting =
     state.blocked ||

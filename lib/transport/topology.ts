@@ -9,6 +9,29 @@ export interface Topology {
   readonly deadLetter?: { readonly queue: string; readonly route: string };
   /** True: create what is missing. False: only check that it is there. */
   readonly provision: boolean;
+  /** It is split by key into so many queues, `partitionQueue(queue, 0)` and on: those are handled, this one is what routes lead to. */
+  readonly partitions?: number;
+  /** It is such a partition of that queue: one process at a time consumes it, and knows that it does. */
+  readonly partitionOf?: string;
+  /** Every process that shares that queue consumes from this one, so that they can be counted. */
+  readonly membersOf?: string;
   /** The broker's own options for this queue, as given under the broker's key of the subscription. */
   readonly native?: Readonly<Record<string, unknown>>;
+}
+
+/** How a queue is split by key. */
+export interface Partitioning {
+  readonly count: number;
+  /** False: what is in the partitions is handled, but nothing is moved to them. */
+  readonly distribute: boolean;
+}
+
+/** The queue of one partition. */
+export function partitionQueue(queue: string, partition: number): string {
+  return `${queue}.${partition}`;
+}
+
+/** Where the processes that share a partitioned queue are counted, and ask each other for partitions. */
+export function membersQueue(queue: string): string {
+  return `${queue}.members`;
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import type { TransportCapabilities } from './capabilities.js';
 import type { Delivery } from './delivery.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
-import type { Topology } from './topology.js';
+import type { Partitioning, Topology } from './topology.js';
 
 /** What `memory()`, `rabbitmq({…})`, … return: options, checked; each application that starts makes its own transport of it. */
 export interface TransportFactory {
@@ -47,6 +47,18 @@ export interface Transport {
 
   /** Number of messages ready in a queue; undefined when the queue does not exist. Rejects while disconnected. */
   depth(queue: string): Promise<number | undefined>;
+
+  /**
+   * How the broker's own options of a subscription split its queue; undefined: not at all. Absent where the broker cannot.
+   * @throws InvalidOptionError
+   */
+  partitions?(native: Readonly<Record<string, unknown>>): Partitioning | undefined;
+
+  /**
+   * How many consumers each of these queues has at the moment, over all processes; of a partition 0 or 1. Undefined for a
+   * queue that does not exist. Rejects while disconnected. Absent where `partitions` is.
+   */
+  consumers?(queues: readonly string[]): Promise<readonly (number | undefined)[]>;
 
   /** Reads a queue without consuming it: what is not acked goes back on `close`. Rejects while disconnected. */
   browse(queue: string): Promise<Browser>;

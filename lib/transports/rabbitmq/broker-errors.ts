@@ -8,7 +8,7 @@ import type { Address } from './address.js';
 import type { AmqpError } from './amqplib.js';
 
 /** AMQP reply codes that are branched on. */
-export const reply = { accessRefused: 403, notFound: 404, preconditionFailed: 406 } as const;
+export const reply = { accessRefused: 403, notFound: 404, resourceLocked: 405, preconditionFailed: 406 } as const;
 
 /** The text of an error of amqplib, without its decoration. The caller redacts. */
 export function describe(error: unknown): string {

@@ -7,6 +7,7 @@ import type { Bound } from './bound.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
+import { Ownership } from './ownership.js';
 import { SupervisedConnection } from './supervised-connection.js';
 import { queueTypeOf } from './topology.js';
 import { TopologyDeclarer } from './topology-declarer.js';
@@ -28,6 +29,7 @@ export class ConsumingSide {
   /** Topologies without a subscription: they come back with the connection. A subscription declares its own. */
   private readonly declared = new Map<string, Topology>();
   private readonly unbound = new WeakSet<Topology>();
+  private readonly ownership: Ownership;
   private forwarding = false;
   private renewing: Promise<void> = Promise.resolve();
   private lastProblem?: string;
@@ -46,6 +48,7 @@ export class ConsumingSide {
     const { clock, confirmTimeout, provision } = environment;
     this.bound = { clock, ms: confirmTimeout };
     this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound);
+    this.ownership = new Ownership(this.connection, this.bound);
   }
 
   async declare(topology: Topology): Promise<void> {
@@ -78,9 +81,13 @@ export class ConsumingSide {
         prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
         counts: queueTypeOf(topology, this.settings) === 'quorum',
         handlers,
-        declare: () => this.topologies.declareToConsume(wanted()),
+        declare: async () => {
+          await this.topologies.declareToConsume(wanted());
+          if (topology.partitionOf !== undefined) await this.ownership.acquire(topology.queue);
+        },
       },
       () => this.topologies.renew(wanted()),
+      () => topology.partitionOf !== undefined && void this.ownership.release(topology.queue),
     );
     try {
       await consumer.start();
@@ -130,9 +137,13 @@ export class ConsumingSide {
   private add(
     options: Omit<ConsumerOptions, 'names' | 'connection' | 'environment' | 'ended'>,
     renew: () => Promise<void>,
+    atEnd: () => unknown = () => {},
   ): Consumer {
     const { names, connection, environment } = this;
-    const ended = (): void => void this.consumers.delete(consumer);
+    const ended = (): void => {
+      this.consumers.delete(consumer);
+      atEnd();
+    };
     const consumer: Consumer = new Consumer({ ...options, names, connection, environment, ended });
     this.consumers.set(consumer, renew);
     return consumer;

@@ -1,5 +1,6 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
+import type { Partitioning } from '../../transport/topology.js';
 import { parseAddress, type Address } from './address.js';
 import { redactUrl } from './redaction.js';
 
@@ -43,6 +44,16 @@ export interface RabbitmqSubscriptionOptions {
   readonly queueType?: QueueType;
   /** One consumer at a time, the others stand by (`x-single-active-consumer`). Default false. */
   readonly singleActiveConsumer?: boolean;
+  /**
+   * Split the queue by key into so many, 2 to 256, which processes share among each other: order per key over several
+   * processes that all work. Needs `concurrency: partitioned({ … })`. Default: it is not split.
+   */
+  readonly partitions?: number;
+  /**
+   * False: nothing is moved from the queue to its partitions, so that these can be worked off and their number be changed.
+   * Default true.
+   */
+  readonly distribute?: boolean;
   /** Further arguments of the queue (`x-max-length`, `x-max-priority`, …). They win over ours. */
   readonly arguments?: Readonly<Record<string, unknown>>;
 }
@@ -56,6 +67,9 @@ export interface Settings {
   readonly connectionName?: string;
   readonly maxBytes: number;
 }
+
+const LEAST_PARTITIONS = 2;
+const MOST_PARTITIONS = 256;
 
 const KNOWN: readonly (keyof RabbitmqOptions)[] = [
   'url', 'urls', 'vhost', 'exchange', 'queueType', 'deliveryLimit', 'connectionName', 'heartbeat', 'connectTimeout', 'maxBytes', 'tls', 'socket',
@@ -106,9 +120,54 @@ export function checkSubscriptionOptions(native: Readonly<Record<string, unknown
     if (name === 'queueType') queueType(name, value);
     else if (name === 'arguments') object(name, value);
     else if (name === 'singleActiveConsumer') boolean(name, value);
-    else throw new InvalidOptionError(`rabbitmq.${name}`, value, 'one of queueType, singleActiveConsumer, arguments');
+    else if (name === 'distribute') boolean(name, value);
+    else if (name === 'partitions') integer(name, value, LEAST_PARTITIONS, MOST_PARTITIONS);
+    else
+      throw new InvalidOptionError(
+        `rabbitmq.${name}`,
+        value,
+        'one of queueType, singleActiveConsumer, partitions, distribute, arguments',
+      );
   }
   return native;
+}
+
+/** How many partitions a subscription has, where it has any. @throws InvalidOptionError for what contradicts them */
+export function partitioningOf(
+  native: Readonly<Record<string, unknown>>,
+  { queueType: typeOfAll }: Pick<Settings, 'queueType'>,
+): Partitioning | undefined {
+  const options = checkSubscriptionOptions(native);
+  const {
+    partitions: count,
+    distribute,
+    singleActiveConsumer,
+    queueType: type = typeOfAll,
+    arguments: others,
+  } = options;
+  if (count === undefined && distribute !== undefined)
+    throw new InvalidOptionError('rabbitmq.distribute', distribute, 'left out without «partitions», which it is about');
+  if (count === undefined) return undefined;
+  if (singleActiveConsumer === false)
+    throw new InvalidOptionError(
+      'rabbitmq.singleActiveConsumer',
+      false,
+      'left out beside «partitions», which need it: or two processes would handle one key at a time',
+    );
+  if (type !== 'quorum')
+    throw new InvalidOptionError(
+      'rabbitmq.queueType',
+      'classic',
+      '«quorum» beside «partitions»: set it for this subscription, or leave it out',
+    );
+  const reordering = ['x-single-active-consumer', 'x-max-priority'].find((name) => others && name in others);
+  if (reordering !== undefined)
+    throw new InvalidOptionError(
+      `rabbitmq.arguments.${reordering}`,
+      others![reordering],
+      'left out beside «partitions», which keep the order',
+    );
+  return { count, distribute: distribute ?? true };
 }
 
 function urls(options: RabbitmqOptions): readonly string[] {

@@ -3,12 +3,14 @@ import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from './bound.js';
 import { describe, topologyMisconfiguration } from './broker-errors.js';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
 import { Limited } from './limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
+import { checkPartitionCount } from './partition-count.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { topologyOperations } from './topology.js';
 
@@ -21,6 +23,8 @@ export class TopologyDeclarer {
   private readonly channels = new Limited(MOST_CHANNELS);
   /** The end of delays, declared on this connection since it was last forgotten. */
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
+  /** Those whose number of partitions was found right. */
+  private readonly counted = new WeakSet<Topology>();
   /** Declared on this connection and not consumed from yet. */
   private readonly justDeclared = new WeakMap<Topology, ChannelModel>();
 
@@ -39,6 +43,7 @@ export class TopologyDeclarer {
   }
 
   private async perform(topology: Topology): Promise<void> {
+    await this.checkPartitions(topology);
     const operations = topologyOperations(topology, this.names, this.settings);
     if (!this.provision || !topology.provision) return this.run(operations, check);
     // The end of delays, so that a retry reaches the queue by the broker alone.
@@ -49,6 +54,17 @@ export class TopologyDeclarer {
       this.forgetDelayEnds();
       throw error;
     }
+    // Somebody else may have made another number of partitions at the same time.
+    await this.checkPartitions(topology);
+    this.counted.add(topology);
+  }
+
+  /** At boot: later a partition that somebody deleted is made again. */
+  private async checkPartitions(topology: Topology): Promise<void> {
+    if (topology.partitions === undefined || this.counted.has(topology)) return;
+    await this.attempt(`the partitions of «${topology.queue}»`, (_, model) =>
+      checkPartitionCount(model, this.bound, topology),
+    );
   }
 
   /** For a consumer that begins, or begins again: what was declared for it a moment ago is not declared twice. */
@@ -110,12 +126,16 @@ export class TopologyDeclarer {
     );
   }
 
-  private async attempt(what: string | (() => string), work: (channel: Channel) => Promise<void>): Promise<void> {
+  private async attempt(
+    what: string | (() => string),
+    work: (channel: Channel, model: ChannelModel) => Promise<void>,
+  ): Promise<void> {
     const model = this.connection.current;
     if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
     try {
-      await this.channels.run(() => withChannel(model, this.bound, work));
+      await this.channels.run(() => withChannel(model, this.bound, (channel) => work(channel, model)));
     } catch (error) {
+      if (error instanceof TopologyMismatchError) throw error;
       const name = typeof what === 'string' ? what : what();
       const redact = (text: string): string => this.connection.redact(text);
       throw (

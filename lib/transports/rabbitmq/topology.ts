@@ -1,4 +1,4 @@
-import type { Topology } from '../../transport/topology.js';
+import { partitionQueue, type Topology } from '../../transport/topology.js';
 import type { Names } from './names.js';
 import type { Operation } from './operations.js';
 import { checkSubscriptionOptions, type QueueType, type Settings } from './options.js';
@@ -17,18 +17,27 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
       { kind: 'binding', queue: deadLetter.queue, exchange: names.deadLetters, key: deadLetter.route },
     );
   }
-  operations.push({
-    kind: 'queue',
-    name: queue,
-    arguments: {
-      ...queueArguments(type, settings.deliveryLimit),
-      ...(deadLetter && deadLetterArguments(type, names.deadLetters, deadLetter.route)),
-      ...(native.singleActiveConsumer && { 'x-single-active-consumer': true }),
-      ...native.arguments,
-    },
-  });
+  if (topology.membersOf !== undefined) return [membersOperation(queue, settings.deliveryLimit)];
+  const isPartitioned = topology.partitions !== undefined || topology.partitionOf !== undefined;
+  const work: Record<string, unknown> = {
+    ...queueArguments(type, settings.deliveryLimit),
+    ...(deadLetter && deadLetterArguments(type, names.deadLetters, deadLetter.route)),
+    ...((native.singleActiveConsumer || isPartitioned) && { 'x-single-active-consumer': true }),
+    ...native.arguments,
+  };
+  if (topology.partitions !== undefined) {
+    // The first comes last: where it is, all are.
+    for (let partition = topology.partitions - 1; partition >= 0; partition--)
+      operations.push({ kind: 'queue', name: partitionQueue(queue, partition), arguments: work });
+  }
+  operations.push({ kind: 'queue', name: queue, arguments: work });
   for (const pattern of patterns) operations.push({ kind: 'binding', queue, exchange, key: pattern });
   return operations;
+}
+
+/** What is asked for there is of no use a moment later. */
+function membersOperation(name: string, deliveryLimit: number): Operation {
+  return { kind: 'queue', name, arguments: { ...queueArguments('quorum', deliveryLimit), 'x-max-length': 100 } };
 }
 
 /** The queue type that a subscription's queue has, as far as we declare it. */

@@ -2,7 +2,7 @@ import type { ChannelModel } from 'amqplib';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
-import type { Topology } from '../../transport/topology.js';
+import type { Partitioning, Topology } from '../../transport/topology.js';
 import type {
   Browser,
   PublishDone,
@@ -16,11 +16,12 @@ import { withChannel } from './amqplib.js';
 import type { Bound } from './bound.js';
 import { describe } from './broker-errors.js';
 import { QueueBrowser, queueDepth } from './browser.js';
+import { consumerCounts } from './consumer-counts.js';
 import { ConsumingSide } from './consuming-side.js';
 import { MAX_DELAY_MS } from './delay-path.js';
 import { Forwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
-import type { Settings } from './options.js';
+import { partitioningOf, type Settings } from './options.js';
 import { PublishingSide } from './publishing-side.js';
 import { Renewal } from './renewal.js';
 
@@ -114,6 +115,14 @@ export class RabbitmqTransport implements Transport {
 
   async depth(queue: string): Promise<number | undefined> {
     return this.ask((model, bound) => queueDepth(model, bound, queue));
+  }
+
+  partitions(native: Readonly<Record<string, unknown>>): Partitioning | undefined {
+    return partitioningOf(native, this.settings);
+  }
+
+  async consumers(queues: readonly string[]): Promise<(number | undefined)[]> {
+    return this.ask((model, bound) => consumerCounts(model, bound, queues));
   }
 
   async browse(queue: string): Promise<Browser> {

@@ -118,7 +118,7 @@ describe.each(Object.keys(orders))('a schema of %s', (library) => {
       Symbol.for('nestjs-messaging:subscriptions'),
       Handler.prototype,
       'handle',
-    ) as Parameters<typeof messaging.define>;
+    ) as Parameters<typeof messaging.definitions.define>;
     expect(messaging.definitions.define(request)!.validations).toHaveLength(1);
   });
 });

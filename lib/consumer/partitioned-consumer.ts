@@ -1,0 +1,101 @@
+import { decode } from '../pipeline/decode.js';
+import { partitionQueue, type Topology } from '../transport/topology.js';
+import { Consumer, type ConsumerEnvironment } from './consumer.js';
+import { Distributor } from './distributor.js';
+import type { ConsumerState } from './gate.js';
+import type { HandledSingly } from './handled.js';
+import { PartitionShare } from './partition-share.js';
+import type { QueueConsumer, QueueReport } from './queue-consumer.js';
+import type { SubscriptionDefinition } from './subscription-definition.js';
+
+/**
+ * A subscription whose queue is split by key. One process moves its messages to the partitions; each partition is a queue
+ * with a consumer of its own, in the process that has it at the moment.
+ */
+export class PartitionedConsumer implements QueueConsumer {
+  readonly definition: SubscriptionDefinition;
+  private readonly distributor: Distributor;
+  private readonly share: PartitionShare;
+  private paused = false;
+  private stopping = false;
+
+  constructor(
+    { definition, handler }: HandledSingly,
+    private readonly environment: ConsumerEnvironment,
+  ) {
+    this.definition = definition;
+    const { topology, concurrency } = definition;
+    const { serializer, transport, clock, log } = environment;
+    const tools = { decode: (message: Parameters<typeof decode>[0]) => decode(message, serializer) };
+    this.distributor = new Distributor(
+      { topology, keyOf: (message) => concurrency.keyOf!(message, tools) },
+      environment,
+    );
+    const consumerOf = (partition: number): Consumer =>
+      new Consumer(
+        { definition: { ...definition, topology: partitionTopology(topology, partition) }, handler },
+        environment,
+      );
+    this.share = new PartitionShare({ topology, transport, clock, log, random: Math.random, consumerOf });
+  }
+
+  get queue(): string {
+    return this.definition.topology.queue;
+  }
+
+  get state(): ConsumerState {
+    if (this.stopping) return 'stopped';
+    return this.paused ? 'paused' : this.distributor.state;
+  }
+
+  /** The queue that routes lead to, then its partitions, whoever has them. */
+  queues(): readonly QueueReport[] {
+    const { owned, leaving } = this.share;
+    const partitions = Array.from({ length: this.definition.topology.partitions ?? 0 }, (_, partition): QueueReport => {
+      const consumer = owned.get(partition);
+      if (consumer) return consumer;
+      const inFlight = leaving.get(partition)?.inFlight ?? 0;
+      const queue = partitionQueue(this.queue, partition);
+      return {
+        queue,
+        state: this.stopping ? 'stopped' : 'standby',
+        inFlight,
+        reason: undefined,
+        idempotency: undefined,
+      };
+    });
+    return this.definition.partitioning?.distribute ? [this.distributor.report(), ...partitions] : partitions;
+  }
+
+  async start(): Promise<void> {
+    const { partitioning, topology } = this.definition;
+    if (partitioning?.distribute) await this.distributor.start();
+    else await this.environment.transport.declare(topology);
+    await this.share.start();
+  }
+
+  /** Its partitions stay its own; what comes for others is moved to them all the same. */
+  pause(): void {
+    this.paused = true;
+    this.share.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.share.resume();
+  }
+
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.stopping = true;
+    await Promise.all([this.distributor.stop(deadline), this.share.stop(deadline)]);
+  }
+
+  async unbind(): Promise<void> {
+    await this.environment.transport.unbind(this.definition.topology);
+  }
+}
+
+function partitionTopology(topology: Topology, partition: number): Topology {
+  const { partitions: _, queue, ...rest } = topology;
+  return { ...rest, queue: partitionQueue(queue, partition), patterns: [], partitionOf: queue };
+}

@@ -1,0 +1,29 @@
+import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
+import type { ConsumerState } from './gate.js';
+import type { SubscriptionDefinition } from './subscription-definition.js';
+
+/** What is known of one queue that this process consumes, or stands by for. */
+export interface QueueReport {
+  readonly queue: string;
+  readonly state: ConsumerState;
+  /** Messages in this process that are not settled yet. */
+  readonly inFlight: number;
+  /** Why it does not consume, where that is nobody's wish; else what is wrong with it. */
+  readonly reason: string | undefined;
+  readonly idempotency: IdempotencyCounts | undefined;
+}
+
+/** One subscription at work, on one queue or on its partitions. */
+export interface QueueConsumer {
+  readonly definition: SubscriptionDefinition;
+  readonly queue: string;
+  readonly state: ConsumerState;
+  /** Those of which health tells. */
+  queues(): readonly QueueReport[];
+  /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
+  start(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  stop(deadline: AbortSignal): Promise<void>;
+  unbind(): Promise<void>;
+}

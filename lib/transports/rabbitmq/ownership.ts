@@ -1,0 +1,65 @@
+import type { ChannelModel } from 'amqplib';
+import { NotConnectedError } from '../../errors/publish-errors.js';
+import { withChannel } from './amqplib.js';
+import type { Bound } from './bound.js';
+import { describe, reply, replyCode } from './broker-errors.js';
+import type { SupervisedConnection } from './supervised-connection.js';
+
+/**
+ * Which partitions are this process's: for each it holds an exclusive queue, which the broker gives to one connection and
+ * removes with it. A single active consumer alone would keep the order as well, but who stands by is never told so.
+ */
+export class Ownership {
+  /** What happens to a name happens in turn: a release must not come after the next acquisition. */
+  private readonly turns = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly connection: SupervisedConnection,
+    private readonly bound: Bound,
+  ) {}
+
+  /** @throws NotConnectedError while another process has it */
+  acquire(queue: string): Promise<void> {
+    return this.inTurn(queue, async (model) => {
+      try {
+        await withChannel(model, this.bound, (channel) =>
+          channel.assertQueue(lockOf(queue), {
+            exclusive: true,
+            durable: false,
+            arguments: { 'x-queue-type': 'classic' },
+          }),
+        );
+      } catch (error) {
+        throw replyCode(error) === reply.resourceLocked
+          ? new NotConnectedError(`another process consumes «${queue}»`)
+          : new NotConnectedError(`«${lockOf(queue)}» cannot be declared: ${this.connection.redact(describe(error))}`);
+      }
+    });
+  }
+
+  /** It does not reject: what cannot be deleted goes with the connection. */
+  async release(queue: string): Promise<void> {
+    await this.inTurn(queue, async (model) => {
+      await withChannel(model, this.bound, (channel) => channel.deleteQueue(lockOf(queue)));
+    }).catch(() => {});
+  }
+
+  private inTurn(queue: string, work: (model: ChannelModel) => Promise<void>): Promise<void> {
+    const turn = (this.turns.get(queue) ?? Promise.resolve()).then(async () => {
+      const model = this.connection.current;
+      if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
+      await work(model);
+    });
+    const ended = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.turns.get(queue) === ended) this.turns.delete(queue);
+      });
+    this.turns.set(queue, ended);
+    return turn;
+  }
+}
+
+function lockOf(queue: string): string {
+  return `${queue}.owner`;
+}

@@ -17,7 +17,7 @@ import { until } from './until.js';
 const PREFETCH = 100;
 /** Waiting times before what could not be moved is tried again, in milliseconds. */
 const RETRY_INITIAL_MS = 500;
-const RETRY_MAX_MS = 5_000;
+const RETRY_MAX_MS = 2_000;
 
 export interface DistributorOptions {
   /** With `partitions`; it has one active consumer over all processes. */
@@ -46,6 +46,8 @@ export class Distributor {
   private batch: Move[] = [];
   /** Sent, and without a result yet. */
   private underWay = 0;
+  /** Those that failed and were not confirmed since, and of them those that wait for the next time. */
+  private readonly troubled = new Set<Move>();
   private failed: Move[] = [];
   private failures = 0;
   private problem: string | undefined;
@@ -139,8 +141,6 @@ export class Distributor {
   private readonly done = (outgoing: Outgoing, result: PublishResult): void => {
     const move = outgoing as Move;
     if (result.status === 'confirmed') {
-      this.failures = 0;
-      this.problem = undefined;
       move.delivery.ack();
     } else if (result.status === 'refused') {
       this.refuse(move, result.error.message);
@@ -157,8 +157,13 @@ export class Distributor {
     this.wakeIfIdle();
   }
 
-  private forget({ delivery, key }: Move): void {
+  private forget(move: Move): void {
+    const { delivery, key } = move;
     this.moves.delete(delivery);
+    if (this.troubled.delete(move) && this.troubled.size === 0) {
+      this.failures = 0;
+      this.problem = undefined;
+    }
     if (key === undefined) return;
     const line = this.lines.get(key)!;
     line.shift();
@@ -175,6 +180,7 @@ export class Distributor {
       log.warn(`«${move.delivery.queue}»: messages cannot be moved to their partitions, trying again: ${reason}`);
     this.problem = `messages cannot be moved to their partitions: ${reason}`;
     this.failed.push(move);
+    this.troubled.add(move);
     if (result.status === 'unroutable') void this.redeclare();
     if (!this.cancelRetry && !this.stopping) {
       const wait = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** Math.min(this.failures++, 10));

@@ -52,7 +52,6 @@ export class PartitionShare {
   private looking: Promise<void> = Promise.resolve();
   private paused = false;
   private stopped = false;
-  private readonly neverAborted = new AbortController().signal;
 
   constructor(private readonly options: PartitionShareOptions) {
     const { transport, log, topology } = options;
@@ -190,7 +189,8 @@ export class PartitionShare {
     this.owned.delete(partition);
     this.waitingFor.delete(partition);
     this.leaving.set(partition, consumer);
-    void consumer.stop(this.neverAborted).finally(() => this.leaving.delete(partition));
+    // However long its handlers run: another process must not begin with what they have. A shutdown ends that.
+    void consumer.stop(new AbortController().signal).finally(() => this.leaving.delete(partition));
   }
 
   private ask(): void {

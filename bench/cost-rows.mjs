@@ -65,6 +65,30 @@ export const costRows = [
   { ...inTurns, name: 'cost: batching publisher, a publish per turn' },
   { ...inTurns, name: 'cost: batching publisher, a publish per turn, RabbitMQ', on: 'rabbitmq' },
   { ...inTurns, name: 'cost: batching publisher, 1,000 in flight', inTurns: false },
+  {
+    ...consuming,
+    name: 'cost: idempotent',
+    variants: [
+      { side: 'ours', title: 'without' },
+      { side: 'ours', title: 'in memory', idempotent: 'memory' },
+      { side: 'ours', title: 'in SQLite', idempotent: 'sqlite' },
+    ],
+  },
+  {
+    ...consuming,
+    // One that ends at once never makes another wait.
+    handler: 'async',
+    name: 'cost: partitioned, async handler, 10,000 keys',
+    variants: [
+      { side: 'ours', title: 'without' },
+      ...[1, 8, 64].map((lanes) => ({
+        side: 'ours',
+        title: `${lanes} lane${lanes > 1 ? 's' : ''}`,
+        lanes,
+        keys: 10_000,
+      })),
+    ],
+  },
   { ...publishing, name: 'cost: quorum instead of classic, publish, RabbitMQ', on: 'rabbitmq', variants: queues },
   { ...consuming, name: 'cost: quorum instead of classic, consume, RabbitMQ', on: 'rabbitmq', variants: queues },
 ];

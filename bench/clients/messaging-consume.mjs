@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { enhancers } from './enhancers.mjs';
+import { featuresOf } from './features.mjs';
 import { Intake } from './intake.mjs';
 import { Meter } from './meter.mjs';
 import { Messaging, MessagingModule, Subscribe, SubscribeBatch, rabbitmq } from './package.mjs';
@@ -11,10 +12,10 @@ import { batchSubscriber, subscriber } from './subscriber.mjs';
 
 const meter = new Meter();
 
-function start(task, intake) {
+function start(task, intake, features) {
   const { url, exchange, queueType, service, route, prefetch } = task;
   const middleware = Array.from({ length: task.middleware ?? 0 }, () => (context, next) => next());
-  const options = { prefetch, middleware, ...task.subscription };
+  const options = { prefetch, middleware, ...task.subscription, ...features };
   const subscribe = task.batch ? SubscribeBatch(route, { ...options, ...task.batch }) : Subscribe(route, options);
   const make = task.batch ? batchSubscriber : subscriber;
   const decorators = [subscribe, ...(task.enhancers ? enhancers : [])];
@@ -28,12 +29,14 @@ function start(task, intake) {
 
 serve(async (task, ready) => {
   const intake = new Intake(meter, task);
-  const app = await start(task, intake);
+  const features = featuresOf(task);
+  const app = await start(task, intake, features.options);
   let seen = 0;
   if (task.listen) app.get(Messaging).events.on(task.listen, () => seen++);
   ready();
   const figures = await intake.done;
   if (task.listen && seen === 0) throw new Error(`The listener of «${task.listen}» was never called`);
   await app.close();
+  features.end();
   return figures;
 });

@@ -171,6 +171,7 @@ export class Distributor {
     else if (!this.stopping) this.send(line[0]);
   }
 
+  /** Also when somebody deleted the partition: who consumes it makes it again. */
   private retryLater(move: Move, result: Exclude<PublishResult, { status: 'confirmed' }>): void {
     this.underWay--;
     const { events, log, clock } = this.environment;
@@ -181,7 +182,6 @@ export class Distributor {
     this.problem = `messages cannot be moved to their partitions: ${reason}`;
     this.failed.push(move);
     this.troubled.add(move);
-    if (result.status === 'unroutable') void this.redeclare();
     if (!this.cancelRetry && !this.stopping) {
       const wait = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** Math.min(this.failures++, 10));
       this.cancelRetry = clock.after(wait, () => this.retry());
@@ -194,17 +194,6 @@ export class Distributor {
     const failed = this.failed;
     this.failed = [];
     for (const move of failed) this.send(move);
-  }
-
-  /** Somebody deleted the partition. */
-  private async redeclare(): Promise<void> {
-    const { transport, log } = this.environment;
-    const { topology } = this.options;
-    try {
-      await transport.declare(topology);
-    } catch (error) {
-      log.error(`The partitions of «${topology.queue}» could not be declared again: ${errorMessage(error)}`);
-    }
   }
 
   /** No copy of it can ever be written: it goes to the dead letters as it is, or is dropped where there are none. */

@@ -1,10 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import type { BatchDefinition } from './consumer/batch-definition.js';
 import type { Handled } from './consumer/handled.js';
 import { mergeByQueue } from './consumer/router.js';
 import { batchSubscriptionsOf } from './consumer/subscribe-batch.decorator.js';
 import { subscriptionsOf } from './consumer/subscribe.decorator.js';
-import { subscriptionName } from './consumer/subscription-definition.js';
+import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
 import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { MessagingError } from './errors/messaging-error.js';
@@ -13,6 +14,7 @@ import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
 import { DEFAULT_CONNECTION } from './messaging.tokens.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
+type Definition = SubscriptionDefinition | BatchDefinition;
 
 /** One decorated method of one provider or controller. */
 interface Found {
@@ -91,21 +93,20 @@ export class MessagingExplorer {
   }
 
   private handledBy(found: Found, messaging: Messaging): Handled | undefined {
-    const handled = this.define(found, messaging);
-    if (!handled) this.logger.log(`The subscription «${subscriptionName(found.request)}» is switched off`);
-    return handled;
+    const { wrapper, method, request } = found;
+    const definition = this.define(found, messaging);
+    if (definition) {
+      const handler = this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers);
+      return 'batch' in definition ? { definition, batchHandler: handler } : { definition, handler };
+    }
+    this.logger.log(`The subscription «${subscriptionName(request)}» is switched off`);
+    return undefined;
   }
 
-  private define({ wrapper, method, request, batch }: Found, messaging: Messaging): Handled | undefined {
-    const handler = (): ReturnType<MessagingEnhancers['handlerOf']> =>
-      this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers);
+  private define({ wrapper, method, request, batch }: Found, messaging: Messaging): Definition | undefined {
+    const { definitions } = messaging;
     try {
-      if (batch) {
-        const definition = messaging.definitions.defineBatch(request as SubscribeBatchRequest);
-        return definition && { definition, batchHandler: handler() };
-      }
-      const definition = messaging.definitions.define(request);
-      return definition && { definition, handler: handler() };
+      return batch ? definitions.defineBatch(request as SubscribeBatchRequest) : definitions.define(request);
     } catch (error) {
       if (error instanceof MessagingError) error.message = `${String(wrapper.name)}.${method}: ${error.message}`;
       throw error;

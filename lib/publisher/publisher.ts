@@ -45,8 +45,8 @@ export class Publisher {
   /**
    * Publishes `body` on `route`, to every queue bound for it. A body that does not fit the schema of its contract is not
    * sent.
-   * @throws UnroutableError, MessageTooLargeError, SerializationError, InvalidPayloadError, RetryQueueFullError, PublisherClosedError,
-   * InvalidOptionError, PublishRefusedError (as rejections)
+   * @throws UnroutableError, MessageTooLargeError, SerializationError, InvalidPayloadError, RetryQueueFullError,
+   * PublisherClosedError, InvalidOptionError, PublishRefusedError (as rejections)
    */
   publish<R extends RouteLike>(route: R, body: BodyOf<R>, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     // Not an async function: that would put a second promise around the receipt's.

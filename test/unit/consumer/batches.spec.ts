@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { bounded } from '../../../lib/consumer/concurrency.js';
 import { partitioned } from '../../../lib/consumer/partitioned.js';
+import { SubscribeBatch } from '../../../lib/consumer/subscribe-batch.decorator.js';
 import { mergeByQueue } from '../../../lib/consumer/router.js';
 import type { SubscribeBatchRequest } from '../../../lib/consumer/subscription-options.js';
 import { RetryLaterError, UnrecoverableError } from '../../../lib/errors/handling-errors.js';
@@ -734,6 +735,45 @@ test('in thousands of random steps every delivery is settled exactly once or los
     expect(deliveries.filter(({ settlements: { length } }) => length > 1)).toEqual([]);
     expect(app.messaging.health().consumers.map(({ inFlight }) => inFlight)).toEqual([0]);
   }
+});
+
+test('types the payloads by the contract, and takes nothing for a result that is none', () => {
+  const plain = message<{ n: number }>('plain');
+  class Handlers {
+    @SubscribeBatch(plain, { size: 2 })
+    right(payloads: { n: number }[], { entries }: BatchContext): (Outcome | Error)[] {
+      return payloads.map(({ n }, at) => (n > entries[at].attempt ? Outcome.ack : new Error('x')));
+    }
+
+    @SubscribeBatch({ route: 'untyped', size: 2 })
+    async untyped(payloads: string[]): Promise<void> {
+      await Promise.all(payloads);
+    }
+
+    // @ts-expect-error the payload has another type
+    @SubscribeBatch(plain, { size: 2 })
+    wrong(payloads: { n: string }[]): void {
+      void payloads;
+    }
+
+    // @ts-expect-error rows are no outcomes
+    @SubscribeBatch('untyped', { size: 2 })
+    rows(payloads: { n: number }[]): { n: number }[] {
+      return payloads;
+    }
+  }
+  // Never called: the compiler is asked.
+  const ask = ({ messaging }: Application): unknown[] => [
+    messaging.subscribeBatch({ route: plain, size: 2 }, (payloads) => void payloads[0].n.toFixed()),
+    messaging.subscribeBatch<{ own: string }>({ route: 'untyped', size: 2 }, ([{ own }]) => void own.length),
+    // @ts-expect-error the payload has another type
+    messaging.subscribeBatch({ route: plain, size: 2 }, (payloads: { n: string }[]) => void payloads),
+    // @ts-expect-error a batch has a size
+    messaging.subscribeBatch({ route: plain }, () => undefined),
+    // @ts-expect-error rows are no outcomes
+    messaging.subscribeBatch({ route: plain, size: 2 }, (payloads) => payloads),
+  ];
+  expect([Handlers, ask]).toBeDefined();
 });
 
 describe('what contradicts itself is refused', () => {

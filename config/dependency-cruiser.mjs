@@ -82,11 +82,17 @@ const forbidden = [
     to: { path: '(^|/)@nestjs/terminus(/|$)' },
   },
   {
+    name: 'opentelemetry-in-its-folder-only',
+    severity: 'error',
+    from: { path: '^lib/', pathNot: '^lib/opentelemetry/' },
+    to: { path: '(^|/)@opentelemetry(/|$)' },
+  },
+  {
     name: 'optional-peers-stay-optional',
     comment: 'The root must load, and its types must check, where no optional peer is installed',
     severity: 'error',
     from: { path: '^lib/index\\.ts$' },
-    to: { path: '(^|/)(amqplib|@nats-io|@nestjs/terminus)(/|$)', reachable: true },
+    to: { path: '(^|/)(amqplib|@nats-io|@nestjs/terminus|@opentelemetry)(/|$)', reachable: true },
   },
   {
     name: 'nest-free',

@@ -30,7 +30,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^nestjs-messaging$': '<rootDir>/lib/index.ts',
     '^nestjs-messaging/(rabbitmq|nats)$': '<rootDir>/lib/transports/$1/index.ts',
-    '^nestjs-messaging/(health|requeue|testing)$': '<rootDir>/lib/$1/index.ts',
+    '^nestjs-messaging/(health|opentelemetry|requeue|testing)$': '<rootDir>/lib/$1/index.ts',
   },
   coverageProvider: 'v8',
   collectCoverageFrom: ['lib/**/*.ts'],

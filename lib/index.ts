@@ -61,6 +61,7 @@ export { type Handler, type Middleware } from './pipeline/middleware.js';
 export { type LoggingOptions, logging } from './pipeline/middleware/logging.js';
 export { type TimingObserver, timing } from './pipeline/middleware/timing.js';
 export { validation } from './pipeline/middleware/validation.js';
+export { type TelemetryFactory } from './pipeline/telemetry.js';
 export { Outcome } from './pipeline/outcome.js';
 export { type DeadLetterReason } from './pipeline/dead-letter-reason.js';
 export { type Backoff, type BackoffSchedule, type ExponentialOptions, exponential, fixed } from './retry/backoff.js';

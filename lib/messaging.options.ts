@@ -17,6 +17,7 @@ import { jsonSerializer, type Serializer } from './message/serializer.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
 import type { BatchingOptions } from './publisher/publish-batching.js';
+import type { TelemetryFactory } from './pipeline/telemetry.js';
 import type { PublishMiddleware } from './publisher/publish-middleware.js';
 import type { UnroutablePolicy } from './publisher/publish-options.js';
 import type { RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
@@ -81,13 +82,18 @@ export interface MessagingModuleOptions {
   readonly globalEnhancers?: boolean;
   /** Write the error's stack into dead letters. Default true. */
   readonly deadLetterStack?: boolean;
+  /** Spans and metrics: `openTelemetry()` of `nestjs-messaging/opentelemetry`. Default: none. */
+  readonly telemetry?: TelemetryFactory;
   /** Where the time comes from, for tests. */
   readonly clock?: Clock;
 }
 
 /** The options with every default filled in. */
-export type ResolvedOptions = Required<Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching'>> & {
+export type ResolvedOptions = Required<
+  Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching' | 'telemetry'>
+> & {
   readonly batching: Required<BatchingOptions> | undefined;
+  readonly telemetry: TelemetryFactory | undefined;
   readonly retryQueue: Required<RetryQueueOptions>;
   readonly reconnect: ReconnectPolicy;
 };
@@ -131,6 +137,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
     globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
     deadLetterStack: checkBoolean('deadLetterStack', deadLetterStack),
+    telemetry: resolveTelemetry(options.telemetry),
     clock: options.clock ?? systemClock,
   };
 }
@@ -216,6 +223,12 @@ function resolveSerializer(serializer: Serializer): Serializer {
   return serializer;
 }
 
+function resolveTelemetry(telemetry: TelemetryFactory | undefined): TelemetryFactory | undefined {
+  if (telemetry !== undefined && typeof telemetry?.create !== 'function')
+    throw new InvalidOptionError('telemetry', telemetry, 'openTelemetry() of nestjs-messaging/opentelemetry');
+  return telemetry;
+}
+
 const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'service',
   'transport',
@@ -236,5 +249,6 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'publishMiddleware',
   'globalEnhancers',
   'deadLetterStack',
+  'telemetry',
   'clock',
 ];

@@ -41,14 +41,16 @@ import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { SubscriptionDefinitions } from './messaging.subscriptions.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
+import { telemetryEnvironment } from './messaging.telemetry.js';
 import type { MessageContext } from './pipeline/message-context.js';
+import type { Telemetry } from './pipeline/telemetry.js';
 import { Dispatcher } from './publisher/dispatcher.js';
 import { Emitter } from './publisher/emitter.js';
 import { MessageFactory } from './publisher/message-factory.js';
 import { PublishBatching } from './publisher/publish-batching.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
-import { reportUnsent } from './publisher/unsent.js';
+import { reportUnsent, volatility } from './publisher/unsent.js';
 import type { Transport } from './transport/transport.js';
 
 const EMIT_BUFFER = 1_024;
@@ -76,6 +78,7 @@ export class Messaging {
   private readonly receivers: Receivers;
   private readonly state: ConnectionState;
   private readonly counts: DeadLetterCounts;
+  private readonly telemetry: Telemetry | undefined;
   private intakeStopped: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private shutdownBegan: number | undefined;
@@ -94,6 +97,7 @@ export class Messaging {
     );
     this.transport = options.transport.create();
     this.definitions = new SubscriptionDefinitions(options, this.transport);
+    this.telemetry = options.telemetry?.create(telemetryEnvironment(this, this.transport, clock));
     this.idempotencyStores = new IdempotencyStores({ clock });
     this.state = new ConnectionState(clock);
     const time = new SteadyTime(clock);
@@ -107,7 +111,8 @@ export class Messaging {
       },
       onError: (operation, error) => this.events.emit('store-error', { operation, error }),
     });
-    const shared = { transport: this.transport, clock, events: this.events, log: this.log };
+    const { transport, events, telemetry } = this;
+    const shared = { transport, clock, events, log: this.log, telemetry };
     this.dispatcher = new Dispatcher(
       { maxInFlight: options.maxInFlight, ...options.retryQueue },
       { ...shared, store: this.store, time },
@@ -130,6 +135,7 @@ export class Messaging {
         maxBytes: options.retryQueue.maxBytes,
       },
       options.batching && new PublishBatching(options.batching, clock, (batch) => this.dispatcher.submit(batch)),
+      telemetry,
     );
     const { idempotencyStores } = this;
     this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
@@ -155,7 +161,9 @@ export class Messaging {
   /** Connects. Resolves also when the broker is down (connecting goes on). @throws BrokerConfigurationError @internal */
   async connect(): Promise<void> {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
-    if (!this.transport.capabilities.durable || this.store.kind === 'memory') this.log.log(this.volatility());
+    const volatile = volatility(this.transport, this.store);
+    if (volatile !== undefined) this.log.log(volatile);
+    await this.telemetry?.start();
     await this.store.open();
     await this.transport.connect({
       clock,
@@ -354,6 +362,7 @@ export class Messaging {
     reportUnsent(lost, this.log);
     await this.closeQuietly('The idempotency store', () => this.idempotencyStores.close());
     await this.closeQuietly('The connection', () => this.transport.close());
+    this.telemetry?.close();
     this.state.set('closed');
   }
 
@@ -381,14 +390,6 @@ export class Messaging {
       if (deadLetter) queues.set(definition.name, [...(queues.get(definition.name) ?? []), deadLetter.queue]);
     }
     return queues;
-  }
-
-  private volatility(): string {
-    const parts = [
-      ...(this.transport.capabilities.durable ? [] : ['the embedded broker']),
-      ...(this.store.kind === 'memory' ? ['the publisher retry queue'] : []),
-    ];
-    return `What ${parts.join(' and ')} hold${parts.length > 1 ? '' : 's'} is in memory and ends with this process`;
   }
 }
 

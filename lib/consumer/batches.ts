@@ -5,6 +5,7 @@ import { BatchContext, type BatchHandler } from '../pipeline/batch-context.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
+import type { BatchTrace, ConsumerTelemetry } from '../pipeline/telemetry.js';
 import { isThenable } from '../pipeline/thenable.js';
 import { withTimeout } from '../pipeline/timeout.js';
 import type { AttemptCount } from './attempt-count.js';
@@ -22,6 +23,7 @@ export interface BatchesEnvironment extends HandlerCallEnvironment, HandlerChain
   readonly gate: Gate;
   readonly attempts: AttemptCount;
   readonly overdue: OverdueHandlers;
+  readonly handling: ConsumerTelemetry | undefined;
   /** An entry has its result. */
   readonly ended: (work: Work, outcome: Outcome) => void;
   /** An entry was ready only after the end of all batches: it goes back to the broker. */
@@ -201,17 +203,18 @@ export class Batches {
     this.handling.add(batch);
     const { gate } = this.environment;
     if (gate.killSwitch) gate.began(batch);
+    const trace = this.environment.handling?.processBatch(batch.members.map(({ delivery }) => delivery));
     let result: unknown;
     try {
-      result = this.handler(context);
+      result = trace ? trace.run(this.handler, context) : this.handler(context);
     } catch (error) {
-      return this.answered(batch, thrown(error));
+      return this.answered(batch, thrown(error), trace);
     }
-    if (!isThenable(result)) return this.answered(batch, this.answerOf(batch, result));
+    if (!isThenable(result)) return this.answered(batch, this.answerOf(batch, result), trace);
     const promise = result instanceof Promise ? result : Promise.resolve(result);
     promise.then(
-      (late) => this.answered(batch, this.answerOf(batch, late)),
-      (error: unknown) => this.answered(batch, thrown(error)),
+      (late) => this.answered(batch, this.answerOf(batch, late), trace),
+      (error: unknown) => this.answered(batch, thrown(error), trace),
     );
   }
 
@@ -223,9 +226,10 @@ export class Batches {
     return returned(result, length);
   }
 
-  private answered(batch: Batch<Work>, answer: BatchAnswer): void {
+  private answered(batch: Batch<Work>, answer: BatchAnswer, trace: BatchTrace | undefined): void {
     const { environment } = this;
     const { members } = batch;
+    trace?.ended(members.map((_, at) => answer.outcomeAt(at) ?? Outcome.retry(0, answer.errorAt(at))));
     environment.gate.killSwitch?.ended(batch, this.verdict(members, answer));
     for (let at = 0; at < members.length; at++) {
       const work = members[at];

@@ -29,6 +29,12 @@ export function callsFor(handled: Handled, environment: CallsEnvironment): Calls
   }
   const { definition, handler } = handled;
   const chain = handlerChain(definition, handler, environment, environment.runOn);
-  const call = new HandlerCall<Work>(chain.handler, definition.retry, environment, environment.ended);
+  const call = new HandlerCall<Work>(
+    chain.handler,
+    definition.retry,
+    environment,
+    environment.ended,
+    environment.handling,
+  );
   return { run: (work) => call.run(work), batches: undefined, idempotency: chain.idempotency?.counts };
 }

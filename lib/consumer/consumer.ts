@@ -62,7 +62,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     follower?: SettlementFollower,
   ) {
     const definition = (this.definition = handled.definition);
-    const { retry, prefetch, topology, timeoutMs, concurrency } = definition;
+    const { retry, prefetch, topology, timeoutMs, concurrency, group } = definition;
     const { transport, clock, events, log, serializer } = environment;
     const { capabilities } = transport;
     this.attempts = attemptCountFor(capabilities, retry, prefetch);
@@ -73,7 +73,9 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (capabilities.leaseMs < Infinity)
       this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
     const keepsOrder = this.held !== undefined;
-    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, follower !== undefined);
+    const telemetry = environment.telemetry?.consumer({ queue: topology.queue, group });
+    const awaitsAcks = follower !== undefined;
+    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, awaitsAcks, telemetry);
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     const stopped = (reason: string): void => reports.stopped(reason);
     this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped });
@@ -85,7 +87,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     );
     const { gate, overdue } = this;
     this.calls = callsFor(handled, {
-      ...{ ...environment, gate, attempts, overdue },
+      ...{ ...environment, gate, attempts, overdue, handling: telemetry },
       ended: (work, outcome) => this.ended(work, outcome),
       runOn: (running, context) => this.runOn(running, context),
       turnedAway: (work) => this.giveBacks.add(this.abandon(work)),

@@ -5,6 +5,7 @@ import { decode } from '../pipeline/decode.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
+import type { ConsumerTelemetry, ProcessTrace } from '../pipeline/telemetry.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -31,6 +32,7 @@ export class HandlerCall<C extends Call> {
     private readonly retry: RetryPolicy,
     private readonly environment: HandlerCallEnvironment,
     private readonly ended: (call: C, outcome: Outcome) => void,
+    private readonly telemetry?: ConsumerTelemetry,
   ) {}
 
   /**
@@ -39,19 +41,20 @@ export class HandlerCall<C extends Call> {
    */
   run(call: C): Outcome | undefined {
     const { delivery, context, attempt } = call;
+    const trace = this.telemetry?.process(delivery, attempt);
     try {
       context.payload = decode(delivery.message, this.environment.serializer);
-      const result = this.handler(context);
+      const result = trace ? trace.run(this.handler, context) : this.handler(context);
       if (result === LATER) return undefined;
-      if (!isThenable(result)) return this.outcomeOr(result, attempt);
+      if (!isThenable(result)) return told(trace, this.outcomeOr(result, attempt));
       const promise = result instanceof Promise ? result : Promise.resolve(result);
       promise.then(
-        (late) => this.ended(call, this.outcomeOr(late, attempt)),
-        (error: unknown) => this.ended(call, this.outcomeOf(call, error)),
+        (late) => this.ended(call, told(trace, this.outcomeOr(late, attempt))),
+        (error: unknown) => this.ended(call, told(trace, this.outcomeOf(call, error))),
       );
       return undefined;
     } catch (error) {
-      return this.outcomeOf(call, error);
+      return told(trace, this.outcomeOf(call, error));
     }
   }
 
@@ -75,4 +78,9 @@ export class HandlerCall<C extends Call> {
       return Outcome.deadLetter('attempts-exhausted', error);
     }
   }
+}
+
+function told(trace: ProcessTrace | undefined, outcome: Outcome): Outcome {
+  trace?.ended(outcome);
+  return outcome;
 }

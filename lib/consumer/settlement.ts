@@ -6,6 +6,7 @@ import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { Outcome } from '../pipeline/outcome.js';
+import type { ConsumerTelemetry, Telemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
@@ -24,6 +25,7 @@ export interface SettlementEnvironment {
   readonly log: Log;
   readonly service: string;
   readonly deadLetterStack: boolean;
+  readonly telemetry?: Telemetry;
 }
 
 /** Waiting times before an original whose copy could not be written is given back, in milliseconds. */
@@ -46,6 +48,7 @@ export class Settlement {
     private readonly keepsOrder = false,
     /** Whether somebody waits for the broker's answer to an ack, where it gives one. */
     private readonly awaitsAcks = false,
+    private readonly telemetry?: ConsumerTelemetry,
   ) {}
 
   /** Resolves when the broker was told; it never rejects. */
@@ -151,6 +154,7 @@ export class Settlement {
       `«${delivery.queue}»: message ${delivery.message.id} was dropped after call ${attempt}${this.topology.deadLetter ? '' : ' (dlq: false)'}: ${errorMessage(error)}`,
     );
     delivery.ack();
+    this.telemetry?.dropped();
     return 'discard';
   }
 
@@ -160,7 +164,9 @@ export class Settlement {
     copy: Outgoing,
     settled: 'retry' | 'dead-letter',
   ): Promise<Settled> {
+    const trace = this.telemetry?.settle(delivery, settled);
     const result = await this.write(delivery, copy);
+    trace?.ended('error' in result ? result.error : undefined);
     if (result.status === 'confirmed') {
       this.giveBackWait = 0;
       this.giveBackSince = -Infinity;

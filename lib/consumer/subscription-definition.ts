@@ -24,6 +24,8 @@ import type { Route, SubscribeRequest, SubscriptionOptions } from './subscriptio
 export interface SubscriptionDefinition {
   /** The name that `subscriptions` overrides by: `name`, or the only route. */
   readonly name: string;
+  /** The consumers that share its queue. */
+  readonly group: string;
   readonly topology: Topology;
   /** Its queue is split by key; `topology.partitions` says into how many. */
   readonly partitioning: Partitioning | undefined;
@@ -97,6 +99,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const { idempotent = false } = request;
   return {
     name,
+    group,
     topology: {
       queue,
       ...(request.topic !== undefined && { topic: checkShortText('topic', request.topic) }),

@@ -1,4 +1,5 @@
 export { MessagingHealthIndicator, type MessagingHealthOptions } from './messaging-health.indicator.js';
+export { RequeueHealthIndicator, type RequeueHealthOptions } from './requeue-health.indicator.js';
 export {
   type HealthReport,
   type ConnectionHealth,

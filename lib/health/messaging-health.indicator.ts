@@ -4,6 +4,7 @@ import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/term
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { Messaging } from '../messaging.js';
 import { getMessagingToken } from '../messaging.tokens.js';
+import { told } from './indicator-result.js';
 
 export interface MessagingHealthOptions {
   /** The connection to report, where an application has several. Default: the unnamed one. */
@@ -28,15 +29,7 @@ export class MessagingHealthIndicator {
 
   /** @throws InvalidOptionError when there is no such connection */
   isHealthy<Key extends string>(key: Key, options: MessagingHealthOptions = {}): HealthIndicatorResult<Key> {
-    const report = this.messaging(options.connection).health();
-    const indicator = this.indicators.check(key);
-    // Terminus writes its own `status` beside the details, so ours goes by another name.
-    const { status, ...parts } = report;
-    const details = { state: status, ...parts };
-    if (options.for === 'liveness') return indicator.up(details);
-    if (status === 'down') return indicator.down(details);
-    if (status === 'degraded' && hasDegraded(indicator)) return indicator.degraded(details);
-    return indicator.up(details);
+    return told(this.indicators.check(key), this.messaging(options.connection).health(), options.for);
   }
 
   private messaging(connection: string | undefined): Messaging {
@@ -50,12 +43,4 @@ export class MessagingHealthIndicator {
       );
     }
   }
-}
-
-interface Degradable {
-  degraded(details: object): unknown;
-}
-
-function hasDegraded(indicator: object): indicator is Degradable {
-  return 'degraded' in indicator && typeof indicator.degraded === 'function';
 }

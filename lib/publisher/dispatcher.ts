@@ -11,6 +11,7 @@ import {
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { WireMessage } from '../message/message.js';
+import type { Telemetry } from '../pipeline/telemetry.js';
 import type { PublishResult } from '../transport/outgoing.js';
 import type { PublishDone, Transport } from '../transport/transport.js';
 import { Admission, type AdmissionOptions } from './admission.js';
@@ -37,6 +38,7 @@ export interface DispatcherEnvironment {
   readonly time: SteadyTime;
   readonly events: MessagingEvents;
   readonly log: Log;
+  readonly telemetry?: Telemetry;
 }
 
 /**
@@ -211,6 +213,7 @@ export class Dispatcher {
 
   private send(publication: Publication): void {
     publication.inFlight = true;
+    if (publication.stored) publication.trace = this.environment.telemetry?.resend(publication);
     this.inFlight.add(publication);
     this.bounds.enter(publication);
     if (this.batch) this.batch.push(publication);
@@ -230,6 +233,7 @@ export class Dispatcher {
     if (this.ended) return;
     publication.inFlight = false;
     this.inFlight.delete(publication);
+    this.environment.telemetry?.sent(publication.to, 'error' in result ? result.error : undefined);
     switch (result.status) {
       case 'confirmed':
         this.succeed(publication);
@@ -247,17 +251,12 @@ export class Dispatcher {
   }
 
   private succeed(publication: Publication): void {
-    const { stored, queued } = publication;
+    const { stored, queued, to, message } = publication;
     this.leave(publication);
     publication.confirmed();
-    if (stored && queued) this.settlements.settle(stored.seq, { id: publication.message.id, outcome: 'confirmed' });
+    if (stored && queued) this.settlements.settle(stored.seq, { id: message.id, outcome: 'confirmed' });
     const { events } = this.environment;
-    if (events.has('published'))
-      events.emit('published', {
-        id: publication.message.id,
-        to: publication.to,
-        bytes: publication.message.body.length,
-      });
+    if (events.has('published')) events.emit('published', { id: message.id, to, bytes: message.body.length });
   }
 
   private returned(publication: Publication, error: MessagingError): void {
@@ -286,6 +285,7 @@ export class Dispatcher {
   /** It goes to the retry queue, or keeps its place there. */
   private keep(publication: Publication, error: MessagingError, attempts: number, returns: number): void {
     publication.failed = true;
+    if (publication.queued) publication.notSent(error);
     if (publication.stored) this.retryQueue.failed(publication, attempts, returns);
     else this.enqueue(publication, error, attempts, returns);
   }
@@ -343,8 +343,7 @@ export class Dispatcher {
       this.settlements.settle(seq, { id: message.id, outcome: 'rejected', error: closedError() });
     }
     for (const publication of [...this.inFlight, ...this.admission.close()]) {
-      if (publication.queued) continue;
-      lost.add(publication.message);
+      if (!publication.queued) lost.add(publication.message);
       publication.rejected(closedError());
     }
     return [...lost];

@@ -15,6 +15,7 @@ import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } f
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
 import type { SerializedPayload, Serializer } from '../message/serializer.js';
+import type { PublishTrace } from '../pipeline/telemetry.js';
 import { type Backoff, type BackoffSchedule, fixed, scheduleOf } from '../retry/backoff.js';
 import type { Destination } from '../transport/outgoing.js';
 import { Publication, type QueuePolicy } from './publication.js';
@@ -60,19 +61,22 @@ export class MessageFactory {
   constructor(private readonly options: MessageFactoryOptions) {}
 
   /** @throws InvalidOptionError, SerializationError, MessageTooLargeError */
-  create(to: Destination, route: string, payload: unknown, options: PublishOptions): Publication {
+  create(to: Destination, route: string, payload: unknown, options: PublishOptions, trace?: PublishTrace): Publication {
     const { clock, unroutable } = this.options;
     const now = clock.now();
     if (options === NO_OPTIONS) {
       const { body, contentType } = this.serialize(payload);
-      const headers: Headers = { [header.time]: now, [header.version]: WIRE_VERSION };
-      const message = { id: newMessageId(now), route, body, headers, properties: onlyContentType(contentType) };
+      const id = newMessageId(now);
+      const headers = { [header.time]: now, [header.version]: WIRE_VERSION };
+      trace?.inject(id, headers);
+      const message = { id, route, body, headers, properties: onlyContentType(contentType) };
       return new Publication(to, message, undefined, unroutable, false);
     }
     knownKeys('options', options, OPTION_NAMES);
     const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
     const { body, contentType } = this.serialize(payload);
     const headers = this.headers(options, now);
+    trace?.inject(id, headers, options.correlationId);
     const headerBytes = options.headers === undefined ? 0 : sizeOf(headers);
     if (headerBytes > MAX_HEADER_BYTES)
       throw new MessageTooLargeError(`The headers take ${headerBytes} bytes; ${MAX_HEADER_BYTES} are taken at most`);
@@ -112,8 +116,8 @@ export class MessageFactory {
     return serialized;
   }
 
-  private headers(options: PublishOptions, now: number): Headers {
-    const headers: Record<string, unknown> = {};
+  private headers(options: PublishOptions, now: number): Record<string, HeaderValue> {
+    const headers: Record<string, HeaderValue> = {};
     if (options.headers !== undefined) copyHeaders(options.headers, headers);
     headers[header.time] = now;
     headers[header.version] = WIRE_VERSION;
@@ -121,7 +125,7 @@ export class MessageFactory {
     // Times in headers are whole milliseconds.
     if (options.ttl !== undefined)
       headers[header.expiresAt] = now + Math.ceil(numberBetween('ttl', options.ttl, 1, MAX_TTL_MS));
-    return headers as Headers;
+    return headers;
   }
 
   private dueAt({ delay, at }: PublishOptions, now: number): number | undefined {

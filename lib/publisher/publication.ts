@@ -1,6 +1,7 @@
 import { type MessagingError } from '../errors/messaging-error.js';
 import { stringHeader, header, integerHeader } from '../message/headers.js';
 import type { WireMessage } from '../message/message.js';
+import type { PublishTrace } from '../pipeline/telemetry.js';
 import type { BackoffSchedule } from '../retry/backoff.js';
 import type { Destination, Outgoing } from '../transport/outgoing.js';
 import type { UnroutablePolicy } from './publish-options.js';
@@ -50,6 +51,8 @@ export class Publication implements Outgoing {
   stored: StoredMessage | undefined;
   /** The publisher retry queue has accepted it. */
   queued = false;
+  /** Until its caller is told, or its resend has ended. */
+  trace: PublishTrace | undefined;
 
   private resolve: ((receipt: Receipt) => void) | undefined;
   private reject: ((error: MessagingError) => void) | undefined;
@@ -94,24 +97,33 @@ export class Publication implements Outgoing {
   }
 
   confirmed(): void {
+    this.trace?.confirmed();
     this.resolve?.(new ConfirmedReceipt(this.message.id));
     this.release();
   }
 
   /** It is in the publisher retry queue; the caller need not wait any longer. */
   accepted(receipt: Receipt): void {
+    this.trace?.queued();
     this.resolve?.(receipt);
     this.release();
   }
 
   /** It will never be sent. */
   rejected(error: MessagingError): void {
+    this.trace?.failed(error);
     this.reject?.(error);
     this.release();
   }
 
+  /** A resend failed; it goes on waiting. */
+  notSent(error: MessagingError): void {
+    this.trace?.failed(error);
+    this.trace = undefined;
+  }
+
   private release(): void {
-    this.resolve = this.reject = undefined;
+    this.resolve = this.reject = this.trace = undefined;
   }
 }
 

@@ -5,6 +5,7 @@ import { PublishFailedError, PublisherClosedError } from '../errors/publish-erro
 import { errorMessage } from '../errors/redact.js';
 import type { BodyOf } from '../message/message-contract.js';
 import { isThenable } from '../pipeline/thenable.js';
+import type { Telemetry } from '../pipeline/telemetry.js';
 import type { Destination } from '../transport/outgoing.js';
 import { type BatchLimits, BatchWindow } from './batch-window.js';
 import { checkBody } from './body-check.js';
@@ -38,6 +39,7 @@ export class Publisher {
     private readonly batchLimits: BatchLimits,
     /** Undefined: every publish goes to the broker at once. */
     private readonly batching?: PublishBatching,
+    private readonly telemetry?: Telemetry,
   ) {
     this.send = middleware.length > 0 ? composePublish(middleware, (request) => this.sendNow(request)) : undefined;
   }
@@ -174,7 +176,17 @@ export class Publisher {
 
   private prepare(route: string, queue: string | undefined, body: unknown, options: PublishOptions): Publication {
     if (this.closed) throw new PublisherClosedError('The publisher is closed: the application is shutting down');
-    return this.factory.create(destination(route, queue, options?.topic), route, body, options);
+    const to = destination(route, queue, options?.topic);
+    const trace = this.telemetry?.publish(to, options?.headers);
+    if (!trace) return this.factory.create(to, route, body, options);
+    try {
+      const publication = this.factory.create(to, route, body, options, trace);
+      publication.trace = trace;
+      return publication;
+    } catch (error) {
+      trace.failed(error);
+      throw error;
+    }
   }
 
   private submit(publication: Publication): Promise<Receipt> {

@@ -1,5 +1,7 @@
 import type { Log } from '../events/log.js';
 import type { WireMessage } from '../message/message.js';
+import type { Transport } from '../transport/transport.js';
+import type { RetryQueueStore } from './retry-queue-store.js';
 
 /** So many messages are named in one line. */
 const PER_LINE = 100;
@@ -14,4 +16,14 @@ export function reportUnsent(unsent: readonly WireMessage[], log: Log): void {
         `(${from + 1} to ${from + batch.length} of ${unsent.length}): ${names.join(', ')}`,
     );
   }
+}
+
+/** What of a connection does not outlive the process; said once, when it starts. */
+export function volatility({ capabilities }: Transport, { kind }: RetryQueueStore): string | undefined {
+  const parts = [
+    ...(capabilities.durable ? [] : ['the embedded broker']),
+    ...(kind === 'memory' ? ['the publisher retry queue'] : []),
+  ];
+  if (parts.length === 0) return undefined;
+  return `What ${parts.join(' and ')} hold${parts.length > 1 ? '' : 's'} is in memory and ends with this process`;
 }

@@ -1,4 +1,5 @@
 export { RequeueModule, type RequeueAsyncOptions } from './requeue.module.js';
+export { type RequeueTelemetry } from './requeue-telemetry.js';
 export { RequeueService } from './requeue.service.js';
 export { type RequeueOptions } from './requeue-options.js';
 export { type QueueReport, type RequeueHealth, type RequeueStats } from './requeue-report.js';

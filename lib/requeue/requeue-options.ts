@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys } from '../errors/option-checks.js';
 import type { RetryQueueStoreError } from '../errors/publish-errors.js';
+import type { RequeueTelemetry } from './requeue-telemetry.js';
 import { type ServerAddresses, serverAddresses } from './server-addresses.js';
 import { IngressSubject, isSubjectPattern } from './subject.js';
 
@@ -42,6 +43,8 @@ export interface RequeueOptions {
   readonly onAdopted?: (count: number) => void;
   /** The service has ended. */
   readonly onClosed?: () => void;
+  /** Metrics: `openTelemetry()` of `nestjs-messaging/opentelemetry`. Default: none. */
+  readonly telemetry?: RequeueTelemetry;
   /** For tests. Default `systemClock`. */
   readonly clock?: Clock;
 }
@@ -61,6 +64,7 @@ export interface RequeueSettings {
   readonly maxMessages: number;
   readonly maxBytes: number;
   readonly shutdownTimeout: number;
+  readonly telemetry: RequeueTelemetry | undefined;
   readonly clock: Clock;
   readonly callbacks: Pick<RequeueOptions, 'onConnectionError' | 'onWriteError' | 'onAdopted' | 'onClosed'>;
 }
@@ -82,13 +86,13 @@ export const REQUEUE_DEFAULTS = {
 } as const;
 
 const CALLBACKS = ['onConnectionError', 'onWriteError', 'onAdopted', 'onClosed'] as const;
-const NAMES = [...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'nats', 'dataDir', 'clock', ...CALLBACKS];
+const NAMES = [...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'nats', 'dataDir', 'telemetry', 'clock', ...CALLBACKS];
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** @throws InvalidOptionError */
 export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings {
   knownKeys('requeue', options, NAMES);
-  const { clock = systemClock, nats = {}, credsFile } = options;
+  const { clock = systemClock, nats = {}, credsFile, telemetry } = options;
   const value = <K extends keyof typeof REQUEUE_DEFAULTS>(name: K): unknown => options[name] ?? REQUEUE_DEFAULTS[name];
   const whole = (name: keyof typeof REQUEUE_DEFAULTS, min: number, max: number): number =>
     integerBetween(name, value(name), min, max);
@@ -96,6 +100,8 @@ export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings 
     if (options[name] !== undefined && typeof options[name] !== 'function')
       throw new InvalidOptionError(name, options[name], 'a function');
   }
+  if (telemetry !== undefined && typeof telemetry?.observeRequeue !== 'function')
+    throw new InvalidOptionError('telemetry', telemetry, 'openTelemetry() of nestjs-messaging/opentelemetry');
   if (typeof nats !== 'object' || nats === null || 'servers' in nats || 'name' in nats)
     throw new InvalidOptionError('nats', undefined, 'options of the NATS client but «servers» and «name»');
   if (credsFile !== undefined) text('credsFile', credsFile);
@@ -122,6 +128,7 @@ export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings 
     maxMessages: whole('maxMessages', 1, Number.MAX_SAFE_INTEGER),
     maxBytes: whole('maxBytes', 1, Number.MAX_SAFE_INTEGER),
     shutdownTimeout: whole('shutdownTimeout', 0, MAX_TIMER_MS),
+    telemetry,
     clock,
     callbacks: options,
   };

@@ -40,6 +40,7 @@ export class RequeueServer {
   private statsSubscription: Subscription | undefined;
   private storeWasHealthy = true;
   private cancelLook: CancelTimer | undefined;
+  private stopObserving: (() => void) | undefined;
   private stopping: Promise<void> | undefined;
   private listening: Promise<void> = Promise.resolve();
   private resolveClosed!: () => void;
@@ -109,6 +110,7 @@ export class RequeueServer {
     try {
       await assertOwnDirectory(this.settings.dataDir);
       await this.queue.open();
+      this.stopObserving = await this.settings.telemetry?.observeRequeue(() => this.reports());
       this.look();
       await this.link.open();
       await within(this.settings.clock, LISTEN_TIMEOUT_MS, this.listening);
@@ -186,6 +188,7 @@ export class RequeueServer {
       this.log.warn(`${left} messages were sent and not answered; they stay in the store and are sent again`);
     if (this.link.connection) await waitFor(this.link.connection.flush().catch(() => undefined));
     this.cancelLook?.();
+    this.stopObserving?.();
     this.egress.close();
     await this.link.close();
     this.queue.close();

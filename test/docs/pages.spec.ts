@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { MessagingModule } from 'nestjs-messaging';
+import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import * as root from 'nestjs-messaging';
 import { defineBatchSubscription } from '../../lib/consumer/batch-definition.js';
 import { checkKillSwitch } from '../../lib/consumer/kill-switch.js';
@@ -16,6 +17,7 @@ import { scratchFolder, typeErrors } from './type-check.js';
 /** The options that the code knows of what a page documents, as it tells them to who uses another. */
 const options: Record<string, (unknown: object) => unknown> = {
   'docs/ordering.md': (unknown) => root.partitioned(unknown),
+  'docs/opentelemetry.md': (unknown) => openTelemetry(unknown),
   'docs/kill-switch.md': (unknown) => checkKillSwitch({ failures: 1, ...unknown }),
   'docs/idempotency.md': (idempotent) =>
     defineIdempotent(idempotent, new RetryPolicy({}), root.memoryIdempotencyStore()),

@@ -14,6 +14,7 @@ import {
 } from 'nestjs-messaging';
 import * as health from 'nestjs-messaging/health';
 import * as natsEntry from 'nestjs-messaging/nats';
+import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
@@ -292,7 +293,13 @@ describe('README.md, the other tables and lists', () => {
     expect(scripts).toEqual(['start', 'test']);
     for (const script of scripts) expect(manifest.scripts).toHaveProperty(script);
     const packages = [...install.matchAll(/^npm install (\S+)/gm)].map(([, name]) => name);
-    expect(packages).toEqual(['nestjs-messaging', 'amqplib@2', '@nats-io/transport-node@3', '@nestjs/terminus']);
+    expect(packages).toEqual([
+      'nestjs-messaging',
+      'amqplib@2',
+      '@nats-io/transport-node@3',
+      '@nestjs/terminus',
+      '@opentelemetry/api',
+    ]);
     expect(manifest.peerDependencies).toMatchObject({ amqplib: '^2.0.0', '@nestjs/terminus': expect.any(String) });
   });
 
@@ -316,7 +323,7 @@ describe('README.md, the other tables and lists', () => {
   });
 
   test('the names that stand in the text are exported', () => {
-    const exported = { ...root, ...health, ...natsEntry, ...rabbitmqEntry, ...requeue, ...testing };
+    const exported = { ...root, ...health, ...natsEntry, ...opentelemetry, ...rabbitmqEntry, ...requeue, ...testing };
     const others = ['Buffer', 'Uint8Array', 'forRootAsync', 'publish', 'isHealthy'];
     const named = readme
       .inlineCode()

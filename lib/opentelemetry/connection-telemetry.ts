@@ -1,0 +1,114 @@
+import type { Attributes } from '@opentelemetry/api';
+import type { Headers } from '../message/headers.js';
+import type { ConsumerTelemetry, PublishTrace, Telemetry, TelemetryEnvironment } from '../pipeline/telemetry.js';
+import type { Destination, Outgoing } from '../transport/outgoing.js';
+import { loadApi } from './api.js';
+import { attribute } from './conventions.js';
+import { Destinations, nameOf } from './destinations.js';
+import { errorType } from './error-type.js';
+import { observeConnection } from './gauges.js';
+import { Guard } from './guard.js';
+import type { OpenTelemetryOptions } from './options.js';
+import { SendTrace } from './send-trace.js';
+import { sharedAttributes, Signals } from './signals.js';
+import { SubscriptionTelemetry } from './subscription-telemetry.js';
+
+/** There from the start of a connection to its end. */
+interface Parts {
+  readonly signals: Signals;
+  readonly guard: Guard;
+  /** Both of the broker's node that the connection leads to. */
+  destinations: Destinations;
+  shared: Attributes;
+}
+
+/** Spans and metrics of one connection. */
+export class ConnectionTelemetry implements Telemetry {
+  private parts: Parts | undefined;
+  private readonly endings: (() => void)[] = [];
+
+  constructor(
+    private readonly options: OpenTelemetryOptions,
+    private readonly environment: TelemetryEnvironment,
+  ) {}
+
+  async start(): Promise<void> {
+    const api = await loadApi();
+    const { system, connection, host, clock, events } = this.environment;
+    const guard = new Guard(api);
+    const signals = new Signals(api, system, clock, this.options);
+    const shared = sharedAttributes(system, host);
+    const destinations = new Destinations(shared, this.options.destinationTemplate);
+    const parts: Parts = { signals, guard, destinations, shared };
+    this.parts = parts;
+    const state = (): ReturnType<TelemetryEnvironment['state']> => this.environment.state();
+    this.endings.push(
+      events.on('connected', (connected) => this.moved(parts, connected.host)),
+      observeConnection(signals.meter, guard, { system, connection }, state),
+      events.on('dead-lettered', ({ delivery, reason, error }) =>
+        signals.deadLettered.add(1, {
+          ...parts.shared,
+          [attribute.destination]: delivery.queue,
+          [attribute.reason]: reason,
+          ...(error !== undefined && { [attribute.errorType]: errorType(error) }),
+        }),
+      ),
+    );
+  }
+
+  publish(to: Destination, headers: Headers | undefined): PublishTrace | undefined {
+    const { parts } = this;
+    if (!parts) return undefined;
+    const { signals, guard, destinations } = parts;
+    try {
+      const name = nameOf(to);
+      return SendTrace.publish(signals, guard, destinations.of(name), name, headers);
+    } catch (error) {
+      guard.failed(error);
+      return undefined;
+    }
+  }
+
+  resend({ to, message }: Pick<Outgoing, 'to' | 'message'>): PublishTrace | undefined {
+    const { parts } = this;
+    if (!parts) return undefined;
+    const { signals, guard, destinations } = parts;
+    try {
+      const name = nameOf(to);
+      return SendTrace.resend(signals, guard, destinations.of(name), name, message);
+    } catch (error) {
+      guard.failed(error);
+      return undefined;
+    }
+  }
+
+  sent(to: Destination, error: unknown): void {
+    const { parts } = this;
+    if (!parts) return;
+    try {
+      const labels = parts.destinations.of(nameOf(to));
+      const { counted } = error === undefined ? labels.succeeded : labels.failed(errorType(error));
+      parts.signals.sent.add(1, counted);
+    } catch (failure) {
+      parts.guard.failed(failure);
+    }
+  }
+
+  consumer(subscription: { readonly queue: string; readonly group: string }): ConsumerTelemetry | undefined {
+    const { parts } = this;
+    return parts && new SubscriptionTelemetry(parts.signals, parts.guard, subscription, parts);
+  }
+
+  private moved(parts: Parts, host: string): void {
+    const shared = sharedAttributes(this.environment.system, host);
+    if (shared[attribute.serverAddress] === parts.shared[attribute.serverAddress]) {
+      if (shared[attribute.serverPort] === parts.shared[attribute.serverPort]) return;
+    }
+    parts.shared = shared;
+    parts.destinations = new Destinations(shared, this.options.destinationTemplate);
+  }
+
+  close(): void {
+    for (const end of this.endings.splice(0)) end();
+  }
+}

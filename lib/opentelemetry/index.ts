@@ -1,0 +1,3 @@
+export { openTelemetry } from './open-telemetry.js';
+export { type OpenTelemetryOptions } from './options.js';
+export { type DestinationTemplate } from './destinations.js';

@@ -1,0 +1,109 @@
+import type {
+  Attributes,
+  Context,
+  Counter,
+  Histogram,
+  Meter,
+  Span,
+  TextMapGetter,
+  TextMapPropagator,
+  TextMapSetter,
+  Tracer,
+} from '@opentelemetry/api';
+import type { Clock } from '../clock/clock.js';
+import type { Headers } from '../message/headers.js';
+import { SCOPE, type OpenTelemetryApi } from './api.js';
+import { DURATION_BUCKETS, attribute, metric, type Metric } from './conventions.js';
+import type { OpenTelemetryOptions } from './options.js';
+
+/** What spans and measurements of one connection are made with. */
+export class Signals {
+  readonly tracer: Tracer;
+  readonly meter: Meter;
+  readonly operationDuration: Histogram;
+  readonly processDuration: Histogram;
+  readonly sent: Counter;
+  readonly consumed: Counter;
+  readonly redelivered: Counter;
+  readonly deadLettered: Counter;
+  readonly dropped: Counter;
+  private readonly propagator: Pick<TextMapPropagator, 'inject' | 'extract'>;
+
+  constructor(
+    readonly api: OpenTelemetryApi,
+    readonly system: string,
+    readonly clock: Clock,
+    { tracer, meter, propagator }: OpenTelemetryOptions,
+  ) {
+    this.tracer = tracer ?? api.trace.getTracer(SCOPE);
+    this.meter = meter ?? api.metrics.getMeter(SCOPE);
+    this.propagator = propagator ?? api.propagation;
+    this.operationDuration = this.histogram(metric.operationDuration);
+    this.processDuration = this.histogram(metric.processDuration);
+    this.sent = this.counter(metric.sent);
+    this.consumed = this.counter(metric.consumed);
+    this.redelivered = this.counter(metric.redelivered);
+    this.deadLettered = this.counter(metric.deadLettered);
+    this.dropped = this.counter(metric.dropped);
+  }
+
+  inject(context: Context, headers: Record<string, unknown>): void {
+    this.propagator.inject(context, headers, setter);
+  }
+
+  /** What a message says of where it comes from: the context it was created in, and baggage. */
+  extract(headers: Headers): Context {
+    return this.propagator.extract(this.api.ROOT_CONTEXT, headers, getter);
+  }
+
+  /** Seconds since a reading of the monotonic clock. */
+  since(startedAt: number): number {
+    return (this.clock.monotonic() - startedAt) / 1_000;
+  }
+
+  /** What conventions for RabbitMQ want besides. */
+  routingKey(span: Span, route: string): void {
+    if (this.system === 'rabbitmq' && route !== '') span.setAttribute(attribute.routingKey, route);
+  }
+
+  private histogram({ name, unit, description }: Metric): Histogram {
+    return this.meter.createHistogram(name, {
+      unit,
+      description,
+      advice: { explicitBucketBoundaries: DURATION_BUCKETS },
+    });
+  }
+
+  private counter({ name, unit, description }: Metric): Counter {
+    return this.meter.createCounter(name, { unit, description });
+  }
+}
+
+/** Where a connection leads to at this moment. */
+export interface Place {
+  readonly shared: Attributes;
+}
+
+/** Attributes that everything of a connection has; `host` is `address:port`, with more behind it or not. */
+export function sharedAttributes(system: string, host: string): Attributes {
+  const [, address, port] = /^(\[[^\]]+\]|[^\s,:/]+):(\d+)(?:\/[^,]*)?$/.exec(host) ?? [];
+  return {
+    [attribute.system]: system,
+    ...(address !== undefined && { [attribute.serverAddress]: address, [attribute.serverPort]: Number(port) }),
+  };
+}
+
+/** What the message has already is its publisher's wish. */
+const setter: TextMapSetter<Record<string, unknown>> = {
+  set: (headers, name, value) => {
+    if (!(name in headers)) headers[name] = value;
+  },
+};
+
+const getter: TextMapGetter<Headers> = {
+  get: (headers, name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? value : undefined;
+  },
+  keys: (headers) => Object.keys(headers),
+};

@@ -1,0 +1,98 @@
+import type { Clock } from '../clock/clock.js';
+import type { MessagingEvents } from '../events/messaging-events.js';
+import type { Headers } from '../message/headers.js';
+import type { Delivery } from '../transport/delivery.js';
+import type { Destination, Outgoing } from '../transport/outgoing.js';
+import type { BatchContext, BatchHandler } from './batch-context.js';
+import type { MessageContext } from './message-context.js';
+import type { Handler } from './middleware.js';
+import type { Outcome } from './outcome.js';
+
+/*
+ * The port through which spans and metrics are made; `nestjs-messaging/opentelemetry` is behind it. Without one nothing
+ * is made at all. Nothing here may throw, or change what becomes of a message.
+ */
+
+/** What `openTelemetry()` returns: options, checked; each connection makes its own telemetry of it. */
+export interface TelemetryFactory {
+  create(environment: TelemetryEnvironment): Telemetry;
+}
+
+/** One connection, as its telemetry sees it. */
+export interface TelemetryEnvironment {
+  /** The connection's name. */
+  readonly connection: string;
+  /** `messaging.system`. */
+  readonly system: string;
+  /** The broker's address without credentials, as far as it is known by now. */
+  readonly host: string;
+  readonly clock: Clock;
+  readonly events: MessagingEvents;
+  /** Where the connection stands, from memory: asks nobody. */
+  state(): TelemetryState;
+}
+
+/** What is observed now and then, instead of counted as it happens. */
+export interface TelemetryState {
+  readonly consumers: readonly { readonly queue: string; readonly inFlight: number }[];
+  readonly retryQueue: { readonly depth: number; readonly bytes: number; readonly oldestAgeMs: number };
+  readonly deadLetters: {
+    readonly publisher: number;
+    readonly queues: readonly { readonly queue: string; readonly count: number }[];
+  };
+}
+
+/** Told of what one connection does. */
+export interface Telemetry {
+  /** Before the connection is opened; what is published before is not seen. @throws MissingPeerError */
+  start(): Promise<void>;
+  /** A message is published. `headers` are the caller's own. */
+  publish(to: Destination, headers: Headers | undefined): PublishTrace | undefined;
+  /** A message is sent once more, out of the publisher retry queue. */
+  resend(outgoing: Pick<Outgoing, 'to' | 'message'>): PublishTrace | undefined;
+  /** The broker answered one send, or did not; `error` says why it did not take the message. */
+  sent(to: Destination, error: unknown): void;
+  consumer(subscription: { readonly queue: string; readonly group: string }): ConsumerTelemetry | undefined;
+  close(): void;
+}
+
+/** One send, from the call to what its caller is told; ended once, by one of the last three. */
+export interface PublishTrace {
+  /** Puts its context into the headers that the message travels with. */
+  inject(id: string, headers: Record<string, unknown>, correlationId?: string): void;
+  confirmed(): void;
+  /** It waits in the publisher retry queue. */
+  queued(): void;
+  failed(error: unknown): void;
+}
+
+/** Told of what one subscription does. */
+export interface ConsumerTelemetry {
+  /** A handler is to be called. */
+  process(delivery: Delivery, attempt: number): ProcessTrace | undefined;
+  /** A batch handler is to be called. */
+  processBatch(deliveries: readonly Delivery[]): BatchTrace | undefined;
+  /** A copy is to be written, after which the original is acked. */
+  settle(delivery: Delivery, operation: 'retry' | 'dead-letter'): SettleTrace | undefined;
+  /** A message was dropped. */
+  dropped(): void;
+}
+
+/** One handler call. */
+export interface ProcessTrace {
+  /** Calls the handler, with the trace's context active. */
+  run(handler: Handler, context: MessageContext): unknown;
+  ended(outcome: Outcome): void;
+}
+
+/** One call with a batch. */
+export interface BatchTrace {
+  run(handler: BatchHandler, context: BatchContext): unknown;
+  /** What each message's result is, before the retry policy looks at it. */
+  ended(outcomes: readonly Outcome[]): void;
+}
+
+export interface SettleTrace {
+  /** `error`: the copy was not written. */
+  ended(error: unknown): void;
+}

@@ -14,6 +14,7 @@ import { Messaging } from './messaging.js';
 import { MessagingIntakeModule } from './messaging.intake.module.js';
 import { MessagingLifecycle } from './messaging.lifecycle.js';
 import { type MessagingModuleOptions, resolveOptions } from './messaging.options.js';
+import { MESSAGING_SUBSTITUTE, type MessagingSubstitute } from './messaging.substitute.js';
 import { DEFAULT_CONNECTION, getDeadLettersToken, getMessagingToken, getPublisherToken } from './messaging.tokens.js';
 
 /** Options of `forRoot` that say how the module is registered. */
@@ -81,8 +82,9 @@ function build(
       ...optionsOf(optionsToken),
       {
         provide: messaging,
-        inject: [optionsToken],
-        useFactory: (options: MessagingModuleOptions) => create(connection, options),
+        inject: [optionsToken, { token: MESSAGING_SUBSTITUTE, optional: true }],
+        useFactory: (options: MessagingModuleOptions, substitute?: MessagingSubstitute) =>
+          create(connection, options, substitute),
       },
       { provide: publisher, inject: [messaging], useFactory: ({ publisher: value }: Messaging) => value },
       { provide: deadLetters, inject: [messaging], useFactory: ({ deadLetters: value }: Messaging) => value },
@@ -96,9 +98,14 @@ function build(
   };
 }
 
-function create(connection: string, options: MessagingModuleOptions): Messaging {
+function create(connection: string, options: MessagingModuleOptions, substitute?: MessagingSubstitute): Messaging {
   const logger = new Logger(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
-  return new Messaging(connection, resolveOptions(options), logger);
+  // What is wrong with them is told in a test as well.
+  const resolved = resolveOptions(options);
+  if (!substitute) return new Messaging(connection, resolved, logger);
+  const messaging = new Messaging(connection, resolveOptions(substitute.substitute(connection, options)), logger);
+  substitute.created(messaging);
+  return messaging;
 }
 
 function optionProviders(

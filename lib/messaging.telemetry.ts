@@ -1,11 +1,11 @@
 import type { Clock } from './clock/clock.js';
-import type { Messaging } from './messaging.js';
-import type { TelemetryEnvironment } from './pipeline/telemetry.js';
+import type { MessagingEvents } from './events/messaging-events.js';
+import type { TelemetryEnvironment, TelemetryState } from './pipeline/telemetry.js';
 import type { Transport } from './transport/transport.js';
 
 /** A connection as its telemetry sees it. */
 export function telemetryEnvironment(
-  messaging: Pick<Messaging, 'connection' | 'events' | 'health'>,
+  messaging: { readonly connection: string; readonly events: MessagingEvents; health(): TelemetryState },
   transport: Transport,
   clock: Clock,
 ): TelemetryEnvironment {

@@ -42,6 +42,12 @@ export class ManualClock implements Clock {
     return [...this.timers].filter(({ background }) => !background).length;
   }
 
+  /** Milliseconds until the next timer, background ones included; undefined when none waits. */
+  get nextIn(): number | undefined {
+    const next = this.next(Infinity);
+    return next && next.dueAt - this.elapsed;
+  }
+
   /** Moves the time on by `ms` milliseconds and fires what falls due on the way. */
   async advance(ms: number): Promise<void> {
     const end = this.elapsed + ms;

@@ -22,3 +22,14 @@ export {
   type RetryQueueStoreHarness,
   retryQueueStoreContract,
 } from './retry-queue-store-contract.js';
+export { MessagingTestingModule } from './messaging-testing.module.js';
+export { MessagingProbe, type MessagingTestingOptions } from './messaging-probe.js';
+export { ExpectationError, type MessageFilter, type WaitOptions } from './expectation.js';
+export {
+  type DeadLetteredMessage,
+  type FailedCall,
+  type HandledMessage,
+  type MessagingHistory,
+  type PublishedMessage,
+  type RefusedPublish,
+} from './journal.js';

@@ -7,6 +7,8 @@ import type { Partitioning, Topology } from './topology.js';
 /** What `memory()`, `rabbitmq({…})`, … return: options, checked; each application that starts makes its own transport of it. */
 export interface TransportFactory {
   readonly system: string;
+  /** The topic of publishes and subscriptions that name none, where it is known. */
+  readonly topic?: string;
   create(): Transport;
 }
 

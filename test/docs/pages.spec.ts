@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/global
 import { MessagingModule } from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import * as root from 'nestjs-messaging';
+import { MessagingTestingModule } from 'nestjs-messaging/testing';
 import { defineBatchSubscription } from '../../lib/consumer/batch-definition.js';
 import { checkKillSwitch } from '../../lib/consumer/kill-switch.js';
 import { OPTION_NAMES } from '../../lib/consumer/subscription-definition.js';
@@ -18,6 +19,7 @@ import { scratchFolder, typeErrors } from './type-check.js';
 const options: Record<string, (unknown: object) => unknown> = {
   'docs/ordering.md': (unknown) => root.partitioned(unknown),
   'docs/opentelemetry.md': (unknown) => openTelemetry(unknown),
+  'docs/testing.md': (unknown) => MessagingTestingModule.forRoot(unknown),
   'docs/kill-switch.md': (unknown) => checkKillSwitch({ failures: 1, ...unknown }),
   'docs/idempotency.md': (idempotent) =>
     defineIdempotent(idempotent, new RetryPolicy({}), root.memoryIdempotencyStore()),

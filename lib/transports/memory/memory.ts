@@ -47,6 +47,7 @@ export function memory(options: MemoryOptions = {}): TransportFactory {
 function factory(brokerOf: () => MemoryBroker, topic: string, maxBytes: number | undefined): TransportFactory {
   return {
     system: 'memory',
+    topic,
     create() {
       const broker = brokerOf();
       return new MemoryTransport(broker, topic, maxBytes ?? broker.maxBytes);

@@ -11,5 +11,5 @@ import { NatsTransport } from './transport.js';
  */
 export function nats(options: NatsOptions = {}): TransportFactory {
   const settings = checkOptions(options);
-  return { system: 'nats', create: () => new NatsTransport(settings) };
+  return { system: 'nats', topic: settings.stream, create: () => new NatsTransport(settings) };
 }

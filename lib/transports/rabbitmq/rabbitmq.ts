@@ -10,5 +10,5 @@ import { RabbitmqTransport } from './transport.js';
  */
 export function rabbitmq(options: RabbitmqOptions = {}): TransportFactory {
   const settings = checkOptions(options);
-  return { system: 'rabbitmq', create: () => new RabbitmqTransport(settings) };
+  return { system: 'rabbitmq', topic: settings.exchange, create: () => new RabbitmqTransport(settings) };
 }

@@ -1,0 +1,63 @@
+import { systemClock } from '../clock/clock.js';
+import type { ManualClock } from '../clock/manual-clock.js';
+import { nextTurn } from '../clock/turn.js';
+
+/** Turns of the event loop in which nothing happens, after which everything has had its chance. */
+const QUIET_TURNS = 4;
+/** Real milliseconds between two looks at a handler that runs while the application closes. */
+const LOOK_MS = 5;
+
+/** What happens, as far as time has to know. */
+export interface Activity {
+  /** Grows with everything that happens. */
+  readonly version: number;
+  /** Handlers that run: what they wait for is real, so that virtual time stands still for them. */
+  readonly running: number;
+}
+
+/** Moves a clock that stands still: one move at a time, from one timer to the next. */
+export class VirtualTime {
+  private moving: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly clock: ManualClock,
+    private readonly activity: Activity,
+  ) {}
+
+  /** Moves the time on by `ms` milliseconds; whatever falls due on the way happens. */
+  advance(ms: number): Promise<void> {
+    const move = this.moving.then(() => this.clock.advance(ms));
+    this.moving = move.catch(() => undefined);
+    return move;
+  }
+
+  /** Resolves when nothing has happened for some turns of the event loop, though handlers may run. */
+  async quiet(): Promise<void> {
+    let { version } = this.activity;
+    for (let turns = 0; turns < QUIET_TURNS; turns++) {
+      await new Promise<void>((resolve) => nextTurn(resolve));
+      if (version !== this.activity.version) turns = 0;
+      ({ version } = this.activity);
+    }
+  }
+
+  /** Goes to the next timer if it is not later than `until`, on the monotonic clock; false: none is. */
+  async step(until: number): Promise<boolean> {
+    const { nextIn } = this.clock;
+    if (nextIn === undefined || this.clock.monotonic() + nextIn > until) return false;
+    await this.advance(nextIn);
+    return true;
+  }
+
+  /**
+   * Keeps deadlines of a shutdown coming until it has `ended`: nobody else moves the time then. A handler that runs gets
+   * `graceMs` real milliseconds first.
+   */
+  async drain(ended: () => boolean, graceMs: number): Promise<void> {
+    for (let waited = 0; !ended(); waited += LOOK_MS) {
+      await this.quiet();
+      if (this.clock.pending > 0 && (this.activity.running === 0 || waited >= graceMs)) await this.step(Infinity);
+      await new Promise<void>((resolve) => void systemClock.after(LOOK_MS, resolve, { background: true }));
+    }
+  }
+}

@@ -35,6 +35,12 @@ const inTurns = {
   variants: compare({ title: 'at once' }, { title: 'batching', module: { batching: { messages: 100, maxAge: 5 } } }),
 };
 
+const telemetry = [
+  { side: 'ours', title: 'without' },
+  { side: 'ours', title: 'openTelemetry(), no SDK', telemetry: 'api' },
+  { side: 'ours', title: 'openTelemetry(), every message sampled', telemetry: 'sdk' },
+];
+
 export const costRows = [
   {
     ...publishing,
@@ -55,6 +61,8 @@ export const costRows = [
   { ...publishing, name: 'cost: order per key, 1,000 keys', variants: onOff({ keys: 1_000 }) },
   { ...publishing, name: 'cost: 5 publish middleware', variants: onOff({ middleware: 5 }) },
   { ...publishing, name: 'cost: a listener of «published»', variants: onOff({ listen: 'published' }) },
+  { ...publishing, name: 'cost: telemetry, publish', variants: telemetry },
+  { ...consuming, name: 'cost: telemetry, consume', variants: telemetry },
   { ...consuming, name: 'cost: 5 middleware around the handler', variants: onOff({ middleware: 5 }) },
   { ...consuming, name: 'cost: guard, pipe and interceptor', variants: onOff({ enhancers: true }) },
   { ...consuming, name: 'cost: handler timeout', variants: onOff({ subscription: { timeout: 30_000 } }) },

@@ -9,6 +9,7 @@ import { Meter } from './meter.mjs';
 import { Messaging, MessagingModule, Subscribe, SubscribeBatch, rabbitmq } from './package.mjs';
 import { serve } from './serve.mjs';
 import { batchSubscriber, subscriber } from './subscriber.mjs';
+import { checkTelemetry, telemetryOf } from './telemetry.mjs';
 
 const meter = new Meter();
 
@@ -21,7 +22,13 @@ function start(task, intake, features) {
   const decorators = [subscribe, ...(task.enhancers ? enhancers : [])];
   class ConsumingModule {}
   Module({
-    imports: [MessagingModule.forRoot({ service, transport: rabbitmq({ url, exchange, queueType }) })],
+    imports: [
+      MessagingModule.forRoot({
+        service,
+        transport: rabbitmq({ url, exchange, queueType }),
+        telemetry: telemetryOf(task.telemetry),
+      }),
+    ],
     providers: [make(decorators, intake, task.handler)],
   })(ConsumingModule);
   return NestFactory.createApplicationContext(ConsumingModule, { logger: ['error', 'warn'] });
@@ -38,5 +45,6 @@ serve(async (task, ready) => {
   if (task.listen && seen === 0) throw new Error(`The listener of «${task.listen}» was never called`);
   await app.close();
   features.end();
+  checkTelemetry(task.telemetry);
   return figures;
 });

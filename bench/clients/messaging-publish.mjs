@@ -7,15 +7,23 @@ import { bodyOf } from './message.mjs';
 import { Meter } from './meter.mjs';
 import { Messaging, MessagingModule, Publisher, rabbitmq } from './package.mjs';
 import { serve } from './serve.mjs';
+import { checkTelemetry, telemetryOf } from './telemetry.mjs';
 
 const meter = new Meter();
 let app;
 let seen = 0;
 
-async function start({ url, exchange, queueType, service, module, middleware = 0, listen }) {
+async function start({ url, exchange, queueType, service, module, middleware = 0, listen, telemetry }) {
   const transport = rabbitmq({ url, exchange, queueType });
   const publishMiddleware = Array.from({ length: middleware }, () => (request, next) => next(request));
-  const options = { service, transport, consume: false, publishMiddleware, ...module };
+  const options = {
+    service,
+    transport,
+    consume: false,
+    publishMiddleware,
+    telemetry: telemetryOf(telemetry),
+    ...module,
+  };
   class PublishingModule {}
   Module({ imports: [MessagingModule.forRoot(options)] })(PublishingModule);
   const application = await NestFactory.createApplicationContext(PublishingModule, { logger: ['error', 'warn'] });
@@ -39,6 +47,7 @@ serve(
     const publishAll = task.inTurns ? publishInTurns : publishInLanes;
     const figures = await publishAll(publishing(task), meter, task, isDone);
     if (task.listen && seen === 0) throw new Error(`The listener of «${task.listen}» was never called`);
+    checkTelemetry(task.telemetry);
     return figures;
   },
   async () => app?.close(),

@@ -14,4 +14,5 @@ export const {
   partitioned,
   sqliteIdempotencyStore,
 } = await load('index.js');
+export const { openTelemetry } = await load('opentelemetry/index.js');
 export const { rabbitmq } = await load('transports/rabbitmq/index.js');

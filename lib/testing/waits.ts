@@ -6,6 +6,7 @@ interface Wait {
   /** Settles it if what it waits for has happened. */
   readonly check: () => boolean;
   readonly close: () => void;
+  readonly fail: (error: unknown) => void;
   /** How far the time may be moved for it, on the virtual monotonic clock. */
   readonly until: number;
   cancelTimer: CancelTimer;
@@ -52,6 +53,7 @@ export class Waits {
       if (this.closed) return fail('The application is closed. ');
       const wait: Wait = {
         check,
+        fail: reject,
         close: () => fail('The application was closed. '),
         until: startedAt + withinMs,
         cancelTimer: () => {},
@@ -89,6 +91,20 @@ export class Waits {
   private async drive(): Promise<void> {
     if (this.driving) return;
     this.driving = true;
+    try {
+      await this.goOn();
+    } catch (error) {
+      // A timer of the application's own threw.
+      for (const wait of this.waits) {
+        this.end(wait);
+        wait.fail(error);
+      }
+    } finally {
+      this.driving = false;
+    }
+  }
+
+  private async goOn(): Promise<void> {
     while (this.waits.size > 0) {
       await this.time.quiet();
       if (this.waits.size === 0) break;
@@ -96,6 +112,5 @@ export class Waits {
       const stepped = this.activity.running === 0 && this.pending() && (await this.time.step(until));
       if (!stepped && this.waits.size > 0) await new Promise<void>((resolve) => (this.wake = resolve));
     }
-    this.driving = false;
   }
 }

@@ -237,6 +237,15 @@ describe('MessagingTestingModule', () => {
     expect(log.lines.join('\n')).toContain('Not confirmed before the shutdown deadline');
   });
 
+  test('a timer of the application that throws is the error of who waits', async () => {
+    const { probe } = await boot();
+    probe.clock.after(1_000, () => {
+      throw new Error('a timer threw');
+    });
+    await expect(probe.handled()).rejects.toThrow('a timer threw');
+    await expect(probe.handled({}, { timeout: 1 })).rejects.toThrow(ExpectationError);
+  });
+
   test('what is wrong with the options of the application is told as in production', async () => {
     @Module({ imports: [MessagingModule.forRootAsync({ useFactory: () => ({ transport: rabbitmq() }) })] })
     class NamelessModule {}

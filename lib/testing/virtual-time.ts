@@ -4,6 +4,8 @@ import { nextTurn } from '../clock/turn.js';
 
 /** Turns of the event loop in which nothing happens, after which everything has had its chance. */
 const QUIET_TURNS = 4;
+/** Timers that cause nothing, before everything else has its chance again. */
+const MAX_STEPS = 100;
 /** Real milliseconds between two looks at a handler that runs while the application closes. */
 const LOOK_MS = 5;
 
@@ -41,12 +43,19 @@ export class VirtualTime {
     }
   }
 
-  /** Goes to the next timer if it is not later than `until`, on the monotonic clock; false: none is. */
+  /**
+   * Goes to the next timers that are not later than `until`, on the monotonic clock, until one of them causes something;
+   * false: there is none.
+   */
   async step(until: number): Promise<boolean> {
-    const { nextIn } = this.clock;
-    if (nextIn === undefined || this.clock.monotonic() + nextIn > until) return false;
-    await this.advance(nextIn);
-    return true;
+    const { version } = this.activity;
+    let steps = 0;
+    for (; steps < MAX_STEPS && version === this.activity.version; steps++) {
+      const { nextIn } = this.clock;
+      if (nextIn === undefined || this.clock.monotonic() + nextIn > until) break;
+      await this.advance(nextIn);
+    }
+    return steps > 0;
   }
 
   /**

@@ -45,9 +45,15 @@ export class Waits {
       const fail = (why: string): void =>
         reject(new ExpectationError(`${why}${describe(this.time.clock.monotonic() - startedAt)}`));
       const check = (): boolean => {
-        const found = find();
-        if (found !== undefined) resolve(found);
-        return found !== undefined;
+        try {
+          const found = find();
+          if (found !== undefined) resolve(found);
+          return found !== undefined;
+        } catch (error) {
+          // A condition of the test's own: it must not fail what has just happened in the application.
+          reject(error);
+          return true;
+        }
       };
       if (check()) return;
       if (this.closed) return fail('The application is closed. ');
@@ -95,19 +101,22 @@ export class Waits {
       await this.goOn();
     } catch (error) {
       // A timer of the application's own threw.
+      this.driving = false;
       for (const wait of this.waits) {
         this.end(wait);
         wait.fail(error);
       }
-    } finally {
-      this.driving = false;
     }
   }
 
   private async goOn(): Promise<void> {
-    while (this.waits.size > 0) {
+    for (;;) {
       await this.time.quiet();
-      if (this.waits.size === 0) break;
+      if (this.waits.size === 0) {
+        // Not a moment later: who waits from now on starts it again.
+        this.driving = false;
+        return;
+      }
       const until = Math.max(...[...this.waits].map((wait) => wait.until));
       const stepped = this.activity.running === 0 && this.pending() && (await this.time.step(until));
       if (!stepped && this.waits.size > 0) await new Promise<void>((resolve) => (this.wake = resolve));

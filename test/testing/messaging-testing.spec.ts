@@ -107,7 +107,7 @@ describe('MessagingTestingModule', () => {
     await probe.advance(1_500);
     expect(orders.calls).toBe(2);
     expect(probe.history.handled).toMatchObject([{ route: 'order.created', attempt: 2 }]);
-    await probe.handled('invoice.due', { within: 2 * 86_400_000 });
+    await probe.handled('invoice.due', { within: 2 * 86_400_000, timeout: 30_000 });
     expect(probe.clock.now() - startedAt).toBeGreaterThanOrEqual(86_400_000);
   });
 
@@ -159,7 +159,7 @@ describe('MessagingTestingModule', () => {
     const waits = Promise.all([
       probe.handled('order.created', { count: 3 }),
       probe.published({ where: ({ body }) => (body as { item: string }).item === 'c' }),
-      probe.handled({ queue: 'orders:invoices:queue' }, { count: 3, within: 1e9 }),
+      probe.handled({ queue: 'orders:invoices:queue' }, { count: 3, within: 1e9, timeout: 30_000 }),
     ]);
     for (const item of ['a', 'b', 'c']) await orders.place(item);
     expect((await waits).map((found) => found.length)).toEqual([3, 1, 3]);
@@ -235,6 +235,17 @@ describe('MessagingTestingModule', () => {
     await waiting;
     await expect(probe.handled()).rejects.toThrow(/The application is closed/);
     expect(log.lines.join('\n')).toContain('Not confirmed before the shutdown deadline');
+  });
+
+  test('a condition that throws is the error of who waits, and no publish fails of it', async () => {
+    const { probe, orders } = await boot();
+    const where = (): boolean => {
+      throw new Error('a condition threw');
+    };
+    const waiting = expect(probe.published({ where })).rejects.toThrow('a condition threw');
+    await orders.place('book');
+    await waiting;
+    expect(await probe.handled('order.created')).toHaveLength(1);
   });
 
   test('a timer of the application that throws is the error of who waits', async () => {

@@ -6,14 +6,7 @@ import { partitioned } from '../../../lib/consumer/partitioned.js';
 import { InvalidOptionError } from '../../../lib/errors/configuration-errors.js';
 import { partitioningOf } from '../../../lib/transports/rabbitmq/options.js';
 import { type Application, start } from '../support/application.js';
-import {
-  type FakeDelivery,
-  type FakeSubscription,
-  confirmed,
-  failed,
-  refused,
-  unroutable,
-} from '../support/fake-transport.js';
+import { type FakeDelivery, confirmed, failed, refused, unroutable } from '../support/fake-transport.js';
 import { keyed, PartitionBroker, PartitionTransport } from '../support/partition-broker.js';
 
 const QUEUE = 'orders:order.created:queue';

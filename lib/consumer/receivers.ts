@@ -28,7 +28,8 @@ export class Receivers {
   /** @throws SubscriptionConflictError when the queue has a subscription already */
   receive<Payload>(definition: SubscriptionDefinition, signal: AbortSignal | undefined): Receiver<Payload> {
     if (this.closed) throw new PublisherClosedError('The application is shutting down: nothing can be received');
-    const { consumers, log, deadline, started } = this.environment;
+    const { environment } = this;
+    const { consumers, log } = environment;
     const receiver = new Receiver<Payload>(signal);
     const concurrency = new OnDemand(receiver);
     const [handled] = mergeByQueue([
@@ -36,19 +37,19 @@ export class Receivers {
     ]);
     consumers.checkFree(handled.definition);
     let consumer: Consumer | undefined;
-    let limit: ReturnType<typeof deadline>;
+    let limit: ReturnType<ReceiversEnvironment['deadline']>;
     return receiver.from({
       start: async () => {
         this.open.add(receiver);
         consumer = consumers.addSingle(handled, receiver);
         await consumers.start(consumer);
-        started();
+        environment.started();
       },
       asked: () => consumer?.advance(),
       arrived: (delivery) => concurrency.arrived(delivery),
       leave: async () => {
         this.open.delete(receiver);
-        limit = deadline();
+        limit = environment.deadline();
         if (consumer) await consumers.leave(consumer, limit.signal);
       },
       left: () => {

@@ -1,8 +1,7 @@
 import type { Route } from './subscription-options.js';
 
-/** Whether it is a route, a contract or a list of them, and not options that have one. */
+/** Whether it is a route, a contract with a schema or a list of them, and not options. `{ route }` alone means the same as both. */
 export function isRoute(given: object | Route | readonly Route[]): given is Route | readonly Route[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return true;
-  const { route, ...more } = given as { readonly route?: unknown };
-  return typeof route === 'string' && Object.keys(more).every((key) => key === 'schema');
+  return 'schema' in given && Object.keys(given).every((key) => key === 'route' || key === 'schema');
 }

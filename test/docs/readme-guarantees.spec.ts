@@ -421,6 +421,29 @@ const guarantees: Record<string, () => Promise<void>> = {
     ]);
   },
 
+  'a loop over `messaging.receive` is left, or the application closes': async () => {
+    const application = await subscribed();
+    await application.close();
+    const one = await start();
+    const messages = one.messaging.receive(route);
+    const first = messages.next();
+    await waitFor(() => health(one).consumers[0]?.state === 'consuming');
+    for (let n = 0; n < 5; n++) await publish(one, n, { id: `m${n}` });
+    const { value: held } = await first;
+    await messages.return();
+    expect([ready(queue), unsettled(queue)]).toEqual([4, 1]);
+    expect(await held!.ack()).toBe('ack');
+    const second = one.messaging.receive(route);
+    const abandoned = (await second.next()).value!;
+    await one.close();
+    expect(await second.next()).toMatchObject({ done: true });
+    expect([abandoned.signal.aborted, await abandoned.ack(), ready(queue)]).toEqual([true, 'released', 4]);
+    const attempts = new Seen<number>();
+    const { messaging } = await start();
+    await messaging.subscribe({ route }, (_, { attempt }) => attempts.add(attempt));
+    expect(await attempts.until(4)).toEqual([1, 1, 1, 1]);
+  },
+
   '`killSwitch`, and the handler fails too often': async () => {
     const seen = new Seen<string>();
     let down = true;

@@ -68,7 +68,7 @@ if (role === 'killed') {
   console.log(await app.publish('left'));
   process.kill(process.pid, 'SIGKILL');
 } else {
-  let killed = '';
+  let killed;
   try {
     killed = execFileSync(process.execPath, [fileURLToPath(import.meta.url), mount, 'killed'], { encoding: 'utf8' });
   } catch (error) {

@@ -63,7 +63,7 @@ async function handled(
   subscription.deliver({ body: JSON.stringify(payload) });
   await app.turn();
   const headers = app.transport.published.at(-1)?.message.headers;
-  const dead = headers && `${String(headers['messaging-reason'])} ${String(headers['messaging-error-message'])}`;
+  const dead = headers && `${headers['messaging-reason'] as string} ${headers['messaging-error-message'] as string}`;
   return { seen, lines: app.lines, ...(dead !== undefined && { dead }) };
 }
 

@@ -156,7 +156,7 @@ export class Consumer implements QueueConsumer, QueueReport {
    * may begin with a later message of a key meanwhile. Calling it again waits for the same end.
    */
   async stop(deadline: AbortSignal): Promise<void> {
-    await until(this.endIntake(deadline), deadline);
+    await this.endIntake(deadline);
     await this.drained(deadline);
     for (const work of this.running.values()) this.giveBacks.add(this.abandon(work));
     await this.giveBacks.ended();

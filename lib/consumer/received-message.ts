@@ -107,6 +107,7 @@ export class ReceivedMessage<Payload = unknown> {
     this.settled = settled;
     this.tell?.(settled);
     this.earlier?.became(settled);
+    if (this.result) return;
     // The call of one that was lost or given up must end, and never as done: what is idempotent would be taken for handled.
     this.call.reject(this.context.aborted ?? new DeliveryLostError(`Message ${this.id} is settled already`));
   }

@@ -110,8 +110,11 @@ export class Receiver<Payload = unknown>
   /** @internal */
   settled(delivery: Delivery, settled: Settled): void {
     const message = this.held.get(delivery);
+    if (!message) return;
     this.held.delete(delivery);
-    message?.became(settled);
+    const unread = this.unread.findIndex((one) => one.message === message);
+    if (unread >= 0) this.unread.splice(unread, 1);
+    message.became(settled);
   }
 
   private start(): void {

@@ -283,6 +283,20 @@ describe('receive', () => {
     expect([delivery.settlements, application.transport.published]).toEqual([['release'], []]);
   });
 
+  test('a message that nobody asks for any more and that is lost then is not handed out later', async () => {
+    const twice: Middleware = async (_, next) => next().catch(() => next());
+    const { application, subscription, first, next } = await loop({ middleware: [twice] });
+    const delivery = subscription.deliver();
+    const { value: message } = await first;
+    const nack = message!.nack(new Error('once'));
+    await application.turn();
+    subscription.lose(delivery);
+    expect(await nack).toBe('released');
+    const following = next();
+    subscription.deliver({ id: 'later' });
+    expect((await following).id).toBe('later');
+  });
+
   test('middleware that calls next again hands the message out again', async () => {
     const twice: Middleware = async (_, next) => next().catch(() => next());
     const { subscription, first, next } = await loop({ middleware: [twice] });

@@ -62,8 +62,12 @@ export interface Transport {
    */
   consumers?(queues: readonly string[]): Promise<readonly (number | undefined)[]>;
 
-  /** Reads a queue without consuming it: what is not acked goes back on `close`. Rejects while disconnected. */
-  browse(queue: string): Promise<Browser>;
+  /**
+   * Reads a queue without consuming it: what is not acked goes back on `close`. Rejects while disconnected.
+   * `rest` is an earlier look into it that was closed: it is gone on with. What that one gave back is shown again, and
+   * nothing that came to the queue after the first look had begun.
+   */
+  browse(queue: string, rest?: Browser): Promise<Browser>;
 
   /** Delayed messages that were seen due and unroutable, and wait to be tried again. Absent where that cannot be. */
   undeliverable?(): number;
@@ -150,6 +154,8 @@ export interface TransportSubscription {
 export interface Browser {
   /** The next message, or undefined at the end of what was there. */
   next(): Promise<Delivery | undefined>;
+  /** How many messages have come to the queue since the first look began, as far as is known by now. */
+  arrived(): Promise<number>;
   /** Gives back what was neither acked nor released. */
   close(): Promise<void>;
 }

@@ -56,8 +56,8 @@ export class Faultless implements Transport {
     return this.inner.depth(queue);
   }
 
-  browse(queue: string): Promise<Browser> {
-    return this.inner.browse(queue);
+  browse(queue: string, rest?: Browser): Promise<Browser> {
+    return this.inner.browse(queue, rest);
   }
 
   probe(): Promise<void> {
@@ -300,16 +300,23 @@ class LostTwice extends Faultless {
 }
 
 class BrowsingTakes extends Faultless {
-  override async browse(queue: string): Promise<Browser> {
-    const browser = await this.inner.browse(queue);
+  override async browse(queue: string, rest?: Browser): Promise<Browser> {
+    const browser = await this.inner.browse(queue, rest);
     return {
       async next() {
         const delivery = await browser.next();
         delivery?.ack();
         return delivery;
       },
+      arrived: () => browser.arrived(),
       close: () => browser.close(),
     };
+  }
+}
+
+class BrowsingBeginsAnew extends Faultless {
+  override browse(queue: string): Promise<Browser> {
+    return this.inner.browse(queue);
   }
 }
 
@@ -537,6 +544,12 @@ export const plantedFaults: readonly PlantedFault[] = [
     fault: 'takes what it only browses',
     plant: BrowsingTakes,
     noticedBy: 'a browser sees every message of a queue in order, complete, and gives all back',
+  },
+  {
+    fault: 'begins anew where a look is to be gone on with',
+    plant: BrowsingBeginsAnew,
+    noticedBy:
+      'a closed browser is gone on with: what it gave back comes again, what came to the queue since is only counted',
   },
   {
     fault: 'creates queues with provision: false',

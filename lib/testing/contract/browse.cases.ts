@@ -93,6 +93,44 @@ export const browseCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a closed browser is gone on with: what it gave back comes again, what came to the queue since is only counted',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const dead = bed.deadLetters(topology);
+      const write = (...ids: string[]): Promise<void> =>
+        client.confirmed(
+          ...ids.map((id) => client.outgoing({ kind: 'dead-letter', route: topology.deadLetter?.route ?? '' }, { id })),
+        );
+      const look = async (rest?: Browser): Promise<Browser> =>
+        bed.settled(client.transport.browse(dead.queue, rest), 'browse()');
+      await write('0', '1', '2', '3', '4');
+      const first = await look();
+      const seen: Delivery[] = [];
+      for (let count = 0; count < 3; count++) seen.push((await bed.settled(first.next(), 'next()')) as Delivery);
+      seen[1]?.ack();
+      await write('5', '6');
+      await bed.settled(first.close(), 'close()');
+
+      const second = await look(first);
+      assert.equal(await bed.settled(second.arrived(), 'arrived()'), 2);
+      const shown = await readAll(bed, second);
+      assert.deepEqual(
+        shown.map(({ message }) => message.id),
+        ['0', '2', '3', '4'],
+      );
+      for (const delivery of shown) delivery.ack();
+      await bed.settled(second.close(), 'close()');
+
+      const third = await look(second);
+      assert.equal(await bed.settled(third.arrived(), 'arrived()'), 2, 'counted from the beginning of the first look');
+      assert.deepEqual(await readAll(bed, third), []);
+      await bed.settled(third.close(), 'close()');
+      await client.depthOf(dead.queue, 2);
+    },
+  },
+  {
     name: 'browsing a queue that does not exist is an error or the end, never a hang',
     async run(bed) {
       const client = await bed.connect();

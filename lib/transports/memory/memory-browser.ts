@@ -10,15 +10,17 @@ import type { MemoryQueue } from './memory-queue.js';
  */
 export class MemoryBrowser implements Browser, DeliveryHolder {
   private readonly held = new Set<MemoryDelivery>();
-  private readonly end: number;
+  /** The place behind the last one that is shown. */
+  readonly end: number;
   private closed = false;
 
   constructor(
     private readonly queue: MemoryQueue,
     private readonly session: Session,
     private readonly isConnected: () => boolean,
+    rest?: MemoryBrowser,
   ) {
-    this.end = queue.end;
+    this.end = rest?.end ?? queue.end;
   }
 
   async next(): Promise<Delivery | undefined> {
@@ -30,6 +32,10 @@ export class MemoryBrowser implements Browser, DeliveryHolder {
     const delivery = new BrowsedDelivery(stored, this.queue, this.session, this);
     this.held.add(delivery);
     return delivery;
+  }
+
+  async arrived(): Promise<number> {
+    return this.queue.end - this.end;
   }
 
   async close(): Promise<void> {

@@ -99,11 +99,11 @@ export class MemoryTransport implements Transport {
   }
 
   /** Rejects with TopologyMismatchError when there is no such queue. */
-  async browse(name: string): Promise<Browser> {
+  async browse(name: string, rest?: Browser): Promise<Browser> {
     const session = this.requireSession();
     const queue = this.broker.queue(name);
     if (!queue) throw new TopologyMismatchError(`There is no queue «${name}» to read`);
-    return new MemoryBrowser(queue, session, () => this.session === session);
+    return new MemoryBrowser(queue, session, () => this.session === session, rest as MemoryBrowser | undefined);
   }
 
   async probe(): Promise<void> {

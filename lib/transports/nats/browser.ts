@@ -17,6 +17,9 @@ interface Track {
   head?: StoredMsg;
 }
 
+/** Deletions under way at a time: what a process has redriven and not deleted when it dies, is redriven twice. */
+const MAX_DELETIONS = 32;
+
 export interface BrowserOptions {
   readonly link: Link;
   readonly names: Names;
@@ -33,6 +36,7 @@ export interface BrowserOptions {
 export class QueueBrowser implements Browser {
   private closed = false;
   private readonly deletions = new Set<Promise<void>>();
+  private deleted = 0;
 
   private constructor(
     private readonly options: BrowserOptions,
@@ -40,19 +44,25 @@ export class QueueBrowser implements Browser {
     private readonly binding: Binding,
     private readonly tracks: readonly Track[],
     private readonly last: number,
+    /** Messages of the queue's own subjects when the first look began. */
+    private readonly count: number,
   ) {}
 
   /** Rejects with a TopologyMismatchError where there is no such queue. */
-  static async open(name: string, options: BrowserOptions): Promise<QueueBrowser> {
+  static async open(name: string, options: BrowserOptions, rest?: QueueBrowser): Promise<QueueBrowser> {
     const { link, names, queues } = options;
     const queue = await queues.find(link, name);
     if (!queue) throw new TopologyMismatchError(`There is no queue «${name}» to read`);
+    const tracks = tracksOf(queue, names);
+    const binding = new Binding(queue.record, names);
+    if (rest) return new QueueBrowser(options, queue, binding, tracks, rest.last, rest.count - rest.deleted);
     const { state } = await link.manager.streams.info(names.stream);
-    return new QueueBrowser(options, queue, new Binding(queue.record, names), tracksOf(queue, names), state.last_seq);
+    return new QueueBrowser(options, queue, binding, tracks, state.last_seq, await countOwn(queue, options));
   }
 
   async next(): Promise<Delivery | undefined> {
     for (;;) {
+      while (this.deletions.size >= MAX_DELETIONS) await Promise.race(this.deletions);
       if (this.closed) return undefined;
       await Promise.all(this.tracks.map((track) => this.fill(track)));
       const track = this.tracks.reduce<Track | undefined>(
@@ -66,6 +76,11 @@ export class QueueBrowser implements Browser {
       const delivery = this.deliver(message);
       if (delivery) return delivery;
     }
+  }
+
+  async arrived(): Promise<number> {
+    await Promise.all(this.deletions);
+    return Math.max(0, (await countOwn(this.queue, this.options)) - (this.count - this.deleted));
   }
 
   async close(): Promise<void> {
@@ -123,7 +138,18 @@ export class QueueBrowser implements Browser {
       return warn(`A message of «${queue}» was not deleted: it is meant for «${record.queue}» as well`);
     }
     await link.manager.streams.deleteMessage(names.stream, seq, false);
+    this.deleted++;
   }
+}
+
+/** What is in the stream for this queue alone. */
+async function countOwn({ record }: Queue, { link, names }: BrowserOptions): Promise<number> {
+  let count = 0;
+  for (const subject of privateSubjects(record, names)) {
+    const { state } = await link.manager.streams.info(names.stream, { subjects_filter: subject });
+    count += state.subjects?.[subject] ?? 0;
+  }
+  return count;
 }
 
 function tracksOf({ record, info }: Queue, names: Names): Track[] {

@@ -115,12 +115,16 @@ export class NatsTransport implements Transport {
     });
   }
 
-  async browse(queue: string): Promise<Browser> {
+  async browse(queue: string, rest?: Browser): Promise<Browser> {
     const { queues, connection, consuming } = this.connected();
     const { names } = this;
     const redact = (text: string): string => connection.redact(text);
     return this.ask((link) =>
-      QueueBrowser.open(queue, { link, names, queues, redact, warn: (message) => consuming.warn(message) }),
+      QueueBrowser.open(
+        queue,
+        { link, names, queues, redact, warn: (message) => consuming.warn(message) },
+        rest as QueueBrowser | undefined,
+      ),
     );
   }
 

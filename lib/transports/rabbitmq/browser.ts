@@ -28,7 +28,12 @@ export async function queueDepth(model: ChannelModel, bound: Bound, queue: strin
 export class QueueBrowser implements Browser, Settler {
   private closed = false;
   private upcoming: GetMessage | false = false;
+  /** To be shown after the upcoming one. */
   private left = 0;
+  /** What this look shows in all. */
+  private size = 0;
+  private acked = 0;
+  private newcomers = 0;
 
   private constructor(
     private readonly channel: Channel,
@@ -37,7 +42,13 @@ export class QueueBrowser implements Browser, Settler {
     private readonly bound: Bound,
   ) {}
 
-  static async open(model: ChannelModel, bound: Bound, queue: string, names: Names): Promise<QueueBrowser> {
+  static async open(
+    model: ChannelModel,
+    bound: Bound,
+    queue: string,
+    names: Names,
+    rest?: QueueBrowser,
+  ): Promise<QueueBrowser> {
     const opened: { browser?: QueueBrowser } = {};
     const channel = await openChannel(model, {
       ended: () => {
@@ -47,21 +58,34 @@ export class QueueBrowser implements Browser, Settler {
     });
     const browser = new QueueBrowser(channel, queue, names, bound);
     opened.browser = browser;
-    // What a get says is left is exact, where the count of a passive declare lags behind a give-back.
     try {
-      browser.upcoming = await browser.get();
+      await browser.begin(rest);
     } catch (error) {
       void browser.close();
       throw error;
     }
-    if (browser.upcoming) browser.left = browser.upcoming.fields.messageCount;
     return browser;
+  }
+
+  /**
+   * What a get says is left is exact, where the count of a passive declare lags behind a give-back. What is given back is
+   * first in the queue and what is new is last, so that an earlier look is gone on with by its count.
+   */
+  private async begin(rest: QueueBrowser | undefined): Promise<void> {
+    const first = await this.get();
+    const there = first ? first.fields.messageCount + 1 : 0;
+    this.size = rest ? Math.min(rest.size - rest.acked, there) : there;
+    this.newcomers = there - this.size;
+    // One that came later is held until the end, too: there is no other way to a true count.
+    this.upcoming = this.size > 0 && first;
+    this.left = Math.max(0, this.size - 1);
   }
 
   async next(): Promise<Delivery | undefined> {
     const raw = this.upcoming;
     if (!raw) return undefined;
-    this.upcoming = this.left-- > 0 && (await this.get());
+    this.upcoming = this.left > 0 && (await this.get());
+    if (this.upcoming) this.newcomers = Math.max(0, this.upcoming.fields.messageCount - --this.left);
     const origin = originOf(raw, this.names);
     const message = withBrokersOrigin(decode(raw, this.queue, origin, this.names), raw.properties.headers);
     return new RabbitmqDelivery(
@@ -73,6 +97,10 @@ export class QueueBrowser implements Browser, Settler {
       raw,
       this,
     );
+  }
+
+  async arrived(): Promise<number> {
+    return this.newcomers;
   }
 
   async close(): Promise<void> {
@@ -96,7 +124,9 @@ export class QueueBrowser implements Browser, Settler {
   }
 
   ack(delivery: RabbitmqDelivery): void {
-    if (!this.closed) this.channel.ack(delivery.raw);
+    if (this.closed) return;
+    this.channel.ack(delivery.raw);
+    this.acked++;
   }
 
   release(): void {

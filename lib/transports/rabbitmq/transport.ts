@@ -125,8 +125,10 @@ export class RabbitmqTransport implements Transport {
     return this.ask((model, bound) => consumerCounts(model, bound, queues));
   }
 
-  async browse(queue: string): Promise<Browser> {
-    return this.ask((model, bound) => QueueBrowser.open(model, bound, queue, this.names));
+  async browse(queue: string, rest?: Browser): Promise<Browser> {
+    return this.ask((model, bound) =>
+      QueueBrowser.open(model, bound, queue, this.names, rest as QueueBrowser | undefined),
+    );
   }
 
   async probe(): Promise<void> {

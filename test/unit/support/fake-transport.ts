@@ -118,8 +118,8 @@ export class FakeTransport implements Transport, TransportFactory {
     return this.queues.get(queue)?.length;
   }
 
-  async browse(queue: string): Promise<Browser> {
-    return new FakeBrowser(this.queues.get(queue) ?? [], queue);
+  async browse(queue: string, rest?: Browser): Promise<Browser> {
+    return new FakeBrowser(this.queues.get(queue) ?? [], queue, rest as FakeBrowser | undefined);
   }
 
   undeliverable(): number {
@@ -291,15 +291,23 @@ export class FakeDelivery implements Delivery {
 
 class FakeBrowser implements Browser {
   private readonly acked = new Set<WireMessage>();
+  private readonly end: readonly WireMessage[];
   private at = 0;
 
   constructor(
     private readonly queue: WireMessage[],
     private readonly name: string,
-  ) {}
+    rest?: FakeBrowser,
+  ) {
+    this.end = rest ? rest.end.filter((message) => queue.includes(message)) : [...queue];
+  }
+
+  async arrived(): Promise<number> {
+    return this.queue.filter((message) => !this.end.includes(message)).length;
+  }
 
   async next(): Promise<Delivery | undefined> {
-    const message = this.queue[this.at++];
+    const message = this.end[this.at++];
     if (!message) return undefined;
     const delivery = new FakeDelivery({ queue: this.name, direct: true, ...message });
     delivery.ack = () => void this.acked.add(message);

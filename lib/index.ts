@@ -89,7 +89,17 @@ export {
 } from './publisher/retry-queue-store.js';
 export { type Death, type PublisherDeadLetter, type PublisherDeadLetters } from './publisher/publisher-dead-letters.js';
 
-export { DeadLetters, type DeadLetterChange, type DeadLetterSelection } from './dead-letter/dead-letters.js';
+export { DeadLetters, type DeadLetterPage } from './dead-letter/dead-letters.js';
+export { type DeadLetterConditions, type DeadLetterSelection } from './dead-letter/dead-letter-selection.js';
+export {
+  type Canary,
+  type CanaryOptions,
+  type DeadLetterChange,
+  type RedriveOptions,
+  type RedriveProgress,
+  type RedriveResult,
+} from './dead-letter/redrive-options.js';
+export { RedriveInterruptedError } from './dead-letter/redrive-interrupted-error.js';
 export { type DeadLetter } from './dead-letter/dead-letter.js';
 export { MessagingEvents, type MessagingEventMap, type MessagingEventName } from './events/messaging-events.js';
 export {

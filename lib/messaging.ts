@@ -145,13 +145,14 @@ export class Messaging {
       deadline: () => this.deadline(options.shutdownTimeout),
       started: () => this.startCounting(),
     });
-    this.deadLetters = new DeadLetters(
-      this.transport,
-      this.store.deadLetters,
+    this.deadLetters = new DeadLetters({
+      transport: this.transport,
+      publishers: this.store.deadLetters,
       clock,
-      () => this.deadLetterQueues(),
-      () => this.counts.changed(),
-    );
+      events: this.events,
+      queues: () => this.deadLetterQueues(),
+      onChange: () => this.counts.changed(),
+    });
     this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, () =>
       [...this.deadLetterQueues().values()].flat(),
     );

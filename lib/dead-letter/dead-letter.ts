@@ -1,5 +1,6 @@
 import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
 import type { WireMessage } from '../message/message.js';
+import type { PublisherDeadLetter } from '../publisher/publisher-dead-letters.js';
 
 /** A message that was given up, with the reason. */
 export interface DeadLetter {
@@ -50,6 +51,23 @@ export function readDeadLetter(message: WireMessage, deadLetterQueue: string): D
       ...optional('service', text(header.originService)),
       ...optional('host', text(header.originHost)),
     },
+  };
+}
+
+/** One of the publisher's own. */
+export function readPublisherDeadLetter(letter: PublisherDeadLetter): DeadLetter {
+  const { message, reason, error, attempts, time } = letter;
+  return {
+    id: message.id,
+    deadLetterQueue: undefined,
+    route: message.route,
+    body: message.body,
+    headers: message.headers,
+    reason,
+    error: { class: error.name, code: error.code, message: error.message },
+    attempts,
+    time,
+    origin: {},
   };
 }
 

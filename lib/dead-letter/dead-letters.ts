@@ -1,149 +1,153 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import type { MessagingError } from '../errors/messaging-error.js';
-import { integerBetween } from '../errors/option-checks.js';
-import { type Headers, header } from '../message/headers.js';
-import { newMessageId } from '../message/message-id.js';
-import {
-  allDeadLetters,
-  type PublisherDeadLetter,
-  type PublisherDeadLetters,
-} from '../publisher/publisher-dead-letters.js';
+import { integerBetween, knownKeys } from '../errors/option-checks.js';
+import type { MessagingEvents } from '../events/messaging-events.js';
+import { allDeadLetters, type PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
 import type { Delivery } from '../transport/delivery.js';
-import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Transport } from '../transport/transport.js';
-import { type DeadLetter, readDeadLetter } from './dead-letter.js';
+import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
+import {
+  compileSelection,
+  type DeadLetterMatcher,
+  type DeadLetterSelection,
+  hasCondition,
+} from './dead-letter-selection.js';
+import { Redrive } from './redrive.js';
+import { type DeadLetterChange, type RedriveOptions, type RedriveResult, resolveRedrive } from './redrive-options.js';
 
-/** Which dead letters are meant. All conditions must hold; none given means all. */
-export interface DeadLetterSelection {
-  /** A subscription of this process, by its name (its route, where it has no `name`). Default: all of them, and the publisher's own. */
-  readonly subscription?: string;
-  /** A dead-letter queue by its name, whoever's it is. */
-  readonly queue?: string;
-  readonly ids?: readonly string[];
-  readonly route?: string;
-  readonly reason?: string;
-  /** Any further condition. */
-  readonly where?: (deadLetter: DeadLetter) => boolean;
+export interface DeadLettersParts {
+  readonly transport: Transport;
+  readonly publishers: PublisherDeadLetters;
+  readonly clock: Clock;
+  readonly events: MessagingEvents;
+  /** The dead-letter queues of this process's subscriptions, by the name of the subscription. */
+  readonly queues: () => ReadonlyMap<string, readonly string[]>;
+  /** Something was redriven or deleted. */
+  readonly onChange: () => void;
 }
 
-/** What `redrive` and `delete` did. */
-export interface DeadLetterChange {
-  /** Redriven or deleted. */
-  readonly done: number;
-  /** Selected, but kept because the redrive could not be confirmed. */
-  readonly failed: readonly { readonly id: string; readonly error: MessagingError }[];
+/** A page of what is selected. */
+export interface DeadLetterPage {
+  /** The most that are listed. Default 100. */
+  readonly limit?: number;
+  /** So many of the selected ones are passed over. Default 0. */
+  readonly offset?: number;
 }
 
 /** What is done with a selected message: true takes it out of its queue. */
-type Visit = (deadLetter: DeadLetter, delivery: Delivery) => boolean | Promise<boolean>;
+type Visit = (deadLetter: DeadLetter, delivery: Delivery) => boolean;
 
 /**
  * Looks into the dead letters of this process's subscriptions, sends them back to be handled again, or deletes them.
  *
- * Reading a broker's queue means taking its messages and giving them back: they stay in order, but while it lasts other
- * readers do not see them, and the broker counts a redelivery.
+ * Reading a queue of RabbitMQ, or of the embedded broker, means taking its messages and giving them back: they stay in order,
+ * but while it lasts other readers do not see them, and the broker counts a delivery. NATS shows them without taking them.
  */
 export class DeadLetters {
   /** @internal */
-  constructor(
-    private readonly transport: Transport,
-    private readonly publishers: PublisherDeadLetters,
-    private readonly clock: Clock,
-    private readonly queues: () => ReadonlyMap<string, readonly string[]>,
-    private readonly onChange: () => void,
-  ) {}
+  constructor(private readonly parts: DeadLettersParts) {}
 
   /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
   async count(selection: Pick<DeadLetterSelection, 'subscription' | 'queue'> = {}): Promise<number> {
-    let count = this.includesPublisher(selection) ? this.publishers.size : 0;
-    for (const queue of this.select(selection)) count += (await this.transport.depth(queue)) ?? 0;
+    const { publishers, transport } = this.parts;
+    let count = includesPublisher(selection) ? publishers.size : 0;
+    for (const queue of this.select(selection)) count += (await transport.depth(queue)) ?? 0;
     return count;
   }
 
-  /** The selected ones, oldest first within a queue; at most `limit` (default 100) after the first `offset` (default 0). */
-  async list(selection: DeadLetterSelection = {}, { limit = 100, offset = 0 } = {}): Promise<DeadLetter[]> {
+  /** The selected ones, oldest first within a queue, a page at a time. @throws InvalidOptionError */
+  async list(selection: DeadLetterSelection = {}, page: DeadLetterPage = {}): Promise<DeadLetter[]> {
+    knownKeys('page', page, ['limit', 'offset']);
+    const { limit = 100, offset = 0 } = page;
     integerBetween('limit', limit, 1, 100_000);
     integerBetween('offset', offset, 0, Number.MAX_SAFE_INTEGER);
+    const matches = this.compile(selection);
     const found: DeadLetter[] = [];
-    const enough = limit + offset;
-    for (const letter of this.selectedOfPublisher(selection)) {
-      if (found.length >= enough) break;
-      found.push(readPublisherDeadLetter(letter));
-    }
-    const collect: Visit = (deadLetter) => {
-      found.push(deadLetter);
+    let before = 0;
+    const collect = (letter: DeadLetter): false => {
+      if (before < offset) before++;
+      else found.push(letter);
       return false;
     };
-    await this.visit(selection, collect, () => found.length >= enough);
-    return found.slice(offset, enough);
+    const enough = (): boolean => found.length >= limit;
+    if (includesPublisher(selection)) {
+      for (const own of allDeadLetters(this.parts.publishers)) {
+        if (enough()) break;
+        const letter = readPublisherDeadLetter(own);
+        if (matches(letter)) collect(letter);
+      }
+    }
+    await this.visit(selection, matches, collect, enough);
+    return found;
   }
 
   /** The one with this id. */
-  async show(id: string): Promise<DeadLetter | undefined> {
-    return (await this.list({ ids: [id] }, { limit: 1 }))[0];
+  async show(
+    id: string,
+    selection: Pick<DeadLetterSelection, 'subscription' | 'queue'> = {},
+  ): Promise<DeadLetter | undefined> {
+    return (await this.list({ ...selection, ids: [id] }, { limit: 1 }))[0];
   }
 
   /**
    * Sends the selected ones back to the queue they came from, with their id, as a first attempt. Each is taken out of its
-   * dead-letter queue only after the broker confirmed the copy; one killed in between is redriven twice, never lost.
+   * dead-letter queue only after the broker confirmed the copy; what was under way when the process is killed (at most 50)
+   * may be redriven twice, nothing is lost. What it does not come to is where it was, and the same call goes on with it.
+   * @throws InvalidOptionError; RedriveInterruptedError when the connection is lost, with what was done until then
    */
-  async redrive(selection: DeadLetterSelection = {}): Promise<DeadLetterChange> {
-    const failed: { id: string; error: MessagingError }[] = [];
-    let done = 0;
-    const send = async (id: string, outgoing: Outgoing): Promise<boolean> => {
-      const result = await this.publish(outgoing);
-      if (result.status === 'confirmed') done++;
-      else failed.push({ id, error: result.error });
-      return result.status === 'confirmed';
-    };
-    for (const entry of this.selectedOfPublisher(selection)) {
-      const { message, to } = entry;
-      const again = { ...message, headers: clearedHeaders(message.headers) as Outgoing['message']['headers'] };
-      if (await send(message.id, { to, message: again, dedupeId: newMessageId(this.clock.now()), mandatory: true }))
-        this.publishers.delete(entry);
+  async redrive(selection: DeadLetterSelection = {}, options: RedriveOptions = {}): Promise<RedriveResult> {
+    const resolved = resolveRedrive(options);
+    const matches = this.compile(selection);
+    const scope = { publishers: includesPublisher(selection), queues: this.select(selection), matches };
+    try {
+      return await new Redrive(this.parts, scope, resolved).run();
+    } finally {
+      this.parts.onChange();
     }
-    // One that was redriven and failed again meanwhile is left where it is.
-    const sent = new Set<string>();
-    await this.visit(selection, async (deadLetter, { message }) => {
-      const { id } = deadLetter;
-      if (sent.has(id) || !(await send(id, this.redriven(deadLetter, message)))) return false;
-      if (id !== '') sent.add(id);
-      return true;
-    });
-    this.onChange();
-    return { done, failed };
   }
 
-  /** Deletes the selected ones for good. Deleting everything has to be asked for with `{ all: true }`. */
+  /** Deletes the selected ones for good. Deleting everything has to be asked for with `{ all: true }`. @throws InvalidOptionError */
   async delete(selection: DeadLetterSelection & { readonly all?: true }): Promise<DeadLetterChange> {
-    if (!selection.all && !selection.ids && !selection.route && !selection.reason && !selection.where) {
+    const matches = this.compile(selection, ['all']);
+    if (!selection.all && !hasCondition(selection))
       throw new InvalidOptionError(
         'selection',
         selection,
-        'at least one of ids, route, reason and where, or all: true',
+        'at least one condition (ids, route, reason, error, olderThan, newerThan, headers, where), or all: true',
       );
-    }
+    const { publishers, onChange } = this.parts;
     let done = 0;
-    for (const entry of this.selectedOfPublisher(selection)) done += Number(this.publishers.delete(entry));
-    await this.visit(selection, () => {
+    if (includesPublisher(selection)) {
+      for (const own of allDeadLetters(publishers))
+        if (matches(readPublisherDeadLetter(own))) done += Number(publishers.delete(own));
+    }
+    await this.visit(selection, matches, () => {
       done++;
       return true;
     });
-    this.onChange();
+    onChange();
     return { done, failed: [] };
   }
 
+  private compile(selection: DeadLetterSelection, more: string[] = []): DeadLetterMatcher {
+    return compileSelection(selection, this.parts.clock.now(), more);
+  }
+
   /** Shows every message in the selected queues that fits; what `visit` does not take out goes back at the end. */
-  private async visit(selection: DeadLetterSelection, visit: Visit, enough = (): boolean => false): Promise<void> {
-    const matches = matcher(selection);
+  private async visit(
+    selection: DeadLetterSelection,
+    matches: DeadLetterMatcher,
+    visit: Visit,
+    enough = (): boolean => false,
+  ): Promise<void> {
+    const { transport } = this.parts;
     for (const queue of this.select(selection)) {
-      if (enough() || (await this.transport.depth(queue)) === undefined) continue;
-      const browser = await this.transport.browse(queue);
+      if (enough() || (await transport.depth(queue)) === undefined) continue;
+      const browser = await transport.browse(queue);
       try {
         for (let delivery = await browser.next(); delivery; delivery = enough() ? undefined : await browser.next()) {
           const deadLetter = readDeadLetter(delivery.message, queue);
-          if (matches(deadLetter) && (await visit(deadLetter, delivery))) delivery.ack();
+          if (matches(deadLetter) && visit(deadLetter, delivery)) delivery.ack();
         }
       } finally {
         await browser.close();
@@ -151,24 +155,9 @@ export class DeadLetters {
     }
   }
 
-  private redriven({ origin, deadLetterQueue, route }: DeadLetter, message: Outgoing['message']): Outgoing {
-    const headers = clearedHeaders(message.headers);
-    headers[header.attempt] = 1;
-    return {
-      to: origin.queue === undefined ? { kind: 'route', route } : { kind: 'queue', queue: origin.queue },
-      message: { ...message, route, headers: headers as Outgoing['message']['headers'] },
-      dedupeId: `${message.id}:redrive:${deadLetterQueue}:${newMessageId(this.clock.now())}`,
-      mandatory: true,
-    };
-  }
-
-  private publish(outgoing: Outgoing): Promise<PublishResult> {
-    return new Promise((resolve) => this.transport.publish([outgoing], (_, result) => resolve(result)));
-  }
-
   private select({ subscription, queue }: DeadLetterSelection): ReadonlySet<string> {
-    if (queue !== undefined) return new Set([queue]);
-    const queues = this.queues();
+    if (queue !== undefined) return new Set(typeof queue === 'string' ? [queue] : queue);
+    const queues = this.parts.queues();
     if (subscription === undefined) return new Set([...queues.values()].flat());
     const one = queues.get(subscription);
     if (one === undefined)
@@ -179,57 +168,8 @@ export class DeadLetters {
       );
     return new Set(one);
   }
-
-  private includesPublisher({ subscription, queue }: DeadLetterSelection): boolean {
-    return subscription === undefined && queue === undefined;
-  }
-
-  private *selectedOfPublisher(selection: DeadLetterSelection): Generator<PublisherDeadLetter> {
-    if (!this.includesPublisher(selection)) return;
-    const matches = matcher(selection);
-    for (const letter of allDeadLetters(this.publishers)) if (matches(readPublisherDeadLetter(letter))) yield letter;
-  }
 }
 
-/** What a redriven message no longer says of itself. */
-const CLEARED = [
-  header.reason,
-  header.errorClass,
-  header.errorCode,
-  header.errorMessage,
-  header.errorStack,
-  header.originTime,
-  header.originHost,
-  header.expiresAt,
-  header.notBefore,
-];
-
-function clearedHeaders(from: Headers): Record<string, unknown> {
-  const headers: Record<string, unknown> = { ...from };
-  for (const name of CLEARED) delete headers[name];
-  return headers;
-}
-
-function matcher({ ids, route, reason, where }: DeadLetterSelection): (deadLetter: DeadLetter) => boolean {
-  const wanted = ids && new Set(ids);
-  return (deadLetter) =>
-    (!wanted || wanted.has(deadLetter.id)) &&
-    (route === undefined || deadLetter.route === route) &&
-    (reason === undefined || deadLetter.reason === reason) &&
-    (where === undefined || where(deadLetter));
-}
-
-function readPublisherDeadLetter({ message, reason, error, attempts, time }: PublisherDeadLetter): DeadLetter {
-  return {
-    id: message.id,
-    deadLetterQueue: undefined,
-    route: message.route,
-    body: message.body,
-    headers: message.headers,
-    reason,
-    error: { class: error.name, code: error.code, message: error.message },
-    attempts,
-    time,
-    origin: {},
-  };
+function includesPublisher({ subscription, queue }: DeadLetterSelection): boolean {
+  return subscription === undefined && queue === undefined;
 }

@@ -1,47 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Headers } from '../../../lib/message/headers.js';
-import type { WireMessage } from '../../../lib/message/message.js';
-import { type Application, start } from '../support/application.js';
+import type { DeadLetterSelection } from '../../../lib/dead-letter/dead-letter-selection.js';
+import { start } from '../support/application.js';
+import { DLQ, letter, lettersIn, withLetters } from '../support/dead-letters.js';
 import { confirmed, failed, unroutable } from '../support/fake-transport.js';
-
-const DLQ = 'orders:order.created:dlq';
-
-function letter(id: string, headers: Headers = {}): WireMessage {
-  return {
-    id,
-    route: 'order.created',
-    body: Buffer.from(`{"id":"${id}"}`),
-    properties: { contentType: 'application/json' },
-    headers: {
-      tenant: 7,
-      'messaging-attempt': 8,
-      'messaging-key': 'k',
-      'messaging-expires-at': 5,
-      'messaging-not-before': 6,
-      'messaging-reason': 'attempts-exhausted',
-      'messaging-error-class': 'PaymentError',
-      'messaging-error-code': 'PAYMENT',
-      'messaging-error-message': 'declined',
-      'messaging-error-stack': 'at pay()',
-      'messaging-origin-topic': 'events',
-      'messaging-origin-route': 'order.created',
-      'messaging-origin-queue': 'orders:order.created:queue',
-      'messaging-origin-time': 1_000,
-      'messaging-origin-service': 'orders',
-      'messaging-origin-host': 'h1',
-      ...headers,
-    },
-  };
-}
-
-async function withLetters(...letters: WireMessage[]): Promise<Application> {
-  const app = await start();
-  await app.subscribe(() => undefined);
-  app.transport.queues.set(DLQ, letters);
-  return app;
-}
-
-const ids = (app: Application): string[] => app.transport.queues.get(DLQ)!.map(({ id }) => id);
 
 describe('looking into dead letters', () => {
   test('shows all that is known of one', async () => {
@@ -59,7 +20,7 @@ describe('looking into dead letters', () => {
       origin: { topic: 'events', queue: 'orders:order.created:queue', service: 'orders', host: 'h1' },
     });
     expect(await app.messaging.deadLetters.show('z')).toBeUndefined();
-    expect(ids(app)).toEqual(['a', 'b']);
+    expect(lettersIn(app)).toEqual(['a', 'b']);
   });
 
   test('one that another client put there is shown for what it is', async () => {
@@ -95,6 +56,9 @@ describe('looking into dead letters', () => {
     expect(await list({ route: 'order.paid' })).toEqual(['c']);
     expect(await list({ ids: ['d', 'a'] })).toEqual(['a', 'd']);
     expect(await list({ where: ({ id }) => id > 'b' })).toEqual(['c', 'd']);
+    expect(await list({ route: 'order.*' })).toEqual(['a', 'b', 'c', 'd']);
+    expect(await list({ route: '#.paid' })).toEqual(['c']);
+    expect(await list({ queue: [DLQ] })).toEqual(['a', 'b', 'c', 'd']);
     expect(await list({ reason: 'expired', ids: ['d'] })).toEqual(['d']);
     expect(await list({}, { limit: 2 })).toEqual(['a', 'b']);
     expect(await list({}, { limit: 2, offset: 1 })).toEqual(['b', 'c']);
@@ -112,13 +76,52 @@ describe('looking into dead letters', () => {
     });
   });
 
+  test('filters by the class and code of the error, by headers and by age', async () => {
+    const app = await withLetters(
+      letter('a'),
+      letter('b', { 'messaging-error-class': 'TimeoutError', tenant: '8', 'messaging-origin-time': undefined }),
+      letter('c', { 'messaging-error-code': 'STOCK', tenant: 8, 'messaging-origin-time': 5_000 }),
+    );
+    const { deadLetters } = app.messaging;
+    const list = async (selection: DeadLetterSelection): Promise<string[]> =>
+      (await deadLetters.list(selection)).map(({ id }) => id);
+    expect(await list({ error: 'PaymentError' })).toEqual(['a', 'c']);
+    expect(await list({ error: 'STOCK' })).toEqual(['c']);
+    expect(await list({ headers: { tenant: 8 } })).toEqual(['b', 'c']);
+    expect(await list({ headers: { tenant: '7', 'messaging-key': 'k' } })).toEqual(['a']);
+    expect(await list({ headers: { toString: 'x' } })).toEqual([]);
+    expect(await list({ olderThan: new Date(5_000) })).toEqual(['a']);
+    expect(await list({ newerThan: new Date(1_000) })).toEqual(['c']);
+    expect(await list({ olderThan: app.clock.now() - 5_000 })).toEqual(['a']);
+    expect(await list({ newerThan: app.clock.now() - 1_000 })).toEqual(['c']);
+    expect(await list({ newerThan: app.clock.now() - 999, olderThan: app.clock.now() - 5_001 })).toEqual(['a', 'c']);
+  });
+
+  test.each<[DeadLetterSelection, string]>([
+    [{ color: 'red' } as DeadLetterSelection, 'there are: subscription, queue, ids'],
+    [{ subscription: 'order.created', queue: DLQ }, 'one of them'],
+    [{ olderThan: 2_000, newerThan: 1_000 }, 'none can be both'],
+    [{ olderThan: -1 }, 'a number of milliseconds ago'],
+    [{ newerThan: new Date('soon') }, 'a valid Date'],
+    [{ headers: { a: {} } } as unknown as DeadLetterSelection, 'a text, a number, true or false'],
+    [{ ids: 'a' } as unknown as DeadLetterSelection, 'a list of texts'],
+    [{ route: '' }, 'not empty'],
+    [{ where: 1 } as unknown as DeadLetterSelection, 'a function'],
+  ])('a selection that cannot be meant is refused, with what is allowed: %j', async (selection, allowed) => {
+    const { deadLetters } = (await withLetters(letter('a'))).messaging;
+    const refusal = { code: 'INVALID_OPTION', allowed: expect.stringContaining(allowed) };
+    await expect(deadLetters.list(selection)).rejects.toMatchObject(refusal);
+    await expect(deadLetters.redrive(selection)).rejects.toMatchObject(refusal);
+    await expect(deadLetters.delete({ ...selection, all: true })).rejects.toMatchObject(refusal);
+  });
+
   test('gives back what it looked at, also when a condition throws', async () => {
     const app = await withLetters(letter('a'));
     const where = (): never => {
       throw new Error('odd');
     };
     await expect(app.messaging.deadLetters.list({ where })).rejects.toThrow('odd');
-    expect(ids(app)).toEqual(['a']);
+    expect(lettersIn(app)).toEqual(['a']);
   });
 
   test('two groups on one route are both seen', async () => {
@@ -135,7 +138,7 @@ describe('redrive', () => {
     const app = await withLetters(letter('a'));
     const redriving = app.messaging.deadLetters.redrive();
     await app.turn();
-    expect(ids(app)).toEqual(['a']);
+    expect(lettersIn(app)).toEqual(['a']);
     const { to, message, mandatory, dedupeId } = app.transport.last;
     expect({ to, mandatory }).toEqual({ to: { kind: 'queue', queue: 'orders:order.created:queue' }, mandatory: true });
     expect(message).toEqual({
@@ -154,8 +157,15 @@ describe('redrive', () => {
       },
     });
     app.transport.settle(confirmed);
-    expect(await redriving).toEqual({ done: 1, failed: [] });
-    expect(ids(app)).toEqual([]);
+    expect(await redriving).toEqual({
+      done: 1,
+      failed: [],
+      examined: 1,
+      matched: 1,
+      arrived: 0,
+      startedAt: app.clock.now(),
+    });
+    expect(lettersIn(app)).toEqual([]);
     app.transport.queues.set(DLQ, [letter('a')]);
     const again = app.messaging.deadLetters.redrive();
     await app.turn();
@@ -174,7 +184,7 @@ describe('redrive', () => {
       ['b', 'PUBLISH_FAILED'],
       ['c', 'UNROUTABLE'],
     ]);
-    expect(ids(app)).toEqual(['b', 'c']);
+    expect(lettersIn(app)).toEqual(['b', 'c']);
   });
 
   test('does not send one again that failed again meanwhile', async () => {
@@ -184,7 +194,7 @@ describe('redrive', () => {
       return confirmed;
     };
     expect(await app.messaging.deadLetters.redrive()).toMatchObject({ done: 2 });
-    expect(ids(app)).toEqual(['a', 'b']);
+    expect(lettersIn(app)).toEqual(['a', 'b']);
   });
 
   test('of foreign messages without an id sends each', async () => {
@@ -197,7 +207,7 @@ describe('redrive', () => {
     const app = await withLetters(letter('a'), letter('b', { 'messaging-reason': 'expired' }));
     app.transport.answer = () => confirmed;
     expect(await app.messaging.deadLetters.redrive({ reason: 'expired' })).toMatchObject({ done: 1 });
-    expect(ids(app)).toEqual(['a']);
+    expect(lettersIn(app)).toEqual(['a']);
   });
 
   test('of the publisher’s own sends where they were meant to go, without the time to live that ended', async () => {
@@ -211,7 +221,7 @@ describe('redrive', () => {
     expect(await app.messaging.deadLetters.redrive()).toMatchObject({ done: 0, failed: [{ id: 'a' }] });
     expect(await app.messaging.deadLetters.count()).toBe(1);
     app.transport.answer = () => confirmed;
-    expect(await app.messaging.deadLetters.redrive()).toEqual({ done: 1, failed: [] });
+    expect(await app.messaging.deadLetters.redrive()).toMatchObject({ done: 1, failed: [] });
     expect(app.transport.last).toMatchObject({
       to: { kind: 'route', route: 'order.created' },
       message: { id: 'a', headers: { tenant: 7 } },
@@ -230,7 +240,7 @@ describe('delete', () => {
         code: 'INVALID_OPTION',
         option: 'selection',
       });
-      expect(ids(app)).toEqual(['a']);
+      expect(lettersIn(app)).toEqual(['a']);
     },
   );
 
@@ -238,7 +248,7 @@ describe('delete', () => {
     const app = await withLetters(letter('a'), letter('b'), letter('c'));
     expect(await app.messaging.deadLetters.delete({ ids: ['b'] })).toEqual({ done: 1, failed: [] });
     expect(await app.messaging.deadLetters.delete({ ids: [] })).toMatchObject({ done: 0 });
-    expect(ids(app)).toEqual(['a', 'c']);
+    expect(lettersIn(app)).toEqual(['a', 'c']);
     expect(app.transport.batches).toEqual([]);
   });
 

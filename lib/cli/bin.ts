@@ -5,7 +5,7 @@ import { main } from './main.js';
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
 
-const { stdout, stderr, env } = process;
-void main(process.argv.slice(2), { stdout, stderr, env }).then((code) => {
+const { stdin, stdout, stderr, env } = process;
+void main(process.argv.slice(2), { stdin, stdout, stderr, env }).then((code) => {
   process.exitCode = code;
 });

@@ -2,6 +2,10 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { DirectoryInUseError } from '../requeue/data-directory.js';
 import { type Command, type Console, EXIT } from './command.js';
+import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
+import { deadLettersListCommand } from './dead-letters-list.command.js';
+import { deadLettersRedriveCommand } from './dead-letters-redrive.command.js';
+import { deadLettersShowCommand } from './dead-letters-show.command.js';
 import { flagLines, parseFlags, UsageError } from './flags.js';
 import { requeueInspectCommand } from './requeue-inspect.command.js';
 import { requeuePurgeCommand } from './requeue-purge.command.js';
@@ -17,6 +21,10 @@ export const COMMANDS: readonly Command[] = [
   requeueRetryCommand,
   requeuePurgeCommand,
   requeueCommand,
+  deadLettersDeleteCommand,
+  deadLettersRedriveCommand,
+  deadLettersShowCommand,
+  deadLettersListCommand,
 ];
 
 /** Runs what the command line says, and returns the exit code. It does not throw. */
@@ -36,7 +44,7 @@ export async function main(args: readonly string[], console: Console): Promise<n
     return await command.run(parseFlags(rest, command.flags), console);
   } catch (error) {
     const hint = error instanceof UsageError ? `. See ${PROGRAM} ${command.name} --help` : '';
-    return fail(console, errorMessage(error) + hint, exitCode(error));
+    return fail(console, inFlags(error, command) + hint, exitCode(error));
   }
 }
 
@@ -60,6 +68,14 @@ function overview(): string {
 function fail(console: Console, message: string, code: number): number {
   console.stderr.write(`${message}\n`);
   return code;
+}
+
+/** Options are told by the names of their flags. */
+function inFlags(error: unknown, { optionNames }: Command): string {
+  const name = error instanceof InvalidOptionError ? optionNames?.[error.option] : undefined;
+  return name === undefined
+    ? errorMessage(error)
+    : errorMessage(error).replace(`Option «${(error as InvalidOptionError).option}»`, name);
 }
 
 function exitCode(error: unknown): number {

@@ -17,7 +17,7 @@ export interface RedriveOptions {
    * dead-letter queues meanwhile, from the redrive or not. Default: only at 1,000 copies that were not confirmed.
    */
   readonly maxFailureRate?: number;
-  /** Called after every batch (up to 50), and at the end. It must not throw. */
+  /** Called after every batch (up to 25), and at the end. It must not throw. */
   readonly onProgress?: (progress: RedriveProgress) => void;
   /** Stops it after the batch that is under way. */
   readonly signal?: AbortSignal;

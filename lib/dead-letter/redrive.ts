@@ -40,8 +40,11 @@ interface Candidate {
   remove(): void;
 }
 
-/** Copies that are sent together: a process that is killed has sent so many twice at most. */
-const BATCH = 50;
+/**
+ * Copies that are sent together. Of RabbitMQ's quorum queues one hands on 32 acks of a channel at a time; what is beyond may
+ * wait until after the next batch, and would be sent twice when the process is killed meanwhile.
+ */
+const BATCH = 25;
 /** The publisher's own are counted under a name that no queue has. */
 const OWN = '';
 

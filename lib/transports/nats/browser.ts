@@ -18,7 +18,7 @@ interface Track {
 }
 
 /** Deletions under way at a time: what a process has redriven and not deleted when it dies, is redriven twice. */
-const MAX_DELETIONS = 32;
+const MAX_DELETIONS = 25;
 
 export interface BrowserOptions {
   readonly link: Link;

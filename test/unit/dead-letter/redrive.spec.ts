@@ -49,14 +49,16 @@ describe('a redrive', () => {
     expect(lettersIn(app)).toHaveLength(120);
   });
 
-  test('sends in batches of 50 in their order, and tells after each how far it is', async () => {
+  test('sends in batches of 25 in their order, and tells after each how far it is', async () => {
     const app = await withMany(120);
     const running = new Running(app, {});
     expect(await running.result).toMatchObject({ done: 120, examined: 120, matched: 120, failed: [] });
-    expect(app.transport.batches.map(({ length }) => length)).toEqual([50, 50, 20]);
+    expect(app.transport.batches.map(({ length }) => length)).toEqual([25, 25, 25, 25, 20]);
     expect(app.transport.publishedIds).toEqual(Array.from({ length: 120 }, (_, at) => `m${at}`));
     expect(running.told.map(({ done, examined, total }) => [done, examined, total])).toEqual([
+      [25, 25, 120],
       [50, 50, 120],
+      [75, 75, 120],
       [100, 100, 120],
       [120, 120, 120],
       [120, 120, 120],
@@ -112,9 +114,9 @@ describe('a redrive', () => {
     const app = await withMany(120);
     const controller = new AbortController();
     const stopping = new Running(app, { signal: controller.signal, onProgress: () => controller.abort() });
-    expect(await stopping.result).toMatchObject({ done: 50, stopped: 'aborted' });
-    expect(lettersIn(app)).toHaveLength(70);
-    expect(await app.messaging.deadLetters.redrive()).toMatchObject({ done: 70 });
+    expect(await stopping.result).toMatchObject({ done: 25, stopped: 'aborted' });
+    expect(lettersIn(app)).toHaveLength(95);
+    expect(await app.messaging.deadLetters.redrive()).toMatchObject({ done: 95 });
     expect(new Set(app.transport.publishedIds).size).toBe(120);
   });
 
@@ -136,10 +138,10 @@ describe('a redrive', () => {
     expect(patient).toMatchObject({ done: 3, failed: [{ id: 'm3' }] });
     expect(patient).not.toHaveProperty('stopped');
     expect(await app.messaging.deadLetters.redrive({}, { maxFailureRate: 0.2 })).toMatchObject({
-      done: 38,
+      done: 19,
       stopped: 'failure-rate',
     });
-    expect(lettersIn(app)).toHaveLength(500 - 3 - 38);
+    expect(lettersIn(app)).toHaveLength(500 - 3 - 19);
   });
 
   test('stops when too much comes to the dead letters meanwhile', async () => {
@@ -150,8 +152,8 @@ describe('a redrive', () => {
       return confirmed;
     };
     expect(await app.messaging.deadLetters.redrive({}, { maxFailureRate: 0.4 })).toMatchObject({
-      done: 50,
-      arrived: 25,
+      done: 25,
+      arrived: 13,
       stopped: 'failure-rate',
     });
   });

@@ -7,6 +7,9 @@ import { waitFor } from '../brokers/wait-for.js';
 import { boot, closeApplications } from '../e2e/support/application.js';
 import { beforeEachPeers, type Peers } from './peers.js';
 
+const IDS = Array.from({ length: 20 }, (_, at) => `${at}`);
+const idOf = ({ properties }: GetMessage): string => properties.messageId as string;
+
 describeRabbit('reading a dead-letter queue', (rabbit) => {
   let peers: Peers;
   beforeEachPeers(rabbit, (fresh) => (peers = fresh));
@@ -34,20 +37,29 @@ describeRabbit('reading a dead-letter queue', (rabbit) => {
     return all;
   }
 
-  test('keeps the order and the number, marks each as redelivered, and counts one delivery each time', async () => {
+  test('keeps all, marks each as redelivered, and counts one delivery each time', async () => {
     await filled('ops:read:dlq', { 'x-delivery-limit': 1_000_000 });
     const { deadLetters } = await application();
     for (let look = 0; look < 3; look++) expect(await deadLetters.list({ queue: 'ops:read:dlq' })).toHaveLength(20);
-    // A look that ends early has taken, and given back, only as far as it went, and one.
-    expect(await deadLetters.list({ queue: 'ops:read:dlq' }, { limit: 4 })).toHaveLength(4);
     await closeApplications();
     const all = await takeAll(peers.channel, 'ops:read:dlq');
-    expect(all.map(({ properties }) => properties.messageId as string)).toEqual(
-      Array.from({ length: 20 }, (_, at) => `${at}`),
-    );
+    expect(all.map(idOf)).toEqual(IDS);
     expect(all.every(({ fields }) => fields.redelivered)).toBe(true);
-    const counts = all.map(({ properties }) => properties.headers!['x-delivery-count'] as number);
-    expect(counts).toEqual([...Array<number>(5).fill(4), ...Array<number>(15).fill(3)]);
+    expect(all.map(({ properties }) => properties.headers!['x-delivery-count'] as number)).toEqual(IDS.map(() => 3));
+  });
+
+  test('to its end keeps the order; what a shorter look has shown goes behind all that was read before', async () => {
+    await filled('ops:order:dlq', { 'x-delivery-limit': 1_000_000 });
+    const { deadLetters } = await application();
+    const look = async (limit: number): Promise<string[]> =>
+      (await deadLetters.list({ queue: 'ops:order:dlq' }, { limit })).map(({ id }) => id);
+    // Never read: what is given back is before the rest.
+    await look(5);
+    expect(await look(20)).toEqual(IDS);
+    // A look reads one more than it shows.
+    await look(4);
+    expect(await look(20)).toEqual([...IDS.slice(5), ...IDS.slice(0, 5)]);
+    await closeApplications();
   });
 
   test('ends messages at the delivery limit of their queue: the third look finds what a limit of 1 has dropped', async () => {

@@ -68,8 +68,9 @@ export class QueueBrowser implements Browser, Settler {
   }
 
   /**
-   * What a get says is left is exact, where the count of a passive declare lags behind a give-back. What is given back is
-   * first in the queue and what is new is last, so that an earlier look is gone on with by its count.
+   * What a get says is left is exact, where the count of a passive declare lags behind a give-back. What was read before is
+   * ahead of what never was, so that an earlier look is gone on with by its count. Where somebody has read what is new in
+   * between, a few of those may be shown instead of as many old ones, which a later look finds.
    */
   private async begin(rest: QueueBrowser | undefined): Promise<void> {
     const first = await this.get();

@@ -37,9 +37,9 @@ export const BROKER_NOTES = [
 /** Said where a queue is read and put back. */
 export const READING_NOTES = [
   'RabbitMQ lets nobody look into a queue: its messages are taken, and given back at the end. Meanwhile other readers do not',
-  'see them; afterwards they are marked «redelivered», and a quorum queue has counted one delivery more. Read to its end the',
-  'queue keeps its order; what a shorter look has shown goes behind what was read before. At the delivery limit of the queue',
-  'a message is dropped: queues of this package have 1,000,000, one that somebody else has declared may have 20.',
+  'see them; afterwards they are marked «redelivered», and a quorum queue has counted one delivery more. The order stays,',
+  'except where more than 2,000 that were read before follow those that are shown: these go to the end then. At the delivery',
+  'limit of the queue a message is dropped: queues of this package have 1,000,000, one that somebody else has declared may have 20.',
   'NATS shows messages without taking them.',
 ].join('\n');
 

@@ -41,8 +41,8 @@ type Visit = (deadLetter: DeadLetter, delivery: Delivery) => boolean;
  * Looks into the dead letters of this process's subscriptions, sends them back to be handled again, or deletes them.
  *
  * Reading a queue of RabbitMQ, or of the embedded broker, means taking its messages and giving them back: while it lasts
- * other readers do not see them, and the broker counts a delivery. On RabbitMQ what a look that ends early has shown goes
- * behind what was read before. NATS shows messages without taking them.
+ * other readers do not see them, and the broker counts a delivery. They stay in order, except where a look into RabbitMQ ends
+ * more than 2,000 messages before the end. NATS shows messages without taking them.
  */
 export class DeadLetters {
   /** @internal */

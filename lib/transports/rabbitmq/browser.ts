@@ -21,6 +21,10 @@ export async function queueDepth(model: ChannelModel, bound: Bound, queue: strin
   }
 }
 
+/** A look that ends early reads on this far, to keep the order of the queue. */
+const READ_ON_MESSAGES = 2_000;
+const READ_ON_BYTES = 16 * 2 ** 20;
+
 /**
  * Reads what is in a queue when the look begins. What is released goes back at the end of the look only: given back at
  * once it would be the next message again, for ever.
@@ -108,11 +112,25 @@ export class QueueBrowser implements Browser, Settler {
     if (this.closed) return;
     this.closed = true;
     try {
+      await this.readOn();
       // Said on the channel, it reaches the queue before whatever is asked after the channel has closed.
       this.channel.nackAll(true);
       await this.channel.close();
     } catch {
       // With the channel gone everything is back already.
+    }
+  }
+
+  /**
+   * What is given back goes behind what was given back before, and ahead of what was never delivered: the order stays only
+   * when all that was delivered before is given back together. Of a long queue that would take too long.
+   */
+  private async readOn(): Promise<void> {
+    let bytes = 0;
+    for (let count = 0; count < READ_ON_MESSAGES && bytes < READ_ON_BYTES; count++) {
+      if (!this.upcoming || !this.upcoming.fields.redelivered) return;
+      this.upcoming = await this.get();
+      if (this.upcoming) bytes += this.upcoming.content.length;
     }
   }
 

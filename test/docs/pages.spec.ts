@@ -28,7 +28,14 @@ const options: Record<string, (unknown: object) => unknown> = {
 const DEFAULTS = { service: 'orders', system: 'memory', provision: true, retry: {}, middleware: [], maxDelayMs: 1_000 };
 
 const write = scratchFolder('pages');
-const pages = [...Object.keys(options), 'docs/batches.md', 'docs/routing.md', 'docs/contracts.md', 'docs/receive.md'];
+const pages = [
+  ...Object.keys(options),
+  'docs/batches.md',
+  'docs/routing.md',
+  'docs/contracts.md',
+  'docs/receive.md',
+  'docs/dead-letters.md',
+];
 const blocks = pages.flatMap((page) =>
   Markdown.read(page)
     .blocks('ts')

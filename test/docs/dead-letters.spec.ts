@@ -1,0 +1,64 @@
+import { describe, expect, test } from '@jest/globals';
+import { COMMANDS } from '../../lib/cli/main.js';
+import { EXIT } from '../../lib/cli/command.js';
+import { compileSelection } from '../../lib/dead-letter/dead-letter-selection.js';
+import { resolveRedrive } from '../../lib/dead-letter/redrive-options.js';
+import { InvalidOptionError } from '../../lib/errors/configuration-errors.js';
+import { code, Markdown } from './markdown.js';
+
+const doc = Markdown.read('docs/dead-letters.md');
+
+/** The names that the code knows, as it tells them to who uses another. */
+function known(use: (unknown: object) => unknown): string[] {
+  try {
+    use({ nonsense: 1 });
+  } catch (error) {
+    return (error as InvalidOptionError).allowed.replace(/^.*are: /, '').split(', ');
+  }
+  throw new Error('A name that does not exist was accepted');
+}
+
+const column = (section: string, name: string): string[] =>
+  doc
+    .section(section)
+    .table()
+    .map((row) => code(row[name]));
+
+describe('docs/dead-letters.md', () => {
+  test('lists the conditions and options of the code', () => {
+    expect(column('Selecting', 'condition').sort()).toEqual(known((unknown) => compileSelection(unknown, 0)).sort());
+    expect(column('Redriving', 'option').sort()).toEqual(known((unknown) => resolveRedrive(unknown)).sort());
+  });
+
+  test('tells the defaults of canaries', () => {
+    const { stages, windowMs } = resolveRedrive({ canary: true });
+    const row = doc
+      .section('Redriving')
+      .table()
+      .find(({ option }) => option === '`canary`')!;
+    expect(row.what).toContain(
+      `{ stages: [${stages.join(', ')}], window: ${windowMs.toLocaleString('en').replace(',', '_')} }`,
+    );
+  });
+
+  test('has commands that exist, with flags that exist', () => {
+    const lines = doc.blocks('sh').flatMap(({ code: text }) =>
+      text
+        .trim()
+        .split('\n')
+        .filter((line) => line.startsWith('npx')),
+    );
+    expect(lines).toHaveLength(4);
+    for (const line of lines) {
+      const words = line.split('nestjs-messaging ')[1].split(/\s+/);
+      const command = COMMANDS.find(({ name }) => words.slice(0, 2).join(' ') === name)!;
+      for (const flag of words.filter((word) => word.startsWith('--')))
+        expect(command.flags.map(({ name }) => `--${name}`)).toContain(flag);
+    }
+  });
+
+  test('tells the exit codes', () => {
+    const { inUse: _, ...codes } = EXIT;
+    expect(column('From a shell', 'exit code').map(Number)).toEqual(Object.values(codes));
+  });
+});

@@ -30,7 +30,7 @@ export function describeAllBrokers(name: string, block: (fresh: FreshBroker) => 
   describeNatsNode(name, (server) =>
     block(async () => {
       const { url } = await server.start();
-      return () => nats({ servers: url, ackWait: 2_000, syncAlways: true });
+      return () => nats({ servers: url, syncAlways: true });
     }),
   );
 }

@@ -4,7 +4,14 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { diskRetryQueue, type MessageContext, MessagingModule, type TransportFactory } from 'nestjs-messaging';
+import {
+  type BatchResult,
+  diskRetryQueue,
+  type MessageContext,
+  MessagingModule,
+  Outcome,
+  type TransportFactory,
+} from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications, event, Seen } from '../e2e/support/application.js';
@@ -192,6 +199,53 @@ describeTransports('a trace', (fresh) => {
       await closeApplications();
       rmSync(directory, { recursive: true, force: true });
     }
+  });
+
+  test('of each message of a batch is linked to by one span, in which the whole batch is handled', async () => {
+    const { messaging } = await start();
+    const failed = new Error('bad');
+    await messaging.subscribeBatch(
+      { ...orders, size: 3, maxWait: 60_000, prefetch: 6 },
+      (bodies: number[]): BatchResult => {
+        collected.tracer.startActiveSpan('store', (span) => span.end());
+        return bodies.length === 1 ? undefined : bodies.map((body) => (body === 2 ? failed : Outcome.ack));
+      },
+    );
+    for (const body of [1, 2, 3]) await messaging.publisher.publish('order.created', body);
+    const [first, again] = await collected.ended(PROCESS, 2);
+    const sent = collected.named(SEND).map(idOf);
+    expect([...linked(first)].sort()).toEqual([...sent].sort());
+    expect(first).toMatchObject({
+      kind: SpanKind.CONSUMER,
+      attributes: {
+        'messaging.batch.message_count': 3,
+        'nestjs_messaging.outcome': 'partial',
+        'error.type': 'Error',
+      },
+    });
+    expect(linked(again)).toEqual([sent[1]]);
+    expect(again.attributes).toMatchObject({ 'messaging.batch.message_count': 1, 'nestjs_messaging.outcome': 'ack' });
+    expect(collected.named('store').map(({ parentSpanContext }) => parentSpanContext?.spanId)).toEqual(
+      [first, again].map(idOf),
+    );
+    expect(collected.named(`retry ${queue}`).map(({ parentSpanContext }) => parentSpanContext?.spanId)).toEqual([
+      idOf(first),
+    ]);
+    const points = await collected.points('messaging.client.consumed.messages');
+    expect(points.map(({ value }) => value)).toEqual([4]);
+  });
+
+  test('of a message that is pulled ends when it is settled', async () => {
+    const { messaging } = await start();
+    const received = messaging.receive(orders);
+    const first = received[Symbol.asyncIterator]().next();
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await messaging.publisher.publish('order.created', 1);
+    const { value: message } = await first;
+    expect(collected.named(PROCESS)).toEqual([]);
+    await message!.ack();
+    const [process] = await collected.ended(PROCESS);
+    expect(linked(process)).toEqual(collected.named(SEND).map(idOf));
   });
 
   test('is not changed where the publisher gives one', async () => {

@@ -46,6 +46,8 @@ export class PartitionShare {
   /** How many looks in a row a partition was free, or waited for the broker though it is ours. */
   private readonly freeFor = new Map<number, number>();
   private readonly waitingFor = new Map<number, number>();
+  /** How many looks in a row we did not take part. */
+  private uncounted = 0;
   /** The fewest partitions that a process has to have. */
   private least = Infinity;
   private cancelTimer: CancelTimer | undefined;
@@ -69,6 +71,12 @@ export class PartitionShare {
       keepsOrder: false,
       stopped() {},
     });
+  }
+
+  /** Why nobody can be counted. */
+  get problem(): string | undefined {
+    const { waitingFor } = this.members;
+    return waitingFor === undefined ? undefined : `«${membersQueue(this.options.topology.queue)}»: ${waitingFor}`;
   }
 
   /** Takes part, and takes what is free. @throws TopologyMismatchError and what else waiting cannot cure */
@@ -109,6 +117,9 @@ export class PartitionShare {
   private async look(): Promise<void> {
     const { transport, topology, log } = this.options;
     const partitions = topology.partitions ?? 0;
+    // Who is not counted himself would take too much; but better that than nothing at all.
+    this.uncounted = this.problem === undefined ? 0 : this.uncounted + 1;
+    if (this.uncounted % EMERGENCY !== 0) return;
     try {
       const [members] = await transport.consumers!([membersQueue(topology.queue)]);
       const processes = Math.max(1, members ?? 1);

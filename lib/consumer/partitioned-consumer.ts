@@ -45,7 +45,12 @@ export class PartitionedConsumer implements QueueConsumer {
 
   get state(): ConsumerState {
     if (this.stopping) return 'stopped';
-    return this.paused ? 'paused' : this.distributor.state;
+    if (this.paused) return 'paused';
+    return this.distributes ? this.distributor.state : 'consuming';
+  }
+
+  private get distributes(): boolean {
+    return this.definition.partitioning?.distribute === true;
   }
 
   /** The queue that routes lead to, then its partitions, whoever has them. */
@@ -64,14 +69,21 @@ export class PartitionedConsumer implements QueueConsumer {
         idempotency: undefined,
       };
     });
-    return this.definition.partitioning?.distribute ? [this.distributor.report(), ...partitions] : partitions;
+    if (!this.distributes) return partitions;
+    const report = this.distributor.report();
+    return [{ ...report, reason: report.reason ?? this.share.problem }, ...partitions];
   }
 
   async start(): Promise<void> {
-    const { partitioning, topology } = this.definition;
-    if (partitioning?.distribute) await this.distributor.start();
-    else await this.environment.transport.declare(topology);
-    await this.share.start();
+    try {
+      if (this.distributes) await this.distributor.start();
+      else await this.environment.transport.declare(this.definition.topology);
+      await this.share.start();
+    } catch (error) {
+      // Half of it must not go on.
+      await this.stop(AbortSignal.abort());
+      throw error;
+    }
   }
 
   /** Its partitions stay its own; what comes for others is moved to them all the same. */

@@ -113,6 +113,55 @@ describe('the share of a process', () => {
   });
 });
 
+describe('a subscription with partitions', () => {
+  test('that cannot begin leaves nothing behind', async () => {
+    const transport = new PartitionTransport(new PartitionBroker());
+    const app = await start({}, transport);
+    transport.onSubscribe = async () => {
+      if (transport.subscriptions.length > 0) throw new InvalidOptionError('x', 1, 'another');
+    };
+    const request = { concurrency: partitioned(), rabbitmq: { partitions: 2 } };
+    await expect(app.subscribe(() => undefined, request)).rejects.toThrow(InvalidOptionError);
+    expect(transport.subscriptions.map(({ options, stopped }) => [options.topology.queue, stopped])).toEqual([
+      [QUEUE, 1],
+    ]);
+    expect(app.messaging.health().consumers).toEqual([]);
+    expect(app.clock.timerCount).toBe(0);
+  });
+
+  test('with «distribute: false» handles what is in its partitions, and takes nothing from its queue', async () => {
+    const transport = new PartitionTransport(new PartitionBroker());
+    const app = await start({}, transport);
+    await app.subscribe(() => undefined, {
+      concurrency: partitioned(),
+      rabbitmq: { partitions: 2, distribute: false },
+    });
+    expect(transport.subscriptions.map(({ options }) => options.topology.queue).sort()).toEqual([
+      `${QUEUE}.0`,
+      `${QUEUE}.1`,
+      `${QUEUE}.members`,
+    ]);
+    expect(app.messaging.health()).toMatchObject({ status: 'up', consumers: [{ queue: `${QUEUE}.0` }, {}] });
+  });
+
+  test('says when processes cannot be counted, and takes what is free all the same after some time', async () => {
+    const broker = new PartitionBroker();
+    const one = await join(broker, 4);
+    const members = one.transport.subscriptions.find(({ options }) => options.topology.membersOf !== undefined)!;
+    members.state(false, 'forbidden');
+    expect(one.app.messaging.health()).toMatchObject({
+      status: 'degraded',
+      consumers: [{ queue: QUEUE, reason: `«${QUEUE}.members»: forbidden` }, {}, {}, {}, {}],
+    });
+    for (const consumer of one.transport.subscriptions)
+      if (consumer.options.topology.partitionOf) await consumer.stop();
+    for (const consumer of one.transport.subscriptions)
+      if (consumer.options.topology.partitionOf) consumer.state(false, 'gone');
+    await seconds(40, [one]);
+    expect(sizes([one])).toEqual([4]);
+  });
+});
+
 describe('what is moved to partitions', () => {
   async function distributor(more: object = {}) {
     const transport = new PartitionTransport(new PartitionBroker());

@@ -34,7 +34,7 @@ describe('sample 04, payments that are charged once', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  const payments = async (): Promise<{ charges: any[]; recognised: any }> => (await curl(lines[2])).body as any;
+  const payments = async (): Promise<{ charges: any[]; recognised: any }> => (await curl(lines[2])).body;
 
   test('a payment asked for five times is charged once', async () => {
     for (let times = 0; times < 5; times++)

@@ -1,4 +1,5 @@
 import { type CancelTimer, systemClock } from '../clock/clock.js';
+import { errorMessage } from '../errors/redact.js';
 import { ExpectationError } from './expectation.js';
 import type { Activity, VirtualTime } from './virtual-time.js';
 
@@ -51,7 +52,7 @@ export class Waits {
           return found !== undefined;
         } catch (error) {
           // A condition of the test's own: it must not fail what has just happened in the application.
-          reject(error);
+          reject(error instanceof Error ? error : new ExpectationError(`The condition threw ${errorMessage(error)}. `));
           return true;
         }
       };

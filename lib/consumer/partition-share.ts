@@ -46,6 +46,9 @@ export class PartitionShare {
   /** How many looks in a row a partition was free, or waited for the broker though it is ours. */
   private readonly freeFor = new Map<number, number>();
   private readonly waitingFor = new Map<number, number>();
+  private processes = 0;
+  /** Partitions beyond our share that nobody else took, as long as the processes are the same. */
+  private extra = 0;
   /** How many looks in a row we did not take part. */
   private uncounted = 0;
   /** The fewest partitions that a process has to have. */
@@ -126,7 +129,9 @@ export class PartitionShare {
       const most = Math.ceil(partitions / processes);
       this.least = Math.floor(partitions / processes);
       this.letStraysGo();
-      while (this.owned.size > most && this.letOneGo());
+      if (processes !== this.processes) this.extra = 0;
+      this.processes = processes;
+      while (this.owned.size > most + this.extra && this.letOneGo());
       if (this.owned.size < partitions) await this.takeFree(most);
       for (let missing = this.least - this.owned.size; missing > 0 && !this.stopped; missing--) this.ask();
     } catch (error) {
@@ -150,7 +155,10 @@ export class PartitionShare {
       this.freeFor.set(partition, free);
       const size = this.owned.size + wanted.length;
       if (free === 0) continue;
-      if (room-- > 0 || (size < most && free >= PATIENCE) || free >= EMERGENCY) wanted.push(partition);
+      const fair = room-- > 0 || (size < most && free >= PATIENCE);
+      if (!fair && free < EMERGENCY) continue;
+      if (!fair) this.extra++;
+      wanted.push(partition);
     }
     await Promise.all(wanted.map((partition) => this.take(partition)));
   }

@@ -93,6 +93,18 @@ describe('the share of a process', () => {
     expect(sizes([one, other])).toEqual([1, 1]);
   });
 
+  test('grows by what a process leaves that is counted and takes nothing', async () => {
+    const broker = new PartitionBroker();
+    const one = await join(broker, 4);
+    const [members] = broker.members.values();
+    broker.members.set(new PartitionTransport(broker), members);
+    await seconds(20, [one]);
+    expect(sizes([one])).toEqual([4]);
+    const { moves } = broker;
+    await seconds(20, [one]);
+    expect([sizes([one]), broker.moves]).toEqual([[4], moves]);
+  });
+
   test('is waited for without a word while the broker is away, and what another has got meanwhile is left to it', async () => {
     const broker = new PartitionBroker();
     const one = await join(broker, 4);

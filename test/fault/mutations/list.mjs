@@ -181,11 +181,6 @@ export const mutations = [
     caughtBy: { file: 'test/unit/publisher/order.spec.ts', test: 'has one message of its key under way at a time' },
   },
   {
-    name: 'a key has several messages in flight in spite of «ordered» (under load)',
-    edits: [['lib/publisher/ordered-keys.ts', 'return this.lanes.isHead(publication);', 'return true;']],
-    caughtBy: { cell: 'ordered-through-outage' },
-  },
-  {
     name: 'an exchange comes back without its bindings',
     edits: [['lib/transports/rabbitmq/declarations.ts', 'await this.context.bindAgain();', '']],
     caughtBy: { file: publishing, test: 'comes back when its exchange is deleted' },

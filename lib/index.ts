@@ -4,7 +4,7 @@ export {
   type MessagingOptionsFactory,
   type MessagingRegistration,
 } from './messaging.module.js';
-export { type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
+export { type DeadLettersOptions, type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
 export { Messaging } from './messaging.js';
 export {
   InjectDeadLetters,
@@ -89,8 +89,30 @@ export {
 } from './publisher/retry-queue-store.js';
 export { type Death, type PublisherDeadLetter, type PublisherDeadLetters } from './publisher/publisher-dead-letters.js';
 
-export { DeadLetters, type DeadLetterPage } from './dead-letter/dead-letters.js';
-export { type DeadLetterConditions, type DeadLetterSelection } from './dead-letter/dead-letter-selection.js';
+export { DeadLetters } from './dead-letter/dead-letters.js';
+export {
+  ArchivedDeadLetters,
+  type ArchivedDeadLetter,
+  type ArchiveSelection,
+} from './dead-letter/archived-dead-letters.js';
+export {
+  type ArchivedEntry,
+  type ArchiveEntry,
+  type ArchiveQuery,
+  type DeadLetterArchive,
+  type DeadLetterArchiveFactory,
+} from './dead-letter/dead-letter-archive.js';
+export { DeadLetterArchiveError } from './dead-letter/dead-letter-archive-error.js';
+export { memoryDeadLetterArchive } from './dead-letter/memory-dead-letter-archive.js';
+export {
+  type SqliteDeadLetterArchiveOptions,
+  sqliteDeadLetterArchive,
+} from './dead-letter/sqlite-dead-letter-archive.js';
+export {
+  type DeadLetterConditions,
+  type DeadLetterPage,
+  type DeadLetterSelection,
+} from './dead-letter/dead-letter-selection.js';
 export {
   type Canary,
   type CanaryOptions,

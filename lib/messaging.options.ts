@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from './clock/clock.js';
 import type { SubscriptionOverride } from './consumer/subscription-options.js';
+import type { DeadLetterArchiveFactory } from './dead-letter/dead-letter-archive.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import {
   checkBoolean,
@@ -43,6 +44,14 @@ export interface RetryQueueOptions {
   readonly delayed?: boolean;
 }
 
+/** The archive of dead letters. */
+export interface DeadLettersOptions {
+  /** Moves the dead letters of this process's subscriptions into an archive: `sqliteDeadLetterArchive({ file })`. Default: none. */
+  readonly archive?: DeadLetterArchiveFactory;
+  /** Milliseconds between two looks for dead letters, and for archived ones that may be tried again. Default 60,000. */
+  readonly interval?: number;
+}
+
 /** Options of `MessagingModule.forRoot`. */
 export interface MessagingModuleOptions {
   /** First part of every queue name; without «:». Required, except on the embedded broker (there `app`). */
@@ -80,6 +89,8 @@ export interface MessagingModuleOptions {
   readonly publishMiddleware?: readonly PublishMiddleware[];
   /** Apply the application's global guards, pipes, interceptors and filters to handlers too. Default false. */
   readonly globalEnhancers?: boolean;
+  /** What is done with dead letters beyond keeping them in their queues. */
+  readonly deadLetters?: DeadLettersOptions;
   /** Write the error's stack into dead letters. Default true. */
   readonly deadLetterStack?: boolean;
   /** Spans and metrics: `openTelemetry()` of `nestjs-messaging/opentelemetry`. Default: none. */
@@ -90,9 +101,10 @@ export interface MessagingModuleOptions {
 
 /** The options with every default filled in. */
 export type ResolvedOptions = Required<
-  Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching' | 'telemetry'>
+  Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'telemetry'>
 > & {
   readonly batching: Required<BatchingOptions> | undefined;
+  readonly deadLetters: Required<Pick<DeadLettersOptions, 'interval'>> & DeadLettersOptions;
   readonly telemetry: TelemetryFactory | undefined;
   readonly retryQueue: Required<RetryQueueOptions>;
   readonly reconnect: ReconnectPolicy;
@@ -136,6 +148,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     middleware: functions('middleware', options.middleware ?? []),
     publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
     globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
+    deadLetters: resolveDeadLetters(options.deadLetters ?? {}),
     deadLetterStack: checkBoolean('deadLetterStack', deadLetterStack),
     telemetry: resolveTelemetry(options.telemetry),
     clock: options.clock ?? systemClock,
@@ -194,6 +207,19 @@ function resolveBatching(
   return { messages, bytes, maxAge: numberBetween('batching.maxAge', maxAge, 1, 60_000) };
 }
 
+function resolveDeadLetters(options: DeadLettersOptions): ResolvedOptions['deadLetters'] {
+  knownKeys('deadLetters', options, ['archive', 'interval']);
+  const { archive, interval } = options;
+  if (archive !== undefined && typeof archive?.create !== 'function')
+    throw new InvalidOptionError('deadLetters.archive', archive, 'sqliteDeadLetterArchive({ file })');
+  if (interval !== undefined && archive === undefined)
+    throw new InvalidOptionError('deadLetters.interval', interval, 'nothing without deadLetters.archive: give one');
+  return {
+    ...(archive && { archive }),
+    interval: numberBetween('deadLetters.interval', interval ?? 60_000, 1, LONGEST),
+  };
+}
+
 function resolveReconnect(options: Partial<ReconnectPolicy>): ReconnectPolicy {
   knownKeys('reconnect', options, ['initial', 'max', 'jitter']);
   const initial = numberBetween('reconnect.initial', options.initial ?? 200, 1, LONGEST);
@@ -248,6 +274,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'middleware',
   'publishMiddleware',
   'globalEnhancers',
+  'deadLetters',
   'deadLetterStack',
   'telemetry',
   'clock',

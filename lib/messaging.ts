@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { CancelTimer } from './clock/clock.js';
 import { SteadyTime } from './clock/steady-time.js';
 import { Consumers } from './consumer/consumers.js';
+import { deadLetterQueues } from './consumer/dead-letter-queues.js';
 import type { Handled } from './consumer/handled.js';
 import type { QueueConsumer } from './consumer/queue-consumer.js';
 import {
@@ -24,6 +25,7 @@ import type {
   UntypedSubscribeBatchRequest,
   UntypedSubscribeRequest,
 } from './consumer/subscription-options.js';
+import { Archiving } from './dead-letter/archiving.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
@@ -79,6 +81,7 @@ export class Messaging {
   private readonly state: ConnectionState;
   private readonly counts: DeadLetterCounts;
   private readonly telemetry: Telemetry | undefined;
+  private readonly archiving: Archiving | undefined;
   private intakeStopped: Promise<void> | undefined;
   private closing: Promise<void> | undefined;
   private shutdownBegan: number | undefined;
@@ -145,17 +148,16 @@ export class Messaging {
       deadline: () => this.deadline(options.shutdownTimeout),
       started: () => this.startCounting(),
     });
+    const allQueues = (): string[] => [...deadLetterQueues(this.consumers).values()].flat();
+    this.archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
     this.deadLetters = new DeadLetters({
-      transport: this.transport,
+      ...shared,
       publishers: this.store.deadLetters,
-      clock,
-      events: this.events,
-      queues: () => this.deadLetterQueues(),
+      queues: () => deadLetterQueues(this.consumers),
       onChange: () => this.counts.changed(),
+      archive: this.archiving?.letters,
     });
-    this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, () =>
-      [...this.deadLetterQueues().values()].flat(),
-    );
+    this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, allQueues);
     this.events.on('dead-lettered', () => this.counts.changed());
   }
 
@@ -166,6 +168,7 @@ export class Messaging {
     if (volatile !== undefined) this.log.log(volatile);
     await this.telemetry?.start();
     await this.store.open();
+    await this.archiving?.open();
     await this.transport.connect({
       clock,
       service,
@@ -201,9 +204,10 @@ export class Messaging {
     await this.consumers.start(consumer);
   }
 
-  /** Starts counting dead letters for health. @internal */
+  /** Starts counting dead letters for health, and moving them into their archive. @internal */
   startCounting(): void {
     this.counts.start();
+    this.archiving?.start();
   }
 
   /** Whether `@Subscribe` methods are to be started. @internal */
@@ -345,7 +349,7 @@ export class Messaging {
     this.shutdownBegan = this.options.clock.monotonic();
     this.receivers.end();
     const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
-    await this.consumers.stop(signal);
+    await Promise.all([this.consumers.stop(signal), this.archiving?.stop()]);
     cancel();
   }
 
@@ -362,6 +366,7 @@ export class Messaging {
       this.log.log(`${kept} messages are kept on disk and are sent by the next process`);
     reportUnsent(lost, this.log);
     await this.closeQuietly('The idempotency store', () => this.idempotencyStores.close());
+    await this.closeQuietly('The dead-letter archive', async () => this.archiving?.close());
     await this.closeQuietly('The connection', () => this.transport.close());
     this.telemetry?.close();
     this.state.set('closed');
@@ -381,16 +386,6 @@ export class Messaging {
     setMaxListeners(0, controller.signal);
     const cancel = this.options.clock.after(ms, () => controller.abort());
     return { signal: controller.signal, cancel };
-  }
-
-  /** By subscription name; several groups may subscribe to one route. */
-  private deadLetterQueues(): Map<string, string[]> {
-    const queues = new Map<string, string[]>();
-    for (const { definition } of this.consumers) {
-      const { deadLetter } = definition.topology;
-      if (deadLetter) queues.set(definition.name, [...(queues.get(definition.name) ?? []), deadLetter.queue]);
-    }
-    return queues;
   }
 }
 

@@ -33,7 +33,8 @@ export const deadLettersListCommand: Command = {
     if (letters.length > 0)
       stdout.write(`${table(ROW_HEAD, letters.map(rowOf), stdout.isTTY ? stdout.columns : undefined)}\n`);
     const more = letters.length === page.limit ? `; the next ones with --offset ${page.offset + page.limit}` : '';
-    stdout.write(`${letters.length} listed of ${count} in the queue${more}\n`);
+    // A broker's count may lag behind what was just shown.
+    stdout.write(`${letters.length} listed of ${Math.max(count, page.offset + letters.length)} in the queue${more}\n`);
     return EXIT.ok;
   },
 };

@@ -30,6 +30,14 @@ export interface DeadLetterConditions {
   readonly where?: (deadLetter: DeadLetter) => boolean;
 }
 
+/** A page of what is selected. */
+export interface DeadLetterPage {
+  /** The most that are listed. Default 100. */
+  readonly limit?: number;
+  /** So many of the selected ones are passed over. Default 0. */
+  readonly offset?: number;
+}
+
 export type DeadLetterMatcher = (deadLetter: DeadLetter) => boolean;
 
 const PLACES = ['subscription', 'queue'];

@@ -5,10 +5,12 @@ import type { MessagingEvents } from '../events/messaging-events.js';
 import { allDeadLetters, type PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Transport } from '../transport/transport.js';
+import type { ArchivedDeadLetters } from './archived-dead-letters.js';
 import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
 import {
   compileSelection,
   type DeadLetterMatcher,
+  type DeadLetterPage,
   type DeadLetterSelection,
   hasCondition,
 } from './dead-letter-selection.js';
@@ -24,14 +26,7 @@ export interface DeadLettersParts {
   readonly queues: () => ReadonlyMap<string, readonly string[]>;
   /** Something was redriven or deleted. */
   readonly onChange: () => void;
-}
-
-/** A page of what is selected. */
-export interface DeadLetterPage {
-  /** The most that are listed. Default 100. */
-  readonly limit?: number;
-  /** So many of the selected ones are passed over. Default 0. */
-  readonly offset?: number;
+  readonly archive?: ArchivedDeadLetters;
 }
 
 /** What is done with a selected message: true takes it out of its queue. */
@@ -47,6 +42,13 @@ type Visit = (deadLetter: DeadLetter, delivery: Delivery) => boolean;
 export class DeadLetters {
   /** @internal */
   constructor(private readonly parts: DeadLettersParts) {}
+
+  /** Those that were moved into the archive. @throws InvalidOptionError where the option `deadLetters.archive` names none */
+  get archive(): ArchivedDeadLetters {
+    if (!this.parts.archive)
+      throw new InvalidOptionError('deadLetters.archive', undefined, 'sqliteDeadLetterArchive({ file })');
+    return this.parts.archive;
+  }
 
   /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
   async count(selection: Pick<DeadLetterSelection, 'subscription' | 'queue'> = {}): Promise<number> {

@@ -1,5 +1,11 @@
 export { ManualClock } from '../clock/manual-clock.js';
 export {
+  type DeadLetterArchiveBed,
+  type DeadLetterArchiveCase,
+  type DeadLetterArchiveHarness,
+  deadLetterArchiveContract,
+} from './dead-letter-archive-contract.js';
+export {
   type IdempotencyStoreBed,
   type IdempotencyStoreCase,
   type IdempotencyStoreHarness,

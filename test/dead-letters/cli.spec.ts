@@ -128,6 +128,7 @@ describeBoth('the dead-letters commands', (fresh, system) => {
   test('list shows a table, a page of it, and JSON that has all of it', async () => {
     await client.fill(ids(3));
     await client.fill(['odd'], () => ({ tenant: 'eve', 'messaging-error-message': 'two\nlines' }));
+    await client.untilDepth(4);
     const { code, stdout, stderr } = await cli('list', '--queue', DLQ);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.trim().split('\n');
@@ -136,12 +137,14 @@ describeBoth('the dead-letters commands', (fresh, system) => {
     expect(lines[4]).toContain('two\\u000alines');
     expect(lines[5]).toBe('4 listed of 4 in the queue');
 
+    await client.untilDepth(4);
     const page = await cli('list', '--queue', DLQ, '--limit', '2', '--offset', '1');
     expect(page.stdout).toContain('2 listed of 4 in the queue; the next ones with --offset 3');
     const filtered = await cli('list', '--queue', DLQ, '--header', 'tenant=eve', '--newer-than', '1h', '--json');
     expect(JSON.parse(filtered.stdout)).toMatchObject([
       { id: 'odd', route: 'order.paid', encoding: 'utf8', body: bodyOf('odd').toString(), origin: { queue: QUEUE } },
     ]);
+    await client.untilDepth(4);
     expect((await cli('list', '--queue', DLQ, '--older-than', '1h')).stdout).toBe('0 listed of 4 in the queue\n');
   });
 

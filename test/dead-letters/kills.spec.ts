@@ -7,7 +7,7 @@ import { describeBoth } from './support/describe-both.js';
 
 /** A quick look by default; `KILLS=40 npm test -- test/dead-letters/kills` is the whole of it. */
 const KILLS = Number(process.env.KILLS ?? 2);
-const LETTERS = KILLS * 400;
+const LETTERS = KILLS * 300;
 /** Of one that is killed: a batch, and acks or deletions that are on their way. */
 const MOST_TWICE = 50;
 

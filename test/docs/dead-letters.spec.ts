@@ -3,7 +3,7 @@ import { COMMANDS } from '../../lib/cli/main.js';
 import { EXIT } from '../../lib/cli/command.js';
 import { compileSelection } from '../../lib/dead-letter/dead-letter-selection.js';
 import { resolveRedrive } from '../../lib/dead-letter/redrive-options.js';
-import { InvalidOptionError } from '../../lib/errors/configuration-errors.js';
+import { type InvalidOptionError } from '../../lib/errors/configuration-errors.js';
 import { code, Markdown } from './markdown.js';
 
 const doc = Markdown.read('docs/dead-letters.md');

@@ -104,10 +104,11 @@ describe('README.md, the options', () => {
   });
 
   test('of forRoot are all there, with their defaults', () => {
-    const { service, retryQueue, retry: _, reconnect, ...flat } = resolveOptions({});
+    const { service, retryQueue, retry: _, reconnect, deadLetters, ...flat } = resolveOptions({});
     const policy = new RetryPolicy({}) as any;
     const actual: Record<string, unknown> = { ...flat };
     for (const [name, value] of Object.entries(retryQueue)) actual[`retryQueue.${name}`] = value;
+    for (const [name, value] of Object.entries(deadLetters)) actual[`deadLetters.${name}`] = value;
     for (const [name, value] of Object.entries(reconnect)) actual[`reconnect.${name}`] = value;
     for (const name of ['attempts', 'immediate', 'backoff', 'unrecoverable', 'only'])
       actual[`retry.${name}`] = policy[name];
@@ -121,8 +122,9 @@ describe('README.md, the options', () => {
       ...knownNames((unknown) => resolveOptions(unknown)),
       ...knownNames((retryQueue) => resolveOptions({ retryQueue })).map((name) => `retryQueue.${name}`),
       ...knownNames((reconnect) => resolveOptions({ reconnect })).map((name) => `reconnect.${name}`),
+      ...knownNames((deadLetters) => resolveOptions({ deadLetters })).map((name) => `deadLetters.${name}`),
       ...knownNames((retry) => resolveOptions({ retry })).map((name) => `retry.${name}`),
-    ].filter((name) => !['retryQueue', 'reconnect', 'retry'].includes(name));
+    ].filter((name) => !['retryQueue', 'reconnect', 'retry', 'deadLetters'].includes(name));
     expect([...options('forRoot').keys()].sort()).toEqual(names.sort());
   });
 

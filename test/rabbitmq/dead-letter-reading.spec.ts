@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Channel, GetMessage } from 'amqplib';
-import { MessagingModule, Messaging } from 'nestjs-messaging';
+import { MessagingModule, type Messaging } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';

@@ -1,0 +1,130 @@
+import type { SqliteDatabase, SqliteRow, SqliteValue } from '../clients/sqlite.js';
+import { parseTagged, stringifyTagged } from '../durable-queue/tagged-json.js';
+import type { WireMessage } from '../message/message.js';
+import type { ArchivedEntry, ArchiveEntry, ArchiveQuery } from './dead-letter-archive.js';
+import { readDeadLetter } from './dead-letter.js';
+
+const SCHEMA_VERSION = 1;
+const TABLE = 'dead_letters';
+
+const COLUMNS = 'seq, key, queue, archived_at, allow_retry, meta, body';
+
+/** The rows of a dead-letter archive. Times are milliseconds since the epoch. Who sets `allow_retry` with SQL is heard, too. */
+export class ArchiveTable {
+  private constructor(private readonly database: SqliteDatabase) {}
+
+  /** Makes what is missing. @throws Error when the file belongs to something else, or to a later version */
+  static in(database: SqliteDatabase): ArchiveTable {
+    database.exec('BEGIN IMMEDIATE');
+    const { user_version: version } = database.prepare('PRAGMA user_version').get()!;
+    const others = `SELECT count(*) AS count FROM sqlite_schema WHERE tbl_name NOT IN ('${TABLE}', 'sqlite_sequence')`;
+    const { count } = database.prepare(others).get()!;
+    if (!(version === 0 && count === 0) && version !== SCHEMA_VERSION) {
+      database.exec('ROLLBACK');
+      throw new Error(`it holds something else, or is of version ${String(version)} (known: ${SCHEMA_VERSION})`);
+    }
+    database.exec(
+      `CREATE TABLE IF NOT EXISTS ${TABLE} (
+         seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, queue TEXT NOT NULL, id TEXT NOT NULL,
+         route TEXT NOT NULL, reason TEXT NOT NULL, error_class TEXT NOT NULL, error_message TEXT NOT NULL, time INTEGER,
+         archived_at INTEGER NOT NULL, allow_retry INTEGER NOT NULL DEFAULT 0, token TEXT,
+         claimed_until INTEGER NOT NULL DEFAULT 0, meta TEXT NOT NULL, body BLOB NOT NULL);
+       CREATE INDEX IF NOT EXISTS ${TABLE}_id ON ${TABLE} (id);
+       CREATE INDEX IF NOT EXISTS ${TABLE}_reason ON ${TABLE} (reason);
+       CREATE INDEX IF NOT EXISTS ${TABLE}_time ON ${TABLE} (time);
+       CREATE INDEX IF NOT EXISTS ${TABLE}_retry ON ${TABLE} (seq) WHERE allow_retry <> 0;
+       PRAGMA user_version = ${SCHEMA_VERSION};
+       COMMIT`,
+    );
+    return new ArchiveTable(database);
+  }
+
+  add({ key, deadLetterQueue, message }: ArchiveEntry, now: number): void {
+    const { id, route, reason, error, time } = readDeadLetter(message, deadLetterQueue);
+    const { body, ...meta } = message;
+    this.database
+      .prepare(
+        `INSERT INTO ${TABLE} (key, queue, id, route, reason, error_class, error_message, time, archived_at, meta, body)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING`,
+      )
+      .run(
+        key,
+        deadLetterQueue,
+        id,
+        route,
+        reason,
+        error.class,
+        error.message,
+        time ?? null,
+        now,
+        stringifyTagged(meta),
+        body,
+      );
+  }
+
+  page({ ids, queues, reason, before, after }: ArchiveQuery, afterSeq: number, limit: number): ArchivedEntry[] {
+    const values: SqliteValue[] = [afterSeq];
+    const conditions = ['seq > ?'];
+    const add = (condition: string, ...more: SqliteValue[]): void => {
+      conditions.push(condition);
+      values.push(...more);
+    };
+    if (ids) add('id IN (SELECT value FROM json_each(?))', JSON.stringify(ids));
+    if (queues) add('queue IN (SELECT value FROM json_each(?))', JSON.stringify(queues));
+    if (reason !== undefined) add('reason = ?', reason);
+    if (before !== undefined) add('time < ?', before);
+    if (after !== undefined) add('time > ?', after);
+    const sql = `SELECT ${COLUMNS} FROM ${TABLE} WHERE ${conditions.join(' AND ')} ORDER BY seq LIMIT ?`;
+    return Array.from(this.database.prepare(sql).all(...values, limit), read);
+  }
+
+  count(): number {
+    return Number(this.database.prepare(`SELECT count(*) AS count FROM ${TABLE}`).get()!.count);
+  }
+
+  allowRetry(key: string, allow: boolean): boolean {
+    const sql = `UPDATE ${TABLE} SET allow_retry = ? WHERE key = ? RETURNING 1`;
+    return this.database.prepare(sql).get(allow ? 1 : 0, key) !== undefined;
+  }
+
+  claim(token: string, now: number, until: number, limit: number): ArchivedEntry[] {
+    const sql = `UPDATE ${TABLE} SET token = ?, claimed_until = ? WHERE seq IN (
+        SELECT seq FROM ${TABLE} WHERE allow_retry <> 0 AND claimed_until <= ? ORDER BY seq LIMIT ?) RETURNING ${COLUMNS}`;
+    const rows = this.database.prepare(sql).all(token, until, now, limit);
+    return Array.from(rows, read).sort((a, b) => a.seq - b.seq);
+  }
+
+  renew(token: string, until: number): void {
+    const sql = `UPDATE ${TABLE} SET claimed_until = ? WHERE allow_retry <> 0 AND token = ?`;
+    this.database.prepare(sql).run(until, token);
+  }
+
+  remove(key: string, token: string): boolean {
+    return (
+      this.database.prepare(`DELETE FROM ${TABLE} WHERE key = ? AND token = ? RETURNING 1`).get(key, token) !==
+      undefined
+    );
+  }
+
+  release(key: string, token: string, until: number): boolean {
+    const sql = `UPDATE ${TABLE} SET token = NULL, claimed_until = ? WHERE key = ? AND token = ? RETURNING 1`;
+    return this.database.prepare(sql).get(until, key, token) !== undefined;
+  }
+
+  delete(key: string, now: number): boolean {
+    const sql = `DELETE FROM ${TABLE} WHERE key = ? AND (token IS NULL OR claimed_until <= ?) RETURNING 1`;
+    return this.database.prepare(sql).get(key, now) !== undefined;
+  }
+}
+
+function read(row: SqliteRow): ArchivedEntry {
+  const meta = parseTagged(row.meta as string) as Omit<WireMessage, 'body'>;
+  return {
+    seq: Number(row.seq),
+    key: row.key as string,
+    deadLetterQueue: row.queue as string,
+    archivedAt: Number(row.archived_at),
+    allowRetry: Number(row.allow_retry) !== 0,
+    message: { ...meta, body: Buffer.from(row.body as Uint8Array) },
+  };
+}

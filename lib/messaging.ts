@@ -16,6 +16,7 @@ import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import { subscriptionName } from './consumer/subscription-definition.js';
+import { until } from './consumer/until.js';
 import type {
   Route,
   SubscribeBatchRequest,
@@ -349,7 +350,7 @@ export class Messaging {
     this.shutdownBegan = this.options.clock.monotonic();
     this.receivers.end();
     const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
-    await Promise.all([this.consumers.stop(signal), this.archiving?.stop()]);
+    await Promise.all([this.consumers.stop(signal), until(Promise.resolve(this.archiving?.stop()), signal)]);
     cancel();
   }
 

@@ -104,6 +104,37 @@ describe('an archive of dead letters', () => {
     await client.close();
   });
 
+  test('does not hold up a shutdown while the broker answers nothing', async () => {
+    const broker = new MemoryBroker();
+    const client = await BrokerClient.connect(memory({ broker }));
+    await client.fill(['a']);
+    const inner = memoryDeadLetterArchive();
+    let claimed = 0;
+    const archive: DeadLetterArchiveFactory = {
+      ...inner,
+      create(environment) {
+        const store = inner.create(environment);
+        const claim = store.claim.bind(store);
+        store.claim = async (...args) => {
+          const entries = await claim(...args);
+          claimed += entries.length;
+          return entries;
+        };
+        return store;
+      },
+    };
+    const options = { transport: memory({ broker }), shutdownTimeout: 50, deadLetters: { archive, interval: 20 } };
+    const { messaging, close } = await shop(options, () => true);
+    const { archive: letters } = messaging.deadLetters;
+    await waitFor(async () => (await letters.count()) === 1, 'it in the archive');
+    broker.faults.block(true);
+    await letters.allowRetry({ all: true });
+    await waitFor(() => claimed === 1, 'its claim');
+    await close();
+    expect(messaging.health().connection.state).toBe('closed');
+    await client.close();
+  });
+
   test.each<[MessagingModuleOptions['deadLetters'], string]>([
     [{ interval: 5 }, 'nothing without deadLetters.archive'],
     [{ archive: {} as never }, 'sqliteDeadLetterArchive({ file })'],

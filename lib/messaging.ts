@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events';
-import type { CancelTimer } from './clock/clock.js';
 import { SteadyTime } from './clock/steady-time.js';
 import { Consumers } from './consumer/consumers.js';
 import { deadLetterQueues } from './consumer/dead-letter-queues.js';
@@ -16,7 +14,6 @@ import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import { subscriptionName } from './consumer/subscription-definition.js';
-import { until } from './consumer/until.js';
 import type {
   Route,
   SubscribeBatchRequest,
@@ -42,6 +39,7 @@ import { connectionListener } from './messaging.connection.js';
 import type { MessageContract, UntypedRoute } from './message/message-contract.js';
 import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
+import { deadline, Shutdown } from './messaging.shutdown.js';
 import { SubscriptionDefinitions } from './messaging.subscriptions.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import { telemetryEnvironment } from './messaging.telemetry.js';
@@ -53,13 +51,11 @@ import { MessageFactory } from './publisher/message-factory.js';
 import { PublishBatching } from './publisher/publish-batching.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
-import { reportUnsent, volatility } from './publisher/unsent.js';
+import { volatility } from './publisher/unsent.js';
 import type { Transport } from './transport/transport.js';
 
 const EMIT_BUFFER = 1_024;
 const COUNT_INTERVAL_MS = 15_000;
-/** What the second phase of a shutdown gets at least, in milliseconds, when the first has used up the time. */
-const MIN_FLUSH_MS = 500;
 
 /**
  * One connection to a broker and everything on it: publisher, subscriptions, dead letters, events, health. Injectable.
@@ -83,9 +79,7 @@ export class Messaging {
   private readonly counts: DeadLetterCounts;
   private readonly telemetry: Telemetry | undefined;
   private readonly archiving: Archiving | undefined;
-  private intakeStopped: Promise<void> | undefined;
-  private closing: Promise<void> | undefined;
-  private shutdownBegan: number | undefined;
+  private readonly shutdown: Shutdown;
 
   /** @internal */
   constructor(
@@ -146,7 +140,7 @@ export class Messaging {
     this.receivers = new Receivers({
       consumers: this.consumers,
       log: this.log,
-      deadline: () => this.deadline(options.shutdownTimeout),
+      deadline: () => deadline(clock, options.shutdownTimeout),
       started: () => this.startCounting(),
     });
     const allQueues = (): string[] => [...deadLetterQueues(this.consumers).values()].flat();
@@ -160,6 +154,9 @@ export class Messaging {
     });
     this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, allQueues);
     this.events.on('dead-lettered', () => this.counts.changed());
+    const { consumers, receivers, archiving, counts, publisher, dispatcher, store, state } = this;
+    const parts = { consumers, receivers, archiving, counts, publisher, dispatcher, store, state, idempotencyStores };
+    this.shutdown = new Shutdown({ ...shared, ...parts, timeout: options.shutdownTimeout });
   }
 
   /** Connects. Resolves also when the broker is down (connecting goes on). @throws BrokerConfigurationError @internal */
@@ -183,7 +180,7 @@ export class Messaging {
         dispatcher: this.dispatcher,
         events: this.events,
         log: this.log,
-        isClosing: () => this.closing !== undefined,
+        isClosing: () => this.shutdown.isClosing,
       }),
     });
   }
@@ -322,71 +319,26 @@ export class Messaging {
 
   /** First phase of the shutdown: no new handler starts, running ones finish, the rest goes back. @internal */
   stopIntake(): Promise<void> {
-    this.intakeStopped ??= this.drainConsumers();
-    return this.intakeStopped;
+    return this.shutdown.stopIntake();
   }
 
   /** Second phase: publishes are flushed, connections close. @internal */
   close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+    return this.shutdown.close();
   }
 
   private async startNow(handled: Handled): Promise<RuntimeSubscription> {
-    if (this.intakeStopped)
+    if (this.shutdown.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     const [routed] = mergeByQueue([handled]);
     const consumer = this.addConsumer(routed);
     await this.startConsumer(consumer);
     this.startCounting();
     return new RuntimeSubscription(consumer, async () => {
-      const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
+      const { signal, cancel } = deadline(this.options.clock, this.options.shutdownTimeout);
       await this.consumers.remove(consumer, signal);
       cancel();
     });
-  }
-
-  private async drainConsumers(): Promise<void> {
-    this.shutdownBegan = this.options.clock.monotonic();
-    this.receivers.end();
-    const { signal, cancel } = this.deadline(this.options.shutdownTimeout);
-    await Promise.all([this.consumers.stop(signal), until(Promise.resolve(this.archiving?.stop()), signal)]);
-    cancel();
-  }
-
-  private async shutDown(): Promise<void> {
-    await this.stopIntake();
-    this.counts.stop();
-    this.publisher.close();
-    const used = this.options.clock.monotonic() - (this.shutdownBegan ?? 0);
-    const { signal, cancel } = this.deadline(Math.max(MIN_FLUSH_MS, this.options.shutdownTimeout - used));
-    const lost = await this.dispatcher.close(signal);
-    cancel();
-    const kept = this.store.depth;
-    if (this.store.kind === 'disk' && kept > 0)
-      this.log.log(`${kept} messages are kept on disk and are sent by the next process`);
-    reportUnsent(lost, this.log);
-    await this.closeQuietly('The idempotency store', () => this.idempotencyStores.close());
-    await this.closeQuietly('The dead-letter archive', async () => this.archiving?.close());
-    await this.closeQuietly('The connection', () => this.transport.close());
-    this.telemetry?.close();
-    this.state.set('closed');
-  }
-
-  private async closeQuietly(what: string, close: () => Promise<void>): Promise<void> {
-    try {
-      await close();
-    } catch (error) {
-      this.log.error(`${what} could not be closed: ${errorMessage(error)}`);
-    }
-  }
-
-  private deadline(ms: number): { signal: AbortSignal; cancel: CancelTimer } {
-    const controller = new AbortController();
-    // One listener per subscription is no leak.
-    setMaxListeners(0, controller.signal);
-    const cancel = this.options.clock.after(ms, () => controller.abort());
-    return { signal: controller.signal, cancel };
   }
 }
 

@@ -1,0 +1,113 @@
+import { setMaxListeners } from 'node:events';
+import type { CancelTimer, Clock } from './clock/clock.js';
+import type { Consumers } from './consumer/consumers.js';
+import type { Receivers } from './consumer/receivers.js';
+import { until } from './consumer/until.js';
+import type { Archiving } from './dead-letter/archiving.js';
+import { errorMessage } from './errors/redact.js';
+import type { Log } from './events/log.js';
+import type { ConnectionState } from './health/connection-state.js';
+import type { DeadLetterCounts } from './health/dead-letter-counts.js';
+import type { IdempotencyStores } from './idempotency/idempotency-stores.js';
+import type { Telemetry } from './pipeline/telemetry.js';
+import type { Dispatcher } from './publisher/dispatcher.js';
+import type { Publisher } from './publisher/publisher.js';
+import type { RetryQueueStore } from './publisher/retry-queue-store.js';
+import { reportUnsent } from './publisher/unsent.js';
+import type { Transport } from './transport/transport.js';
+
+/** What the second phase gets at least, in milliseconds, when the first has used up the time. */
+const MIN_FLUSH_MS = 500;
+
+/** What one connection consists of, as far as it has to end. */
+export interface ShutdownParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Milliseconds for both phases together. */
+  readonly timeout: number;
+  readonly consumers: Consumers;
+  readonly receivers: Receivers;
+  readonly archiving: Archiving | undefined;
+  readonly counts: DeadLetterCounts;
+  readonly publisher: Publisher;
+  readonly dispatcher: Dispatcher;
+  readonly store: RetryQueueStore;
+  readonly idempotencyStores: IdempotencyStores;
+  readonly transport: Transport;
+  readonly telemetry: Telemetry | undefined;
+  readonly state: ConnectionState;
+}
+
+/** The end of one connection, in two phases. Asked again, each phase is the same. */
+export class Shutdown {
+  private intake: Promise<void> | undefined;
+  private end: Promise<void> | undefined;
+  private beganAt = 0;
+
+  constructor(private readonly parts: ShutdownParts) {}
+
+  /** The first phase has begun: nothing new starts. */
+  get intakeStopped(): boolean {
+    return this.intake !== undefined;
+  }
+
+  get isClosing(): boolean {
+    return this.end !== undefined;
+  }
+
+  /** First phase: no new handler starts, running ones finish, the rest goes back. */
+  stopIntake(): Promise<void> {
+    return (this.intake ??= this.drainConsumers());
+  }
+
+  /** Second phase: publishes are flushed, connections close. */
+  close(): Promise<void> {
+    return (this.end ??= this.flushAndClose());
+  }
+
+  private async drainConsumers(): Promise<void> {
+    const { clock, timeout, receivers, consumers, archiving } = this.parts;
+    this.beganAt = clock.monotonic();
+    receivers.end();
+    const { signal, cancel } = deadline(clock, timeout);
+    await Promise.all([consumers.stop(signal), until(Promise.resolve(archiving?.stop()), signal)]);
+    cancel();
+  }
+
+  private async flushAndClose(): Promise<void> {
+    await this.stopIntake();
+    const { clock, log, timeout, counts, publisher, dispatcher, store, state, telemetry } = this.parts;
+    counts.stop();
+    publisher.close();
+    const used = clock.monotonic() - this.beganAt;
+    const { signal, cancel } = deadline(clock, Math.max(MIN_FLUSH_MS, timeout - used));
+    const lost = await dispatcher.close(signal);
+    cancel();
+    const kept = store.depth;
+    if (store.kind === 'disk' && kept > 0)
+      log.log(`${kept} messages are kept on disk and are sent by the next process`);
+    reportUnsent(lost, log);
+    await this.closeQuietly('The idempotency store', () => this.parts.idempotencyStores.close());
+    await this.closeQuietly('The dead-letter archive', async () => this.parts.archiving?.close());
+    await this.closeQuietly('The connection', () => this.parts.transport.close());
+    telemetry?.close();
+    state.set('closed');
+  }
+
+  private async closeQuietly(what: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await close();
+    } catch (error) {
+      this.parts.log.error(`${what} could not be closed: ${errorMessage(error)}`);
+    }
+  }
+}
+
+/** A signal that is aborted after `ms` milliseconds, unless it is cancelled before. */
+export function deadline(clock: Clock, ms: number): { readonly signal: AbortSignal; readonly cancel: CancelTimer } {
+  const controller = new AbortController();
+  // One listener per subscription is no leak.
+  setMaxListeners(0, controller.signal);
+  const cancel = clock.after(ms, () => controller.abort());
+  return { signal: controller.signal, cancel };
+}

@@ -1,11 +1,13 @@
 import { copyFileSync, readFileSync } from 'node:fs';
 import { credsAuthenticator } from '@nats-io/transport-node';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import type { NatsServer } from '../brokers/nats/server.js';
 import { describeNatsNode } from '../brokers/nats.js';
 import { Operator } from '../nats/operator.js';
 import { Cli } from './support/process.js';
 import { dataDirectory, TestClient } from './support/service.js';
+
+jest.setTimeout(120_000);
 
 describeNatsNode('the requeue process with a creds file, on a server with an operator', (nats) => {
   async function operated(): Promise<{ server: NatsServer; operator: Operator; client: TestClient }> {

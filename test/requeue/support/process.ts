@@ -53,7 +53,7 @@ export class Cli {
   }
 
   until(text: string): Promise<void> {
-    return waitFor(() => this.stdout.includes(text), `«${text}» in: ${this.stdout}${this.stderr}`, 20_000);
+    return waitFor(() => this.stdout.includes(text), `«${text}» in: ${this.stdout}${this.stderr}`, 45_000);
   }
 
   /** Its log lines. */

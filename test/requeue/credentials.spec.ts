@@ -44,8 +44,6 @@ describeNatsNode('the requeue process with a creds file, on a server with an ope
     await server.restart();
     await cli.until('Authorization Violation');
     copyFileSync(operator.creds().path, path);
-    await cli.until('"status":"down"');
-    await client.connection.flush();
     let reply: string | undefined;
     while (reply === undefined)
       reply = await client.send('requeue.work', 'after').then(

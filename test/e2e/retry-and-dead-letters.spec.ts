@@ -90,12 +90,12 @@ describeBrokers('Handler retry and dead letters', (fresh) => {
       await dead;
     }
     broken = false;
-    expect(await letters.redrive({ ids: ['b'] })).toEqual({ done: 1, failed: [] });
+    expect(await letters.redrive({ ids: ['b'] })).toMatchObject({ done: 1, failed: [] });
     await calls.until(4);
     expect(calls.all[3]).toEqual({ body: { id: 'b' }, id: 'b', attempt: 1, route: 'order.created', key: 'k' });
     expect((await letters.list()).map(({ id }) => id)).toEqual(['a', 'c']);
     expect(await letters.list({ subscription: 'all', where: ({ id }) => id > 'a' })).toMatchObject([{ id: 'c' }]);
-    await expect(letters.delete({})).rejects.toThrow(/at least one of ids, route, reason and where, or all: true/);
+    await expect(letters.delete({})).rejects.toThrow(/at least one condition \(ids, .*\), or all: true/);
     expect(await letters.delete({ ids: ['a'] })).toEqual({ done: 1, failed: [] });
     await waitFor(async () => (await letters.count({ subscription: 'all' })) === 1, 'the count of one');
     expect(await letters.delete({ all: true })).toEqual({ done: 1, failed: [] });

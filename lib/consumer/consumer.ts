@@ -1,5 +1,4 @@
 import { DeliveryLostError } from '../errors/handling-errors.js';
-import { errorMessage } from '../errors/redact.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { Serializer } from '../message/serializer.js';
 import { decode } from '../pipeline/decode.js';
@@ -22,7 +21,8 @@ import { OverdueHandlers } from './overdue-handlers.js';
 import { Precheck } from './precheck.js';
 import type { QueueConsumer, QueueReport } from './queue-consumer.js';
 import type { Schedule } from './schedule.js';
-import { Settlement, type Settled } from './settlement.js';
+import { Settlement } from './settlement.js';
+import { Settling } from './settling.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 import { until } from './until.js';
 import type { Work } from './work.js';
@@ -37,6 +37,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   private readonly attempts: AttemptCount;
   private readonly precheck: Precheck;
   private readonly settlement: Settlement;
+  private readonly settling: Settling;
   private readonly calls: Calls;
   /** With it, messages are handled in batches. */
   private readonly batches: Batches | undefined;
@@ -77,6 +78,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     const awaitsAcks = follower !== undefined;
     this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, awaitsAcks, telemetry);
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
+    this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);
     this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped });
     this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
@@ -209,12 +211,12 @@ export class Consumer implements QueueConsumer, QueueReport {
   private begin(delivery: Delivery): void {
     const work = this.workOf(delivery, true);
     const outcome = this.precheck.outcomeOf(delivery, work.attempt);
-    if (outcome) this.settle(work, outcome);
+    if (outcome) this.settling.settle(work, outcome);
     else this.run(work);
   }
 
   private refuse(delivery: Delivery, error: unknown): void {
-    this.settle(this.workOf(delivery, false), Outcome.deadLetter('unrecoverable', error));
+    this.settling.settle(this.workOf(delivery, false), Outcome.deadLetter('unrecoverable', error));
   }
 
   private workOf(delivery: Delivery, admitted: boolean): Work {
@@ -238,13 +240,17 @@ export class Consumer implements QueueConsumer, QueueReport {
     const { held } = this;
     if (!this.batches) this.gate.killSwitch?.ended(work, outcome);
     if (!held || work.closed || (outcome.type !== 'retry' && outcome.type !== 'defer'))
-      return this.settle(work, outcome);
+      return this.settling.settle(work, outcome);
     if (held.hold(work, outcome.delayMs)) {
       this.reports.settled(work, 'retry', outcome.error);
       work.attempt += outcome.type === 'retry' ? 1 : 0;
       if (work.overdue === 0) this.schedule.hold?.(work.delivery);
       this.next();
-    } else this.settle(work, outcome.type === 'defer' ? outcome : Outcome.deadLetter('hold-exceeded', outcome.error));
+    } else
+      this.settling.settle(
+        work,
+        outcome.type === 'defer' ? outcome : Outcome.deadLetter('hold-exceeded', outcome.error),
+      );
   }
 
   /** A held message is to be handled again, as soon as an earlier call of it that runs on has ended. */
@@ -260,34 +266,6 @@ export class Consumer implements QueueConsumer, QueueReport {
     work.startedAt = this.environment.clock.monotonic();
     this.reports.delivered(work);
     this.run(work);
-  }
-
-  private settle(work: Work, outcome: Outcome): void {
-    if (work.closed) return this.leave(work);
-    work.closed = true;
-    try {
-      const settled = this.settlement.settle(work.delivery, work.attempt, outcome);
-      if (typeof settled === 'string') return this.settled(work, settled, outcome.error);
-      settled
-        .then((late) => this.settled(work, late, outcome.error))
-        .catch((error: unknown) => this.onDefect(work, error));
-    } catch (error) {
-      this.onDefect(work, error);
-    }
-  }
-
-  private settled(work: Work, settled: Settled, error: unknown): void {
-    this.reports.settled(work, settled, error);
-    this.leave(work);
-  }
-
-  /** The message stays unsettled and comes back with the connection, but its slot is free. */
-  private onDefect(work: Work, error: unknown): void {
-    this.environment.log.error(
-      `«${this.queue}»: message ${work.delivery.message.id} could not be settled: ${errorMessage(error)}`,
-    );
-    this.reports.unsettled(work);
-    this.leave(work);
   }
 
   /** It is settled, or no longer waited for. */
@@ -350,18 +328,15 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   /** Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does. */
   private get congestion(): string | undefined {
-    const { held } = this;
-    if (!held || held.size === 0 || held.size < this.running.size || this.inFlight < this.definition.prefetch)
-      return undefined;
-    return `lanes full: ${held.size} failed ${held.size === 1 ? 'message' : 'messages'} held, the rest waits behind`;
-  }
-
-  private async drained(deadline: AbortSignal): Promise<void> {
-    if (this.busy > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
+    return this.inFlight < this.definition.prefetch ? undefined : this.held?.congestion(this.running.size);
   }
 
   private unsettled(): Delivery[] {
     return [...this.running.keys(), ...this.schedule.waiting];
+  }
+
+  private async drained(deadline: AbortSignal): Promise<void> {
+    if (this.busy > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
   }
 
   /** What came back so often that once more would look like a crash is given back as a copy, out of its order. */

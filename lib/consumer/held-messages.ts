@@ -17,6 +17,12 @@ export class HeldMessages {
     return this.timers.size;
   }
 
+  /** That of so many in this process all are held; undefined when they are not. */
+  congestion(running: number): string | undefined {
+    if (this.size === 0 || this.size < running) return undefined;
+    return `lanes full: ${this.size} failed ${this.size === 1 ? 'message' : 'messages'} held, the rest waits behind`;
+  }
+
   /** In the order in which they were held. */
   works(): Work[] {
     return [...this.timers.keys()];

@@ -1,0 +1,46 @@
+import { errorMessage } from '../errors/redact.js';
+import type { Log } from '../events/log.js';
+import type { Outcome } from '../pipeline/outcome.js';
+import type { ConsumerReports } from './consumer-reports.js';
+import type { Settled, Settlement } from './settlement.js';
+import type { Work } from './work.js';
+
+export interface SettlingEnvironment {
+  readonly settlement: Settlement;
+  readonly reports: ConsumerReports;
+  readonly log: Log;
+  /** It is settled, or no longer waited for. */
+  leave(work: Work): void;
+}
+
+/** Settles what was handled, once, and tells what became of it. */
+export class Settling {
+  constructor(private readonly environment: SettlingEnvironment) {}
+
+  settle(work: Work, outcome: Outcome): void {
+    if (work.closed) return this.environment.leave(work);
+    work.closed = true;
+    try {
+      const settled = this.environment.settlement.settle(work.delivery, work.attempt, outcome);
+      if (typeof settled === 'string') return this.settled(work, settled, outcome.error);
+      settled
+        .then((late) => this.settled(work, late, outcome.error))
+        .catch((error: unknown) => this.onDefect(work, error));
+    } catch (error) {
+      this.onDefect(work, error);
+    }
+  }
+
+  private settled(work: Work, settled: Settled, error: unknown): void {
+    this.environment.reports.settled(work, settled, error);
+    this.environment.leave(work);
+  }
+
+  /** The message stays unsettled and comes back with the connection, but its slot is free. */
+  private onDefect(work: Work, error: unknown): void {
+    const { id } = work.delivery.message;
+    this.environment.log.error(`«${work.delivery.queue}»: message ${id} could not be settled: ${errorMessage(error)}`);
+    this.environment.reports.unsettled(work);
+    this.environment.leave(work);
+  }
+}

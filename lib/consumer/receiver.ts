@@ -1,8 +1,6 @@
 import type { MessageContext } from '../pipeline/message-context.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
-import type { SettlementFollower } from './consumer-reports.js';
-import type { Demand } from './on-demand.js';
 import { ReceivedMessage } from './received-message.js';
 import type { Settled } from './settlement.js';
 
@@ -31,9 +29,7 @@ const DONE: IteratorResult<never, undefined> = Object.freeze({ done: true, value
  * The messages of one queue, for `for await`. It begins to consume when the first is asked for, and keeps at most
  * `prefetch` here, read or not. Several loops over one receiver share its messages; when one is left, all end.
  */
-export class Receiver<Payload = unknown>
-  implements AsyncIterableIterator<ReceivedMessage<Payload>, undefined>, SettlementFollower, Demand
-{
+export class Receiver<Payload = unknown> implements AsyncIterableIterator<ReceivedMessage<Payload>, undefined> {
   private source: ReceiverSource | undefined;
   private readonly readers: Reader<Payload>[] = [];
   /** Came when nobody asked any more: middleware took its time, or called `next` again. */

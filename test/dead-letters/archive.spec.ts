@@ -178,7 +178,8 @@ process.on('SIGTERM', () => app.close());
 /** So many while they move; with KILLS set as many while they send back, which waits for the leases of those killed. */
 const KILLS = Number(process.env.KILLS ?? 1);
 const KILLS_WHILE_SENDING = process.env.KILLS === undefined ? 0 : KILLS;
-const LETTERS = 200;
+/** Enough that a kill comes in the middle of them. */
+const LETTERS = 200 + KILLS_WHILE_SENDING * 1_000;
 
 describeBoth('two processes that share an archive', (fresh) => {
   let program: Program | undefined;

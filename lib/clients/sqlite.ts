@@ -59,6 +59,23 @@ interface SqliteModule {
   readonly DatabaseSync: new (path: string, options?: SqliteOptions) => unknown;
 }
 
+/** All of `work`, on the disk when it returns, or nothing. @throws what `work` throws, and errors of SQLite */
+export function inTransaction<T>(database: SqliteDatabase, work: () => T): T {
+  database.prepare('BEGIN IMMEDIATE').run();
+  try {
+    const result = work();
+    database.prepare('COMMIT').run();
+    return result;
+  } catch (error) {
+    try {
+      database.prepare('ROLLBACK').run();
+    } catch {
+      // Some errors have ended the transaction already.
+    }
+    throw error;
+  }
+}
+
 const PEER = '@photostructure/sqlite';
 
 /** Node's own SQLite (22.13 and later), else the optional peer. @throws MissingPeerError */

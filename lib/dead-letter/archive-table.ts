@@ -1,3 +1,4 @@
+import { prepareTables } from '../clients/shared-sqlite-file.js';
 import type { SqliteDatabase, SqliteRow, SqliteValue } from '../clients/sqlite.js';
 import { parseTagged, stringifyTagged } from '../durable-queue/tagged-json.js';
 import type { WireMessage } from '../message/message.js';
@@ -6,6 +7,17 @@ import { readDeadLetter } from './dead-letter.js';
 
 const SCHEMA_VERSION = 1;
 const TABLE = 'dead_letters';
+const OURS = `tbl_name IN ('${TABLE}', 'sqlite_sequence')`;
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS ${TABLE} (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, queue TEXT NOT NULL, id TEXT NOT NULL,
+    route TEXT NOT NULL, reason TEXT NOT NULL, error_class TEXT NOT NULL, error_message TEXT NOT NULL, time INTEGER,
+    archived_at INTEGER NOT NULL, allow_retry INTEGER NOT NULL DEFAULT 0, token TEXT,
+    claimed_until INTEGER NOT NULL DEFAULT 0, meta TEXT NOT NULL, body BLOB NOT NULL);
+  CREATE INDEX IF NOT EXISTS ${TABLE}_id ON ${TABLE} (id);
+  CREATE INDEX IF NOT EXISTS ${TABLE}_reason ON ${TABLE} (reason);
+  CREATE INDEX IF NOT EXISTS ${TABLE}_time ON ${TABLE} (time);
+  CREATE INDEX IF NOT EXISTS ${TABLE}_retry ON ${TABLE} (seq) WHERE allow_retry <> 0`;
 
 const COLUMNS = 'seq, key, queue, archived_at, allow_retry, meta, body';
 
@@ -15,27 +27,7 @@ export class ArchiveTable {
 
   /** Makes what is missing. @throws Error when the file belongs to something else, or to a later version */
   static in(database: SqliteDatabase): ArchiveTable {
-    database.exec('BEGIN IMMEDIATE');
-    const { user_version: version } = database.prepare('PRAGMA user_version').get()!;
-    const others = `SELECT count(*) AS count FROM sqlite_schema WHERE tbl_name NOT IN ('${TABLE}', 'sqlite_sequence')`;
-    const { count } = database.prepare(others).get()!;
-    if (!(version === 0 && count === 0) && version !== SCHEMA_VERSION) {
-      database.exec('ROLLBACK');
-      throw new Error(`it holds something else, or is of version ${String(version)} (known: ${SCHEMA_VERSION})`);
-    }
-    database.exec(
-      `CREATE TABLE IF NOT EXISTS ${TABLE} (
-         seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, queue TEXT NOT NULL, id TEXT NOT NULL,
-         route TEXT NOT NULL, reason TEXT NOT NULL, error_class TEXT NOT NULL, error_message TEXT NOT NULL, time INTEGER,
-         archived_at INTEGER NOT NULL, allow_retry INTEGER NOT NULL DEFAULT 0, token TEXT,
-         claimed_until INTEGER NOT NULL DEFAULT 0, meta TEXT NOT NULL, body BLOB NOT NULL);
-       CREATE INDEX IF NOT EXISTS ${TABLE}_id ON ${TABLE} (id);
-       CREATE INDEX IF NOT EXISTS ${TABLE}_reason ON ${TABLE} (reason);
-       CREATE INDEX IF NOT EXISTS ${TABLE}_time ON ${TABLE} (time);
-       CREATE INDEX IF NOT EXISTS ${TABLE}_retry ON ${TABLE} (seq) WHERE allow_retry <> 0;
-       PRAGMA user_version = ${SCHEMA_VERSION};
-       COMMIT`,
-    );
+    prepareTables(database, { version: SCHEMA_VERSION, schema: SCHEMA, isOurs: OURS });
     return new ArchiveTable(database);
   }
 

@@ -1,6 +1,12 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Sqlite, SqliteDatabase, SqliteRow, SqliteStatement } from '../clients/sqlite.js';
+import {
+  inTransaction,
+  type Sqlite,
+  type SqliteDatabase,
+  type SqliteRow,
+  type SqliteStatement,
+} from '../clients/sqlite.js';
 import { inOrder } from './in-order.js';
 import { insertEntry } from './insert-entry.js';
 import { runs } from './pack.js';
@@ -64,19 +70,14 @@ export class QueueFile {
 
   /** All of `work`, on the disk when it returns, or nothing. */
   transaction<T>(work: () => T): T {
-    this.run('BEGIN IMMEDIATE');
     try {
-      const result = work();
-      this.packs.flush();
-      this.run('COMMIT');
-      return result;
+      return inTransaction(this.database, () => {
+        const result = work();
+        this.packs.flush();
+        return result;
+      });
     } catch (error) {
       this.packs.reset();
-      try {
-        this.run('ROLLBACK');
-      } catch {
-        // SQLite has rolled back by itself.
-      }
       throw error;
     }
   }
@@ -288,10 +289,6 @@ export class QueueFile {
         ? this.all('SELECT * FROM dead WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit)
         : this.all('SELECT * FROM dead WHERE queue = ? AND seq > ? ORDER BY seq LIMIT ?', queue, seq, limit);
     return rows.map(readDeadEntry);
-  }
-
-  damagedCount(): number {
-    return Number(this.get('SELECT count(*) AS count FROM damaged')?.count);
   }
 
   get isEmpty(): boolean {

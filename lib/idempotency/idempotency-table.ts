@@ -1,7 +1,11 @@
+import { prepareTables } from '../clients/shared-sqlite-file.js';
 import type { SqliteDatabase, SqliteStatement } from '../clients/sqlite.js';
 import type { Claim } from './idempotency-store.js';
 
 const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS handled (key TEXT PRIMARY KEY, token TEXT, ends_at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS handled_ends_at ON handled (ends_at)`;
 /** Expired rows that are deleted at a time. */
 const PURGE_BATCH = 500;
 
@@ -36,18 +40,7 @@ export class IdempotencyTable {
 
   /** Makes what is missing. @throws Error when the file belongs to something else, or to a later version */
   static in(database: SqliteDatabase): IdempotencyTable {
-    database.exec('BEGIN IMMEDIATE');
-    const { user_version: version } = database.prepare('PRAGMA user_version').get()!;
-    const { count } = database.prepare("SELECT count(*) AS count FROM sqlite_schema WHERE name <> 'handled'").get()!;
-    const isNew = version === 0 && count === 0;
-    if (!isNew && version !== SCHEMA_VERSION)
-      throw new Error(`it holds something else, or is of version ${String(version)} (known: ${SCHEMA_VERSION})`);
-    database.exec(
-      `CREATE TABLE IF NOT EXISTS handled (key TEXT PRIMARY KEY, token TEXT, ends_at INTEGER NOT NULL) WITHOUT ROWID;
-       CREATE INDEX IF NOT EXISTS handled_ends_at ON handled (ends_at);
-       PRAGMA user_version = ${SCHEMA_VERSION};
-       COMMIT`,
-    );
+    prepareTables(database, { version: SCHEMA_VERSION, schema: SCHEMA, isOurs: "name = 'handled'" });
     return new IdempotencyTable(database);
   }
 

@@ -37,8 +37,9 @@ describe('sqliteIdempotencyStore', () => {
   test('syncs every commit', async () => {
     const store = sqliteIdempotencyStore({ file }).create({ clock: systemClock }) as any;
     await store.open();
-    expect(store.opened.database.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
-    expect(store.opened.database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    const { database: opened } = await store.shared.opening;
+    expect(opened.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
+    expect(opened.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
     await store.close();
   });
 

@@ -7,7 +7,8 @@ import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { header } from '../message/headers.js';
 import type { Delivery } from '../transport/delivery.js';
-import type { Outgoing, PublishResult } from '../transport/outgoing.js';
+import type { PublishResult } from '../transport/outgoing.js';
+import { publishAll } from '../transport/publish-all.js';
 import type { Transport } from '../transport/transport.js';
 import type { ArchivedEntry, ArchiveEntry, DeadLetterArchive } from './dead-letter-archive.js';
 import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
@@ -170,13 +171,7 @@ export class DeadLetterArchiver {
     const copies = entries.map(({ deadLetterQueue, message }) =>
       redrivenCopy(readDeadLetter(message, deadLetterQueue), message, 1, clock.now()),
     );
-    return new Promise((resolve) => {
-      const results = new Map<Outgoing, PublishResult>();
-      transport.publish(copies, (outgoing, result) => {
-        results.set(outgoing, result);
-        if (results.size === copies.length) resolve(copies.map((copy) => results.get(copy)!));
-      });
-    });
+    return publishAll(transport, copies);
   }
 }
 

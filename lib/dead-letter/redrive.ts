@@ -8,7 +8,8 @@ import {
   type PublisherDeadLetter,
   type PublisherDeadLetters,
 } from '../publisher/publisher-dead-letters.js';
-import type { Outgoing, PublishResult } from '../transport/outgoing.js';
+import type { Outgoing } from '../transport/outgoing.js';
+import { publishAll } from '../transport/publish-all.js';
 import type { Browser, Transport } from '../transport/transport.js';
 import { Canaries } from './canaries.js';
 import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
@@ -221,7 +222,7 @@ export class Redrive {
       return;
     }
     const copies = batch.map((candidate) => this.copyOf(candidate));
-    const results = await this.publish(copies);
+    const results = await publishAll(this.parts.transport, copies);
     let lost: MessagingError | undefined;
     batch.forEach((candidate, at) => {
       const { letter } = candidate;
@@ -249,16 +250,6 @@ export class Redrive {
     const outgoing = candidate.copy(Math.max(1, letter.attempts));
     this.canaries.sending(letter, outgoing.to);
     return outgoing;
-  }
-
-  private publish(copies: readonly Outgoing[]): Promise<PublishResult[]> {
-    return new Promise((resolve) => {
-      const results = new Map<Outgoing, PublishResult>();
-      this.parts.transport.publish(copies, (outgoing, result) => {
-        results.set(outgoing, result);
-        if (results.size === copies.length) resolve(copies.map((copy) => results.get(copy)!));
-      });
-    });
   }
 
   private async pace(count: number): Promise<void> {

@@ -4,8 +4,8 @@ import type { MessageContext } from '../pipeline/message-context.js';
 import { compose, type Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
 import { scheduleOf, type Backoff } from '../retry/backoff.js';
+import { compilePattern, hasWildcard, overlap, type PatternMatcher, wordsOf } from '../transport/topic-pattern.js';
 import type { Handled, HandledSingly } from './handled.js';
-import { matches, overlap } from './route-pattern.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /**
@@ -52,20 +52,21 @@ function merge(group: readonly HandledSingly[]): HandledSingly {
 
 function router(group: readonly HandledSingly[]): Handler {
   const exact = new Map<string, Handler>();
-  const patterns: { readonly pattern: string; readonly handler: Handler }[] = [];
+  const patterns: { readonly meant: PatternMatcher; readonly handler: Handler }[] = [];
   for (const { definition, handler } of group) {
     for (const pattern of handledBy(definition)) {
-      if (/[*#]/.test(pattern)) patterns.push({ pattern, handler });
+      if (hasWildcard(pattern)) patterns.push({ meant: compilePattern(pattern), handler });
       else exact.set(pattern, handler);
     }
   }
+  const byPattern = (route: string): Handler | undefined => {
+    const words = wordsOf(route);
+    return patterns.find(({ meant }) => meant(words))?.handler;
+  };
   const routeBy = group[0].definition.routing?.routeBy ?? routeOf;
   return (context) => {
     const route = routeBy(context);
-    const handler =
-      typeof route === 'string'
-        ? (exact.get(route) ?? patterns.find(({ pattern }) => matches(pattern, route))?.handler)
-        : undefined;
+    const handler = typeof route === 'string' ? (exact.get(route) ?? byPattern(route)) : undefined;
     if (handler) return handler(context);
     return Outcome.deadLetter('no-handler', new NoHandlerError(`«${context.queue}» has no handler for «${route}»`));
   };

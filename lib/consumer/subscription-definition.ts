@@ -14,10 +14,10 @@ import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.
 import type { Middleware } from '../pipeline/middleware.js';
 import { validation } from '../pipeline/middleware/validation.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
+import { compilePattern, wordsOf } from '../transport/topic-pattern.js';
 import { partitionQueue, type Partitioning, type Topology } from '../transport/topology.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
 import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
-import { matches } from './route-pattern.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** One subscription with everything decided: names, policy, limits. */
@@ -132,10 +132,9 @@ function validations({ route }: SubscribeRequest): Middleware[] {
   return routes.flatMap((one) => {
     if (typeof one === 'string' || one.schema === undefined) return [];
     const validate = validation(one.schema);
-    const { route: pattern } = one;
-    return routes.length === 1
-      ? [validate]
-      : [(context, next) => (matches(pattern, context.route) ? validate(context, next) : next())];
+    if (routes.length === 1) return [validate];
+    const meant = compilePattern(one.route);
+    return [(context, next) => (meant(wordsOf(context.route)) ? validate(context, next) : next())];
   });
 }
 

@@ -1,4 +1,4 @@
-import { matches } from '../consumer/route-pattern.js';
+import { matchesPattern } from '../transport/topic-pattern.js';
 
 /** Which messages are meant: a route or pattern, or conditions that must all hold. */
 export type MessageFilter<T> =
@@ -41,7 +41,7 @@ interface Told {
 export function filterOf<T extends Told>(filter: MessageFilter<T>): (message: T) => boolean {
   const { route, queue, connection, id, where } = typeof filter === 'string' ? { route: filter } : filter;
   return (message) =>
-    (route === undefined || matches(route, message.route)) &&
+    (route === undefined || matchesPattern(route, message.route)) &&
     (queue === undefined || message.queue === queue) &&
     (connection === undefined || message.connection === connection) &&
     (id === undefined || message.id === id) &&

@@ -29,6 +29,11 @@ export function matchesPattern(pattern: string, route: string): boolean {
   return compilePattern(pattern)(wordsOf(route));
 }
 
+/** Whether some route fits both patterns. */
+export function overlap(one: string, other: string): boolean {
+  return meet(wordsOf(one), wordsOf(other));
+}
+
 function matchesWord(part: string, word: string): boolean {
   return part === '*' || part === word;
 }
@@ -62,4 +67,24 @@ function matchesWithHashes(parts: readonly string[], words: readonly string[]): 
   }
   while (parts[part] === '#') part++;
   return part === parts.length;
+}
+
+/** Row by row over the words of the one pattern: after which words of the other can it be fulfilled so far. */
+function meet(one: readonly string[], other: readonly string[]): boolean {
+  const same = (a: string, b: string): boolean => a === b || a === '*' || b === '*';
+  let reached = [true];
+  for (const [at, word] of other.entries()) reached[at + 1] = reached[at] && word === '#';
+  for (const part of one) {
+    const next = [reached[0] && part === '#'];
+    for (const [at, word] of other.entries()) {
+      next[at + 1] =
+        part === '#'
+          ? reached[at + 1] || next[at]
+          : word === '#'
+            ? next[at] || reached[at + 1] || reached[at]
+            : reached[at] && same(part, word);
+    }
+    reached = next;
+  }
+  return reached[other.length];
 }

@@ -11,12 +11,6 @@ export function filtersOf(topicToken: string, pattern: string): string[] {
   return mayEnd ? [prefix, `${prefix}.>`] : [`${prefix}.>`];
 }
 
-/** True when the filters of a pattern take its routes and no others. */
-export function isExact(pattern: string): boolean {
-  const hash = pattern.split('.').indexOf('#');
-  return hash < 0 || hash === pattern.split('.').length - 1;
-}
-
 /** Filters that together take at least what the given ones take; two that go `together` become one. */
 export function union(filters: readonly string[], together: (one: string, other: string) => boolean): string[] {
   const result: string[] = [];

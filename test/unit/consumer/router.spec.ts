@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { bounded } from '../../../lib/consumer/concurrency.js';
-import { matches, overlap } from '../../../lib/consumer/route-pattern.js';
 import type { HandledSingly } from '../../../lib/consumer/handled.js';
 import { mergeByQueue } from '../../../lib/consumer/router.js';
 import { defineSubscription } from '../../../lib/consumer/subscription-definition.js';
 import type { SubscribeRequest } from '../../../lib/consumer/subscription-options.js';
 import { message } from '../../../lib/message/message-contract.js';
+import { matchesPattern, overlap } from '../../../lib/transport/topic-pattern.js';
 import { MessageContext } from '../../../lib/pipeline/message-context.js';
 import type { Outcome } from '../../../lib/pipeline/outcome.js';
 import { exponential } from '../../../lib/retry/backoff.js';
@@ -194,7 +194,7 @@ describe('patterns', () => {
   test('match as the broker’s do', () => {
     for (const pattern of upTo(WORDS, 3))
       for (const route of routes)
-        if (matches(pattern, route) !== fits(pattern, route)) throw new Error(`${pattern} and ${route}`);
+        if (matchesPattern(pattern, route) !== fits(pattern, route)) throw new Error(`${pattern} and ${route}`);
   });
 
   test('overlap when there is a route for both', () => {

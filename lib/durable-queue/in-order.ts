@@ -10,13 +10,12 @@ export function* inOrder(
   isBefore = isDueBefore,
 ): Generator<StoredEntry> {
   try {
-    let row = rows.next();
+    let row = readNext(rows);
     let entry = packed.next();
-    for (let left = limit; left > 0 && !(row.done && entry.done); left--) {
-      const found = row.done ? undefined : readRow(row.value);
-      if (found && (entry.done || isBefore(found, entry.value))) {
-        yield found;
-        row = rows.next();
+    for (let left = limit; left > 0 && (row || !entry.done); left--) {
+      if (row && (entry.done || isBefore(row, entry.value))) {
+        yield row;
+        row = readNext(rows);
       } else {
         yield entry.value as StoredEntry;
         entry = packed.next();
@@ -25,6 +24,11 @@ export function* inOrder(
   } finally {
     rows.return?.();
   }
+}
+
+function readNext(rows: Iterator<SqliteRow>): StoredEntry | undefined {
+  const next = rows.next();
+  return next.done ? undefined : readRow(next.value);
 }
 
 function isDueBefore(one: StoredEntry, other: StoredEntry): boolean {

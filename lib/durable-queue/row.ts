@@ -31,7 +31,7 @@ function readEntry(row: SqliteRow): QueueEntry | undefined {
     returns: row.returns as number,
     bytes: row.bytes as number,
     meta: row.meta,
-    body: bytes(row.body),
+    body: bytesOf(row.body),
   };
   return checksumOf(entry) === row.checksum ? entry : undefined;
 }
@@ -44,7 +44,7 @@ export function readDeadEntry(row: SqliteRow): DeadEntry {
     attempts: row.attempts as number,
     bytes: row.bytes as number,
     meta: row.meta as string,
-    body: bytes(row.body as Uint8Array),
+    body: bytesOf(row.body as Uint8Array),
     reason: row.reason as string,
     errorClass: row.error_class as string,
     errorCode: row.error_code as string,
@@ -53,6 +53,7 @@ export function readDeadEntry(row: SqliteRow): DeadEntry {
   };
 }
 
-function bytes(value: Uint8Array): Buffer {
+/** The bytes of a column, not copied. */
+export function bytesOf(value: Uint8Array): Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }

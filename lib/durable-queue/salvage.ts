@@ -1,7 +1,7 @@
 import type { Sqlite, SqliteDatabase, SqliteRow } from '../clients/sqlite.js';
 import type { DeadEntry, QueueEntry, StoredEntry } from './queue-entry.js';
 import { PackReader } from './pack.js';
-import { asBuffer, StoredPack } from './stored-pack.js';
+import { packBytes, StoredPack } from './stored-pack.js';
 import { readDeadEntry, readRow } from './row.js';
 
 /** Places behind a broken one that are tried one by one; beyond, the steps grow. */
@@ -54,7 +54,7 @@ function packOf(database: SqliteDatabase, { last, data }: SqliteRow): Iterable<S
   } catch {
     // Its page is broken.
   }
-  const reader = new PackReader(asBuffer(data));
+  const reader = new PackReader(packBytes(data));
   if (!reader.isWhole) return [{ seq: last, queue: '', bytes: 0, dueAt: 0, entry: undefined } as StoredEntry];
   return Array.from({ length: reader.count }, (_, at) => reader.entryAt(at));
 }

@@ -1,6 +1,7 @@
 import type { SqliteRow, SqliteValue } from '../clients/sqlite.js';
 import { PackReader } from './pack.js';
 import type { StoredEntry } from './queue-entry.js';
+import { bytesOf } from './row.js';
 
 /** How many entries left the file, and what they counted for. */
 export interface Leaving {
@@ -26,8 +27,8 @@ export class StoredPack {
     this.queue = row.queue as string;
     this.left = row.remaining as number;
     this.bytes = row.bytes as number;
-    this.gone = Buffer.from(asBuffer(row.gone));
-    this.reader = new PackReader(asBuffer(data));
+    this.gone = Buffer.from(bytesOf(row.gone as Uint8Array));
+    this.reader = new PackReader(packBytes(data));
   }
 
   /** What is left behind a place, in order. */
@@ -70,6 +71,7 @@ export class StoredPack {
   }
 }
 
-export function asBuffer(value: SqliteValue | undefined): Buffer {
-  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : Buffer.alloc(0);
+/** Those of a pack; none where its row has lost them, which no reader takes for whole. */
+export function packBytes(data: SqliteValue | undefined): Buffer {
+  return data instanceof Uint8Array ? bytesOf(data) : Buffer.alloc(0);
 }

@@ -1,5 +1,5 @@
 import type { DeadLetterConditions } from '../dead-letter/dead-letter-selection.js';
-import { type Flag, type FlagValues, textOf, UsageError } from './flags.js';
+import { type Flag, type FlagValues, given, textOf, UsageError } from './flags.js';
 
 /** What dead letters are selected by. */
 export const FILTERS: readonly Flag[] = [
@@ -50,7 +50,7 @@ export function conditionsOf(values: FlagValues): DeadLetterConditions {
     if (at < 1) throw new UsageError('--header takes name=value');
     return [text.slice(0, at), text.slice(at + 1)] as const;
   });
-  const found: Record<string, unknown> = {
+  return given({
     ids: values.id,
     route: textOf(values, 'route'),
     reason: textOf(values, 'reason'),
@@ -58,8 +58,7 @@ export function conditionsOf(values: FlagValues): DeadLetterConditions {
     olderThan: age(values, 'older-than'),
     newerThan: age(values, 'newer-than'),
     headers: headers && Object.fromEntries(headers),
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+  });
 }
 
 /** A span of time in milliseconds; undefined when it was not given. @throws UsageError */

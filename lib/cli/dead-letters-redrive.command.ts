@@ -6,7 +6,7 @@ import { type Command, EXIT } from './command.js';
 import { BROKER, BROKER_NOTES, READING_NOTES, withBroker } from './dead-letters-broker.js';
 import { conditionsOf, decimal, duration, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { printable } from './dead-letters-text.js';
-import { type FlagValues, textOf, UsageError, wholeNumber } from './flags.js';
+import { type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
 import { ProgressBar } from './progress-bar.js';
 import { onStopSignal } from './stop-signals.js';
 
@@ -87,14 +87,13 @@ export const deadLettersRedriveCommand: Command = {
 };
 
 function optionsOf(values: FlagValues): RedriveOptions {
-  const found: Record<string, unknown> = {
+  return given({
     dryRun: values['dry-run'],
     limit: wholeNumber(values, 'limit'),
     rateLimit: decimal(values, 'rate'),
     canary: canaryOf(values),
     maxFailureRate: decimal(values, 'max-failure-rate'),
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+  });
 }
 
 function canaryOf(values: FlagValues): CanaryOptions | undefined {

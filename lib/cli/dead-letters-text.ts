@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../dead-letter/dead-letter.js';
-import type { HeaderValue } from '../message/headers.js';
+import { header, type HeaderValue } from '../message/headers.js';
 
 /** What a message says of itself may steer a terminal: what cannot be seen is written out. */
 export function printable(text: string): string {
@@ -52,7 +52,7 @@ export function describe(letter: DeadLetter): string {
   const lines = facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name.padEnd(17)}  ${printable(value)}`],
   );
-  const told = Object.entries(headers).filter(([name]) => name !== 'messaging-error-stack');
+  const told = Object.entries(headers).filter(([name]) => name !== header.errorStack);
   lines.push('', 'headers', ...told.map(([name, value]) => `  ${printable(name)}: ${printable(headerText(value))}`));
   if (error.stack !== undefined)
     lines.push('', 'stack', ...error.stack.split('\n').map((line) => `  ${printable(line)}`));

@@ -45,6 +45,11 @@ export function textOf(values: FlagValues, name: string): string | undefined {
   return values[name] as string | undefined;
 }
 
+/** Without the options that were not given. */
+export function given(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
 /** The flags as lines of a help text. */
 export function flagLines(flags: readonly Flag[]): string {
   const left = flags.map(({ name, value }) => (value === undefined ? `--${name}` : `--${name} <${value}>`));

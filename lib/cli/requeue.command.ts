@@ -4,7 +4,7 @@ import { REQUEUE_DEFAULTS, type RequeueOptions } from '../requeue/requeue-option
 import { RequeueServer } from '../requeue/requeue-server.js';
 import { holdsCredentials } from '../requeue/server-addresses.js';
 import { type Command, type Console, EXIT } from './command.js';
-import { type Flag, type FlagValues, textOf, UsageError, wholeNumber } from './flags.js';
+import { type Flag, type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
 import { serviceOutput } from './service-output.js';
 import { onStopSignal } from './stop-signals.js';
 
@@ -111,9 +111,7 @@ function options(values: FlagValues, { env }: Console): RequeueOptions {
     const isNumber = value === 'ms' || value === 'count' || value === 'bytes';
     found[NAMES[name] ?? name] = isNumber ? wholeNumber(values, name) : textOf(values, name);
   }
-  return Object.fromEntries(
-    Object.entries(found).filter(([, value]) => value !== undefined),
-  ) as unknown as RequeueOptions;
+  return given(found) as unknown as RequeueOptions;
 }
 
 function login({ NATS_USER, NATS_PASSWORD, NATS_TOKEN }: Console['env']): RequeueOptions['nats'] {

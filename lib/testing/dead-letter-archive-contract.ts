@@ -1,34 +1,21 @@
 import assert from 'node:assert/strict';
-import type { Clock } from '../clock/clock.js';
-import { ManualClock } from '../clock/manual-clock.js';
 import type { ArchivedEntry, ArchiveEntry, DeadLetterArchive } from '../dead-letter/dead-letter-archive.js';
 import { header, type Headers } from '../message/headers.js';
+import {
+  type SharedStoreBed,
+  type SharedStoreCase,
+  type SharedStoreChecks,
+  type SharedStoreHarness,
+  sharedStoreCases,
+} from './shared-store-contract.js';
 
 /** How the contract gets at an archive. */
-export interface DeadLetterArchiveHarness {
-  /** A new, empty archive that goes by this clock. */
-  create(clock: Clock): Promise<DeadLetterArchiveBed> | DeadLetterArchiveBed;
-}
+export type DeadLetterArchiveHarness = SharedStoreHarness<DeadLetterArchive>;
 
 /** One archive, as the processes that share it see it. */
-export interface DeadLetterArchiveBed {
-  /** One more process's own view; the same object where the archive serves one process only. Closed by the contract. */
-  open(): Promise<DeadLetterArchive> | DeadLetterArchive;
-  /** Called at the end of each case, after every view is closed. */
-  dispose(): Promise<void> | void;
-}
+export type DeadLetterArchiveBed = SharedStoreBed<DeadLetterArchive>;
 
-export interface DeadLetterArchiveCase {
-  readonly name: string;
-  run(): Promise<void>;
-}
-
-interface Bed {
-  readonly clock: ManualClock;
-  /** Two processes; one object where the archive serves only one. */
-  readonly one: DeadLetterArchive;
-  readonly two: DeadLetterArchive;
-}
+export type DeadLetterArchiveCase = SharedStoreCase;
 
 const LEASE = 1_000;
 const DLQ = 'orders:order.created:dlq';
@@ -38,24 +25,7 @@ const DLQ = 'orders:order.created:dlq';
  * archive breaks it.
  */
 export function deadLetterArchiveContract(harness: DeadLetterArchiveHarness): DeadLetterArchiveCase[] {
-  return Object.entries(cases).map(([name, check]) => ({ name, run: () => inBed(harness, check) }));
-}
-
-async function inBed(harness: DeadLetterArchiveHarness, check: (bed: Bed) => Promise<void>): Promise<void> {
-  const clock = new ManualClock();
-  const bed = await harness.create(clock);
-  const views: DeadLetterArchive[] = [];
-  try {
-    for (let view = 0; view < 2; view++) {
-      const archive = await bed.open();
-      await archive.open?.();
-      views.push(archive);
-    }
-    await check({ clock, one: views[0], two: views[1] });
-  } finally {
-    for (const view of views) await view.close();
-    await bed.dispose();
-  }
+  return sharedStoreCases(harness, cases);
 }
 
 function entry(key: string, headers: Headers = {}, deadLetterQueue = DLQ): ArchiveEntry {
@@ -76,7 +46,7 @@ function entry(key: string, headers: Headers = {}, deadLetterQueue = DLQ): Archi
 const keys = (entries: readonly ArchivedEntry[]): string[] => entries.map(({ key }) => key);
 const all = async (archive: DeadLetterArchive): Promise<string[]> => keys(await archive.page({}, 0, 10_000));
 
-const cases: Record<string, (bed: Bed) => Promise<void>> = {
+const cases: SharedStoreChecks<DeadLetterArchive> = {
   'what was added is there for everybody, byte for byte, in its order': async ({ clock, one, two }) => {
     await one.add([entry('a'), entry('b')]);
     await two.add([entry('c')]);

@@ -1,66 +1,36 @@
 import assert from 'node:assert/strict';
-import type { Clock } from '../clock/clock.js';
-import { ManualClock } from '../clock/manual-clock.js';
 import type { IdempotencyStore } from '../idempotency/idempotency-store.js';
+import {
+  type SharedStoreBed,
+  type SharedStoreCase,
+  type SharedStoreChecks,
+  type SharedStoreHarness,
+  sharedStoreCases,
+} from './shared-store-contract.js';
 
 /** How the contract gets at a store. */
-export interface IdempotencyStoreHarness {
-  /** A new, empty store that goes by this clock. */
-  create(clock: Clock): Promise<IdempotencyStoreBed> | IdempotencyStoreBed;
-}
+export type IdempotencyStoreHarness = SharedStoreHarness<IdempotencyStore>;
 
 /** One store, as the processes that share it see it. */
-export interface IdempotencyStoreBed {
-  /** One more process's own view; the same object where the store serves one process only. Closed by the contract. */
-  open(): Promise<IdempotencyStore> | IdempotencyStore;
-  /** Called at the end of each case, after every view is closed. */
-  dispose(): Promise<void> | void;
-}
+export type IdempotencyStoreBed = SharedStoreBed<IdempotencyStore>;
 
-export interface IdempotencyStoreCase {
-  readonly name: string;
-  run(): Promise<void>;
-}
+export type IdempotencyStoreCase = SharedStoreCase;
 
 const LEASE = 1_000;
 const WINDOW = 60_000;
-
-interface Bed {
-  readonly clock: ManualClock;
-  /** Two processes; one object where the store serves only one. */
-  readonly one: IdempotencyStore;
-  readonly two: IdempotencyStore;
-}
 
 /**
  * What every idempotency store keeps, as cases for any test runner: each `run()` rejects with an AssertionError where the
  * store breaks it.
  */
 export function idempotencyStoreContract(harness: IdempotencyStoreHarness): IdempotencyStoreCase[] {
-  return Object.entries(cases).map(([name, check]) => ({ name, run: () => inBed(harness, check) }));
-}
-
-async function inBed(harness: IdempotencyStoreHarness, check: (bed: Bed) => Promise<void>): Promise<void> {
-  const clock = new ManualClock();
-  const bed = await harness.create(clock);
-  const views: IdempotencyStore[] = [];
-  try {
-    for (let view = 0; view < 2; view++) {
-      const store = await bed.open();
-      await store.open?.();
-      views.push(store);
-    }
-    await check({ clock, one: views[0], two: views[1] });
-  } finally {
-    for (const view of views) await view.close();
-    await bed.dispose();
-  }
+  return sharedStoreCases(harness, cases);
 }
 
 const acquired = { state: 'acquired' };
 const done = { state: 'done' };
 
-const cases: Record<string, (bed: Bed) => Promise<void>> = {
+const cases: SharedStoreChecks<IdempotencyStore> = {
   'a key that nobody has is acquired': async ({ one }) => {
     assert.deepEqual(await one.claim('key', 'a', LEASE), acquired);
   },

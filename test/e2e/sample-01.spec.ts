@@ -3,13 +3,12 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
 import { guide } from '../../sample/01-shop/guide.js';
 import { ShopModule } from '../../sample/01-shop/shop.module.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { CapturedLog } from './support/application.js';
 import { type Answer, curl, curlLines } from './support/curl.js';
+import { serve } from './support/serve.js';
 
 const root = resolve(__dirname, '../..');
 
@@ -24,20 +23,7 @@ function shop(store: 'memory' | 'rabbitmq', amqpUrl: () => Promise<string | unde
   let lines: string[];
 
   beforeAll(async () => {
-    const before = process.env.AMQP_URL;
-    const amqp = await amqpUrl();
-    if (amqp === undefined) delete process.env.AMQP_URL;
-    else process.env.AMQP_URL = amqp;
-    try {
-      const module = await Test.createTestingModule({ imports: [ShopModule] })
-        .setLogger(new CapturedLog())
-        .compile();
-      app = module.createNestApplication();
-      await app.listen(0);
-    } finally {
-      if (before === undefined) delete process.env.AMQP_URL;
-      else process.env.AMQP_URL = before;
-    }
+    app = await serve(ShopModule, { AMQP_URL: await amqpUrl() });
     url = (await app.getUrl()).replace('[::1]', 'localhost');
     lines = curlLines(guide(url));
   });

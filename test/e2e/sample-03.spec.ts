@@ -3,33 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
 import { AppModule } from '../../sample/03-requeue/app.module.js';
 import { guide } from '../../sample/03-requeue/guide.js';
 import { describeNats } from '../brokers/nats.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { CapturedLog } from './support/application.js';
 import { curl, curlLines } from './support/curl.js';
+import { serve } from './support/serve.js';
 
 describeNats('sample 03, a message for later', (nats) => {
-  const before = { ...process.env };
   const directory = mkdtempSync(join(tmpdir(), 'sample-03-'));
   let app: INestApplication;
   let lines: string[];
 
   beforeAll(async () => {
-    process.env.NATS_URL = await nats.url();
-    process.env.DATA_DIR = directory;
-    const module = await Test.createTestingModule({ imports: [AppModule] })
-      .setLogger(new CapturedLog())
-      .compile();
-    app = module.createNestApplication();
-    await app.listen(0);
+    app = await serve(AppModule, { NATS_URL: await nats.url(), DATA_DIR: directory });
     lines = curlLines(guide(await app.getUrl()));
   });
   afterAll(async () => {
     await app?.close();
-    process.env = before;
     rmSync(directory, { recursive: true, force: true });
   });
 

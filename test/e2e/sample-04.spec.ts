@@ -1,38 +1,25 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
 import { guide } from '../../sample/04-idempotency/guide.js';
 import { PaymentsModule } from '../../sample/04-idempotency/payments.module.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { CapturedLog } from './support/application.js';
 import { curl, curlLines } from './support/curl.js';
+import { serve } from './support/serve.js';
 
 describe('sample 04, payments that are charged once', () => {
-  const before = { ...process.env };
   const directory = mkdtempSync(join(tmpdir(), 'sample-04-'));
   let app: INestApplication;
   let lines: string[];
 
-  beforeAll(() => {
-    delete process.env.AMQP_URL;
-    process.env.HANDLED_FILE = join(directory, 'handled.sqlite');
-  });
   beforeEach(async () => {
-    const module = await Test.createTestingModule({ imports: [PaymentsModule] })
-      .setLogger(new CapturedLog())
-      .compile();
-    app = module.createNestApplication();
-    await app.listen(0);
+    app = await serve(PaymentsModule, { AMQP_URL: undefined, HANDLED_FILE: join(directory, 'handled.sqlite') });
     lines = curlLines(guide(await app.getUrl()));
   });
   afterEach(() => app.close());
-  afterAll(() => {
-    process.env = before;
-    rmSync(directory, { recursive: true, force: true });
-  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   const payments = async (): Promise<{ charges: any[]; recognised: any }> => (await curl(lines[2])).body;
 

@@ -1,12 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
 import { guide } from '../../sample/05-ordering/guide.js';
 import { LedgerModule } from '../../sample/05-ordering/ledger.module.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { CapturedLog } from './support/application.js';
 import { curl, curlLines } from './support/curl.js';
+import { serve } from './support/serve.js';
 
 interface Ledger {
   readonly booked: Readonly<Record<string, number[]>>;
@@ -15,24 +14,16 @@ interface Ledger {
 }
 
 describe('sample 05, a ledger in order', () => {
-  const before = { ...process.env };
   const running: INestApplication[] = [];
 
   afterEach(async () => {
-    process.env = { ...before };
     await Promise.all(running.splice(0).map((app) => app.close()));
   });
 
   /** A process of the sample, as its guide shows it. */
   async function start(url: string | undefined): Promise<{ make: string; ledger: () => Promise<Ledger> }> {
-    if (url === undefined) delete process.env.AMQP_URL;
-    else process.env.AMQP_URL = url;
-    const module = await Test.createTestingModule({ imports: [LedgerModule] })
-      .setLogger(new CapturedLog())
-      .compile();
-    const app = module.createNestApplication();
+    const app = await serve(LedgerModule, { AMQP_URL: url });
     running.push(app);
-    await app.listen(0);
     const [make, accounts] = curlLines(guide(await app.getUrl()));
     return { make, ledger: async () => (await curl(accounts)).body as Ledger };
   }

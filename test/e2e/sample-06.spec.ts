@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
 import { guide } from '../../sample/06-batches/guide.js';
 import { ReadingsModule } from '../../sample/06-batches/readings.module.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { CapturedLog } from './support/application.js';
 import { curl, curlLines } from './support/curl.js';
+import { serve } from './support/serve.js';
 
 describe('sample 06, batches', () => {
   describe('on the embedded broker', () => readings(async () => undefined));
@@ -18,20 +17,7 @@ function readings(amqpUrl: () => Promise<string | undefined>): void {
   let lines: string[];
 
   beforeAll(async () => {
-    const before = process.env.AMQP_URL;
-    const amqp = await amqpUrl();
-    if (amqp === undefined) delete process.env.AMQP_URL;
-    else process.env.AMQP_URL = amqp;
-    try {
-      const module = await Test.createTestingModule({ imports: [ReadingsModule] })
-        .setLogger(new CapturedLog())
-        .compile();
-      app = module.createNestApplication();
-      await app.listen(0);
-    } finally {
-      if (before === undefined) delete process.env.AMQP_URL;
-      else process.env.AMQP_URL = before;
-    }
+    app = await serve(ReadingsModule, { AMQP_URL: await amqpUrl() });
     lines = curlLines(guide(await app.getUrl()));
   });
   afterAll(() => app?.close());

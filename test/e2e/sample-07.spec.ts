@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { INestApplication } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
 import { AppModule } from '../../sample/07-dead-letters/app.module.js';
 import { guide } from '../../sample/07-dead-letters/guide.js';
 import { main } from '../../lib/cli/main.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { CapturedLog } from './support/application.js';
 import { curl, curlLines } from './support/curl.js';
+import { serve } from './support/serve.js';
 
 describe('sample 07, dead letters', () => {
   describe('on the embedded broker', () => payments(async () => undefined));
@@ -15,28 +14,18 @@ describe('sample 07, dead letters', () => {
 });
 
 function payments(amqpUrl: () => Promise<string | undefined>, rabbit = false): void {
-  const before = process.env.AMQP_URL;
+  let amqp: string | undefined;
   let app: INestApplication;
   let text: string;
   let lines: string[];
 
   beforeAll(async () => {
-    const amqp = await amqpUrl();
-    if (amqp === undefined) delete process.env.AMQP_URL;
-    else process.env.AMQP_URL = amqp;
-    const module = await Test.createTestingModule({ imports: [AppModule] })
-      .setLogger(new CapturedLog())
-      .compile();
-    app = module.createNestApplication();
-    await app.listen(0);
+    amqp = await amqpUrl();
+    app = await serve(AppModule, { AMQP_URL: amqp });
     text = guide(await app.getUrl());
     lines = curlLines(text);
   }, 60_000);
-  afterAll(async () => {
-    await app?.close();
-    if (before === undefined) delete process.env.AMQP_URL;
-    else process.env.AMQP_URL = before;
-  });
+  afterAll(() => app?.close());
 
   const letters = async (): Promise<any> => (await curl(lines[1])).body;
 
@@ -62,7 +51,7 @@ function payments(amqpUrl: () => Promise<string | undefined>, rabbit = false): v
     const command = /npx nestjs-messaging (dead-letters list .*)/.exec(text)![1].split(' ');
     let output = '';
     const stdout = { write: (more: string) => ((output += more), true) } as unknown as NodeJS.WriteStream;
-    expect(await main(command, { stdout, stderr: stdout, env: process.env })).toBe(0);
+    expect(await main(command, { stdout, stderr: stdout, env: { ...process.env, AMQP_URL: amqp } })).toBe(0);
     expect(output).toContain('20 listed of 20 in the queue');
   });
 

@@ -14,6 +14,8 @@ export interface AttemptCount {
   crashesOf(delivery: Delivery, attempt: number): number;
   /** The delivery goes back to the broker through no fault of the message. */
   excuse(delivery: Delivery): void;
+  /** The intake broke off. What was on its way then never came, though the broker counts it as delivered. */
+  interrupted(): void;
 }
 
 /**

@@ -80,7 +80,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);
-    this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped });
+    this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped, attempts: this.attempts });
     this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
     const { settlement, attempts, precheck, schedule } = this;
     this.giveBacks = new GiveBacks({ settlement, attempts, precheck, schedule, clock, log });

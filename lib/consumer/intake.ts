@@ -2,6 +2,7 @@ import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { Topology } from '../transport/topology.js';
 import type { SubscribeHandlers, Transport, TransportSubscription } from '../transport/transport.js';
+import type { AttemptCount } from './attempt-count.js';
 
 export interface IntakeOptions {
   readonly transport: Transport;
@@ -10,6 +11,8 @@ export interface IntakeOptions {
   readonly prefetch: number;
   /** Where messages keep their order, nobody else may get later ones while this consumer holds some. */
   readonly keepsOrder: boolean;
+  /** To be told of interruptions. */
+  readonly attempts?: Pick<AttemptCount, 'interrupted'>;
   /** Nothing comes any more, and why, though it was neither paused nor ended. */
   stopped(reason: string): void;
 }
@@ -59,6 +62,8 @@ export class Intake {
 
   private onState(consuming: boolean, reason = 'no connection'): void {
     this.waitingFor = consuming ? undefined : reason;
-    if (!consuming && !this.ending && !this.paused) this.options.stopped(reason);
+    if (consuming || this.ending || this.paused) return;
+    this.options.attempts?.interrupted();
+    this.options.stopped(reason);
   }
 }

@@ -9,10 +9,12 @@ import { type AttemptCount, RecentNumbers, attemptTold } from './attempt-count.j
  * not known here: it is an attempt spent.
  *
  * A failed call whose attempt was the last allowed one ends in the dead-letter queue. So whatever is delivered beyond that
- * has ended without a result since, and only this is taken for crashes.
+ * has ended without a result since, and only this is taken for crashes, less one for each interruption of this process:
+ * what was on its way then never got here.
  */
 export class RedeliveryAttempts implements AttemptCount {
   private readonly excused: RecentNumbers;
+  private interruptions = 0;
 
   constructor(
     /** Handler calls that the retry policy allows. */
@@ -31,10 +33,15 @@ export class RedeliveryAttempts implements AttemptCount {
   }
 
   crashesOf(delivery: Delivery, attempt: number): number {
-    return delivery.deliveryCount ? Math.max(0, attempt - Math.max(this.allowed, attemptTold(delivery))) : 0;
+    if (!delivery.deliveryCount) return 0;
+    return Math.max(0, attempt - Math.max(this.allowed, attemptTold(delivery)) - this.interruptions);
   }
 
   excuse({ message: { id } }: Delivery): void {
     this.excused.set(id, this.excused.get(id) + 1);
+  }
+
+  interrupted(): void {
+    this.interruptions++;
   }
 }

@@ -129,7 +129,7 @@ export interface SubscribeHandlers {
   delivery(delivery: Delivery): void;
   /** The delivery is no longer ours (channel gone, lease expired); the broker delivers it again. */
   lost(delivery: Delivery): void;
-  /** Consuming started, stopped or started again. `reason` says why it stopped. */
+  /** Consuming started, stopped, started again or could not start. `reason` says why it does not consume. */
   state(consuming: boolean, reason?: string): void;
 }
 

@@ -5,6 +5,7 @@ export interface ProxyFaults {
   stalled: boolean;
   dropFromBroker: boolean;
   dropped: number;
+  dropAfter?: Buffer;
   cut?: { bytesLeft: number; done: () => void };
 }
 
@@ -12,6 +13,7 @@ export interface ProxyFaults {
 export class ProxyConnection {
   private readonly toBroker: Direction;
   private readonly toClient: Direction;
+  private saidIt = false;
 
   constructor(
     private readonly client: Socket,
@@ -23,7 +25,7 @@ export class ProxyConnection {
       socket.setNoDelay(true);
       socket.on('error', () => this.reset());
     }
-    this.toBroker = new Direction(client, broker, faults, (chunk) => this.cut(chunk));
+    this.toBroker = new Direction(client, broker, faults, (chunk) => this.fromClient(chunk));
     this.toClient = new Direction(broker, client, faults, (chunk) => this.drop(chunk));
     client.once('close', onClosed);
     this.update();
@@ -40,13 +42,14 @@ export class ProxyConnection {
   }
 
   private drop(chunk: Buffer): Buffer | undefined {
-    if (!this.faults.dropFromBroker) return chunk;
+    if (!this.faults.dropFromBroker && !this.saidIt) return chunk;
     this.faults.dropped += chunk.length;
     return undefined;
   }
 
-  private cut(chunk: Buffer): Buffer | undefined {
-    const { cut } = this.faults;
+  private fromClient(chunk: Buffer): Buffer | undefined {
+    const { cut, dropAfter } = this.faults;
+    if (dropAfter && chunk.includes(dropAfter)) this.saidIt = true;
     if (!cut) return chunk;
     cut.bytesLeft -= chunk.length;
     if (cut.bytesLeft > 0) return chunk;

@@ -87,6 +87,11 @@ export class Proxy {
     return new Promise((resolve) => (this.faults.cut = { bytesLeft: bytes, done: resolve }));
   }
 
+  /** From when a client has said these bytes, what the broker says to it is discarded. Undefined ends it for new ones. */
+  dropFromBrokerAfter(said: Buffer | undefined): void {
+    this.faults.dropAfter = said;
+  }
+
   /** Discards what the broker says: it receives and stores, but its answers are lost. */
   dropFromBroker(on: boolean): void {
     this.faults.dropFromBroker = on;

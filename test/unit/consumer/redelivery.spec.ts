@@ -120,6 +120,18 @@ describe('on a transport that retries by redelivery', () => {
     });
   });
 
+  test('a delivery that an interrupted intake took along is no crash', async () => {
+    const seen: string[] = [];
+    const { subscription, app } = await new CountingQueue().process(({ id }) => void seen.push(id), {
+      retry: { attempts: 2, backoff: 0 },
+    });
+    for (let n = 0; n < 3; n++) subscription.state(false, 'cut');
+    subscription.deliver({ id: 'unseen', deliveryCount: 6 });
+    subscription.deliver({ id: 'kills', deliveryCount: 7 });
+    await app.turn();
+    expect(seen).toEqual(['unseen']);
+  });
+
   test('with retry: false a message that its process lost before its call is still called', async () => {
     const queue = new CountingQueue();
     const lost = await queue.process(() => new Promise(() => {}), { retry: false });

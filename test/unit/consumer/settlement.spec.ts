@@ -543,6 +543,32 @@ describe('messages that need no handler call', () => {
     expect(calls).toBe(10);
     expect(app.transport.published.every(({ to }) => to.kind === 'queue')).toBe(true);
   });
+
+  test('a delivery that an interrupted intake took along is no crash; those beyond the interruptions are', async () => {
+    const app = await start();
+    const seen: string[] = [];
+    const subscription = await app.subscribe((_, { id }) => seen.push(id));
+    for (let n = 0; n < 3; n++) subscription.state(false, 'cut');
+    subscription.deliver({ id: 'unseen', deliveryCount: 5 });
+    subscription.deliver({ id: 'kills', deliveryCount: 6 });
+    await app.turn();
+    expect(seen).toEqual(['unseen']);
+    expect(app.transport.last.message).toMatchObject({ id: 'kills', headers: { 'messaging-reason': 'crashed' } });
+  });
+
+  test('a pause is no interruption', async () => {
+    const app = await start();
+    const seen: string[] = [];
+    const subscription = await app.subscribe((_, { id }) => seen.push(id));
+    app.messaging.pause('order.created');
+    subscription.state(false, 'paused');
+    app.messaging.resume('order.created');
+    subscription.state(true);
+    subscription.deliver({ id: 'kills', deliveryCount: 3 });
+    await app.turn();
+    expect(seen).toEqual([]);
+    expect(app.transport.last.message.headers).toMatchObject({ 'messaging-reason': 'crashed' });
+  });
 });
 
 describe('what cannot be read goes to the dead letters as it came', () => {

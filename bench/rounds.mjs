@@ -44,7 +44,7 @@ export async function measureRow(row, contestants, { stage, placeOf, settings, p
     const rounds = [];
     while (rounds.length < settings.rounds) {
       const round = [];
-      for (const at of players.keys()) round.push(await attempt(at, (player) => player.play()));
+      for (const at of turns(players.length, rounds.length)) round[at] = await attempt(at, (player) => player.play());
       rounds.push(round);
       onRound(rounds.length);
     }
@@ -52,4 +52,13 @@ export async function measureRow(row, contestants, { stage, placeOf, settings, p
   } finally {
     await Promise.all(players.map((player) => player?.client.end()));
   }
+}
+
+/**
+ * The order of a round. Whoever follows a heavy load on the broker has it harder: each begins as often as the others, and
+ * then the direction changes.
+ */
+function turns(count, round) {
+  const order = Array.from({ length: count }, (_, n) => (n + round) % count);
+  return Math.floor(round / count) % 2 === 0 ? order : order.reverse();
 }

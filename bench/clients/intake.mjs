@@ -34,7 +34,7 @@ export class Intake {
   }
 
   begin() {
-    this.meter.start();
+    this.meter.start({ collect: !this.paced });
     this.last = monotonic();
   }
 }

@@ -1,7 +1,11 @@
 /** Answers every task that the parent process sends with its figures; ends with the parent. */
 export function serve(run, close = async () => {}) {
   process.on('message', (task) => {
-    run(task, () => process.send({ ready: true })).then(
+    const ready = () => {
+      globalThis.gc();
+      process.send({ ready: true });
+    };
+    run(task, ready).then(
       (result) => process.send({ result }),
       (error) => process.send({ error: error.stack }),
     );

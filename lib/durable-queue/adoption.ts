@@ -1,6 +1,7 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { nextTurn } from '../clock/turn.js';
 import { isDamage } from '../clients/sqlite.js';
+import { AdoptionMarks } from './adoption-marks.js';
 import type { OwnFile } from './own-file.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 import { type DeadEntry, type QueueEntry, type StoredEntry, placed } from './queue-entry.js';
@@ -12,18 +13,21 @@ import { PAGE_BYTES, PAGE_ROWS } from './ready-reader.js';
 interface Orphan {
   readonly owned: OwnedFile;
   readonly file: QueueFile;
+  /** As whose it was announced in it; undefined: nothing may be taken out of it yet. */
+  adopter: string | undefined;
 }
 
 /**
  * Looks for files whose owner is dead and moves what they hold into the own file, batch by batch, one per turn of the event
- * loop: first written here, then deleted there. A crash between the two is seen by the mark that each batch leaves here, so
- * that whoever finds both files takes the batch once.
+ * loop: first written here, then deleted there. A crash between the two leaves a batch in both files; `AdoptionMarks` tells
+ * whoever finds them that it is this one's.
  */
 export class Adoption {
   private cancelTimer: CancelTimer | undefined;
   private stopped = false;
   private waiting: string[] = [];
   private orphan: Orphan | undefined;
+  private readonly marks: AdoptionMarks;
 
   constructor(
     private readonly directory: QueueDirectory,
@@ -31,23 +35,29 @@ export class Adoption {
     private readonly storage: QueueStorage,
     private readonly clock: Clock,
     private readonly interval: number,
-  ) {}
+  ) {
+    this.marks = new AdoptionMarks(directory, own, storage);
+  }
 
   /** Looks now and every interval. */
   start(): void {
-    this.settleMarks();
     this.look();
   }
 
   stop(): void {
     this.stopped = true;
     this.cancelTimer?.();
+    const { orphan } = this;
+    // Each step ends with both files written: the mark has nothing to say, and would keep the own file from being removed.
+    if (orphan && orphan.adopter === this.own.name)
+      this.guard(() => this.storage.transaction((own) => own.adoptions.forget(orphan.owned.name)));
     this.letGo();
   }
 
   private look(): void {
     this.guard(() => {
       if (!this.own.file) return;
+      this.marks.settle(this.own.file);
       this.directory.sweep();
       this.waiting = this.directory.names().filter((name) => name !== this.own.name);
     });
@@ -64,9 +74,23 @@ export class Adoption {
     if (this.stopped) return;
     this.guard(() => {
       if (!this.orphan) this.orphan = this.nextOrphan();
-      else if (!this.moveBatch(this.orphan)) this.finish(this.orphan);
+      else this.advance(this.orphan);
     });
     this.go();
+  }
+
+  private advance(orphan: Orphan): void {
+    // What came before it has the lower place, and must be there before it.
+    this.storage.commit();
+    try {
+      if (!this.isOurs(orphan)) this.letGo();
+      else if (!this.moveBatch(orphan)) this.finish(orphan);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.orphan = undefined;
+      orphan.file.close();
+      this.salvage(orphan.owned, error);
+    }
   }
 
   /** Nothing that goes wrong here is lost: it stays where it is until the next look. */
@@ -74,40 +98,47 @@ export class Adoption {
     try {
       work();
     } catch (error) {
-      const { orphan } = this;
       this.waiting = [];
-      if (orphan && isDamage(error) && this.own.file) {
-        this.orphan = undefined;
-        orphan.file.close();
-        this.storage.commit();
-        this.own.salvageOrphan(orphan.owned, error);
-        this.storage.lastSeq = Math.max(this.storage.lastSeq, this.own.file.lastSeq());
-        this.storage.recount();
-        this.storage.report('adopt', error);
-      } else {
-        this.letGo();
-        this.storage.report('adopt', error);
-      }
+      this.letGo();
+      this.storage.report('adopt', error);
     }
   }
 
-  private nextOrphan(): Orphan | undefined {
-    const owned = this.directory.claim(this.waiting.shift()!);
-    if (!owned) return undefined;
-    if (!this.directory.has(owned.name)) {
-      owned.lock.remove();
-      return undefined;
-    }
-    let file: QueueFile | undefined;
+  /** A damaged file goes into quarantine, and what can be read of it into the own one. */
+  private salvage(owned: OwnedFile, error: unknown): void {
     try {
-      file = this.own.openOrphan(owned);
+      this.own.salvageOrphan(owned, error);
+    } catch (cause) {
+      owned.lock.release();
+      throw cause;
+    }
+    this.storage.lastSeq = Math.max(this.storage.lastSeq, this.own.file!.lastSeq());
+    this.storage.recount();
+    this.storage.report('adopt', error);
+  }
+
+  private nextOrphan(): Orphan | undefined {
+    const owned = this.marks.claim(this.waiting.shift()!);
+    if (typeof owned === 'string') return undefined;
+    try {
+      const file = this.own.openOrphan(owned);
+      return file && { owned, file, adopter: undefined };
     } catch (error) {
+      if (isDamage(error)) return void this.salvage(owned, error);
       owned.lock.release();
       throw error;
     }
-    if (!file) return undefined;
-    this.applyMarks(file);
-    return { owned, file };
+  }
+
+  /** False: another one who died while adopting it has to be asked, and is owned. It gets its turn at a later look. */
+  private isOurs(orphan: Orphan): boolean {
+    const { owned, file, adopter } = orphan;
+    // The own file has another name when it had to be replaced.
+    if (adopter !== undefined && adopter === this.own.name) return true;
+    this.marks.settle(file);
+    if (!this.marks.takeFrom(file, owned.name)) return false;
+    orphan.adopter = this.own.name;
+    return true;
   }
 
   /** False: nothing is left to be moved. */
@@ -132,9 +163,9 @@ export class Adoption {
     const dead = last === 0 ? file.deadAfter(undefined, 0, PAGE_ROWS) : [];
     if (last === 0 && dead.length === 0) return false;
     const totals = this.write(owned.name, last, entries, dead);
-    this.deleteMoved(file, entries, dead, totals);
     this.storage.statistics.merge(totals);
     this.storage.tookOver(entries.length);
+    this.deleteMoved(file, entries, dead, totals);
     return true;
   }
 
@@ -145,8 +176,6 @@ export class Adoption {
     dead: readonly DeadEntry[],
   ): QueueStatistics {
     const totals = new QueueStatistics();
-    // What came before it has the lower place, and must be there before it.
-    this.storage.commit();
     this.storage.transaction((own) => {
       own.insert(entries.map((entry) => placed(entry, ++this.storage.lastSeq)));
       for (const { queue, bytes } of entries) totals.add(queue, 1, bytes);
@@ -156,7 +185,7 @@ export class Adoption {
         totals.add(entry.queue, 0, 0, 1);
       }
       own.count(this.storage.lastSeq);
-      if (last > 0) own.setAdopted(from, last);
+      own.adoptions.setMark({ file: from, entries: last, dead: dead.at(-1)?.seq ?? 0 });
     });
     return totals;
   }
@@ -180,6 +209,8 @@ export class Adoption {
   }
 
   private finish({ owned, file }: Orphan): void {
+    // Of use to whoever owns what this file was adopting: it stays until then.
+    if (!this.marks.settle(file)) return this.letGo();
     this.orphan = undefined;
     const empty = file.isEmpty;
     file.close();
@@ -188,38 +219,7 @@ export class Adoption {
     } else {
       this.own.setDamagedAside(owned);
     }
-    this.storage.transaction((own) => own.forgetAdoption(owned.name));
-  }
-
-  /** The own file may have been in the middle of an adoption when its last owner died. */
-  private settleMarks(): void {
-    this.guard(() => {
-      const { file } = this.own;
-      if (!file) return;
-      for (const { file: name } of this.applyMarks(file)) {
-        if (!this.directory.has(name)) this.storage.transaction((own) => own.forgetAdoption(name));
-      }
-    });
-  }
-
-  /** What this file has adopted is deleted where it came from. */
-  private applyMarks(file: QueueFile): { readonly file: string }[] {
-    const marks = file.adoptions();
-    for (const { file: name, upto } of marks) {
-      if (name === this.own.name) {
-        this.storage.transaction((own) => own.discardUpTo(upto));
-        this.storage.recount();
-        continue;
-      }
-      const owned = this.directory.has(name) ? this.directory.claim(name) : undefined;
-      if (!owned) continue;
-      const origin = this.own.openOrphan(owned);
-      if (!origin) continue;
-      origin.transaction(() => origin.discardUpTo(upto));
-      origin.close();
-      owned.lock.release();
-    }
-    return marks;
+    this.storage.transaction((own) => own.adoptions.forget(owned.name));
   }
 
   private letGo(): void {

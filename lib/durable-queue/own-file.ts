@@ -1,11 +1,28 @@
 import { errorMessage } from '../errors/redact.js';
 import { isDamage, type Sqlite } from '../clients/sqlite.js';
+import { ALL } from './adoption-table.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 import { QueueFile } from './queue-file.js';
 import type { QueueLog } from './queue-observer.js';
 import { QueueStatistics } from './queue-statistics.js';
 import { salvage } from './salvage.js';
 import { ForeignFileError } from './schema.js';
+
+interface WhatToRead {
+  /** Entries that are not wanted any more. */
+  readonly removed?: (seq: number) => boolean;
+  /** Dead letters up to this place are not wanted either. */
+  readonly deadUpTo?: number;
+  /** They get places behind what is there. */
+  readonly newPlaces?: boolean;
+  /** The name of the file, to note that all of it was read. */
+  readonly adopted?: string;
+}
+
+interface Read {
+  readonly count: number;
+  readonly broken: number;
+}
 
 /** The one file that this process writes: how it comes to have it, and what happens when it breaks. */
 export class OwnFile {
@@ -33,17 +50,17 @@ export class OwnFile {
     this.directory.sweep();
     const broken: { readonly path: string; readonly error: unknown }[] = [];
     const file = this.openFirst((path, error) => broken.push({ path, error }));
-    for (const { path, error } of broken) this.refill(file, path, error, () => false, true);
+    for (const { path, error } of broken) this.replaced(path, error, this.read(file, path, { newPlaces: true }));
     return file;
   }
 
-  /** Opens another one's file; undefined when it had to be put into quarantine. It stays locked. */
+  /** Opens another one's file, which stays locked; undefined when it is none of ours, and now in quarantine. @throws errors of SQLite */
   openOrphan(owned: OwnedFile): QueueFile | undefined {
     try {
       return QueueFile.open(this.sqlite, owned.path);
     } catch (error) {
-      if (!isDamage(error) && !(error instanceof ForeignFileError)) throw error;
-      this.setAside(owned, error, isDamage(error) ? this.opened : undefined);
+      if (!(error instanceof ForeignFileError)) throw error;
+      this.setAside(owned, error);
       return undefined;
     }
   }
@@ -61,7 +78,7 @@ export class OwnFile {
     let file: QueueFile | undefined;
     try {
       file = QueueFile.open(this.sqlite, next.path);
-      this.refill(file, old, error, removed);
+      this.replaced(old, error, this.read(file, old, { removed }));
     } catch (cause) {
       file?.close();
       next.lock.release();
@@ -74,12 +91,22 @@ export class OwnFile {
 
   /** Everything was taken out of another one's file but rows that are not what was written. */
   setDamagedAside(owned: OwnedFile): void {
-    this.setAside(owned, 'rows in it are not what was written', undefined);
+    this.setAside(owned, 'rows in it are not what was written');
   }
 
-  /** Puts what can be read of a damaged file into the own one, at new places. */
+  /** Puts what can be read of a damaged file into the own one, at new places, but what it has of it already. */
   salvageOrphan(owned: OwnedFile, error: unknown): void {
-    this.setAside(owned, error, this.opened);
+    const file = this.opened!;
+    const { entries = 0, dead = 0 } = file.adoptions.mark(owned.name) ?? {};
+    // Before it is moved: where this cannot be written, or that cannot be moved, it is tried again.
+    const read = this.read(file, owned.path, {
+      newPlaces: true,
+      removed: (seq) => seq <= entries,
+      deadUpTo: dead,
+      adopted: owned.name,
+    });
+    this.replaced(this.directory.quarantine(owned), error, read);
+    owned.lock.remove();
   }
 
   close(remove: boolean): void {
@@ -105,15 +132,23 @@ export class OwnFile {
 
   private openOwned(owned: OwnedFile, onBroken: (path: string, error: unknown) => void): QueueFile | undefined {
     try {
-      this.opened = QueueFile.open(this.sqlite, owned.path);
+      const file = QueueFile.open(this.sqlite, owned.path);
+      const adopter = file.adoptions.adopter();
+      if (adopter !== undefined && this.directory.has(adopter)) {
+        // Some of it may be in that file as well: it is adopted like any other.
+        file.close();
+        owned.lock.release();
+        return undefined;
+      }
+      this.opened = file;
       this.owned = owned;
-      return this.opened;
+      return file;
     } catch (error) {
       if (isDamage(error)) {
         onBroken(this.directory.quarantine(owned), error);
         owned.lock.remove();
       } else if (error instanceof ForeignFileError) {
-        this.setAside(owned, error, undefined);
+        this.setAside(owned, error);
       } else {
         owned.lock.release();
         throw error;
@@ -122,23 +157,28 @@ export class OwnFile {
     }
   }
 
-  private setAside(owned: OwnedFile, error: unknown, into: QueueFile | undefined): void {
+  private setAside(owned: OwnedFile, error: unknown): void {
     const target = this.directory.quarantine(owned);
     owned.lock.remove();
-    if (into) return this.refill(into, target, error, () => false, true);
     this.quarantined++;
     this.log.error(
       `A file that cannot be read was moved to ${target} and nothing of it is sent: ${errorMessage(error)}`,
     );
   }
 
-  private refill(
+  private replaced(old: string, error: unknown, { count, broken }: Read): void {
+    this.quarantined++;
+    this.log.error(
+      `A damaged file was moved to ${old}; ${count} messages were read out of it, ${broken} places were not readable: ${errorMessage(error)}`,
+    );
+  }
+
+  /** Puts what can be read of a damaged file into another. */
+  private read(
     file: QueueFile,
     old: string,
-    error: unknown,
-    removed: (seq: number) => boolean,
-    newPlaces = false,
-  ): void {
+    { removed = () => false, deadUpTo = 0, newPlaces = false, adopted }: WhatToRead,
+  ): Read {
     let count = 0;
     let last = file.lastSeq();
     const { broken } = file.transaction(() => {
@@ -153,17 +193,16 @@ export class OwnFile {
           count++;
         },
         (entry) => {
+          if (entry.seq <= deadUpTo) return;
           file.insertDead({ ...entry, seq: newPlaces ? ++last : entry.seq }, entry);
           totals.add(entry.queue, 0, 0, 1);
         },
       );
       totals.addTo(file);
       file.count(last);
+      if (adopted !== undefined) file.adoptions.setMark({ file: adopted, entries: ALL, dead: ALL });
       return result;
     });
-    this.quarantined++;
-    this.log.error(
-      `A damaged file was moved to ${old}; ${count} messages were read out of it, ${broken} places were not readable: ${errorMessage(error)}`,
-    );
+    return { count, broken };
   }
 }

@@ -7,6 +7,7 @@ import {
   type SqliteRow,
   type SqliteStatement,
 } from '../clients/sqlite.js';
+import { AdoptionTable } from './adoption-table.js';
 import { inOrder } from './in-order.js';
 import { insertEntry } from './insert-entry.js';
 import { runs } from './pack.js';
@@ -38,12 +39,14 @@ export interface ReadyPosition {
 export class QueueFile {
   private closed = false;
   private uncounted = 0;
+  readonly adoptions: AdoptionTable;
   private readonly packs: PackTable;
 
   private constructor(
     readonly path: string,
     private readonly database: SqliteDatabase,
   ) {
+    this.adoptions = new AdoptionTable(database);
     this.packs = new PackTable(database);
   }
 
@@ -106,11 +109,12 @@ export class QueueFile {
     return this.packs.delete(seq) || this.changes('DELETE FROM messages WHERE seq = ?', seq) > 0;
   }
 
-  /** Takes away what another file has adopted. */
-  discardUpTo(seq: number): void {
+  /** Takes away what another file has adopted: entries, and dead letters, up to these places. */
+  discardUpTo(entries: number, dead: number): void {
     this.count();
-    this.run('DELETE FROM messages WHERE seq <= ?', seq);
-    this.packs.deleteUpTo(seq);
+    this.run('DELETE FROM messages WHERE seq <= ?', entries);
+    this.packs.deleteUpTo(entries);
+    this.run('DELETE FROM dead WHERE seq <= ?', dead);
     this.repairHeads();
     this.recount();
   }
@@ -198,19 +202,6 @@ export class QueueFile {
     return Number(this.get('SELECT value FROM state WHERE name = ?', LAST_SEQ)?.value ?? 0);
   }
 
-  /** Entries of another file up to this place are in this one. */
-  setAdopted(file: string, upto: number): void {
-    this.run('INSERT OR REPLACE INTO adoptions VALUES (?, ?)', file, upto);
-  }
-
-  adoptions(): { readonly file: string; readonly upto: number }[] {
-    return this.all('SELECT * FROM adoptions') as unknown as { file: string; upto: number }[];
-  }
-
-  forgetAdoption(file: string): void {
-    this.run('DELETE FROM adoptions WHERE file = ?', file);
-  }
-
   /** The first of each lane after a position, within one priority, due in `(dueAfter, dueUntil]`. */
   ready({ queue, priority, dueAt, seq }: ReadyPosition, dueUntil: number, limit: number): Iterable<StoredEntry> {
     const rows = this.statement(
@@ -291,8 +282,10 @@ export class QueueFile {
     return rows.map(readDeadEntry);
   }
 
+  /** Nothing would be missed without it: entries, dead letters, or marks that another file depends on. */
   get isEmpty(): boolean {
     return (
+      this.adoptions.marks().length === 0 &&
       this.get('SELECT 1 FROM messages LIMIT 1') === undefined &&
       this.get('SELECT 1 FROM packs LIMIT 1') === undefined &&
       this.get('SELECT 1 FROM dead LIMIT 1') === undefined &&

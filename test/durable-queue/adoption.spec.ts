@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { loadSqlite } from '../../lib/clients/sqlite.js';
+import { OwnerLock } from '../../lib/durable-queue/owner-lock.js';
+import type { QueueEntry } from '../../lib/durable-queue/queue-entry.js';
 import { QueueFile } from '../../lib/durable-queue/queue-file.js';
 import { TestQueue, entry, files } from './support/queue.js';
 
@@ -21,6 +23,64 @@ async function dead(
   one.kill();
   return one;
 }
+
+interface Torn {
+  readonly directory: string;
+  readonly adopted: string;
+  readonly adopter: string;
+}
+
+/** Two files whose owners are dead, as they are right after the first commit of a batch: both hold «a» and «b», or the dead letter. */
+async function torn(folder?: string, what: 'entries' | 'dead' = 'entries'): Promise<Torn> {
+  const before = folder === undefined ? [] : files(folder);
+  const gone = await TestQueue.open(folder);
+  const { directory } = gone;
+  gone.queue.bury(await gone.append('x'), DEATH);
+  if (what === 'entries') await Promise.all(['a', 'b', 'c', 'd'].map((id) => gone.append(id, { lane: 'k' })));
+  gone.queue.commit();
+  const [adopted] = files(directory).filter((file) => !before.includes(file));
+  const adopter = await TestQueue.open(directory);
+  const [own] = files(directory).filter((file) => !before.includes(file) && file !== adopted);
+  gone.kill();
+  adopter.kill();
+  const [name, ownName] = [adopted, own].map((file) => file.replace('.queue', ''));
+  const sqlite = await loadSqlite('the test');
+  const [from, to] = [adopted, own].map((file) => QueueFile.open(sqlite, join(directory, file)));
+  from.transaction(() => from.adoptions.setAdopter(ownName));
+  to.transaction(() => {
+    const letters = from.deadAfter('', 0, 1);
+    if (what === 'dead') {
+      to.insertDead({ ...letters[0], seq: 1 }, letters[0]);
+      to.addTotals('', { depth: 0, bytes: 0, dead: 1 });
+      to.count(1);
+      return to.adoptions.setMark({ file: name, entries: 0, dead: letters[0].seq });
+    }
+    const moved = [...from.entries(2)];
+    to.insert(moved.map((stored, at) => ({ ...stored.entry!, seq: at + 1 })));
+    to.adoptions.setMark({ file: name, entries: moved[1].seq, dead: 0 });
+  });
+  from.close();
+  to.close();
+  return { directory, adopted: name, adopter: ownName };
+}
+
+/** Somebody is looking at a file. */
+async function locked(directory: string, name: string): Promise<OwnerLock> {
+  return OwnerLock.tryAcquire(await loadSqlite('the test'), join(directory, `${name}.owner`))!;
+}
+
+/** Sends everything, and tells what that was; dead letters, too. */
+function sendAll({ queue }: TestQueue): string[] {
+  const sent: string[] = [];
+  const pass = queue.ready('', { dueUntil: Number.MAX_SAFE_INTEGER });
+  for (let step = pass.next(); !step.done; step = pass.next())
+    for (let next: QueueEntry | undefined = step.value; next; next = queue.remove(next)) sent.push(next.id);
+  return [...sent, ...queue.deadAfter('', 0, 9).map(({ id }) => `dead letter ${id}`)];
+}
+
+const DEATH = { reason: 'r', errorClass: 'E', errorCode: 'C', errorMessage: 'm', time: 1 };
+
+afterEach(() => void jest.restoreAllMocks());
 
 describe('files of processes that died', () => {
   test('one becomes the own file, the others are moved into it, with their order, times and attempts', async () => {
@@ -85,31 +145,89 @@ describe('files of processes that died', () => {
     expect(new Set(ids).size).toBe(800);
   });
 
-  test('a crash between the writing here and the deletion there takes nothing twice', async () => {
-    const gone = await TestQueue.open();
-    await Promise.all(['a', 'b', 'c', 'd'].map((id) => gone.append(id, { lane: 'k' })));
-    const [name] = files(gone.directory).map((file) => file.replace('.queue', ''));
-    const adopter = await TestQueue.open(gone.directory);
-    gone.kill();
-    const [own] = files(gone.directory).filter((file) => !file.startsWith(name));
-    adopter.kill();
-    // As it is after the first commit of a batch of two: both files hold «a» and «b».
-    const sqlite = await loadSqlite('the test');
-    const file = QueueFile.open(sqlite, join(gone.directory, own));
-    file.transaction(() => {
-      file.insert(['a', 'b'].map((id, at) => ({ ...entry(id, { lane: 'k' }), seq: at + 1 })));
-      file.setAdopted(name, 2);
+  describe('after a crash between the writing here and the deletion there', () => {
+    test('whoever finds both files takes nothing twice', async () => {
+      const { directory } = await torn();
+      const next = await TestQueue.open(directory);
+      await settle(next, 1_000);
+      expect(sendAll(next).sort()).toEqual(['a', 'b', 'c', 'd', 'dead letter x']);
+      expect(files(directory)).toHaveLength(1);
     });
-    file.close();
-    const next = await TestQueue.open(gone.directory);
-    await settle(next, 1_000);
-    const sent: string[] = [];
-    for (let [head] = next.ready(); head; [head] = next.ready()) {
-      sent.push(head.id);
-      next.queue.remove(head);
-    }
-    expect(sent.sort()).toEqual(['a', 'b', 'c', 'd']);
-    expect(files(gone.directory)).toHaveLength(1);
+
+    test('two, of whom each finds one of the files, take nothing twice', async () => {
+      const { directory, adopted } = await torn();
+      const lock = await locked(directory, adopted);
+      const first = await TestQueue.open(directory);
+      await settle(first);
+      const sent = sendAll(first);
+      expect(sent).toEqual(['a', 'b']);
+      lock.release();
+      const second = await TestQueue.open(directory);
+      await settle(second, 1_000);
+      expect(sendAll(second)).toEqual([]);
+      await settle(first, 1_000);
+      sent.push(...sendAll(first));
+      expect(sent.sort()).toEqual(['a', 'b', 'c', 'd', 'dead letter x']);
+      expect(files(directory)).toHaveLength(2);
+    });
+
+    test('nothing is taken twice when the adopter was adopted itself before the other file was seen', async () => {
+      const bystander = await TestQueue.open();
+      const { directory, adopted, adopter } = await torn(bystander.directory);
+      const lock = await locked(directory, adopted);
+      await settle(bystander, 1_000);
+      const sent = sendAll(bystander);
+      expect(sent).toEqual(['a', 'b']);
+      // Its mark is still needed.
+      expect(files(directory)).toContain(`${adopter}.queue`);
+      lock.release();
+      const next = await TestQueue.open(directory);
+      await settle(next, 1_000);
+      await settle(bystander, 1_000);
+      await settle(next, 1_000);
+      sent.push(...sendAll(next), ...sendAll(bystander));
+      expect(sent.sort()).toEqual(['a', 'b', 'c', 'd', 'dead letter x']);
+      expect(files(directory)).toHaveLength(2);
+    });
+
+    test('dead letters are not kept twice either', async () => {
+      const { directory } = await torn(undefined, 'dead');
+      const next = await TestQueue.open(directory);
+      await settle(next, 1_000);
+      expect(sendAll(next)).toEqual(['dead letter x']);
+      expect(next.queue.totals('')).toEqual({ depth: 0, bytes: 0, dead: 1 });
+    });
+  });
+
+  test('what could not be deleted there is not taken again at the next look', async () => {
+    const living = await TestQueue.open();
+    await dead(living.directory, ['a', 'b'], { lane: 'k' });
+    jest.spyOn(QueueFile.prototype, 'delete').mockImplementationOnce(() => {
+      throw new Error('no room');
+    });
+    await settle(living, 1_000);
+    expect(living.failures).toMatchObject([{ operation: 'adopt' }]);
+    const sent = sendAll(living);
+    await settle(living, 1_000);
+    expect([...sent, ...sendAll(living)]).toEqual(['a', 'b']);
+    expect(files(living.directory)).toHaveLength(1);
+  });
+
+  test('one who stops in the middle leaves the rest to the next, and no file of its own', async () => {
+    const ids = Array.from({ length: 400 }, (_, n) => `m${n}`);
+    const living = await TestQueue.open();
+    const other = await dead(living.directory, ids);
+    const adopted = new Promise<void>((resolve) => (living.onAdopted = resolve));
+    const advanced = living.clock.advance(1_000);
+    await adopted;
+    await advanced;
+    const sent = sendAll(living);
+    expect(sent.length).toBeLessThan(400);
+    living.queue.close();
+    expect(files(other.directory)).toHaveLength(1);
+    const next = await TestQueue.open(other.directory);
+    await settle(next);
+    expect([...sent, ...sendAll(next)]).toEqual(ids);
   });
 
   test('empty ones, and locks without a file, are removed', async () => {

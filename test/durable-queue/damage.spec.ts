@@ -11,9 +11,12 @@ import {
   closeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { loadSqlite } from '../../lib/clients/sqlite.js';
+import { QueueFile } from '../../lib/durable-queue/queue-file.js';
 import { TestQueue, files, temporaryDirectory } from './support/queue.js';
+
+afterEach(() => void jest.restoreAllMocks());
 
 /** A file with these entries, whose process has ended; everything is in the main file. */
 async function prepared(count: number, lane?: string): Promise<{ directory: string; path: string }> {
@@ -122,6 +125,36 @@ describe('a file with broken pages', () => {
     expect(quarantined(directory)).toHaveLength(1);
     await one.append('new');
     expect(one.ids()).toContain('new');
+  });
+
+  test('of a dead process stays where it is until what is readable of it can be written, and is read once', async () => {
+    const living = await TestQueue.open();
+    const gone = await TestQueue.open(living.directory);
+    await Promise.all(
+      Array.from({ length: 400 }, (_, n) => gone.append(`m${n}`, { body: Buffer.alloc(900, `<${n}>`) })),
+    );
+    const name = gone.name;
+    gone.kill();
+    const path = join(gone.directory, name);
+    for (let page = 40; page < 60; page++) overwrite(path, page * 4_096, Buffer.alloc(4_096, 0xa5));
+    // Nothing of it was adopted when its damage is found.
+    jest.spyOn(QueueFile.prototype, 'entries').mockImplementationOnce(() => {
+      throw new Error('database disk image is malformed');
+    });
+    const insert = jest.spyOn(QueueFile.prototype, 'insert').mockImplementationOnce(() => {
+      throw new Error('no room');
+    });
+    await settled(living);
+    expect(insert).toHaveBeenCalledTimes(1);
+    expect([files(gone.directory).includes(name), quarantined(gone.directory), living.ids()]).toEqual([true, [], []]);
+    await settled(living);
+    const found = living.ids();
+    expect(found.length).toBeGreaterThan(200);
+    expect(new Set(found).size).toBe(found.length);
+    expect(living.queue.totals('').depth).toBe(found.length);
+    expect(quarantined(gone.directory)).toHaveLength(1);
+    await living.append('new');
+    expect(living.ids()).toContain('new');
   });
 
   test('torn in the middle while it is in use: what is readable goes on at its place', async () => {

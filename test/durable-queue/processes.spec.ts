@@ -7,6 +7,7 @@ import { files, temporaryDirectory } from './support/queue.js';
 const WORKER = join(__dirname, 'processes/worker.mjs');
 /** A quick look by default; `KILLS=200 npm test -- test/durable-queue/processes` is the whole of it. */
 const KILLS = Number(process.env.KILLS ?? 16);
+const ADOPTERS = Math.ceil(KILLS / 2);
 
 /** A process on a directory, with what it said. */
 class Worker {
@@ -24,7 +25,7 @@ class Worker {
     directory: string,
     name: string,
     seed: number,
-    mode: 'kill' | 'run' | 'grow' | 'drain',
+    mode: 'kill' | 'run' | 'grow' | 'drain' | 'fill' | 'adopt',
     prefix: string[] = [],
   ) {
     const [command, ...args] = [...prefix, process.execPath, WORKER, directory, name, String(seed), mode];
@@ -111,6 +112,31 @@ describe('processes that share a directory', () => {
       expect(readdirSync(directory)).toEqual([]);
     },
     60_000 + KILLS * 2_000,
+  );
+
+  test(
+    `${ADOPTERS} of them killed before or after any commit of an adoption, three at a time, repeat nothing of what they moved`,
+    async () => {
+      const directory = temporaryDirectory();
+      const workers = [1, 2, 3].map((n) => new Worker(directory, `f${n}`, n, 'fill'));
+      await Promise.all(workers.map(({ ended }) => ended));
+      const adopters: Worker[] = [];
+      const line = async (offset: number): Promise<void> => {
+        for (let n = offset; n < ADOPTERS; n += 3) {
+          const adopter = new Worker(directory, `a${n}`, n * 7919 + 1, 'adopt');
+          adopters.push(adopter);
+          await adopter.ended;
+        }
+      };
+      await Promise.all([line(0), line(1), line(2)]);
+      workers.push(...adopters, await drain(directory));
+      expect(workers[0].accepted.length).toBe(400);
+      // Nothing was sent before, so that nothing was in flight at any kill.
+      expect(account(workers)).toBe(0);
+      expect(adopters.reduce((sum, { adopted }) => sum + adopted, 0)).toBeGreaterThan(0);
+      expect(readdirSync(directory)).toEqual([]);
+    },
+    60_000 + ADOPTERS * 4_000,
   );
 
   test.each([2, 4])('%i of them, living, never take from each other', async (count) => {

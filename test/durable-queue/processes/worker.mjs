@@ -4,7 +4,9 @@ import { writeSync } from 'node:fs';
 import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
 
 // Mostly more than is accepted: a queue that grows would make every process adopt all that those before it have left.
-const PER_TURN = { run: 12, kill: 12, grow: 7, drain: 1_000 };
+const PER_TURN = { run: 12, kill: 12, grow: 7, drain: 1_000, fill: 0, adopt: 0 };
+/** «fill» accepts so many and ends. */
+const FILL = 400;
 
 const [directory, name, seed, mode] = process.argv.slice(2);
 const say = (line) => writeSync(1, `${line}\n`);
@@ -22,6 +24,35 @@ function reached(step) {
   if (step === point && --left === 0) process.kill(process.pid, 'SIGKILL');
 }
 
+// «adopt» sends nothing, and kills itself right before or after one of its commits, or when it has found too few of them.
+if (mode === 'adopt') {
+  const { DatabaseSync } = process.getBuiltinModule?.('node:sqlite') ?? (await import('@photostructure/sqlite'));
+  let steps = 1 + Math.floor(random() * 30);
+  const step = () => void (--steps === 0 && process.kill(process.pid, 'SIGKILL'));
+  class KillingDatabase {
+    constructor(path, options) {
+      this.database = new DatabaseSync(path, options);
+    }
+    exec(sql) {
+      this.database.exec(sql);
+    }
+    close() {
+      this.database.close();
+    }
+    prepare(sql) {
+      const statement = this.database.prepare(sql);
+      if (sql !== 'COMMIT') return statement;
+      const run = () => {
+        step();
+        statement.run();
+        step();
+      };
+      return { run };
+    }
+  }
+  process.getBuiltinModule = () => ({ DatabaseSync: KillingDatabase });
+}
+
 const time = new SteadyTime(systemClock);
 const log = { log() {}, warn() {}, error: (line) => say(`E ${line}`), debug() {} };
 const store = diskRetryQueue({ directory, adoptInterval: 20 }).create({
@@ -36,6 +67,7 @@ const store = diskRetryQueue({ directory, adoptInterval: 20 }).create({
 });
 
 let number = 0;
+let filled = 0;
 function accept() {
   const id = `${name}-${number++}`;
   const message = { id, route: 'r', body: Buffer.alloc(Math.floor(random() * 2_000), id), headers: {}, properties: {} };
@@ -50,6 +82,7 @@ function accept() {
   };
   store.append({ ...plain, message, key, queuedAt: time.now(), bytes: 600 }, (_, error) => {
     if (!error) say(`A ${id}`);
+    if (mode === 'fill' && !error && ++filled === FILL) process.kill(process.pid, 'SIGKILL');
     reached('accept');
   });
   reached('append');
@@ -75,13 +108,17 @@ await store.open();
 say(`P ${process.pid}`);
 let stopping = false;
 process.stdin.on('data', () => (stopping = true));
+let turns = 0;
 (function turn() {
+  // Whatever is left for others.
+  if (mode === 'adopt' && ++turns === 100) process.kill(process.pid, 'SIGKILL');
   if (stopping && mode !== 'drain') {
     store.close();
     process.stdin.destroy();
     return;
   }
-  if (mode !== 'drain') for (let n = 0; n < 8; n++) accept();
+  if (mode === 'fill') for (let n = 0; n < 100; n++) accept();
+  else if (mode !== 'drain' && mode !== 'adopt') for (let n = 0; n < 8; n++) accept();
   send(PER_TURN[mode]);
   if (mode === 'drain' && stopping && store.depth === 0) {
     store.close();

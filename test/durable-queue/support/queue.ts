@@ -29,6 +29,7 @@ export class TestQueue {
   readonly lines: string[] = [];
   readonly failures: { operation: string; error: RetryQueueStoreError }[] = [];
   adoptedCount = 0;
+  onAdopted: () => void = () => undefined;
   readonly queue: DurableQueue;
 
   constructor(readonly directory = temporaryDirectory()) {
@@ -38,7 +39,10 @@ export class TestQueue {
       this.clock,
       {
         log: { log: line('log'), warn: line('warn'), error: line('error') },
-        adopted: (count) => void (this.adoptedCount += count),
+        adopted: (count) => {
+          this.adoptedCount += count;
+          this.onAdopted();
+        },
         failed: (operation, error) => void this.failures.push({ operation, error }),
       },
     );
@@ -72,6 +76,12 @@ export class TestQueue {
 
   ids(range: Partial<DueRange> = {}, queue = ''): string[] {
     return this.ready(range, queue).map(({ id }) => id);
+  }
+
+  /** The name of its own file. */
+  get name(): string {
+    const { storage } = this.queue as unknown as { storage: { own: { name: string } } };
+    return `${storage.own.name}.queue`;
   }
 
   /** Ends as a killed process does: nothing is written any more, and the locks are gone. */

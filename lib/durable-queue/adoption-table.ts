@@ -1,0 +1,55 @@
+import type { SqliteDatabase, SqliteRow } from '../clients/sqlite.js';
+
+/** What of another file is in this one: all up to these places. */
+export interface AdoptionMark {
+  readonly file: string;
+  readonly entries: number;
+  /** Dead letters; they follow when no entry is left, and 0 until then. */
+  readonly dead: number;
+}
+
+/** A place behind all others. */
+export const ALL = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Whose entries a file has taken over, and who takes over its own. One row for each other file, `upto` says which: above 0
+ * the last place of its entries that are here (`ALL`: with its dead letters), below 0 that of its dead letters, 0 that it adopts
+ * this one.
+ */
+export class AdoptionTable {
+  constructor(private readonly database: SqliteDatabase) {}
+
+  marks(): AdoptionMark[] {
+    return this.database.prepare('SELECT * FROM adoptions WHERE upto <> 0').all().map(readMark);
+  }
+
+  mark(file: string): AdoptionMark | undefined {
+    const row = this.database.prepare('SELECT * FROM adoptions WHERE file = ? AND upto <> 0').get(file);
+    return row && readMark(row);
+  }
+
+  setMark({ file, entries, dead }: AdoptionMark): void {
+    this.database
+      .prepare('INSERT OR REPLACE INTO adoptions VALUES (?, ?)')
+      .run(file, dead > 0 && entries < ALL ? -dead : entries);
+  }
+
+  forget(file: string): void {
+    this.database.prepare('DELETE FROM adoptions WHERE file = ?').run(file);
+  }
+
+  /** Who adopts this file: its mark says what of this one is not to be used any more. */
+  adopter(): string | undefined {
+    return this.database.prepare('SELECT file FROM adoptions WHERE upto = 0').get()?.file as string | undefined;
+  }
+
+  setAdopter(file: string): void {
+    this.database.prepare('DELETE FROM adoptions WHERE upto = 0').run();
+    this.database.prepare('INSERT OR REPLACE INTO adoptions VALUES (?, 0)').run(file);
+  }
+}
+
+function readMark({ file, upto }: SqliteRow): AdoptionMark {
+  const place = upto as number;
+  return { file: file as string, entries: Math.max(0, place), dead: place === ALL ? ALL : Math.max(0, -place) };
+}

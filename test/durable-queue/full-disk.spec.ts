@@ -29,6 +29,17 @@ test('a full disk refuses what it cannot keep, half accepts nothing, sends nothi
   expect(lines).toEqual([expect.stringContaining('disk is full'), expect.stringContaining('works again')]);
 });
 
+test('messages whose predecessor of the same key could not be deleted are sent when the disk has room again, without a restart or new traffic', () => {
+  const output = onSmallDisk('keys-on-full-disk.mjs');
+  if (output === undefined) return;
+  expect(JSON.parse(output)).toEqual({
+    before: ['k1'],
+    successor: 'k2',
+    full: { seen: [], healthy: false },
+    freed: { seen: ['k2'], healthy: true },
+  });
+});
+
 test('a process starts on a disk that cannot be written, refuses what has to wait, and finds everything when it can be', () => {
   const output = onSmallDisk('read-only-disk.mjs');
   if (output === undefined) return;

@@ -140,6 +140,7 @@ export class Messaging {
     this.receivers = new Receivers({
       consumers: this.consumers,
       log: this.log,
+      telemetry,
       deadline: () => deadline(clock, options.shutdownTimeout),
       started: () => this.startCounting(),
     });

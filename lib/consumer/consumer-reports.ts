@@ -1,12 +1,15 @@
 import type { Clock } from '../clock/clock.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
+import type { ConsumerTelemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { KillSwitchState } from './kill-switch.js';
 import type { Settled } from './settlement.js';
 import type { Work } from './work.js';
 
-/** Somebody who holds messages beyond their handler call, and learns what became of each. */
+/** Somebody who asks for messages and settles them, and learns what became of each. */
 export interface SettlementFollower {
+  /** The spans of what is asked for. */
+  readonly telemetry: ConsumerTelemetry | undefined;
   settled(delivery: Delivery, settled: Settled): void;
 }
 

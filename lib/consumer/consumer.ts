@@ -74,9 +74,8 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (capabilities.leaseMs < Infinity)
       this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
     const keepsOrder = this.held !== undefined;
-    const telemetry = environment.telemetry?.consumer({ queue: topology.queue, group });
-    const awaitsAcks = follower !== undefined;
-    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, awaitsAcks, telemetry);
+    const telemetry = follower ? follower.telemetry : environment.telemetry?.consumer({ queue: topology.queue, group });
+    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, !!follower, telemetry);
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);

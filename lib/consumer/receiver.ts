@@ -1,11 +1,14 @@
 import type { MessageContext } from '../pipeline/message-context.js';
 import { Outcome } from '../pipeline/outcome.js';
+import type { ConsumerTelemetry, ReceiveTrace } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import { ReceivedMessage } from './received-message.js';
 import type { Settled } from './settlement.js';
 
 /** The subscription that a receiver reads from. */
 export interface ReceiverSource {
+  /** Undefined: nothing is traced. */
+  readonly telemetry: ConsumerTelemetry | undefined;
   /** Reserves the queue and begins to consume. @throws SubscriptionConflictError, TopologyMismatchError, … */
   start(): Promise<void>;
   /** A message is asked for. */
@@ -19,8 +22,15 @@ export interface ReceiverSource {
 }
 
 interface Reader<Payload> {
+  readonly trace: ReceiveTrace | undefined;
   resolve(result: IteratorResult<ReceivedMessage<Payload>, undefined>): void;
   reject(error: unknown): void;
+}
+
+interface Unread<Payload> {
+  readonly message: ReceivedMessage<Payload>;
+  readonly delivery: Delivery;
+  readonly giveBack: () => void;
 }
 
 const DONE: IteratorResult<never, undefined> = Object.freeze({ done: true, value: undefined });
@@ -33,7 +43,7 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
   private source: ReceiverSource | undefined;
   private readonly readers: Reader<Payload>[] = [];
   /** Came when nobody asked any more: middleware took its time, or called `next` again. */
-  private readonly unread: { readonly message: ReceivedMessage<Payload>; readonly giveBack: () => void }[] = [];
+  private readonly unread: Unread<Payload>[] = [];
   private readonly held = new Map<Delivery, ReceivedMessage<Payload>>();
   private started = false;
   private ending: Promise<void> | undefined;
@@ -60,10 +70,11 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
   next(): Promise<IteratorResult<ReceivedMessage<Payload>, undefined>> {
     if (this.signal?.aborted) void this.end();
     if (this.ending) return Promise.resolve(DONE);
+    const trace = this.telemetry?.receive();
     const earlier = this.unread.shift();
-    if (earlier) return Promise.resolve({ done: false, value: earlier.message });
+    if (earlier) return Promise.resolve(handedOut(earlier.message, earlier.delivery, trace));
     return new Promise((resolve, reject) => {
-      this.readers.push({ resolve, reject });
+      this.readers.push({ trace, resolve, reject });
       if (this.started) this.source?.asked();
       else this.start();
     });
@@ -84,6 +95,11 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
   }
 
   /** @internal */
+  get telemetry(): ConsumerTelemetry | undefined {
+    return this.source?.telemetry;
+  }
+
+  /** @internal */
   get asking(): number {
     return this.readers.length;
   }
@@ -97,9 +113,9 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
       this.held.set(delivery, message);
       this.source?.arrived(delivery);
       const reader = this.readers.shift();
-      if (reader) reader.resolve({ done: false, value: message });
+      if (reader) reader.resolve(handedOut(message, delivery, reader.trace));
       else if (this.ended) resolve(Outcome.giveBack);
-      else this.unread.push({ message, giveBack: () => resolve(Outcome.giveBack) });
+      else this.unread.push({ message, delivery, giveBack: () => resolve(Outcome.giveBack) });
     });
   }
 
@@ -130,4 +146,13 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
     for (const { giveBack } of this.unread.splice(0)) giveBack();
     this.source?.left();
   }
+}
+
+function handedOut<Payload>(
+  message: ReceivedMessage<Payload>,
+  delivery: Delivery,
+  trace: ReceiveTrace | undefined,
+): IteratorResult<ReceivedMessage<Payload>, undefined> {
+  if (trace) message.within = trace.received(delivery);
+  return { done: false, value: message };
 }

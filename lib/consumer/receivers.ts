@@ -2,6 +2,7 @@ import type { CancelTimer } from '../clock/clock.js';
 import { PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
+import type { ConsumerTelemetry, Telemetry } from '../pipeline/telemetry.js';
 import type { Consumer } from './consumer.js';
 import type { Consumers } from './consumers.js';
 import { OnDemand } from './on-demand.js';
@@ -12,6 +13,7 @@ import type { SubscriptionDefinition } from './subscription-definition.js';
 export interface ReceiversEnvironment {
   readonly consumers: Consumers;
   readonly log: Log;
+  readonly telemetry?: Telemetry;
   /** A signal that is aborted after `shutdownTimeout`. */
   deadline(): { readonly signal: AbortSignal; readonly cancel: CancelTimer };
   /** A loop has begun to consume. */
@@ -38,7 +40,13 @@ export class Receivers {
     consumers.checkFree(handled.definition);
     let consumer: Consumer | undefined;
     let limit: ReturnType<ReceiversEnvironment['deadline']>;
+    let telemetry: ConsumerTelemetry | undefined;
+    const { group, topology } = handled.definition;
     return receiver.from({
+      // It is not there before the connection has been started.
+      get telemetry() {
+        return (telemetry ??= environment.telemetry?.consumer({ queue: topology.queue, group, pulled: true }));
+      },
       start: async () => {
         this.open.add(receiver);
         consumer = consumers.addSingle(handled, receiver);

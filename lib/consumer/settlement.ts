@@ -1,12 +1,13 @@
 import type { Clock } from '../clock/clock.js';
 import { deadLetterCopy } from './dead-letter-copy.js';
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
+import { DeliveryLostError } from '../errors/handling-errors.js';
 import type { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { Outcome } from '../pipeline/outcome.js';
-import type { ConsumerTelemetry, Telemetry } from '../pipeline/telemetry.js';
+import type { ConsumerTelemetry, SettleTrace, Telemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
@@ -55,7 +56,7 @@ export class Settlement {
   settle(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
     switch (outcome.type) {
       case 'ack':
-        if (this.awaitsAcks && delivery.ackConfirmed) return this.ackConfirmed(delivery);
+        if (this.awaitsAcks) return this.ackAwaited(delivery);
         delivery.ack();
         return 'ack';
       case 'retry':
@@ -89,8 +90,18 @@ export class Settlement {
     return deliveryCount >= (this.keepsOrder ? MAX_CRASHES - 1 : 1);
   }
 
-  private async ackConfirmed(delivery: Delivery): Promise<Settled> {
-    if (await delivery.ackConfirmed!()) return 'ack';
+  private ackAwaited(delivery: Delivery): Settled | Promise<Settled> {
+    const trace = this.telemetry?.settle(delivery, 'ack');
+    if (delivery.ackConfirmed) return this.ackConfirmed(delivery, trace);
+    delivery.ack();
+    trace?.ended(undefined);
+    return 'ack';
+  }
+
+  private async ackConfirmed(delivery: Delivery, trace: SettleTrace | undefined): Promise<Settled> {
+    const taken = await delivery.ackConfirmed!();
+    trace?.ended(taken ? undefined : new DeliveryLostError('The connection was lost before the ack was answered'));
+    if (taken) return 'ack';
     this.attempts.excuse(delivery);
     return 'released';
   }

@@ -1,6 +1,12 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Headers } from '../message/headers.js';
-import type { ConsumerTelemetry, PublishTrace, Telemetry, TelemetryEnvironment } from '../pipeline/telemetry.js';
+import type {
+  ConsumerTelemetry,
+  PublishTrace,
+  Telemetry,
+  TelemetryEnvironment,
+  TelemetrySubscription,
+} from '../pipeline/telemetry.js';
 import type { Destination, Outgoing } from '../transport/outgoing.js';
 import { loadApi } from './api.js';
 import { attribute } from './conventions.js';
@@ -94,7 +100,7 @@ export class ConnectionTelemetry implements Telemetry {
     }
   }
 
-  consumer(subscription: { readonly queue: string; readonly group: string }): ConsumerTelemetry | undefined {
+  consumer(subscription: TelemetrySubscription): ConsumerTelemetry | undefined {
     const { parts } = this;
     return parts && new SubscriptionTelemetry(parts.signals, parts.guard, subscription, parts);
   }

@@ -5,7 +5,7 @@ import { OTHER_ERROR } from './error-type.js';
 /** One operation at one destination, in the words of the conventions. */
 export interface Operation {
   readonly name: string;
-  readonly type: 'send' | 'process' | 'settle';
+  readonly type: 'send' | 'receive' | 'process' | 'settle';
   /** Left out: too many destinations to name each. */
   readonly destination?: string;
   /** What stands for many destinations, instead of their names. */

@@ -2,7 +2,16 @@ import type { Attributes, Context, Span } from '@opentelemetry/api';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import type { Outcome } from '../pipeline/outcome.js';
-import type { BatchTrace, ConsumerTelemetry, ProcessTrace, SettleTrace } from '../pipeline/telemetry.js';
+import type {
+  BatchTrace,
+  ConsumerTelemetry,
+  ProcessTrace,
+  ReceiveTrace,
+  SettleOperation,
+  SettleTrace,
+  TelemetrySubscription,
+  Within,
+} from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import { attribute } from './conventions.js';
 import { errorType, failSpan } from './error-type.js';
@@ -10,13 +19,10 @@ import type { Guard } from './guard.js';
 import { Labels } from './labels.js';
 import type { Place, Signals } from './signals.js';
 
-interface Subscribed {
-  readonly queue: string;
-  readonly group: string;
-}
-
 interface SubscriptionLabels {
+  readonly receive: Labels;
   readonly process: Labels;
+  readonly ack: Labels;
   readonly retry: Labels;
   readonly 'dead-letter': Labels;
   readonly shared: Attributes;
@@ -25,16 +31,26 @@ interface SubscriptionLabels {
 /** Spans and measurements of one subscription. */
 export class SubscriptionTelemetry implements ConsumerTelemetry {
   private labels: SubscriptionLabels;
-  /** The context of a failed call, in which what becomes of its message is settled. */
-  private readonly failures = new WeakMap<Delivery, Context>();
+  /** The context of a call, in which what becomes of its message is settled; of those that have such a span. */
+  private readonly calls = new WeakMap<Delivery, Context>();
 
   constructor(
     private readonly signals: Signals,
     private readonly guard: Guard,
-    private readonly subscribed: Subscribed,
+    private readonly subscribed: TelemetrySubscription,
     private readonly place: Place,
   ) {
     this.labels = labelsOf(subscribed, place.shared);
+  }
+
+  receive(): ReceiveTrace | undefined {
+    try {
+      const { api, clock } = this.signals;
+      return new ReceiveSpan(this, api.context.active(), clock.now(), clock.monotonic());
+    } catch (error) {
+      this.guard.failed(error);
+      return undefined;
+    }
   }
 
   process(delivery: Delivery, attempt: number): ProcessTrace | undefined {
@@ -55,7 +71,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     }
   }
 
-  settle(delivery: Delivery, operation: 'retry' | 'dead-letter'): SettleTrace | undefined {
+  settle(delivery: Delivery, operation: SettleOperation): SettleTrace | undefined {
     try {
       return this.beginSettling(delivery, this.current[operation]);
     } catch (error) {
@@ -84,7 +100,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     const { api, tracer, clock } = signals;
     const startedAt = clock.monotonic();
     const { counted } = processing.succeeded;
-    signals.consumed.add(1, counted);
+    if (!this.subscribed.pulled) signals.consumed.add(1, counted);
     if (attempt > 1 || delivery.deliveryCount) signals.redelivered.add(1, counted);
     const { message } = delivery;
     const origin = signals.extract(message.headers);
@@ -98,13 +114,12 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     };
     const span = tracer.startSpan(processing.spanName, options, parent);
     if (span.isRecording()) {
-      if (message.id !== '') span.setAttribute(attribute.messageId, message.id);
+      this.describe(span, delivery);
       span.setAttribute(attribute.attempt, attempt);
-      const { correlationId } = message.properties;
-      if (correlationId !== undefined) span.setAttribute(attribute.conversationId, correlationId);
-      signals.routingKey(span, message.route);
     }
-    return new HandlerTrace(this, delivery, span, api.trace.setSpan(parent, span), startedAt);
+    const context = api.trace.setSpan(parent, span);
+    if (this.subscribed.pulled) this.calls.set(delivery, context);
+    return new HandlerTrace(this, delivery, span, context, startedAt);
   }
 
   private beginBatch(deliveries: readonly Delivery[]): BatchTrace {
@@ -127,7 +142,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     return {
       run: (handler, batch) => api.context.with(context, handler, undefined, batch),
       ended: (outcomes) => {
-        for (const [at, { type }] of outcomes.entries()) if (type !== 'ack') this.failures.set(deliveries[at], context);
+        for (const [at, { type }] of outcomes.entries()) if (type !== 'ack') this.calls.set(deliveries[at], context);
         // What failed says more than what did not.
         const outcome = outcomes.find(({ type }) => type !== 'ack' && type !== 'defer') ?? outcomes[0];
         const same = outcomes.every(({ type }) => type === outcome.type);
@@ -136,11 +151,18 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     };
   }
 
+  private describe(span: Span, { message }: Delivery): void {
+    if (message.id !== '') span.setAttribute(attribute.messageId, message.id);
+    const { correlationId } = message.properties;
+    if (correlationId !== undefined) span.setAttribute(attribute.conversationId, correlationId);
+    this.signals.routingKey(span, message.route);
+  }
+
   private beginSettling(delivery: Delivery, labels: Labels): SettleTrace {
     const { signals } = this;
     const { api, tracer, clock } = signals;
     const startedAt = clock.monotonic();
-    const call = this.failures.get(delivery);
+    const call = this.calls.get(delivery);
     const origin = call ? undefined : api.trace.getSpanContext(signals.extract(delivery.message.headers));
     const options = {
       kind: api.SpanKind.CLIENT,
@@ -164,9 +186,36 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     };
   }
 
+  /** It was asked for, and is handed out now. @internal */
+  received({ parent, askedAt, startedAt }: ReceiveSpan, delivery: Delivery): Within | undefined {
+    const { signals } = this;
+    const { receive } = this.current;
+    const { api, tracer } = signals;
+    try {
+      const { message } = delivery;
+      const created = api.trace.getSpanContext(signals.extract(message.headers));
+      const options = {
+        kind: api.SpanKind.CLIENT,
+        attributes: receive.span,
+        startTime: askedAt,
+        ...(created && { links: [{ context: created }] }),
+      };
+      const span = tracer.startSpan(receive.spanName, options, parent);
+      if (span.isRecording()) this.describe(span, delivery);
+      const seconds = signals.since(startedAt);
+      signals.consumed.add(1, receive.succeeded.counted);
+      signals.operationDuration.record(seconds, receive.succeeded.timed);
+      span.end(askedAt + seconds * 1_000);
+    } catch (error) {
+      this.guard.failed(error);
+    }
+    const call = this.calls.get(delivery);
+    return call && ((work) => api.context.with(call, work));
+  }
+
   /** @internal */
   ended({ delivery, span, context, startedAt }: HandlerTrace, outcome: Outcome): void {
-    if (outcome.type !== 'ack') this.failures.set(delivery, context);
+    if (outcome.type !== 'ack') this.calls.set(delivery, context);
     this.end(span, startedAt, outcome, outcome.type);
   }
 
@@ -211,11 +260,28 @@ class HandlerTrace implements ProcessTrace {
   }
 }
 
-function labelsOf({ queue, group }: Subscribed, shared: Attributes): SubscriptionLabels {
-  const labels = (name: string, type: 'process' | 'settle'): Labels =>
+/** A span `receive <queue>`: made when there is a message, since a link is to be there from its beginning. */
+class ReceiveSpan implements ReceiveTrace {
+  constructor(
+    private readonly telemetry: SubscriptionTelemetry,
+    readonly parent: Context,
+    /** Milliseconds since the epoch, and by the monotonic clock. */
+    readonly askedAt: number,
+    readonly startedAt: number,
+  ) {}
+
+  received(delivery: Delivery): Within | undefined {
+    return this.telemetry.received(this, delivery);
+  }
+}
+
+function labelsOf({ queue, group }: TelemetrySubscription, shared: Attributes): SubscriptionLabels {
+  const labels = (name: string, type: 'receive' | 'process' | 'settle'): Labels =>
     new Labels({ name, type, destination: queue, group }, shared);
   return {
+    receive: labels('receive', 'receive'),
     process: labels('process', 'process'),
+    ack: labels('ack', 'settle'),
     retry: labels('retry', 'settle'),
     'dead-letter': labels('dead-letter', 'settle'),
     shared,

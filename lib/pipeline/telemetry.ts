@@ -52,8 +52,15 @@ export interface Telemetry {
   resend(outgoing: Pick<Outgoing, 'to' | 'message'>): PublishTrace | undefined;
   /** The broker answered one send, or did not; `error` says why it did not take the message. */
   sent(to: Destination, error: unknown): void;
-  consumer(subscription: { readonly queue: string; readonly group: string }): ConsumerTelemetry | undefined;
+  consumer(subscription: TelemetrySubscription): ConsumerTelemetry | undefined;
   close(): void;
+}
+
+export interface TelemetrySubscription {
+  readonly queue: string;
+  readonly group: string;
+  /** Its messages are asked for one by one, instead of handed to a handler as they come. Default false. */
+  readonly pulled?: boolean;
 }
 
 /** One send, from the call to what its caller is told; ended once, by one of the last three. */
@@ -68,14 +75,26 @@ export interface PublishTrace {
 
 /** Told of what one subscription does. */
 export interface ConsumerTelemetry {
+  /** Somebody asks for a message. */
+  receive(): ReceiveTrace | undefined;
   /** A handler is to be called. */
   process(delivery: Delivery, attempt: number): ProcessTrace | undefined;
   /** A batch handler is to be called. */
   processBatch(deliveries: readonly Delivery[]): BatchTrace | undefined;
-  /** A copy is to be written, after which the original is acked. */
-  settle(delivery: Delivery, operation: 'retry' | 'dead-letter'): SettleTrace | undefined;
+  /** A copy is to be written, after which the original is acked; or who was handed the message acks it. */
+  settle(delivery: Delivery, operation: SettleOperation): SettleTrace | undefined;
   /** A message was dropped. */
   dropped(): void;
+}
+
+export type SettleOperation = 'ack' | 'retry' | 'dead-letter';
+
+/** Calls a function with the context of a handler call active. */
+export type Within = <T>(work: () => T) => T;
+
+/** From when a message was asked for until one is handed out. Nothing becomes of one that gets none. */
+export interface ReceiveTrace {
+  received(delivery: Delivery): Within | undefined;
 }
 
 /** One handler call. */
@@ -93,6 +112,6 @@ export interface BatchTrace {
 }
 
 export interface SettleTrace {
-  /** `error`: the copy was not written. */
+  /** `error`: the copy was not written, or nobody knows whether the ack was taken. */
   ended(error: unknown): void;
 }

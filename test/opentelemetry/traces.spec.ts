@@ -235,19 +235,6 @@ describeTransports('a trace', (fresh) => {
     expect(points.map(({ value }) => value)).toEqual([4]);
   });
 
-  test('of a message that is pulled ends when it is settled', async () => {
-    const { messaging } = await start();
-    const received = messaging.receive(orders);
-    const first = received[Symbol.asyncIterator]().next();
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
-    await messaging.publisher.publish('order.created', 1);
-    const { value: message } = await first;
-    expect(collected.named(PROCESS)).toEqual([]);
-    await message!.ack();
-    const [process] = await collected.ended(PROCESS);
-    expect(linked(process)).toEqual(collected.named(SEND).map(idOf));
-  });
-
   test('is not changed where the publisher gives one', async () => {
     const { messaging } = await start();
     const seen = new Seen<MessageContext>();

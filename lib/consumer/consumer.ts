@@ -29,6 +29,8 @@ import type { Work } from './work.js';
 
 export interface ConsumerEnvironment extends HandlerChainEnvironment {
   readonly serializer: Serializer;
+  /** What earlier consumers of the same queue in this process have learnt of its messages. Default: nothing. */
+  readonly attempts?: AttemptCount;
 }
 
 /** One subscription at work: intake → schedule → pipeline → settlement → drain. */
@@ -66,7 +68,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     const { retry, prefetch, topology, timeoutMs, concurrency, group } = definition;
     const { transport, clock, events, log, serializer } = environment;
     const { capabilities } = transport;
-    this.attempts = attemptCountFor(capabilities, retry, prefetch);
+    this.attempts = environment.attempts ?? attemptCountFor(capabilities, retry, prefetch);
     this.precheck = new Precheck(this.attempts, clock, definition.delayMs, capabilities.maxDelayMs);
     this.schedule = concurrency.schedule({ prefetch, decode: (message) => decode(message, serializer) });
     if (concurrency.maxHoldMs !== undefined)

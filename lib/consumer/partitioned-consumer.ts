@@ -1,5 +1,7 @@
 import { decode } from '../pipeline/decode.js';
 import { partitionQueue, type Topology } from '../transport/topology.js';
+import type { AttemptCount } from './attempt-count.js';
+import { attemptCountFor } from './attempt-counts.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
 import { Distributor } from './distributor.js';
 import type { ConsumerState } from './gate.js';
@@ -24,18 +26,21 @@ export class PartitionedConsumer implements QueueConsumer {
     private readonly environment: ConsumerEnvironment,
   ) {
     this.definition = definition;
-    const { topology, concurrency } = definition;
+    const { topology, concurrency, retry, prefetch } = definition;
     const { serializer, transport, clock, log } = environment;
     const tools = { decode: (message: Parameters<typeof decode>[0]) => decode(message, serializer) };
     this.distributor = new Distributor(
       { topology, keyOf: (message) => concurrency.keyOf!(message, tools) },
       environment,
     );
-    const consumerOf = (partition: number): Consumer =>
-      new Consumer(
-        { definition: { ...definition, topology: partitionTopology(topology, partition) }, handler },
-        environment,
-      );
+    // A partition that comes back to this process brings what this process gave back or lost of it.
+    const counts = new Map<number, AttemptCount>();
+    const consumerOf = (partition: number): Consumer => {
+      const attempts = counts.get(partition) ?? attemptCountFor(transport.capabilities, retry, prefetch);
+      counts.set(partition, attempts);
+      const own = { ...definition, topology: partitionTopology(topology, partition) };
+      return new Consumer({ definition: own, handler }, { ...environment, attempts });
+    };
     this.share = new PartitionShare({ topology, transport, clock, log, random: Math.random, consumerOf });
   }
 

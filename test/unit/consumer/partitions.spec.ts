@@ -6,7 +6,14 @@ import { partitioned } from '../../../lib/consumer/partitioned.js';
 import { InvalidOptionError } from '../../../lib/errors/configuration-errors.js';
 import { partitioningOf } from '../../../lib/transports/rabbitmq/options.js';
 import { type Application, start } from '../support/application.js';
-import { type FakeDelivery, confirmed, failed, refused, unroutable } from '../support/fake-transport.js';
+import {
+  type FakeDelivery,
+  type FakeSubscription,
+  confirmed,
+  failed,
+  refused,
+  unroutable,
+} from '../support/fake-transport.js';
 import { keyed, PartitionBroker, PartitionTransport } from '../support/partition-broker.js';
 
 const QUEUE = 'orders:order.created:queue';
@@ -91,6 +98,25 @@ describe('the share of a process', () => {
     one.app.messaging.resume('order.created');
     await seconds(5, [one, other]);
     expect(sizes([one, other])).toEqual([1, 1]);
+  });
+
+  test('keeps what the process lost of a partition: one that it takes again brings no crash along', async () => {
+    const broker = new PartitionBroker();
+    const one = await join(broker, 2);
+    const partition = (): FakeSubscription =>
+      one.transport.subscriptions.filter(({ options }) => options.topology.queue === `${QUEUE}.0`).at(-1)!;
+    const first = partition();
+    const handled = one.app.record('settled');
+    one.app.messaging.pause('order.created');
+    first.lose(first.deliver({ ...keyed('m', 'k'), deliveryCount: 2 }));
+    // Another had it meanwhile.
+    one.app.messaging.resume('order.created');
+    first.state(false, 'another process consumes it');
+    await seconds(10, [one]);
+    expect(partition()).not.toBe(first);
+    partition().deliver({ ...keyed('m', 'k'), deliveryCount: 3 });
+    await one.app.turn();
+    expect(handled.map(({ outcome }) => outcome)).toEqual(['ack']);
   });
 
   test('grows by what a process leaves that is counted and takes nothing', async () => {

@@ -16,7 +16,10 @@ export type PartitionKey =
 export interface PartitionedOptions {
   /** What keeps its order. Default: the `key` that the message was published with (header `messaging-key`). */
   readonly key?: PartitionKey;
-  /** Handlers at a time; a key is always in the same lane. At most the prefetch, which is the default. */
+  /**
+   * Handlers at a time, with `rabbitmq.partitions` in each partition; a key is always in the same lane. At most the
+   * prefetch, which is the default.
+   */
   readonly lanes?: number;
   /**
    * The longest time in milliseconds that a failed message is retried in place before it goes to its dead letters and its

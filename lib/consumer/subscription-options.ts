@@ -19,7 +19,9 @@ export interface DeadLetterQueueOptions {
 export interface SubscriptionOptions {
   /** Keep given-up messages in a dead-letter queue. `false`: they are dropped with a warning and an event. Default true. */
   readonly dlq?: boolean | DeadLetterQueueOptions;
-  /** The most unsettled messages at a time in this process, 1…65,535. Default 10. */
+  /**
+   * The most unsettled messages at a time in this process, 1…65,535; with `rabbitmq.partitions` in each partition. Default 10.
+   */
   readonly prefetch?: number;
   /** The middle part of the queue's name; needed when there are several routes. Default: the route. */
   readonly name?: string;
@@ -42,7 +44,10 @@ export interface SubscriptionOptions {
    * start beside it. Health shows those that run on, for as long as they do. Default: none.
    */
   readonly timeout?: number;
-  /** Stop consuming when the handler fails too often, and try with one message now and then. Default: none. */
+  /**
+   * Stop consuming when the handler fails too often, and try with one message now and then. In this process; with
+   * `rabbitmq.partitions` each partition by itself. Default: none.
+   */
   readonly killSwitch?: KillSwitchOptions;
   /** Milliseconds by which the first handling of every message is deferred. Default 0. */
   readonly delay?: number;

@@ -255,6 +255,38 @@ describeRabbit('a queue split by key into partitions', (rabbit) => {
     await waitFor(() => checked.calls.length === 1, 'a call');
   });
 
+  it('partitions do not begin beside a process that consumes the whole queue, in order', async () => {
+    const whole = await subscriber({ singleActiveConsumer: true });
+    await expect(subscriber()).rejects.toMatchObject({
+      code: 'TOPOLOGY_MISMATCH',
+      message: expect.stringMatching(
+        /«orders:step:queue» has no partitions yet, and a process consumes it as a whole.*Stop all processes that run without/,
+      ),
+    });
+    await expect(channel.checkQueue(QUEUE)).resolves.toMatchObject({ consumerCount: 1 });
+    await whole.application.close();
+    publish('k', '1');
+    const both = await Promise.all([subscriber(), subscriber()]);
+    await waitFor(() => both.some(({ calls }) => calls.length === 1), 'what waited');
+  });
+
+  it('partitions are not left behind by a process that consumes the whole queue, in order', async () => {
+    const { application } = await subscriber();
+    await application.close();
+    for (const native of [{ singleActiveConsumer: true }, { arguments: { 'x-single-active-consumer': true } }])
+      for (const provision of [true, false])
+        await expect(subscriber(native, undefined, { provision })).rejects.toMatchObject({
+          code: 'TOPOLOGY_MISMATCH',
+          message: expect.stringMatching(
+            /is split into partitions: «orders:step:queue.0» exists.*Give the subscription the «rabbitmq.partitions»/,
+          ),
+        });
+    for (const partition of [0, 1, 2, 3]) await channel.deleteQueue(`${QUEUE}.${partition}`);
+    const whole = await subscriber({ singleActiveConsumer: true });
+    publish('k', '1');
+    await waitFor(() => whole.calls.length === 1, 'a call');
+  });
+
   it('with «distribute: false» partitions run empty, and their number can be changed in order', async () => {
     const first = await subscriber({ partitions: 2 }, ({ id }) => (id === '5' ? new Promise(() => {}) : undefined), {
       prefetch: 3,

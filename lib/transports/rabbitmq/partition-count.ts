@@ -1,22 +1,55 @@
 import type { ChannelModel } from 'amqplib';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
-import { partitionQueue, type Topology } from '../../transport/topology.js';
+import { membersQueue, partitionQueue, type Topology } from '../../transport/topology.js';
 import type { Bound } from './bound.js';
 import { queueDepth } from './browser.js';
+import { consumerCounts } from './consumer-counts.js';
+import { checkSubscriptionOptions } from './options.js';
+
+/** A queue keeps its way of keeping order: as one, or split by key into so many partitions. @throws TopologyMismatchError */
+export async function checkPartitions(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
+  if (topology.partitions !== undefined) return checkPartitionCount(model, bound, topology);
+  if (isOneInOrder(topology)) await checkUndivided(model, bound, topology);
+}
+
+/** Its arguments are those of a queue with partitions: the broker cannot tell one from the other. */
+export function isOneInOrder({ native, partitions, partitionOf, membersOf }: Topology): boolean {
+  if (partitions !== undefined || partitionOf !== undefined || membersOf !== undefined) return false;
+  const options = checkSubscriptionOptions(native);
+  return options.singleActiveConsumer ?? options.arguments?.['x-single-active-consumer'] === true;
+}
+
+/** Refuses to leave what waits in partitions to nobody. @throws TopologyMismatchError */
+async function checkUndivided(model: ChannelModel, bound: Bound, { queue }: Topology): Promise<void> {
+  for (const name of [partitionQueue(queue, 0), membersQueue(queue)])
+    if ((await queueDepth(model, bound, name)) === undefined) return;
+  throw new TopologyMismatchError(
+    `The queue «${queue}» is split into partitions: «${partitionQueue(queue, 0)}» exists, and what waits in it would be handled by nobody. Give the subscription the «rabbitmq.partitions» that it had, or let all processes run with them and «rabbitmq.distribute: false» until «${partitionQueue(queue, 0)}» and on are empty, stop them, and delete those queues`,
+  );
+}
 
 /**
  * Refuses another number of partitions than the queue has: keys would go to other partitions, and overtake what waits in
- * the old ones. The names tell it, whether queues are made or only checked.
+ * the old ones. The names tell it, whether queues are made or only checked. And refuses to begin beside a consumer of the
+ * whole queue: that would take messages past the partitions.
  * @throws TopologyMismatchError
  */
-export async function checkPartitionCount(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
+async function checkPartitionCount(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
   const { queue, partitions } = topology;
   if (partitions === undefined) return;
   const exists = async (partition: number): Promise<boolean> =>
     (await queueDepth(model, bound, partitionQueue(queue, partition))) !== undefined;
   if (await exists(partitions)) throw mismatch(topology, `«${partitionQueue(queue, partitions)}» exists`);
-  if ((await exists(0)) && !(await exists(partitions - 1)))
+  if (await exists(0)) {
+    if (await exists(partitions - 1)) return;
     throw mismatch(topology, `«${partitionQueue(queue, partitions - 1)}» does not exist`);
+  }
+  const [consumers = 0] = await consumerCounts(model, bound, [queue]);
+  // Another process may have begun with partitions in between.
+  if (consumers > 0 && !(await exists(0)))
+    throw new TopologyMismatchError(
+      `The queue «${queue}» has no partitions yet, and a process consumes it as a whole: it would take messages past them. Stop all processes that run without «rabbitmq.partitions», then start those with them`,
+    );
 }
 
 function mismatch({ queue, partitions }: Topology, found: string): TopologyMismatchError {

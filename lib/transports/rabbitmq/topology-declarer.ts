@@ -10,7 +10,7 @@ import { Limited } from './limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
-import { checkPartitionCount } from './partition-count.js';
+import { checkPartitions, isOneInOrder } from './partition-count.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { topologyOperations } from './topology.js';
 
@@ -23,7 +23,7 @@ export class TopologyDeclarer {
   private readonly channels = new Limited(MOST_CHANNELS);
   /** The end of delays, declared on this connection since it was last forgotten. */
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
-  /** Those whose number of partitions was found right. */
+  /** Those whose partitions were found right, or that have none. */
   private readonly counted = new WeakSet<Topology>();
   /** Declared on this connection and not consumed from yet. */
   private readonly justDeclared = new WeakMap<Topology, ChannelModel>();
@@ -54,16 +54,16 @@ export class TopologyDeclarer {
       this.forgetDelayEnds();
       throw error;
     }
-    // Somebody else may have made another number of partitions at the same time.
+    // Somebody else may have made partitions, or another number of them, at the same time.
     await this.checkPartitions(topology);
     this.counted.add(topology);
   }
 
   /** At boot: later a partition that somebody deleted is made again. */
   private async checkPartitions(topology: Topology): Promise<void> {
-    if (topology.partitions === undefined || this.counted.has(topology)) return;
+    if ((topology.partitions === undefined && !isOneInOrder(topology)) || this.counted.has(topology)) return;
     await this.attempt(`the partitions of «${topology.queue}»`, (_, model) =>
-      checkPartitionCount(model, this.bound, topology),
+      checkPartitions(model, this.bound, topology),
     );
   }
 

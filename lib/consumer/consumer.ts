@@ -324,7 +324,9 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (!work.closed) this.reports.settled(work, 'released', undefined);
     work.closed = true;
     this.gate.killSwitch?.lost(work);
-    if (this.held?.drop(work) || this.batches?.withdraw(work, error)) this.leave(work);
+    // What waits behind it is lost in the same turn, and must not begin in between.
+    if (this.held?.drop(work)) queueMicrotask(() => this.leave(work));
+    else if (this.batches?.withdraw(work, error)) this.leave(work);
   }
 
   /** Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does. */

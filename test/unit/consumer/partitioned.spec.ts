@@ -171,6 +171,18 @@ describe('partitioned', () => {
     expect([head.settlements, again.settlements]).toEqual([[], ['ack']]);
   });
 
+  test('what waits behind a held message does not begin when a lost connection takes both', async () => {
+    const { app, subscription, deliver, end, started } = await lanes();
+    const [head, second, third] = [deliver('a1'), deliver('a2'), deliver('a3')];
+    await end(0, new Error('once'));
+    for (const delivery of [head, second, third]) subscription.lose(delivery);
+    await app.turn();
+    expect(started()).toEqual(['a1']);
+    for (const id of ['a1', 'a2', 'a3']) deliver(id);
+    for (const at of [1, 2, 3]) await end(at);
+    expect(started()).toEqual(['a1', 'a1', 'a2', 'a3']);
+  });
+
   test('a redelivered message waits for the handler that still runs with the lost one', async () => {
     const { app, deliver, end, subscription, started } = await lanes();
     const lost = deliver('a1');

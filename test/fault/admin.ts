@@ -46,7 +46,8 @@ export class Admin {
 
   /** Messages that wait in all queues but the dead letters, by queue. */
   async waiting(): Promise<Record<string, number>> {
-    const queues = (await this.queues()).filter((queue) => queue !== DEAD_LETTER_QUEUE);
+    // An exclusive queue answers its connection only, and holds nothing.
+    const queues = (await this.queues()).filter((queue) => queue !== DEAD_LETTER_QUEUE && !queue.endsWith('.owner'));
     return this.with(async (channel) => {
       const waiting: Record<string, number> = {};
       for (const queue of queues) {

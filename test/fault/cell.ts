@@ -6,13 +6,13 @@ import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Admin } from './admin.js';
 import { AmqpGate } from './amqp-gate.js';
-import { account, type Account, inFlight, problemsOf } from './checker.js';
+import { account, type Account, firstOutOfOrder, firstTooEarly, inFlight, problemsOf } from './checker.js';
 import type { Cluster } from './cluster.js';
 import type { FaultCase } from './fault-case.js';
 import { now } from './journal.js';
 import { Random, seedOf } from './random.js';
 import { WorkerProcess } from './worker-process.js';
-import type { LoadRequest, WorkerSettings } from './worker/settings.js';
+import { type ConsumerKind, type LoadRequest, mostHeld, type WorkerSettings } from './worker/settings.js';
 
 /** Where a cell runs. */
 export interface CellPlace {
@@ -20,6 +20,7 @@ export interface CellPlace {
   readonly node?: RabbitNode;
   readonly cluster?: Cluster;
   readonly queueType: 'quorum' | 'classic';
+  readonly consumerKind: ConsumerKind;
   readonly seed: number;
   /** What compile.mjs made. */
   readonly compiled: string;
@@ -39,6 +40,8 @@ interface Strike {
 }
 
 const DEFAULT_LOAD: LoadRequest = { rate: 300, mixed: true };
+/** Of the load, where the queue is split by key. */
+const KEYS = 40;
 const SETTLED_WITHIN_MS = 40_000;
 /** Something acknowledged is missing, and nothing has been handled for so long. */
 const STUCK_AFTER_MS = 25_000;
@@ -93,10 +96,17 @@ export class Cell {
       this.gate = await AmqpGate.start(node.port);
     }
     this.consumer = await this.startConsumer();
+    // A loop declares its queue after its application listens.
+    await this.recovered(this.consumer);
     this.publisher = await this.startPublisher();
     await this.warmUp();
     const { load = DEFAULT_LOAD } = this.fault;
-    if (load) await this.publisher.tell({ do: 'load', load });
+    if (load) await this.publisher.tell({ do: 'load', load: this.isSplit ? { keys: KEYS, ...load } : load });
+  }
+
+  /** Messages of a key are handled in their order. */
+  private get isSplit(): boolean {
+    return this.place.consumerKind === 'partitions';
   }
 
   startPublisher(settings: Partial<WorkerSettings> = {}): Promise<WorkerProcess> {
@@ -164,6 +174,7 @@ export class Cell {
     const deadLetters = (await this.admin.deadLetters()).map(({ id }) => id);
     const result = account({ trails: this.workers, deadLetters, deleted: this.deleted });
     this.judge(result);
+    if (this.isSplit) this.judgeOrder();
     if (result.lost.length > 0) this.problems.push(`the broker holds ${await this.admin.held()}`);
     return result;
   }
@@ -175,7 +186,7 @@ export class Cell {
   }
 
   private async start(role: 'publisher' | 'consumer', settings: Partial<WorkerSettings>): Promise<WorkerProcess> {
-    const { queueType, seed, directory, compiled, node, cluster } = this.place;
+    const { queueType, consumerKind, seed, directory, compiled, node, cluster } = this.place;
     const name = `${role}-${++this.started}`;
     const port = role === 'publisher' ? this.proxy?.port : this.gate?.port;
     const urls = node ? [`amqp://guest:guest@127.0.0.1:${port}/${this.vhost}`] : cluster!.urls(this.vhost);
@@ -183,6 +194,7 @@ export class Cell {
       {
         name,
         role,
+        consumerKind,
         urls,
         queueType,
         journal: join(directory, `${this.vhost}-${name}.jsonl`),
@@ -251,7 +263,7 @@ export class Cell {
   }
 
   private judge(result: Account): void {
-    const { prefetch } = this.consumer.settings;
+    const held = mostHeld(this.consumer.settings);
     let duplicates = this.extraDuplicates;
     this.check(this.strikes.length > 0, 'the fault did not happen');
     const consumers = this.workers.filter(({ settings }) => settings.role === 'consumer').length;
@@ -260,10 +272,17 @@ export class Cell {
       this.check(hit.publishes + hit.deliveries + waiting > 0, 'nothing was in flight when the fault hit');
       // Until its publisher notices, the fault goes on hitting.
       const noticed = Math.max(to, ...this.workers.map((worker) => worker.events('disconnected', from)[0]?.t ?? 0));
-      duplicates += inFlight(this.workers, from, noticed).publishes + prefetch * consumers + waiting;
+      duplicates += inFlight(this.workers, from, noticed).publishes + held * consumers + waiting;
     }
-    // Each strike can cost a message its confirm, and its ack as well.
-    const copies = this.fault.copies ?? 1 + 2 * this.strikes.length;
+    // Each strike can cost a message its confirm, and its ack as well: on each queue that it passes through.
+    const copies = this.fault.copies ?? 1 + (this.isSplit ? 3 : 2) * this.strikes.length;
     this.problems.push(...problemsOf(result, { duplicates, copies }));
+  }
+
+  private judgeOrder(): void {
+    const consumers = this.workers.filter(({ settings }) => settings.role === 'consumer');
+    const entries = consumers.flatMap((consumer) => consumer.read().entries).sort((one, other) => one.t - other.t);
+    const wrong = firstOutOfOrder(entries) ?? firstTooEarly(entries);
+    if (wrong !== undefined) this.problems.push(wrong);
   }
 }

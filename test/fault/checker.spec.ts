@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { account, firstOutOfOrder, inFlight, problemsOf, type Evidence } from './checker.js';
+import { account, firstOutOfOrder, firstTooEarly, inFlight, problemsOf, type Evidence } from './checker.js';
 import type { Entry, Record } from './journal.js';
 import { Random } from './random.js';
 
@@ -129,6 +129,25 @@ test('order is that of the first calls, by key', () => {
   expect(firstOutOfOrder(of(['a', 'k', 0], ['c', 'k', 2], ['b', 'k', 1]))).toBe(
     'b (number 1 of key k) came after number 2',
   );
+});
+
+describe('a message of a key began too early', () => {
+  const call = (id: string, key = 'k'): Record => ({ e: 'start', id, attempt: 1, key, n: 0 });
+
+  test('while the one before it is running, or waits for its retry', () => {
+    expect(firstTooEarly(entries(call('a'), call('x', 'l'), call('b')))).toBe(
+      'b began while a of its key was not over',
+    );
+    expect(firstTooEarly(entries(call('a'), fail('a'), call('b')))).toBe('b began while a of its key was not over');
+  });
+
+  test('but not after that has ended, failed for good, or become a dead letter, nor when it comes once more', () => {
+    const failed: Record = { e: 'fail', id: 'b', attempt: 1, final: true };
+    const crashed: Record = { e: 'event', name: 'dead-lettered', id: 'c' };
+    expect(
+      firstTooEarly(entries(call('a'), end('a'), call('b'), failed, call('c'), crashed, call('d'), call('b'))),
+    ).toBeUndefined();
+  });
 });
 
 test('a seed always gives the same numbers', () => {

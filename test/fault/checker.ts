@@ -146,6 +146,23 @@ export function firstOutOfOrder(entries: readonly Entry[]): string | undefined {
   return undefined;
 }
 
+/** A message of a key whose first call began before the one before it was over; undefined when there is none. */
+export function firstTooEarly(entries: readonly Entry[]): string | undefined {
+  const latest = new Map<string, string>();
+  const seen = new Set<string>();
+  const over = new Set<string>();
+  for (const entry of entries) {
+    if (entry.e === 'end' || (entry.e === 'fail' && entry.final)) over.add(entry.id);
+    if (entry.e === 'event' && entry.name === 'dead-lettered' && entry.id !== undefined) over.add(entry.id);
+    if (entry.e !== 'start' || entry.key === undefined || seen.has(entry.id)) continue;
+    seen.add(entry.id);
+    const before = latest.get(entry.key);
+    if (before !== undefined && !over.has(before)) return `${entry.id} began while ${before} of its key was not over`;
+    latest.set(entry.key, entry.id);
+  }
+  return undefined;
+}
+
 /** What was under way at some time between `from` and `to`: publishes without a confirm, and running handlers. */
 export function inFlight(
   trails: readonly Trail[],

@@ -1,5 +1,5 @@
 import type { Cell } from './cell.js';
-import type { LoadRequest, WorkerSettings } from './worker/settings.js';
+import type { ConsumerKind, LoadRequest, WorkerSettings } from './worker/settings.js';
 
 /** One fault of the matrix. */
 export interface FaultCase {
@@ -10,8 +10,10 @@ export interface FaultCase {
   readonly on?: 'node' | 'cluster';
   /** Queue types it is run with. Default quorum. */
   readonly queueTypes?: readonly ('quorum' | 'classic')[];
-  /** Part of `npm test`. */
-  readonly short?: boolean;
+  /** Other ways of consuming it is run with as well, on quorum queues. Default none. */
+  readonly alsoConsumedBy?: readonly Exclude<ConsumerKind, 'plain'>[];
+  /** Ways of consuming with which it is part of `npm test`. Default none. */
+  readonly short?: readonly ConsumerKind[];
   readonly worker?: Partial<WorkerSettings>;
   /** What is published all the time; false: nothing by itself. Default 300 messages a second, some of which fail. */
   readonly load?: LoadRequest | false;

@@ -29,13 +29,17 @@ describeRabbitNode('the short part of the fault matrix', (rabbit) => {
     for (const made of [compiled, directory]) if (made) rmSync(made, { recursive: true, force: true });
   });
 
-  test.each(faults.filter(({ short }) => short))(
-    `$title (seed ${seed})`,
-    async (fault) => {
+  const cells = faults.flatMap((fault) =>
+    (fault.short ?? []).map((consumerKind) => ({ fault, title: fault.title, consumerKind })),
+  );
+  test.each(cells)(
+    `$title, $consumerKind (seed ${seed})`,
+    async ({ fault, consumerKind }) => {
       const place = {
         version: rabbit.version,
         node,
         queueType: 'quorum' as const,
+        consumerKind,
         seed,
         compiled,
         directory,

@@ -10,7 +10,8 @@ export type Entry = { readonly t: number } & (
   | { readonly e: 'settled'; readonly id: string; readonly outcome: 'confirmed' | 'rejected'; readonly code?: string }
   | { readonly e: 'start'; readonly id: string; readonly attempt: number; readonly key?: string; readonly n?: number }
   | { readonly e: 'end'; readonly id: string; readonly attempt: number }
-  | { readonly e: 'fail'; readonly id: string; readonly attempt: number }
+  /** `final`: it is not to be tried again. */
+  | { readonly e: 'fail'; readonly id: string; readonly attempt: number; readonly final?: boolean }
   | { readonly e: 'closing' }
   /** One of `messaging.events`. */
   | { readonly e: 'event'; readonly name: string; readonly id?: string; readonly detail?: string }

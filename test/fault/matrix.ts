@@ -8,16 +8,29 @@ import { createRunDirectory, removeRunDirectory } from '../brokers/run-directory
 import type { Account } from './checker.js';
 import { Cell, type CellPlace } from './cell.js';
 import type { FaultCase } from './fault-case.js';
+import type { ConsumerKind } from './worker/settings.js';
 
 export interface CellResult {
   readonly fault: string;
   readonly version: string;
   readonly queueType: string;
+  readonly consumerKind: ConsumerKind;
   readonly seed: number;
   readonly seconds: number;
   readonly account?: Omit<Account, 'copies'>;
   /** Empty when it passed. */
   readonly problems: readonly string[];
+}
+
+/** What a fault is run with: queue types with plain consumers, the other ways of consuming on quorum queues. */
+export function variantsOf({
+  queueTypes = ['quorum'],
+  alsoConsumedBy = [],
+}: FaultCase): Pick<CellPlace, 'queueType' | 'consumerKind'>[] {
+  return [
+    ...queueTypes.map((queueType) => ({ queueType, consumerKind: 'plain' as const })),
+    ...alsoConsumedBy.map((consumerKind) => ({ queueType: 'quorum' as const, consumerKind })),
+  ];
 }
 
 /**
@@ -54,9 +67,9 @@ export async function runCell(fault: FaultCase, place: CellPlace): Promise<CellR
     await cell.dispose();
     await heal(place.node);
   }
-  const { version, queueType, seed } = place;
+  const { version, queueType, consumerKind, seed } = place;
   const seconds = (Date.now() - started) / 1_000;
-  return { fault: fault.name, version, queueType, seed, seconds, account, problems: cell.problems };
+  return { fault: fault.name, version, queueType, consumerKind, seed, seconds, account, problems: cell.problems };
 }
 
 /** A cell that failed half-way leaves a node that the next one can use. */
@@ -68,14 +81,23 @@ async function heal(node: RabbitNode | undefined): Promise<void> {
 }
 
 /** One line for the console. */
-export function lineOf({ fault, version, queueType, seed, seconds, account, problems }: CellResult): string {
+export function lineOf({
+  fault,
+  version,
+  queueType,
+  consumerKind,
+  seed,
+  seconds,
+  account,
+  problems,
+}: CellResult): string {
   const mark = problems.length === 0 ? '✓' : '✗';
   const counts = account
     ? `${account.attempted} attempted, ${account.confirmed} confirmed, ${account.queued} queued, ${account.handled} handled, ` +
       `${account.deadLettered} dead letters, ${account.lost.length} lost, ${account.deleted} deleted, ${account.unexpected.length} unexpected, ` +
       `${account.duplicated} duplicated, ${account.recovered} recovered`
     : 'no account';
-  const line = `${mark} ${fault} · ${version} · ${queueType} · seed ${seed} · ${seconds.toFixed(1)} s: ${counts}`;
+  const line = `${mark} ${fault} · ${version} · ${queueType} · ${consumerKind} · seed ${seed} · ${seconds.toFixed(1)} s: ${counts}`;
   return [line, ...problems.map((problem) => `    ${problem}`)].join('\n');
 }
 

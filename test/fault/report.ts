@@ -15,7 +15,7 @@ interface Kept {
 
 /** Writes docs/faults.md from these results and from what earlier commands found for other cells. */
 export function writeReport(fresh: Partial<Kept>): void {
-  const kept = existsSync(KEPT) ? (JSON.parse(readFileSync(KEPT, 'utf8')) as Kept) : { cells: [], stress: [] };
+  const kept = readKept();
   const cells = fresh.cells ?? [];
   const again = new Set(cells.map(keyOf));
   const all: Kept = {
@@ -27,8 +27,15 @@ export function writeReport(fresh: Partial<Kept>): void {
   writeFileSync(DOCUMENT, `${documentOf(all)}\n`);
 }
 
-function keyOf({ fault, version, queueType }: CellResult): string {
-  return [fault, version, queueType].join();
+function readKept(): Kept {
+  if (!existsSync(KEPT)) return { cells: [], stress: [] };
+  const { cells, stress } = JSON.parse(readFileSync(KEPT, 'utf8')) as Kept;
+  // Those of before there were other ways of consuming do not say theirs.
+  return { cells: cells.map((cell) => ({ ...cell, consumerKind: cell.consumerKind ?? 'plain' })), stress };
+}
+
+function keyOf({ fault, version, queueType, consumerKind }: CellResult): string {
+  return [fault, version, queueType, consumerKind].join();
 }
 
 function documentOf({ cells, stress }: Kept): string {
@@ -41,6 +48,7 @@ function documentOf({ cells, stress }: Kept): string {
         'Fault',
         'RabbitMQ',
         'Queue',
+        'Consumer',
         'Runs',
         'Failed',
         'Attempted',
@@ -90,8 +98,13 @@ load, heals it, drains everything and settles the account:
 - **lost**: confirmed, or queued in a process that lived, and neither handled nor a dead letter. Must be 0.
 - **deleted**: acknowledged, and deleted by the cell itself, as an operator, with the queue that it was in.
 - **unexpected**: handled or a dead letter without having been sent, or after a refusal. Must be 0.
-- **duplicated**: extra copies, each with the id of its original. At most what was in flight when the fault hit.
+- **duplicated**: extra copies, each with the id of its original. At most what was in flight when the fault hit: publishes
+  without a confirm, and what each consumer held without an ack.
 - **recovered**: without a receipt, because the publisher was killed, and handled all the same.
+
+The consumer is one of four: **plain** is a handler per message, **batch** is \`@SubscribeBatch\`, **receive** is twenty
+loops over one \`messaging.receive\`, **partitions** is a handler per message over a queue split into four by key. With
+partitions the order is judged as well: no message of a key begins before the one before it is over.
 
 A cell fails unless its fault really hit: something was in flight at that moment, and the reaction it must cause
 (disconnect, nack, queued, consumer stopped, …) was seen. At the end every queue but the dead letters is empty.
@@ -120,13 +133,14 @@ function rowsOf(cells: readonly CellResult[]): string[][] {
   const groups = new Map<string, CellResult[]>();
   for (const cell of cells) groups.set(keyOf(cell), [...(groups.get(keyOf(cell)) ?? []), cell]);
   return [...groups.values()].map((runs) => {
-    const [{ fault, version, queueType }] = runs;
+    const [{ fault, version, queueType, consumerKind }] = runs;
     const sum = (of: (account: NonNullable<CellResult['account']>) => number): string =>
       String(runs.reduce((total, { account }) => total + (account ? of(account) : 0), 0));
     return [
       `\`${fault}\``,
       version,
       queueType,
+      consumerKind,
       String(runs.length),
       String(runs.filter(({ problems }) => problems.length > 0).length),
       sum(({ attempted }) => attempted),

@@ -169,7 +169,14 @@ async function runStress(
 ): Promise<CellResult> {
   const node = await startNode(version);
   try {
-    return await runCell(fault, { ...place, version, node, queueType: 'quorum', execArgv: ['--expose-gc'] });
+    return await runCell(fault, {
+      ...place,
+      version,
+      node,
+      queueType: 'quorum',
+      consumerKind: 'plain',
+      execArgv: ['--expose-gc'],
+    });
   } finally {
     await node.stop();
   }

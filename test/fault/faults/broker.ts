@@ -11,7 +11,8 @@ export const brokerFaults: readonly FaultCase[] = [
     name: 'broker-killed',
     title: 'The broker gets SIGKILL and restarts on its data',
     queueTypes: ['quorum', 'classic'],
-    short: true,
+    alsoConsumedBy: ['batch', 'receive', 'partitions'],
+    short: ['plain'],
     async run(cell) {
       await cell.underLoad();
       await cell.strike(() => cell.node.kill());

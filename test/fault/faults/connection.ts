@@ -23,7 +23,7 @@ export const connectionFaults: readonly FaultCase[] = [
     name: 'polite-close',
     title: 'The operator closes all connections (320)',
     queueTypes: both,
-    short: true,
+    short: ['plain'],
     async run(cell) {
       await cell.underLoad();
       const closed = await cell.strike(() => cell.node.closeConnections('maintenance', cell.vhost));
@@ -40,7 +40,8 @@ export const connectionFaults: readonly FaultCase[] = [
     name: 'abrupt-loss',
     title: 'Sockets die without a word: in the broker, then on the way',
     queueTypes: both,
-    short: true,
+    alsoConsumedBy: ['batch', 'receive', 'partitions'],
+    short: ['plain', 'partitions'],
     async run(cell) {
       await cell.underLoad();
       await cell.strike(() => cell.node.killConnections(cell.vhost));
@@ -129,7 +130,7 @@ export const connectionFaults: readonly FaultCase[] = [
   {
     name: 'lost-confirms',
     title: 'Confirms are lost: the broker stored it, the publisher never hears of it',
-    short: true,
+    short: ['plain'],
     worker: { confirmTimeout: 700 },
     copies: 2,
     async run(cell) {

@@ -11,7 +11,7 @@ export const orderFaults: readonly FaultCase[] = [
     name: 'order-through-outage',
     title: 'Awaited publishes of a key stay in order through outages of the publisher',
     queueTypes: ['quorum', 'classic'],
-    short: true,
+    short: ['plain'],
     worker: { handlerMs: [5, 25] },
     load: ordered.awaited,
     run: inOrder,

@@ -23,6 +23,7 @@ export const processFaults: readonly FaultCase[] = [
     name: 'consumer-killed',
     title: 'The consumer process gets SIGKILL in the middle of handlers',
     queueTypes: ['quorum', 'classic'],
+    alsoConsumedBy: ['batch', 'receive', 'partitions'],
     async run(cell) {
       await cell.underLoad();
       await waitFor(() => cell.consumer.handling > 2, 'running handlers');
@@ -34,7 +35,8 @@ export const processFaults: readonly FaultCase[] = [
   {
     name: 'poison-message',
     title: 'A message kills its process three times: it is dead-lettered as «crashed»',
-    short: true,
+    alsoConsumedBy: ['batch', 'receive', 'partitions'],
+    short: ['plain'],
     load: { rate: 40 },
     copies: 4,
     async run(cell) {
@@ -56,7 +58,8 @@ export const processFaults: readonly FaultCase[] = [
     name: 'consumer-sigterm',
     title: 'The consumer process gets SIGTERM under load, while HTTP requests still publish',
     queueTypes: ['quorum', 'classic'],
-    short: true,
+    alsoConsumedBy: ['batch', 'receive', 'partitions'],
+    short: ['plain'],
     worker: { handlerMs: [300, 800] },
     load: { rate: 150 },
     copies: 1,

@@ -1,8 +1,16 @@
-import { Body, Controller, type DynamicModule, Inject, Module, Post } from '@nestjs/common';
-import { MessagingModule, Publisher, fixed } from 'nestjs-messaging';
+import { Body, Controller, type DynamicModule, Inject, Module, Post, type Type } from '@nestjs/common';
+import { MessagingModule, Publisher, type SubscriptionOverride, fixed, partitioned } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { SideHandler, WORKSHOP, WorkHandler, type Workshop } from './handler.js';
-import { ATTEMPTS, EXCHANGE, ROUTE } from './settings.js';
+import { BatchHandler, ReceiveLoops, SideHandler, WorkHandler } from './handler.js';
+import { ATTEMPTS, type ConsumerKind, EXCHANGE, PARTITIONS, ROUTE, type WorkerSettings } from './settings.js';
+import { WORKSHOP, type Workshop } from './work.js';
+
+const HANDLERS: Readonly<Record<ConsumerKind, Type>> = {
+  plain: WorkHandler,
+  batch: BatchHandler,
+  receive: ReceiveLoops,
+  partitions: WorkHandler,
+};
 
 /** Publishes on request. */
 @Controller()
@@ -28,7 +36,7 @@ export class PublishController {
 export class WorkerModule {
   static with(workshop: Workshop): DynamicModule {
     const { settings } = workshop;
-    const { prefetch, handlerTimeout, arguments: queueArguments, role } = settings;
+    const { consumerKind, role } = settings;
     return {
       module: WorkerModule,
       controllers: [PublishController],
@@ -50,16 +58,30 @@ export class WorkerModule {
           retry: { attempts: ATTEMPTS, backoff: fixed(settings.retryMs) },
           retryQueue: { interval: 200, maxMessages: settings.maxQueued },
           consume: role === 'consumer',
-          subscriptions: {
-            [ROUTE]: {
-              prefetch,
-              ...(handlerTimeout !== undefined && { timeout: handlerTimeout }),
-              ...(queueArguments && { rabbitmq: { arguments: queueArguments } }),
-            },
-          },
+          subscriptions: { [ROUTE]: optionsOf(settings) },
         }),
       ],
-      providers: [WorkHandler, ...(settings.side ? [SideHandler] : []), { provide: WORKSHOP, useValue: workshop }],
+      providers: [
+        HANDLERS[consumerKind],
+        ...(settings.side ? [SideHandler] : []),
+        { provide: WORKSHOP, useValue: workshop },
+      ],
     };
   }
+}
+
+/** Of the work queue's subscription. */
+function optionsOf({
+  consumerKind,
+  prefetch,
+  handlerTimeout,
+  arguments: queueArguments,
+}: WorkerSettings): SubscriptionOverride {
+  const split = consumerKind === 'partitions';
+  return {
+    prefetch,
+    ...(handlerTimeout !== undefined && { timeout: handlerTimeout }),
+    ...(split && { concurrency: partitioned() }),
+    rabbitmq: { ...(queueArguments && { arguments: queueArguments }), ...(split && { partitions: PARTITIONS }) },
+  };
 }

@@ -1,53 +1,67 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
-import { MessageContext, Subscribe, UnrecoverableError } from 'nestjs-messaging';
-import type { JournalWriter } from '../journal.js';
-import type { Random } from '../random.js';
-import { ROUTE, SIDE_ROUTE, type WorkBody, type WorkerSettings } from './settings.js';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BatchContext,
+  MessageContext,
+  Messaging,
+  Outcome,
+  type ReceivedMessage,
+  Subscribe,
+  SubscribeBatch,
+} from 'nestjs-messaging';
+import { BATCH, ROUTE, SIDE_ROUTE, type WorkBody } from './settings.js';
+import { work, WORKSHOP, type Workshop } from './work.js';
 
-/** Lets handlers end, or not. */
-export class Gate {
-  private opened = Promise.resolve();
-  private open = (): void => undefined;
-
-  hold(on: boolean): void {
-    this.open();
-    if (on) this.opened = new Promise((resolve) => (this.open = resolve));
-  }
-
-  pass(): Promise<void> {
-    return this.opened;
-  }
-}
-
-/** What the handler needs besides the message. */
-export interface Workshop {
-  readonly settings: WorkerSettings;
-  readonly journal: JournalWriter;
-  readonly random: Random;
-  readonly gate: Gate;
-}
-
-export const WORKSHOP = Symbol('workshop');
-
+/** One call per message. */
 @Injectable()
 export class WorkHandler {
   constructor(@Inject(WORKSHOP) private readonly workshop: Workshop) {}
 
   @Subscribe(ROUTE)
-  async handle({ does, key, n }: WorkBody, { id, attempt }: MessageContext): Promise<void> {
-    const { journal, settings, random, gate } = this.workshop;
-    journal.write({ e: 'start', id, attempt, ...(key !== undefined && { key, n }) });
-    const [least, most] = settings.handlerMs;
-    if (most > 0) await pause(random.between(least, most));
-    if (does === 'kill') process.kill(process.pid, 'SIGKILL');
-    if (does === 'hang') await new Promise(() => undefined);
-    if (does === 'dead' || (does === 'flaky' && attempt === 1)) {
-      journal.write({ e: 'fail', id, attempt });
-      throw does === 'dead' ? new UnrecoverableError('it was meant to fail') : new Error('it was meant to fail once');
+  handle(body: WorkBody, context: MessageContext): Promise<void> {
+    return work(this.workshop, body, context);
+  }
+}
+
+/** One call for many, with an outcome of its own for each. */
+@Injectable()
+export class BatchHandler {
+  constructor(@Inject(WORKSHOP) private readonly workshop: Workshop) {}
+
+  @SubscribeBatch(ROUTE, BATCH)
+  handle(bodies: WorkBody[], { entries }: BatchContext): Promise<(Outcome | Error)[]> {
+    return Promise.all(
+      bodies.map((body, at) =>
+        work(this.workshop, body, entries[at]).then(
+          () => Outcome.ack,
+          (error: Error) => error,
+        ),
+      ),
+    );
+  }
+}
+
+/** As many loops as there may be messages here. */
+@Injectable()
+export class ReceiveLoops implements OnApplicationBootstrap {
+  constructor(
+    private readonly messaging: Messaging,
+    @Inject(WORKSHOP) private readonly workshop: Workshop,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const { prefetch, role } = this.workshop.settings;
+    if (role !== 'consumer') return;
+    const messages = this.messaging.receive<WorkBody>({ route: ROUTE, prefetch });
+    for (let loop = 0; loop < prefetch; loop++) void this.loop(messages);
+  }
+
+  private async loop(messages: AsyncIterable<ReceivedMessage<WorkBody>>): Promise<void> {
+    for await (const message of messages) {
+      await work(this.workshop, message.payload, message).then(
+        () => message.ack(),
+        (error: Error) => message.nack(error),
+      );
     }
-    await gate.pass();
-    journal.write({ e: 'end', id, attempt });
   }
 }
 

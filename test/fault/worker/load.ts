@@ -66,7 +66,7 @@ export class Load {
   private async keyed(load: LoadRequest, key: string): Promise<void> {
     const interval = (1_000 * (load.keys ?? 1)) / load.rate;
     for (let n = 0; this.running === load; n++) {
-      await this.publish({ does: 'work', key }, { n }).receipt;
+      await this.publish({ does: load.mixed ? this.behaviour() : 'work', key }, { n }).receipt;
       await pause(interval * (0.5 + this.random.next()));
     }
   }

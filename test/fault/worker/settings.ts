@@ -1,7 +1,21 @@
+/** How a worker consumes the work queue. */
+export type ConsumerKind =
+  /** A handler per message: `@Subscribe`. */
+  | 'plain'
+  /** `@SubscribeBatch` */
+  | 'batch'
+  /** Loops over one `messaging.receive`. */
+  | 'receive'
+  /** A handler per message, the queue split by key. */
+  | 'partitions';
+
+export const consumerKinds: readonly ConsumerKind[] = ['plain', 'batch', 'receive', 'partitions'];
+
 /** What a worker process is started with. */
 export interface WorkerSettings {
   readonly name: string;
   readonly role: 'publisher' | 'consumer';
+  readonly consumerKind: ConsumerKind;
   readonly journal: string;
   readonly seed: number;
   readonly urls: readonly string[];
@@ -32,6 +46,16 @@ export const SIDE_QUEUE = 'fault:side:queue';
 export const DEAD_LETTER_QUEUE = 'fault:work:dlq';
 export const DUE_QUEUE = `${EXCHANGE}.due`;
 export const ATTEMPTS = 4;
+/** Of the work queue, where it has any. */
+export const PARTITIONS = 4;
+export const BATCH = { size: 10, maxWait: 100 } as const;
+/** What the process that moves messages to the partitions takes at a time. */
+const MOVED_AT_A_TIME = 100;
+
+/** The most messages that a consumer process has without an ack. */
+export function mostHeld({ consumerKind, prefetch }: WorkerSettings): number {
+  return consumerKind === 'partitions' ? PARTITIONS * prefetch + MOVED_AT_A_TIME : prefetch;
+}
 
 /** What a handler does with a message. */
 export type Behaviour =
@@ -57,7 +81,7 @@ export interface LoadRequest {
   readonly rate: number;
   /** At most so many in all. */
   readonly count?: number;
-  /** With keys: each key's publishes are awaited one by one. */
+  /** So many keys: each key's publishes are awaited one by one. */
   readonly keys?: number;
   /** Bytes of filler in each body. */
   readonly filler?: number;

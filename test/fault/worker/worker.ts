@@ -6,9 +6,9 @@ import type { RabbitmqNative } from 'nestjs-messaging/rabbitmq';
 import { JournalWriter } from '../journal.js';
 import { Random } from '../random.js';
 import { WorkerModule } from './application.js';
-import { Gate } from './handler.js';
 import { Load } from './load.js';
 import type { Command, WorkerSettings, WorkerStatus } from './settings.js';
+import { Gate } from './work.js';
 
 /** The events that a test waits for, or that the account needs. */
 const WRITTEN: readonly MessagingEventName[] = [

@@ -6,9 +6,12 @@ const boot = 'test/e2e/rabbitmq-boot.spec.ts';
 const publishing = 'test/rabbitmq/publishing.spec.ts';
 const hung = 'test/rabbitmq/hung-queue.spec.ts';
 
+const consumer = 'lib/consumer/consumer.ts';
 const settlement = 'lib/consumer/settlement.ts';
 const dispatcher = 'lib/publisher/dispatcher.ts';
 const connection = 'lib/transports/rabbitmq/supervised-connection.ts';
+
+const UNDRAINED = 'await this.endIntake(deadline);\n    await this.drained(deadline);';
 
 export const mutations = [
   // What was measured in other libraries.
@@ -17,7 +20,7 @@ export const mutations = [
     edits: [
       [
         settlement,
-        "return this.move(delivery, attempt, copyToQueue(delivery, attempt + 1, this.dueAt(delayMs)), 'retry');",
+        "return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry');",
         'return this.release(delivery, undefined);',
       ],
     ],
@@ -30,22 +33,25 @@ export const mutations = [
   },
   {
     name: 'a message that kills its process is not counted',
-    edits: [['lib/consumer/crash-count.ts', 'if (!count) return 0;', 'if (count !== -1) return 0;']],
+    edits: [['lib/consumer/copy-attempts.ts', 'return deliveryCount ?', 'return deliveryCount === -1 ?']],
     caughtBy: { cell: 'poison-message' },
   },
   {
     name: 'a shutdown does not wait for handlers',
-    edits: [['lib/consumer/consumer.ts', 'await this.drained(deadline);', '']],
+    edits: [[consumer, UNDRAINED, 'await this.endIntake(deadline);']],
     caughtBy: { cell: 'consumer-sigterm' },
   },
   {
     name: 'a shutdown does not wait for handlers (one process)',
-    edits: [['lib/consumer/consumer.ts', 'await this.drained(deadline);', '']],
+    edits: [[consumer, UNDRAINED, 'await this.endIntake(deadline);']],
     caughtBy: { file: lifecycle, test: 'lets running handlers finish' },
   },
   {
     name: 'handlers still start while the application closes',
-    edits: [['lib/consumer/consumer.ts', 'await until(this.endIntake(), deadline);', 'this.stopping = false;']],
+    edits: [
+      [consumer, 'this.gate.stop();', ''],
+      [consumer, 'await until(this.intake.end(), deadline);\n    this.intakeEnded = true;', ''],
+    ],
     caughtBy: { cell: 'consumer-sigterm' },
   },
   {
@@ -118,13 +124,13 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        'if (publication.queuedAt === undefined) this.enqueue(publication, error);\n    this.retryQueue.failed(publication);',
-        'this.giveUp(publication, error);',
+        'else this.keep(publication, error, attempts, stored?.returns ?? 0);',
+        "else this.giveUp(publication, error, 'unsendable');",
       ],
       [
         dispatcher,
         'if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));',
-        'if (!this.ready) return this.giveUp(publication, new NotConnectedError(this.obstacle));',
+        "if (!this.ready) return this.giveUp(publication, new NotConnectedError(this.obstacle), 'unsendable');",
       ],
     ],
     caughtBy: { cell: 'abrupt-loss' },
@@ -158,8 +164,8 @@ export const mutations = [
     edits: [
       [
         settlement,
-        'const result = delivery.move ?',
-        'if (!delivery.move) delivery.ack();\n    const result = delivery.move ?',
+        'if (delivery.move) return delivery.move(copy);',
+        'if (delivery.move) return delivery.move(copy);\n    delivery.ack();',
       ],
     ],
     caughtBy: { cell: 'dlq-deleted' },
@@ -169,8 +175,8 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        'return !this.ready || this.retryQueue.holds(key);',
-        'return !this.ready || key === undefined && false;',
+        'return !this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key);',
+        'return !this.ready || policy.holdUntil !== undefined || (key === undefined && false);',
       ],
     ],
     caughtBy: { cell: 'order-through-outage' },
@@ -179,6 +185,48 @@ export const mutations = [
     name: 'a key has several messages in flight in spite of «ordered»',
     edits: [['lib/publisher/ordered-keys.ts', 'return this.lanes.isHead(publication);', 'return true;']],
     caughtBy: { file: 'test/unit/publisher/order.spec.ts', test: 'has one message of its key under way at a time' },
+  },
+  {
+    name: 'what waits behind a held message begins when a lost connection takes both',
+    edits: [[consumer, 'queueMicrotask(() => this.leave(work));', 'this.leave(work);']],
+    caughtBy: {
+      file: 'test/unit/consumer/partitioned.spec.ts',
+      test: 'what waits behind a held message does not begin when a lost connection takes both',
+    },
+  },
+  {
+    name: 'a batch that gathers while the application closes is handled after all',
+    edits: [[consumer, 'this.held?.works() ?? this.batches?.close() ?? []', 'this.held?.works() ?? []']],
+    caughtBy: { cell: 'consumer-sigterm', consumer: 'batch' },
+  },
+  {
+    name: 'a loop has its messages acked when it gets them',
+    edits: [
+      [
+        'lib/consumer/receiver.ts',
+        'this.source?.arrived(delivery);',
+        'this.source?.arrived(delivery);\n      resolve(undefined);',
+      ],
+    ],
+    caughtBy: { cell: 'consumer-killed', consumer: 'receive' },
+  },
+  {
+    name: 'a batch is acked before it is handled',
+    edits: [
+      [
+        'lib/consumer/batches.ts',
+        'this.handling.add(batch);',
+        'this.handling.add(batch);\n    for (const { delivery } of batch.members) delivery.ack();',
+      ],
+    ],
+    caughtBy: { cell: 'consumer-killed', consumer: 'batch' },
+  },
+  {
+    name: 'partitions do not keep the order of a key',
+    edits: [
+      ['lib/consumer/distributor.ts', 'if (line) return void line.push(move);', 'if (line) return this.send(move);'],
+    ],
+    caughtBy: { file: 'test/unit/consumer/partitions.spec.ts', test: 'one message of a key at a time' },
   },
   {
     name: 'an exchange comes back without its bindings',

@@ -1,13 +1,12 @@
 import type { Clock } from '../clock/clock.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { Destination } from '../transport/outgoing.js';
-import type { Browser, Transport } from '../transport/transport.js';
 import { CanaryStage } from './canary-stage.js';
 import type { DeadLetter } from './dead-letter.js';
 import type { Canary } from './redrive-options.js';
+import type { RedriveSource } from './redrive-source.js';
 
 export interface CanaryParts {
-  readonly transport: Transport;
   readonly clock: Clock;
   readonly events: MessagingEvents;
   readonly windowMs: number;
@@ -51,14 +50,14 @@ export class Canaries {
     this.stage?.remove(id);
   }
 
-  /** Waits for the stage and goes on to the next one. False: one has failed again. `looks` are those under way, by queue. */
-  async judge(looks: ReadonlyMap<string, Browser>): Promise<boolean> {
+  /** Waits for the stage and goes on to the next one. False: one has failed again. */
+  async judge(sources: readonly RedriveSource[]): Promise<boolean> {
     const { stage } = this;
     if (!stage) return true;
     const { clock, windowMs, signal } = this.parts;
     if (!stage.isEmpty) {
       await stage.wait(clock, windowMs, signal);
-      if (!signal?.aborted && !stage.hasFailed) await this.lookForReturned(stage, looks);
+      if (!signal?.aborted && !stage.hasFailed) await this.lookForReturned(stage, sources);
     }
     this.close();
     this.open();
@@ -71,21 +70,9 @@ export class Canaries {
     this.close();
   }
 
-  /** Where nothing has come to a dead-letter queue, nothing has returned. */
-  private async lookForReturned(stage: CanaryStage, looks: ReadonlyMap<string, Browser>): Promise<void> {
-    const { transport } = this.parts;
-    for (const queue of stage.silentIn) {
-      const look = await transport.browse(queue, looks.get(queue));
-      const arrived = await look.arrived();
-      await look.close();
-      if (arrived === 0) continue;
-      const all = await transport.browse(queue);
-      try {
-        for (let one = await all.next(); one; one = await all.next()) stage.returned(one.message.id);
-      } finally {
-        await all.close();
-      }
-    }
+  private async lookForReturned(stage: CanaryStage, sources: readonly RedriveSource[]): Promise<void> {
+    if (stage.silent.length > 0)
+      for (const source of sources) for (const id of await source.returned(stage.silent)) stage.returned(id);
     stage.quiet();
   }
 

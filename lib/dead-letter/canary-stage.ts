@@ -48,9 +48,9 @@ export class CanaryStage {
     return [...this.watched.values()].some(({ fate }) => fate === 'failed' || fate === 'returned');
   }
 
-  /** Where those came from of which nothing was heard. */
-  get silentIn(): ReadonlySet<string> {
-    return new Set(this.silent().flatMap(({ deadLetterQueue }) => deadLetterQueue ?? []));
+  /** Those of which nothing was heard. */
+  get silent(): readonly Watched[] {
+    return [...this.watched.values()].filter(({ fate }) => fate === 'sent');
   }
 
   /** It is about to be sent: its handler may be faster than the confirm. */
@@ -76,7 +76,7 @@ export class CanaryStage {
       const cancel = clock.after(windowMs, finish);
       signal?.addEventListener('abort', finish, { once: true });
       this.onChange = () => {
-        if (this.hasFailed || this.silent().length === 0) finish();
+        if (this.hasFailed || this.silent.length === 0) finish();
       };
       if (signal?.aborted) finish();
       else this.onChange();
@@ -91,14 +91,10 @@ export class CanaryStage {
 
   /** The time is over, and the dead letters were looked through. */
   quiet(): void {
-    for (const canary of this.silent()) canary.fate = 'quiet';
+    for (const canary of this.silent) canary.fate = 'quiet';
   }
 
   end(): void {
     this.stopListening();
-  }
-
-  private silent(): Watched[] {
-    return [...this.watched.values()].filter(({ fate }) => fate === 'sent');
   }
 }

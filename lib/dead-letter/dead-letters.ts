@@ -14,6 +14,8 @@ import {
   type DeadLetterSelection,
   hasCondition,
 } from './dead-letter-selection.js';
+import { PublisherSource } from './publisher-source.js';
+import { QueueSource } from './queue-source.js';
 import { Redrive } from './redrive.js';
 import { type DeadLetterChange, type RedriveOptions, type RedriveResult, resolveRedrive } from './redrive-options.js';
 
@@ -101,9 +103,11 @@ export class DeadLetters {
   async redrive(selection: DeadLetterSelection = {}, options: RedriveOptions = {}): Promise<RedriveResult> {
     const resolved = resolveRedrive(options);
     const matches = this.compile(selection);
-    const scope = { publishers: includesPublisher(selection), queues: this.select(selection), matches };
+    const { publishers, transport, clock } = this.parts;
+    const queues = [...this.select(selection)].map((queue) => new QueueSource(queue, transport, clock));
+    const sources = includesPublisher(selection) ? [new PublisherSource(publishers, clock), ...queues] : queues;
     try {
-      return await new Redrive(this.parts, scope, resolved).run();
+      return await new Redrive(this.parts, { sources, matches }, resolved).run();
     } finally {
       this.parts.onChange();
     }

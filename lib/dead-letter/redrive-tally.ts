@@ -1,8 +1,9 @@
 import type { MessagingError } from '../errors/messaging-error.js';
+import type { RedriveSource } from './redrive-source.js';
 import type { DeadLetterChange, RedriveProgress, RedriveResult } from './redrive-options.js';
 
-/** How far one queue is read, over all looks into it. */
-export interface QueueTally {
+/** How far one source is read, over all looks into it. */
+export interface SourceTally {
   gone: number;
   /** Shown by the present look, and kept. */
   kept: number;
@@ -23,16 +24,16 @@ export class RedriveTally {
   total = 0;
   private readonly failed: DeadLetterChange['failed'][number][] = [];
   private readonly failedIds = new Set<string>();
-  private readonly queues = new Map<string, QueueTally>();
+  private readonly sources = new Map<RedriveSource, SourceTally>();
 
   constructor(
     readonly startedAt: number,
     private readonly maxFailureRate: number,
   ) {}
 
-  of(queue: string): QueueTally {
-    let tally = this.queues.get(queue);
-    if (!tally) this.queues.set(queue, (tally = { gone: 0, kept: 0, arrived: 0 }));
+  of(source: RedriveSource): SourceTally {
+    let tally = this.sources.get(source);
+    if (!tally) this.sources.set(source, (tally = { gone: 0, kept: 0, arrived: 0 }));
     return tally;
   }
 
@@ -75,9 +76,9 @@ export class RedriveTally {
     return this.sum('gone') + this.sum('kept');
   }
 
-  private sum(what: keyof QueueTally): number {
+  private sum(what: keyof SourceTally): number {
     let sum = 0;
-    for (const tally of this.queues.values()) sum += tally[what];
+    for (const tally of this.sources.values()) sum += tally[what];
     return sum;
   }
 }

@@ -3,42 +3,26 @@ import { sleep } from '../clock/sleep.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { NotConnectedError } from '../errors/publish-errors.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
-import {
-  allDeadLetters,
-  type PublisherDeadLetter,
-  type PublisherDeadLetters,
-} from '../publisher/publisher-dead-letters.js';
-import type { Outgoing } from '../transport/outgoing.js';
+import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import { publishAll } from '../transport/publish-all.js';
-import type { Browser, Transport } from '../transport/transport.js';
+import type { Transport } from '../transport/transport.js';
 import { Canaries } from './canaries.js';
-import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
+import { DeadLetterHeldError } from './dead-letter-held-error.js';
 import type { DeadLetterMatcher } from './dead-letter-selection.js';
 import { RedriveInterruptedError } from './redrive-interrupted-error.js';
 import type { RedriveResult, ResolvedRedrive } from './redrive-options.js';
-import { type QueueTally, RedriveTally } from './redrive-tally.js';
-import { redrivenCopy, republishedCopy } from './redriven.js';
+import type { Candidate, RedriveLook, RedriveSource } from './redrive-source.js';
+import { type SourceTally, RedriveTally } from './redrive-tally.js';
 
 export interface RedriveParts {
   readonly transport: Transport;
-  readonly publishers: PublisherDeadLetters;
   readonly clock: Clock;
   readonly events: MessagingEvents;
 }
 
 export interface RedriveScope {
-  /** The publisher's own are meant, too. */
-  readonly publishers: boolean;
-  readonly queues: Iterable<string>;
+  readonly sources: readonly RedriveSource[];
   readonly matches: DeadLetterMatcher;
-}
-
-/** One dead letter that is to be sent. */
-interface Candidate {
-  readonly letter: DeadLetter;
-  copy(attempt: number): Outgoing;
-  /** Its copy is confirmed: it goes. */
-  remove(): void;
 }
 
 /**
@@ -46,14 +30,11 @@ interface Candidate {
  * wait until after the next batch, and would be sent twice when the process is killed meanwhile.
  */
 const BATCH = 25;
-/** The publisher's own are counted under a name that no queue has. */
-const OWN = '';
 
 /** One run of a redrive. */
 export class Redrive {
   private readonly tally: RedriveTally;
   private readonly canaries: Canaries;
-  private readonly looks = new Map<string, Browser>();
   private batch: Candidate[] = [];
   private passedOver = false;
   private waiting = false;
@@ -72,12 +53,11 @@ export class Redrive {
   /** @throws RedriveInterruptedError */
   async run(): Promise<RedriveResult> {
     try {
-      const queues = await this.measure();
-      if (this.scope.publishers) await this.publishersOwn();
-      await this.readAll(queues);
+      const sources = await this.measure();
+      await this.readAll(sources);
       if (!this.tally.stopped) await this.judge();
       this.canaries.end();
-      if (this.passedOver) await this.readAll(queues);
+      if (this.passedOver) await this.readAll(sources);
     } catch (error) {
       if (!(error instanceof MessagingError) || !error.retryable) throw error;
       throw new RedriveInterruptedError(
@@ -93,98 +73,61 @@ export class Redrive {
   }
 
   /** Those that are there. */
-  private async measure(): Promise<string[]> {
-    const { publishers, transport } = this.parts;
-    const queues: string[] = [];
-    if (this.scope.publishers) this.tally.total += publishers.size;
-    for (const queue of this.scope.queues) {
-      const depth = await transport.depth(queue);
-      if (depth === undefined) continue;
-      this.tally.total += depth;
-      queues.push(queue);
+  private async measure(): Promise<RedriveSource[]> {
+    const sources: RedriveSource[] = [];
+    for (const source of this.scope.sources) {
+      const size = await source.size();
+      if (size === undefined) continue;
+      this.tally.total += size;
+      sources.push(source);
     }
-    return queues;
+    return sources;
   }
 
-  private async publishersOwn(): Promise<void> {
-    const tally = this.tally.of(OWN);
-    for (const own of allDeadLetters(this.parts.publishers)) {
-      tally.kept++;
-      if (this.take(this.candidateOfPublisher(own, tally))) await this.send();
-      if (this.canaries.room === 0) await this.judge();
-      if (this.tally.stopped) return;
-    }
-    await this.send();
-  }
-
-  private async readAll(queues: readonly string[]): Promise<void> {
-    for (const queue of queues) await this.read(queue);
+  private async readAll(sources: readonly RedriveSource[]): Promise<void> {
+    for (const source of sources) await this.read(source);
   }
 
   /** In several looks, where canaries are waited for in between. */
-  private async read(queue: string): Promise<void> {
+  private async read(source: RedriveSource): Promise<void> {
+    const tally = this.tally.of(source);
     for (let goesOn = true; goesOn;) {
       if (this.canaries.room === 0) await this.judge();
       if (this.tally.stopped) return;
       const before = this.tally.done;
-      const browser = await this.parts.transport.browse(queue, this.looks.get(queue));
-      this.looks.set(queue, browser);
+      const look = await source.look();
       // What an earlier look gave back is shown again.
-      this.tally.of(queue).kept = 0;
+      tally.kept = 0;
       try {
-        goesOn = await this.look(queue, browser);
+        goesOn = await this.readLook(look, tally);
       } catch (error) {
         // A broker may end a long look by itself; it is gone on with as long as that leads anywhere.
         if (!(error instanceof NotConnectedError) || this.tally.done === before) throw error;
       } finally {
         this.batch = [];
-        await browser.close();
+        await look.close();
       }
     }
   }
 
-  /** @returns whether there may be more in the queue */
-  private async look(queue: string, browser: Browser): Promise<boolean> {
-    const tally = this.tally.of(queue);
-    const { clock } = this.parts;
+  /** @returns whether there may be more */
+  private async readLook(look: RedriveLook, tally: SourceTally): Promise<boolean> {
     for (;;) {
-      const delivery = await browser.next();
-      if (!delivery) break;
+      const candidate = await look.next();
+      if (!candidate) break;
       tally.kept++;
-      const { message } = delivery;
-      const letter = readDeadLetter(message, queue);
-      const full = this.take({
-        letter,
-        copy: (attempt) => redrivenCopy(letter, message, attempt, clock.now()),
-        remove: () => {
-          delivery.ack();
-          leave(tally);
-        },
-      });
-      if (full) await this.sendAndCount(browser, tally);
+      if (this.take(candidate)) await this.sendAndCount(look, tally);
       if (this.options.signal?.aborted) this.tally.stopped ??= 'aborted';
       if (this.tally.stopped || this.canaries.room === 0) return true;
     }
-    await this.sendAndCount(browser, tally);
+    await this.sendAndCount(look, tally);
     return false;
   }
 
-  private async sendAndCount(browser: Browser, tally: QueueTally): Promise<void> {
-    await this.send();
-    tally.arrived = await browser.arrived();
+  private async sendAndCount(look: RedriveLook, tally: SourceTally): Promise<void> {
+    await this.send(look, tally);
+    tally.arrived = await look.arrived();
     this.tally.stopOnFailures();
-  }
-
-  private candidateOfPublisher(own: PublisherDeadLetter, tally: QueueTally): Candidate {
-    const { clock, publishers } = this.parts;
-    return {
-      letter: readPublisherDeadLetter(own),
-      copy: () => republishedCopy(own, clock.now()),
-      remove: () => {
-        publishers.delete(own);
-        leave(tally);
-      },
-    };
   }
 
   /** @returns whether the batch is full now */
@@ -212,7 +155,7 @@ export class Redrive {
   }
 
   /** Each goes when its copy is confirmed, and only then. */
-  private async send(): Promise<void> {
+  private async send(look: RedriveLook, from: SourceTally): Promise<void> {
     const batch = this.batch.splice(0);
     const { tally } = this;
     if (batch.length === 0 || tally.stopped) return;
@@ -221,26 +164,45 @@ export class Redrive {
       tally.stopped = 'aborted';
       return;
     }
-    const copies = batch.map((candidate) => this.copyOf(candidate));
-    const results = await publishAll(this.parts.transport, copies);
-    let lost: MessagingError | undefined;
-    batch.forEach((candidate, at) => {
-      const { letter } = candidate;
-      const result = results[at];
-      if (result.status === 'confirmed') {
-        candidate.remove();
-        tally.done++;
-        return;
-      }
-      this.canaries.notSent(letter.id);
-      // Nobody is there: this says nothing about the message.
-      if (result.error instanceof NotConnectedError) lost = result.error;
-      else tally.fail(letter.id, result.error);
-    });
+    const held = await look.hold(batch);
+    this.tellHeldElsewhere(batch, held);
+    const results =
+      held.length === 0
+        ? []
+        : await publishAll(
+            this.parts.transport,
+            held.map((one) => this.copyOf(one)),
+          );
+    const confirmed = held.filter((_, at) => results[at].status === 'confirmed');
+    const lost = this.noteUnconfirmed(held, results);
+    await look.remove(confirmed);
+    from.kept -= confirmed.length;
+    from.gone += confirmed.length;
+    tally.done += confirmed.length;
     if (tally.done >= this.options.limit) tally.stopped ??= 'limit';
     tally.stopOnFailures();
     this.report();
     if (lost) throw lost;
+  }
+
+  private tellHeldElsewhere(batch: readonly Candidate[], held: readonly Candidate[]): void {
+    if (held.length === batch.length) return;
+    const ours = new Set(held);
+    for (const candidate of batch)
+      if (!ours.has(candidate)) this.tally.fail(candidate.letter.id, new DeadLetterHeldError(candidate.letter.id));
+  }
+
+  /** @returns that the connection is lost, where it is: this says nothing about the messages */
+  private noteUnconfirmed(sent: readonly Candidate[], results: readonly PublishResult[]): MessagingError | undefined {
+    let lost: MessagingError | undefined;
+    for (const [at, { letter }] of sent.entries()) {
+      const result = results[at];
+      if (result.status === 'confirmed') continue;
+      this.canaries.notSent(letter.id);
+      if (result.error instanceof NotConnectedError) lost = result.error;
+      else this.tally.fail(letter.id, result.error);
+    }
+    return lost;
   }
 
   /** A canary is sent as the attempt that was its last: failing again it is a dead letter at once, without the waits between. */
@@ -266,7 +228,7 @@ export class Redrive {
     if (!this.canaries.isOpen) return;
     this.waiting = true;
     this.report();
-    const good = await this.canaries.judge(this.looks);
+    const good = await this.canaries.judge(this.scope.sources);
     this.waiting = false;
     if (this.options.signal?.aborted) this.tally.stopped ??= 'aborted';
     if (!good) this.tally.stopped = 'canary';
@@ -280,9 +242,4 @@ export class Redrive {
     const canaries = this.options.stages.length > 0 && { canaries: this.canaries.all };
     return { ...this.tally.result(), ...canaries };
   }
-}
-
-function leave(tally: QueueTally): void {
-  tally.kept--;
-  tally.gone++;
 }

@@ -37,6 +37,8 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
   'nats.servers': 'NATS_URL',
   'nats.stream': '--stream',
   'nats.credentials': '--creds',
+  'retryQueue.directory': '--retry-queue',
+  'sqliteDeadLetterArchive.file': '--archive',
 };
 
 export const JSON_FLAG: Flag = { name: 'json', what: 'as JSON' };

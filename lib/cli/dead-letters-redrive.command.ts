@@ -1,10 +1,13 @@
 import { systemClock } from '../clock/clock.js';
 import { RedriveInterruptedError } from '../dead-letter/redrive-interrupted-error.js';
+import type { DeadLetterConditions } from '../dead-letter/dead-letter-selection.js';
 import type { CanaryOptions, RedriveOptions, RedriveResult } from '../dead-letter/redrive-options.js';
 import { errorMessage } from '../errors/redact.js';
-import { type Command, EXIT } from './command.js';
-import { BROKER, BROKER_NOTES, READING_NOTES, withBroker } from './dead-letters-broker.js';
+import { type Command, type Console, EXIT } from './command.js';
+import { allowRetry } from './dead-letters-archive.js';
+import { BROKER_NOTES, refuseBroker } from './dead-letters-broker.js';
 import { conditionsOf, decimal, duration, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
+import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
 import { printable } from './dead-letters-text.js';
 import { type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
 import { ProgressBar } from './progress-bar.js';
@@ -16,7 +19,7 @@ export const deadLettersRedriveCommand: Command = {
   name: 'dead-letters redrive',
   what: 'Sends dead letters back to the queue they came from, with their id, as a first attempt.',
   flags: [
-    ...BROKER,
+    ...PLACE,
     ...FILTERS,
     { name: 'dry-run', what: 'sends nothing: counts what is selected' },
     { name: 'limit', value: 'count', what: 'the most that are redriven' },
@@ -39,11 +42,16 @@ export const deadLettersRedriveCommand: Command = {
       value: 'part',
       what: 'stops when more than this part of at least 20 failed or came to the dead letters meanwhile: 0.1',
     },
+    {
+      name: 'allow-retry',
+      value: 'yes|no',
+      what: 'with --archive: sends nothing itself, but lets the applications send them (yes), or not any more (no)',
+    },
     JSON_FLAG,
   ],
   notes: [
     BROKER_NOTES,
-    READING_NOTES,
+    PLACE_NOTES,
     [
       'A dead letter is taken out of its queue only after the broker has confirmed the copy, so that nothing is lost, wherever',
       'this command ends; what was under way then may be sent twice, with the same id. The same command goes on with the rest.',
@@ -55,22 +63,28 @@ export const deadLettersRedriveCommand: Command = {
     'SIGINT and SIGTERM end it after the batch under way; a second one ends it at once.',
     [
       'Exit codes: 0 all selected are redriven, 1 failed, or some could not be sent and are kept, 2 wrong usage,',
-      '4 stopped early: by a signal, --limit, canaries or the failure rate.',
+      '3 an application is using the folder of the retry queue, 4 stopped early: by a signal, --limit, canaries or the failure rate.',
     ].join('\n'),
   ].join('\n\n'),
   optionNames: OPTION_NAMES,
   async run(values, console) {
     const selection = conditionsOf(values);
     const options = optionsOf(values);
+    if (values['allow-retry'] !== undefined) return allowedRetry(values, console, selection);
+    if (values.canary && values['retry-queue'] !== undefined)
+      throw new UsageError(
+        '--canary does not fit --retry-queue: what a publisher gave up was never handled; try --limit 1 first',
+      );
     const controller = new AbortController();
     const bar = new ProgressBar(console.stderr, systemClock);
     const release = onStopSignal(() => controller.abort());
     try {
-      const result = await withBroker(values, console, ({ deadLetters, queues }) =>
-        deadLetters.redrive(
-          { queue: queues, ...selection },
-          { ...options, signal: controller.signal, onProgress: (progress) => bar.draw(progress) },
-        ),
+      const result = await withPlace(values, console, options.dryRun ? 'read' : 'send', (place) =>
+        place.redrive(selection, {
+          ...options,
+          signal: controller.signal,
+          onProgress: (progress) => bar.draw(progress),
+        }),
       );
       bar.end();
       console.stdout.write(`${values.json ? json(result) : readable(result, options.dryRun)}\n`);
@@ -85,6 +99,29 @@ export const deadLettersRedriveCommand: Command = {
     }
   },
 };
+
+/** A flag is set in the archive, which its applications look for. */
+async function allowedRetry(values: FlagValues, { stdout }: Console, selection: DeadLetterConditions): Promise<number> {
+  const answer = textOf(values, 'allow-retry');
+  const archive = textOf(values, 'archive');
+  if (answer !== 'yes' && answer !== 'no') throw new UsageError('--allow-retry takes yes or no');
+  if (!archive || values.queue !== undefined || values['retry-queue'] !== undefined)
+    throw new UsageError('--allow-retry needs --archive, and no other place: only an archive has such a flag');
+  const wrong = SENDING.find((name) => values[name] !== undefined);
+  if (wrong !== undefined)
+    throw new UsageError(`--${wrong} does not fit --allow-retry: the applications send them. Leave one of them out`);
+  const allow = answer === 'yes';
+  refuseBroker(values, 'no broker is needed for --allow-retry');
+  const changed = await allowRetry(archive, { ...selection, all: true }, allow);
+  const told = allow ? 'will be sent by their applications' : 'will not be sent by their applications';
+  stdout.write(
+    values.json ? `${JSON.stringify({ [allow ? 'allowed' : 'withdrawn']: changed })}\n` : `${changed} ${told}\n`,
+  );
+  return EXIT.ok;
+}
+
+/** How this command sends. */
+const SENDING = ['dry-run', 'limit', 'rate', 'canary', 'canary-stages', 'canary-window', 'max-failure-rate'];
 
 function optionsOf(values: FlagValues): RedriveOptions {
   return given({

@@ -1,3 +1,4 @@
+import type { ArchivedDeadLetter } from '../dead-letter/archived-dead-letters.js';
 import type { DeadLetter } from '../dead-letter/dead-letter.js';
 import { header, type HeaderValue } from '../message/headers.js';
 
@@ -33,7 +34,7 @@ export function rowOf({ time, id, route, reason, attempts, error }: DeadLetter):
 export const ROW_HEAD = ['TIME', 'ID', 'ROUTE', 'REASON', 'ATTEMPTS', 'ERROR'];
 
 /** Everything that is known of one. */
-export function describe(letter: DeadLetter): string {
+export function describe(letter: DeadLetter | ArchivedDeadLetter): string {
   const { id, deadLetterQueue, route, reason, error, attempts, time, origin, headers, body } = letter;
   const facts: [string, string | undefined][] = [
     ['id', id || '(none)'],
@@ -48,6 +49,7 @@ export function describe(letter: DeadLetter): string {
     ['queue', origin.queue],
     ['service', origin.service],
     ['host', origin.host],
+    ...archiveFacts(letter),
   ];
   const lines = facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name.padEnd(17)}  ${printable(value)}`],
@@ -62,14 +64,23 @@ export function describe(letter: DeadLetter): string {
   return lines.join('\n');
 }
 
+function archiveFacts(letter: DeadLetter | ArchivedDeadLetter): [string, string][] {
+  if (!('archivedAt' in letter)) return [];
+  return [
+    ['archived', timeText(letter.archivedAt)],
+    ['allow retry', letter.allowRetry ? 'yes' : 'no'],
+  ];
+}
+
 /** One as JSON: times as ISO, the body as text where it is UTF-8. */
-export function toJson(letter: DeadLetter): object {
+export function toJson(letter: DeadLetter | ArchivedDeadLetter): object {
   const { deadLetterQueue, headers, body, time, ...rest } = letter;
   const { text, encoding } = bodyText(body);
   return {
     ...rest,
     ...(deadLetterQueue !== undefined && { deadLetterQueue }),
     ...(time !== undefined && { time: timeText(time) }),
+    ...('archivedAt' in letter && { archivedAt: timeText(letter.archivedAt) }),
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, headerJson(value)])),
     body: text,
     encoding,

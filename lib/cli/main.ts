@@ -1,6 +1,6 @@
+import { DirectoryInUseError } from '../durable-queue/directory-claim.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { errorMessage } from '../errors/redact.js';
-import { DirectoryInUseError } from '../requeue/data-directory.js';
 import { type Command, type Console, EXIT } from './command.js';
 import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
 import { deadLettersListCommand } from './dead-letters-list.command.js';

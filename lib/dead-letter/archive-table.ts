@@ -25,6 +25,16 @@ const COLUMNS = 'seq, key, queue, archived_at, allow_retry, meta, body';
 export class ArchiveTable {
   private constructor(private readonly database: SqliteDatabase) {}
 
+  /** @throws Error when a file, which is only read, is none of these, or of a later version */
+  static assertIn(database: SqliteDatabase): void {
+    const { user_version: version } = database.prepare('PRAGMA user_version').get()!;
+    const tables = `SELECT count(*) FILTER (WHERE NOT (${OURS})) AS foreign_, count(*) AS all_ FROM sqlite_schema`;
+    const { foreign_: foreign, all_: all } = database.prepare(tables).get()!;
+    if (all === 0 || foreign !== 0) throw new Error('it is no dead-letter archive');
+    if (version !== SCHEMA_VERSION)
+      throw new Error(`it is of version ${String(version)}, and this package knows ${SCHEMA_VERSION}`);
+  }
+
   /** Makes what is missing. @throws Error when the file belongs to something else, or to a later version */
   static in(database: SqliteDatabase): ArchiveTable {
     prepareTables(database, { version: SCHEMA_VERSION, schema: SCHEMA, isOurs: OURS });
@@ -54,24 +64,20 @@ export class ArchiveTable {
       );
   }
 
-  page({ ids, queues, reason, before, after }: ArchiveQuery, afterSeq: number, limit: number): ArchivedEntry[] {
-    const values: SqliteValue[] = [afterSeq];
-    const conditions = ['seq > ?'];
-    const add = (condition: string, ...more: SqliteValue[]): void => {
-      conditions.push(condition);
-      values.push(...more);
-    };
-    if (ids) add('id IN (SELECT value FROM json_each(?))', JSON.stringify(ids));
-    if (queues) add('queue IN (SELECT value FROM json_each(?))', JSON.stringify(queues));
-    if (reason !== undefined) add('reason = ?', reason);
-    if (before !== undefined) add('time < ?', before);
-    if (after !== undefined) add('time > ?', after);
-    const sql = `SELECT ${COLUMNS} FROM ${TABLE} WHERE ${conditions.join(' AND ')} ORDER BY seq LIMIT ?`;
-    return Array.from(this.database.prepare(sql).all(...values, limit), read);
+  page(query: ArchiveQuery, afterSeq: number, limit: number): ArchivedEntry[] {
+    const { sql, values } = where(query, afterSeq);
+    const rows = this.database.prepare(`SELECT ${COLUMNS} FROM ${TABLE} WHERE ${sql} ORDER BY seq LIMIT ?`);
+    return Array.from(rows.all(...values, limit), read);
   }
 
-  count(): number {
-    return Number(this.database.prepare(`SELECT count(*) AS count FROM ${TABLE}`).get()!.count);
+  /** Those behind a place that fit. */
+  count(query: ArchiveQuery = {}, afterSeq = 0): number {
+    const { sql, values } = where(query, afterSeq);
+    return Number(this.database.prepare(`SELECT count(*) AS count FROM ${TABLE} WHERE ${sql}`).get(...values)!.count);
+  }
+
+  lastSeq(): number {
+    return Number(this.database.prepare(`SELECT max(seq) AS seq FROM ${TABLE}`).get()!.seq ?? 0);
   }
 
   allowRetry(key: string, allow: boolean): boolean {
@@ -98,6 +104,13 @@ export class ArchiveTable {
     );
   }
 
+  /** Claims one, or goes on claiming it, whether it has the flag or not. False: it is gone, or somebody else has it. */
+  hold(key: string, token: string, now: number, until: number): boolean {
+    const sql = `UPDATE ${TABLE} SET token = ?, claimed_until = ?
+      WHERE key = ? AND (token IS NULL OR token = ? OR claimed_until <= ?) RETURNING 1`;
+    return this.database.prepare(sql).get(token, until, key, token, now) !== undefined;
+  }
+
   release(key: string, token: string, until: number): boolean {
     const sql = `UPDATE ${TABLE} SET token = NULL, claimed_until = ? WHERE key = ? AND token = ? RETURNING 1`;
     return this.database.prepare(sql).get(until, key, token) !== undefined;
@@ -107,6 +120,22 @@ export class ArchiveTable {
     const sql = `DELETE FROM ${TABLE} WHERE key = ? AND (token IS NULL OR claimed_until <= ?) RETURNING 1`;
     return this.database.prepare(sql).get(key, now) !== undefined;
   }
+}
+
+function where(query: ArchiveQuery, afterSeq: number): { readonly sql: string; readonly values: SqliteValue[] } {
+  const { ids, queues, reason, before, after } = query;
+  const values: SqliteValue[] = [afterSeq];
+  const conditions = ['seq > ?'];
+  const add = (condition: string, value: SqliteValue): void => {
+    conditions.push(condition);
+    values.push(value);
+  };
+  if (ids) add('id IN (SELECT value FROM json_each(?))', JSON.stringify(ids));
+  if (queues) add('queue IN (SELECT value FROM json_each(?))', JSON.stringify(queues));
+  if (reason !== undefined) add('reason = ?', reason);
+  if (before !== undefined) add('time < ?', before);
+  if (after !== undefined) add('time > ?', after);
+  return { sql: conditions.join(' AND '), values };
 }
 
 function read(row: SqliteRow): ArchivedEntry {

@@ -113,7 +113,7 @@ export class ArchivedDeadLetters {
 }
 
 /** What of a selection the store itself can search by. */
-function queryOf({ ids, queue, reason, olderThan, newerThan }: ArchiveSelection, now: number): ArchiveQuery {
+export function queryOf({ ids, queue, reason, olderThan, newerThan }: ArchiveSelection, now: number): ArchiveQuery {
   const time = (age: number | Date): number => (age instanceof Date ? age.getTime() : now - age);
   return {
     ...(ids && { ids }),

@@ -6,6 +6,8 @@ export class DeadLetterHeldError extends MessagingError {
   readonly retryable = true;
 
   constructor(readonly id: string) {
-    super(`Another process is sending ${id || 'it'}, or died doing so: it is left, and can be sent in half a minute`);
+    super(
+      `Another process is sending ${id || 'it'}, or died doing so: it is left where it is, and can be sent in some seconds`,
+    );
   }
 }

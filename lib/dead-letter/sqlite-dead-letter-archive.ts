@@ -1,20 +1,17 @@
+import { existsSync } from 'node:fs';
 import {
   SharedSqliteFile,
   type SharedSqliteFileOptions,
   type SharedSqlitePlace,
   sharedSqlitePlace,
 } from '../clients/shared-sqlite-file.js';
+import { loadSqlite } from '../clients/sqlite.js';
 import type { Clock } from '../clock/clock.js';
 import { errorMessage } from '../errors/redact.js';
 import { ArchiveTable } from './archive-table.js';
 import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
-import type {
-  ArchivedEntry,
-  ArchiveEntry,
-  ArchiveQuery,
-  DeadLetterArchive,
-  DeadLetterArchiveFactory,
-} from './dead-letter-archive.js';
+import type { ArchivedEntry, ArchiveEntry, ArchiveQuery, DeadLetterArchiveFactory } from './dead-letter-archive.js';
+import type { HoldableArchive } from './archive-source.js';
 
 const NAME = 'sqliteDeadLetterArchive';
 
@@ -29,7 +26,32 @@ export function sqliteDeadLetterArchive(options: SqliteDeadLetterArchiveOptions)
   return { kind: 'sqlite', durable: true, create: ({ clock }) => new SqliteDeadLetterArchive(place, clock) };
 }
 
-class SqliteDeadLetterArchive implements DeadLetterArchive {
+/**
+ * Opens a file that is an archive already; no other is made or written to.
+ * @throws DeadLetterArchiveError, InvalidOptionError, MissingPeerError
+ */
+export async function openArchiveFile(file: string, clock: Clock): Promise<SqliteDeadLetterArchive> {
+  const place = sharedSqlitePlace(NAME, { file });
+  const sqlite = await loadSqlite(NAME);
+  try {
+    const database = sqlite.open(place.path, { readOnly: true });
+    try {
+      database.exec(`PRAGMA busy_timeout = ${place.waitMs}`);
+      ArchiveTable.assertIn(database);
+    } finally {
+      database.close();
+    }
+  } catch (cause) {
+    const why = existsSync(place.path) ? errorMessage(cause) : 'there is no such file';
+    throw new DeadLetterArchiveError(
+      `${place.path} cannot be used as a dead-letter archive, and was left as it is: ${why}`,
+      { cause },
+    );
+  }
+  return new SqliteDeadLetterArchive(place, clock);
+}
+
+export class SqliteDeadLetterArchive implements HoldableArchive {
   private readonly shared: SharedSqliteFile<ArchiveTable>;
   private running: Promise<unknown> = Promise.resolve();
   private closed = false;
@@ -58,8 +80,24 @@ class SqliteDeadLetterArchive implements DeadLetterArchive {
     return this.transaction((table) => table.page(query, afterSeq, limit));
   }
 
-  count(): Promise<number> {
-    return this.transaction((table) => table.count());
+  count(query: ArchiveQuery = {}, afterSeq = 0): Promise<number> {
+    return this.transaction((table) => table.count(query, afterSeq));
+  }
+
+  lastSeq(): Promise<number> {
+    return this.transaction((table) => table.lastSeq());
+  }
+
+  hold(keys: readonly string[], token: string, leaseMs: number): Promise<string[]> {
+    return this.transaction((table, now) => keys.filter((key) => table.hold(key, token, now, now + leaseMs)));
+  }
+
+  removeHeld(keys: readonly string[], token: string): Promise<void> {
+    return this.transaction((table) => keys.forEach((key) => table.remove(key, token)));
+  }
+
+  releaseHeld(keys: readonly string[], token: string): Promise<void> {
+    return this.transaction((table, now) => keys.forEach((key) => table.release(key, token, now)));
   }
 
   allowRetry(keys: readonly string[], allow: boolean): Promise<number> {

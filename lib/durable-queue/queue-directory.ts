@@ -61,6 +61,11 @@ export class QueueDirectory {
       .sort();
   }
 
+  /** Paths of the files there are, whoever owns them. */
+  paths(): string[] {
+    return this.names().map((name) => this.filePath(name));
+  }
+
   has(name: string): boolean {
     return existsSync(this.filePath(name));
   }

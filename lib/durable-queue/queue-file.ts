@@ -15,7 +15,7 @@ import { PackTable } from './pack-table.js';
 import type { DeadEntry, Death, QueueEntry, QueueTotals, StoredEntry } from './queue-entry.js';
 import { readDeadEntry, readRow } from './row.js';
 import type { Leaving } from './stored-pack.js';
-import { prepareSchema } from './schema.js';
+import { isOurs, prepareSchema } from './schema.js';
 
 const LAST_SEQ = 'last-seq';
 const BUSY_TIMEOUT_MS = 1_000;
@@ -65,6 +65,20 @@ export class QueueFile {
       // A broken header or table shows here, not at the first message.
       file.uncounted = file.lastSeq() - file.countedUpTo();
       return file;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** Opens a file for reading only, while its owner works on; undefined when nothing was written to it yet. @throws as `open` */
+  static read(sqlite: Sqlite, path: string): QueueFile | undefined {
+    const database = sqlite.open(path, { readOnly: true });
+    try {
+      database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      if (isOurs(database)) return new QueueFile(path, database);
+      database.close();
+      return undefined;
     } catch (error) {
       database.close();
       throw error;

@@ -44,6 +44,14 @@ export class ForeignFileError extends Error {}
 
 /** Makes an empty file ours, and refuses what is not ours. @throws ForeignFileError */
 export function prepareSchema(database: SqliteDatabase): void {
+  if (isOurs(database)) return;
+  database.exec(
+    `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT`,
+  );
+}
+
+/** False: it is empty. @throws ForeignFileError */
+export function isOurs(database: SqliteDatabase): boolean {
   const version = pragma(database, 'user_version');
   const application = pragma(database, 'application_id');
   if (application === APPLICATION_ID) {
@@ -51,14 +59,12 @@ export function prepareSchema(database: SqliteDatabase): void {
       throw new ForeignFileError(
         `it was written by a later version of this package (format ${version}, known: ${VERSION})`,
       );
-    return;
+    return true;
   }
   const tables = database.prepare('SELECT count(*) AS count FROM sqlite_master').get()?.count;
   if (application !== 0 || version !== 0 || tables !== 0)
     throw new ForeignFileError('it is a database of another application');
-  database.exec(
-    `BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT`,
-  );
+  return false;
 }
 
 function pragma(database: SqliteDatabase, name: string): number {

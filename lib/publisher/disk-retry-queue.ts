@@ -45,7 +45,7 @@ export function diskRetryQueue(options: DiskRetryQueueOptions): RetryQueueStoreF
 }
 
 /** All messages are in one queue of the file. */
-const QUEUE = '';
+export const QUEUE = '';
 
 /** What of a message is kept as text. */
 interface Meta {
@@ -324,7 +324,7 @@ function metaOf(entry: { readonly id: string; readonly meta: string; readonly bo
   return { message, to, sendAt, unroutable, maxAttempts, backoff };
 }
 
-function readDead(dead: DeadEntry): PublisherDeadLetter {
+export function readDead(dead: DeadEntry): PublisherDeadLetter {
   const { seq, attempts, reason, errorClass: name, errorCode: code, errorMessage: message, time } = dead;
   const { to, message: kept } = metaOf(dead);
   return { seq, attempts, reason: reason as Death['reason'], error: { name, code, message }, time, to, message: kept };

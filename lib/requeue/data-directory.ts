@@ -1,25 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isLocked, loadSqlite, type Sqlite, type SqliteDatabase } from '../clients/sqlite.js';
-import { type OwnedFile, QueueDirectory } from '../durable-queue/queue-directory.js';
+import { claimAll } from '../durable-queue/directory-claim.js';
+import { QueueDirectory } from '../durable-queue/queue-directory.js';
 import { QueueFile } from '../durable-queue/queue-file.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage } from '../errors/redact.js';
 import { readMeta } from './requeue-meta.js';
 
 const NEEDED_BY = 'The store of the requeue service';
 const FILE = '.queue';
-
-/** A service is using the directory: stop it first. */
-export class DirectoryInUseError extends MessagingError {
-  readonly code = 'DIRECTORY_IN_USE';
-  readonly retryable = true;
-
-  constructor(readonly directory: string) {
-    super(`${directory} is in use by a running service: stop it first`);
-  }
-}
 
 /** A dead letter without its body. */
 export interface DeadLetterSummary {
@@ -236,13 +226,8 @@ function deadLettersOf(database: SqliteDatabase, limit: number): DeadLetterSumma
 async function withFiles(path: string, work: (file: QueueFile) => void): Promise<void> {
   const sqlite = await loadSqlite(NEEDED_BY);
   const directory = new QueueDirectory(existing(path), sqlite, 'dataDir');
-  const claimed: OwnedFile[] = [];
+  const claimed = claimAll(directory, 'service');
   try {
-    for (const name of directory.names()) {
-      const owned = directory.claim(name);
-      if (!owned) throw new DirectoryInUseError(directory.path);
-      claimed.push(owned);
-    }
     for (const owned of claimed) {
       const file = QueueFile.open(sqlite, owned.path);
       try {

@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { loadSqlite, type Sqlite } from '../clients/sqlite.js';
+import { claimAll } from '../durable-queue/directory-claim.js';
+import { type OwnedFile, QueueDirectory } from '../durable-queue/queue-directory.js';
+import { QueueFile } from '../durable-queue/queue-file.js';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { RetryQueueStoreError } from '../errors/publish-errors.js';
+import { errorMessage } from '../errors/redact.js';
+import { QUEUE, readDead } from './disk-retry-queue.js';
+import type { PublisherDeadLetter, PublisherDeadLetters } from './publisher-dead-letters.js';
+
+export interface RetryQueueAccess {
+  /** False: nothing can be deleted, and an application may be using the directory. */
+  readonly own: boolean;
+  /** What the option is called that names the directory. */
+  readonly option: string;
+}
+
+/** The places of one file, far more than it ever has: a place among all files is a number, too. */
+const PLACES = 2 ** 40;
+const MAX_FILES = 2 ** 13;
+
+/**
+ * The publisher's own dead letters in the directory of `diskRetryQueue`, from outside the application. Nothing else in it is
+ * touched: what waits is sent by the next application. What cannot be read is an error, and is left as it is.
+ */
+export class RetryQueueDirectory implements PublisherDeadLetters {
+  private constructor(
+    private readonly files: readonly QueueFile[],
+    private readonly owned: readonly OwnedFile[],
+  ) {}
+
+  /**
+   * @throws InvalidOptionError when there is no such directory, or it is that of a requeue service; DirectoryInUseError;
+   * RetryQueueStoreError when a file cannot be read; MissingPeerError
+   */
+  static async open(path: string, { own, option }: RetryQueueAccess): Promise<RetryQueueDirectory> {
+    const sqlite = await loadSqlite('The retry queue on disk');
+    const directory = new QueueDirectory(path, sqlite, option);
+    if (!existsSync(directory.path)) throw new InvalidOptionError(option, path, 'a directory that exists');
+    const owned = own ? claimAll(directory, 'application') : [];
+    const files: QueueFile[] = [];
+    const opened = new RetryQueueDirectory(files, owned);
+    try {
+      const paths = own ? owned.map((file) => file.path) : directory.paths();
+      if (paths.length > MAX_FILES)
+        throw new InvalidOptionError(option, `with ${paths.length} files`, `one with ${MAX_FILES} files at most`);
+      // All of them are looked at before one is opened for writing.
+      for (const one of paths) {
+        // Its application may have ended since.
+        if (!own && !existsSync(one)) continue;
+        const file = readingFile(one, () => QueueFile.read(sqlite, one));
+        if (file) files.push(file);
+      }
+      if (files.some((file) => isOfService(file)))
+        throw new InvalidOptionError(
+          option,
+          path,
+          'the directory of diskRetryQueue(); that of a requeue service is for the command requeue',
+        );
+      if (own) for (const [at, file] of files.entries()) files[at] = forWriting(sqlite, file);
+      return opened;
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+  }
+
+  get size(): number {
+    return this.files.reduce((sum, file) => sum + readingFile(file.path, () => deadIn(file)), 0);
+  }
+
+  after(place: number, limit: number): PublisherDeadLetter[] {
+    const found: PublisherDeadLetter[] = [];
+    for (let at = Math.floor(place / PLACES); at < this.files.length && found.length < limit; at++) {
+      const file = this.files[at];
+      const first = at * PLACES;
+      const dead = readingFile(file.path, () =>
+        file.deadAfter(QUEUE, Math.max(0, place - first), limit - found.length).map(readDead),
+      );
+      for (const letter of dead) found.push({ ...letter, seq: first + letter.seq });
+    }
+    return found;
+  }
+
+  delete({ seq }: PublisherDeadLetter): boolean {
+    const file = this.files[Math.floor(seq / PLACES)];
+    return readingFile(file.path, () =>
+      file.transaction(() => {
+        if (!file.deleteDead(seq % PLACES)) return false;
+        file.addTotals(QUEUE, { depth: 0, bytes: 0, dead: -1 });
+        return true;
+      }),
+    );
+  }
+
+  close(): void {
+    for (const file of this.files) file.close();
+    for (const { lock } of this.owned) lock.release();
+  }
+}
+
+function forWriting(sqlite: Sqlite, file: QueueFile): QueueFile {
+  file.close();
+  return readingFile(file.path, () => QueueFile.open(sqlite, file.path));
+}
+
+function deadIn(file: QueueFile): number {
+  return file.totals().get(QUEUE)?.dead ?? 0;
+}
+
+/** A requeue service has a queue by name. */
+function isOfService(file: QueueFile): boolean {
+  return readingFile(file.path, () => [...file.totals().keys()].some((queue) => queue !== QUEUE));
+}
+
+function readingFile<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw new RetryQueueStoreError(`${path} cannot be read, and was left as it is: ${errorMessage(cause)}`, { cause });
+  }
+}

@@ -5,6 +5,7 @@ import { BROKER_NOTES } from './dead-letters-broker.js';
 import { conditionsOf, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
 import { UsageError } from './flags.js';
+import { onStopSignal } from './stop-signals.js';
 
 export const deadLettersDeleteCommand: Command = {
   name: 'dead-letters delete',
@@ -46,23 +47,20 @@ export const deadLettersDeleteCommand: Command = {
   },
 };
 
-/** Ctrl-C and Ctrl-D are no answer. */
+/** Ctrl-C, Ctrl-D and SIGTERM are answers, too: no. The terminal itself edits the line, so that nothing steers it. */
 async function confirmed({ stdin, stderr }: Console, question: string): Promise<boolean> {
-  const line = createInterface({ input: stdin!, output: stderr });
-  const closed = new AbortController();
-  let answered = false;
-  line.once('close', () => {
-    if (!answered) stderr.write('\n');
-    closed.abort();
-  });
+  const line = createInterface({ input: stdin!, output: stderr, terminal: false });
+  const ended = new AbortController();
+  const release = onStopSignal(() => ended.abort());
+  line.once('close', () => ended.abort());
   try {
-    const answer = await line.question(question, { signal: closed.signal });
-    answered = true;
-    return /^y(es)?$/i.test(answer.trim());
+    return /^y(es)?$/i.test((await line.question(question, { signal: ended.signal })).trim());
   } catch (error) {
-    if (closed.signal.aborted) return false;
-    throw error;
+    if (!ended.signal.aborted) throw error;
+    stderr.write('\n');
+    return false;
   } finally {
+    release();
     line.close();
   }
 }

@@ -33,7 +33,7 @@ export const deadLettersListCommand: Command = {
       return EXIT.ok;
     }
     if (letters.length > 0)
-      stdout.write(`${table(ROW_HEAD, letters.map(rowOf), stdout.isTTY ? stdout.columns : undefined)}\n`);
+      stdout.write(`${table(ROW_HEAD, letters.map(rowOf), (stdout.isTTY && stdout.columns) || undefined)}\n`);
     const more = letters.length === page.limit ? `; the next ones with --offset ${page.offset + page.limit}` : '';
     // A broker's count may lag behind what was just shown.
     stdout.write(`${letters.length} listed of ${Math.max(count, page.offset + letters.length)} in ${name}${more}\n`);

@@ -76,7 +76,7 @@ export const deadLettersRedriveCommand: Command = {
         '--canary does not fit --retry-queue: what a publisher gave up was never handled; try --limit 1 first',
       );
     const controller = new AbortController();
-    const bar = new ProgressBar(console.stderr, systemClock);
+    const bar = new ProgressBar(console.stderr, systemClock, console.env);
     const release = onStopSignal(() => controller.abort());
     try {
       const result = await withPlace(values, console, options.dryRun ? 'read' : 'send', (place) =>

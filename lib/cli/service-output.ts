@@ -36,7 +36,7 @@ class TerminalOutput implements ServiceOutput {
     const text =
       `${status} · ${connection.state} ${connection.server} · ${store.depth} waiting · ${inFlight} in flight · ` +
       `${delivered} delivered · ${store.deadLetters} dead letters`;
-    this.line = text.slice(0, Math.max(20, (this.stdout.columns ?? 120) - 1));
+    this.line = text.slice(0, (this.stdout.columns || 120) - 1);
     this.stdout.write(ERASE_LINE + this.line);
   }
 

@@ -1,38 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from 'nestjs-messaging/testing';
-import { COMMANDS, helpOf, main } from '../../lib/cli/main.js';
+import { COMMANDS, helpOf } from '../../lib/cli/main.js';
 import { ProgressBar } from '../../lib/cli/progress-bar.js';
 import { printable, table } from '../../lib/cli/dead-letters-text.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Cli } from '../requeue/support/process.js';
 import { bodyOf, BrokerClient, DLQ, ids, QUEUE } from './support/broker-client.js';
 import { describeBoth, type FreshBroker } from './support/describe-both.js';
-
-/** A stream that keeps what is written. */
-class Written {
-  text = '';
-  readonly columns = 200;
-
-  constructor(readonly isTTY = false) {}
-
-  write(text: string | Buffer): boolean {
-    this.text += text.toString();
-    return true;
-  }
-}
-
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(env: Record<string, string>, ...args: string[]): Promise<Run> {
-  const [stdout, stderr] = [new Written(), new Written()];
-  const streams = { stdout, stderr } as unknown as { stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream };
-  const code = await main(['dead-letters', ...args], { ...streams, env });
-  return { code, stdout: stdout.text, stderr: stderr.text };
-}
+import { type Run, run, Written } from './support/run.js';
 
 const SECRET = { AMQP_URL: 'amqp://ada:secret@127.0.0.1:1' };
 

@@ -1,5 +1,6 @@
 import { systemClock } from '../../../lib/clock/clock.js';
 import { header, type Headers } from '../../../lib/message/headers.js';
+import type { WireMessage } from '../../../lib/message/message.js';
 import type { Delivery } from '../../../lib/transport/delivery.js';
 import type { Outgoing } from '../../../lib/transport/outgoing.js';
 import type { Topology } from '../../../lib/transport/topology.js';
@@ -79,23 +80,7 @@ export class BrokerClient {
   private write(id: string, headers: Headers): Promise<void> {
     const outgoing: Outgoing = {
       to: { kind: 'dead-letter', route: DLQ },
-      message: {
-        id,
-        route: 'order.paid',
-        body: bodyOf(id),
-        properties: { contentType: 'application/json' },
-        headers: {
-          tenant: 'ada',
-          [header.attempt]: 8,
-          [header.reason]: 'attempts-exhausted',
-          [header.errorClass]: 'PaymentError',
-          [header.errorMessage]: 'declined',
-          [header.originQueue]: QUEUE,
-          [header.originRoute]: 'order.paid',
-          [header.originTime]: Date.now(),
-          ...headers,
-        },
-      },
+      message: deadLetterMessage(id, headers),
       dedupeId: `${id}:${Math.random()}`,
       mandatory: true,
     };
@@ -105,6 +90,27 @@ export class BrokerClient {
       ),
     );
   }
+}
+
+/** One that was given up, as a consumer writes it. */
+export function deadLetterMessage(id: string, headers: Headers = {}): WireMessage {
+  return {
+    id,
+    route: 'order.paid',
+    body: bodyOf(id),
+    properties: { contentType: 'application/json' },
+    headers: {
+      tenant: 'ada',
+      [header.attempt]: 8,
+      [header.reason]: 'attempts-exhausted',
+      [header.errorClass]: 'PaymentError',
+      [header.errorMessage]: 'declined',
+      [header.originQueue]: QUEUE,
+      [header.originRoute]: 'order.paid',
+      [header.originTime]: Date.now(),
+      ...headers,
+    },
+  };
 }
 
 export function bodyOf(id: string): Buffer {

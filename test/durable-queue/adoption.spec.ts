@@ -5,7 +5,7 @@ import { loadSqlite } from '../../lib/clients/sqlite.js';
 import { OwnerLock } from '../../lib/durable-queue/owner-lock.js';
 import type { QueueEntry } from '../../lib/durable-queue/queue-entry.js';
 import { QueueFile } from '../../lib/durable-queue/queue-file.js';
-import { TestQueue, entry, files } from './support/queue.js';
+import { TestQueue, type entry, files } from './support/queue.js';
 
 /** Lets the adoption go as far as it can. */
 async function settle(queue: TestQueue, ms = 0): Promise<void> {

@@ -48,7 +48,7 @@ describe('docs/dead-letters.md', () => {
         .split('\n')
         .filter((line) => line.startsWith('npx')),
     );
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(8);
     for (const line of lines) {
       const words = line.split('nestjs-messaging ')[1].split(/\s+/);
       const command = COMMANDS.find(({ name }) => words.slice(0, 2).join(' ') === name)!;
@@ -57,8 +57,13 @@ describe('docs/dead-letters.md', () => {
     }
   });
 
+  test('tells the places that the commands have beside a queue', () => {
+    const places = column('Archives and retry queues', 'flag').map((flag) => flag.split(' ')[0]);
+    for (const { flags } of COMMANDS.filter(({ name }) => name.startsWith('dead-letters')))
+      expect(flags.map(({ name }) => `--${name}`)).toEqual(expect.arrayContaining(['--queue', ...places]));
+  });
+
   test('tells the exit codes', () => {
-    const { inUse: _, ...codes } = EXIT;
-    expect(column('From a shell', 'exit code').map(Number)).toEqual(Object.values(codes));
+    expect(column('Flags and exit codes', 'exit code').map(Number)).toEqual(Object.values(EXIT));
   });
 });

@@ -73,7 +73,10 @@ export class ArchiveTable {
   /** Those behind a place that fit. */
   count(query: ArchiveQuery = {}, afterSeq = 0): number {
     const { sql, values } = where(query, afterSeq);
-    return Number(this.database.prepare(`SELECT count(*) AS count FROM ${TABLE} WHERE ${sql}`).get(...values)!.count);
+    // Without a condition SQLite counts in its smallest index, and reads no message.
+    const condition = values.length === 1 && afterSeq === 0 ? '' : ` WHERE ${sql}`;
+    const rows = this.database.prepare(`SELECT count(*) AS count FROM ${TABLE}${condition}`);
+    return Number(rows.get(...(condition === '' ? [] : values))!.count);
   }
 
   lastSeq(): number {

@@ -1,6 +1,6 @@
 import { MessagingError } from '../errors/messaging-error.js';
 
-/** Another process is sending the archived dead letter, or has died while it did, and then until its lease is over. */
+/** The archived dead letter is another process's: it is sending it, or has died while it did and its lease is not over. */
 export class DeadLetterHeldError extends MessagingError {
   readonly code = 'DEAD_LETTER_HELD';
   readonly retryable = true;

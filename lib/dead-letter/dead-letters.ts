@@ -2,7 +2,12 @@ import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys } from '../errors/option-checks.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
-import { allDeadLetters, type PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
+import {
+  allDeadLetters,
+  deleteDeadLetters,
+  type PublisherDeadLetter,
+  type PublisherDeadLetters,
+} from '../publisher/publisher-dead-letters.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Transport } from '../transport/transport.js';
 import type { ArchivedDeadLetters } from './archived-dead-letters.js';
@@ -30,6 +35,9 @@ export interface DeadLettersParts {
   readonly onChange: () => void;
   readonly archive?: ArchivedDeadLetters;
 }
+
+/** Of the publisher's own. */
+const DELETED_TOGETHER = 100;
 
 /** What is done with a selected message: true takes it out of its queue. */
 type Visit = (deadLetter: DeadLetter, delivery: Delivery) => boolean;
@@ -123,11 +131,7 @@ export class DeadLetters {
         'at least one condition (ids, route, reason, error, olderThan, newerThan, headers, where), or all: true',
       );
     const { publishers, onChange } = this.parts;
-    let done = 0;
-    if (includesPublisher(selection)) {
-      for (const own of allDeadLetters(publishers))
-        if (matches(readPublisherDeadLetter(own))) done += Number(publishers.delete(own));
-    }
+    let done = includesPublisher(selection) ? deleteOwn(publishers, matches) : 0;
     await this.visit(selection, matches, () => {
       done++;
       return true;
@@ -175,6 +179,19 @@ export class DeadLetters {
       );
     return new Set(one);
   }
+}
+
+/** @returns how many */
+function deleteOwn(publishers: PublisherDeadLetters, matches: DeadLetterMatcher): number {
+  let deleted = 0;
+  let batch: PublisherDeadLetter[] = [];
+  for (const own of allDeadLetters(publishers)) {
+    if (matches(readPublisherDeadLetter(own))) batch.push(own);
+    if (batch.length < DELETED_TOGETHER) continue;
+    deleted += deleteDeadLetters(publishers, batch);
+    batch = [];
+  }
+  return batch.length > 0 ? deleted + deleteDeadLetters(publishers, batch) : deleted;
 }
 
 function includesPublisher({ subscription, queue }: DeadLetterSelection): boolean {

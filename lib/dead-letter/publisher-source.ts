@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import {
   allDeadLetters,
+  deleteDeadLetters,
   type PublisherDeadLetter,
   type PublisherDeadLetters,
 } from '../publisher/publisher-dead-letters.js';
@@ -55,7 +56,8 @@ class PublisherLook implements RedriveLook {
   }
 
   remove(confirmed: readonly Candidate[]): Promise<void> {
-    for (const { own } of confirmed as readonly OwnCandidate[]) this.letters.delete(own);
+    const own = (confirmed as readonly OwnCandidate[]).map((candidate) => candidate.own);
+    if (own.length > 0) deleteDeadLetters(this.letters, own);
     return Promise.resolve();
   }
 

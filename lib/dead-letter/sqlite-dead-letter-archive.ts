@@ -51,6 +51,7 @@ export async function openArchiveFile(file: string, clock: Clock): Promise<Sqlit
   return new SqliteDeadLetterArchive(place, clock);
 }
 
+/** An archive in a file that other processes may have open, too. */
 export class SqliteDeadLetterArchive implements HoldableArchive {
   private readonly shared: SharedSqliteFile<ArchiveTable>;
   private running: Promise<unknown> = Promise.resolve();

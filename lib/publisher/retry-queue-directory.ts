@@ -49,7 +49,7 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
       for (const one of paths) {
         // Its application may have ended since.
         if (!own && !existsSync(one)) continue;
-        const file = readingFile(one, () => QueueFile.read(sqlite, one));
+        const file = using(one, () => QueueFile.read(sqlite, one));
         if (file) files.push(file);
       }
       if (files.some((file) => isOfService(file)))
@@ -67,7 +67,7 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
   }
 
   get size(): number {
-    return this.files.reduce((sum, file) => sum + readingFile(file.path, () => deadIn(file)), 0);
+    return this.files.reduce((sum, file) => sum + using(file.path, () => deadIn(file)), 0);
   }
 
   after(place: number, limit: number): PublisherDeadLetter[] {
@@ -75,7 +75,7 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
     for (let at = Math.floor(place / PLACES); at < this.files.length && found.length < limit; at++) {
       const file = this.files[at];
       const first = at * PLACES;
-      const dead = readingFile(file.path, () =>
+      const dead = using(file.path, () =>
         file.deadAfter(QUEUE, Math.max(0, place - first), limit - found.length).map(readDead),
       );
       for (const letter of dead) found.push({ ...letter, seq: first + letter.seq });
@@ -83,15 +83,18 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
     return found;
   }
 
-  delete({ seq }: PublisherDeadLetter): boolean {
-    const file = this.files[Math.floor(seq / PLACES)];
-    return readingFile(file.path, () =>
-      file.transaction(() => {
-        if (!file.deleteDead(seq % PLACES)) return false;
-        file.addTotals(QUEUE, { depth: 0, bytes: 0, dead: -1 });
-        return true;
-      }),
-    );
+  delete(letter: PublisherDeadLetter): boolean {
+    return this.deleteAll([letter]) === 1;
+  }
+
+  /** Those of a file in one transaction. */
+  deleteAll(letters: readonly PublisherDeadLetter[]): number {
+    let deleted = 0;
+    for (const [at, file] of this.files.entries()) {
+      const places = letters.flatMap(({ seq }) => (Math.floor(seq / PLACES) === at ? [seq % PLACES] : []));
+      if (places.length > 0) deleted += using(file.path, () => deleteFrom(file, places));
+    }
+    return deleted;
   }
 
   close(): void {
@@ -102,7 +105,15 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
 
 function forWriting(sqlite: Sqlite, file: QueueFile): QueueFile {
   file.close();
-  return readingFile(file.path, () => QueueFile.open(sqlite, file.path));
+  return using(file.path, () => QueueFile.open(sqlite, file.path));
+}
+
+function deleteFrom(file: QueueFile, places: readonly number[]): number {
+  return file.transaction(() => {
+    const deleted = places.filter((place) => file.deleteDead(place)).length;
+    if (deleted > 0) file.addTotals(QUEUE, { depth: 0, bytes: 0, dead: -deleted });
+    return deleted;
+  });
 }
 
 function deadIn(file: QueueFile): number {
@@ -111,13 +122,13 @@ function deadIn(file: QueueFile): number {
 
 /** A requeue service has a queue by name. */
 function isOfService(file: QueueFile): boolean {
-  return readingFile(file.path, () => [...file.totals().keys()].some((queue) => queue !== QUEUE));
+  return using(file.path, () => [...file.totals().keys()].some((queue) => queue !== QUEUE));
 }
 
-function readingFile<T>(path: string, work: () => T): T {
+function using<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    throw new RetryQueueStoreError(`${path} cannot be read, and was left as it is: ${errorMessage(cause)}`, { cause });
+    throw new RetryQueueStoreError(`${path} cannot be used, and was left as it is: ${errorMessage(cause)}`, { cause });
   }
 }

@@ -191,7 +191,7 @@ describe('the dead-letters commands with --retry-queue', () => {
     for (const args of [['list'], ['delete', '--all', '--yes'], ['redrive']]) {
       const { code, stderr } = await run(NOWHERE, ...args, '--retry-queue', folder);
       expect(code).toBe(1);
-      expect(stderr).toContain(`${file} cannot be read, and was left as it is`);
+      expect(stderr).toContain(`${file} cannot be used, and was left as it is`);
       expect(stderr).toContain(text);
     }
     expect(digest(file)).toBe(before);

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { loadSqlite, type Sqlite } from '../clients/sqlite.js';
 import { claimAll } from '../durable-queue/directory-claim.js';
 import { type OwnedFile, QueueDirectory } from '../durable-queue/queue-directory.js';
@@ -19,12 +20,16 @@ export interface RetryQueueAccess {
 /** The places of one file, far more than it ever has: a place among all files is a number, too. */
 const PLACES = 2 ** 40;
 const MAX_FILES = 2 ** 13;
+const PAGE = 100;
 
 /**
  * The publisher's own dead letters in the directory of `diskRetryQueue`, from outside the application. Nothing else in it is
  * touched: what waits is sent by the next application. What cannot be read is an error, and is left as it is.
  */
 export class RetryQueueDirectory implements PublisherDeadLetters {
+  /** Up to this place what a file holds is in another one, too: a process died while it adopted it. By the file. */
+  private adopted: ReadonlyMap<QueueFile, number> = new Map();
+
   private constructor(
     private readonly files: readonly QueueFile[],
     private readonly owned: readonly OwnedFile[],
@@ -59,6 +64,7 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
           'the directory of diskRetryQueue(); that of a requeue service is for the command requeue',
         );
       if (own) for (const [at, file] of files.entries()) files[at] = forWriting(sqlite, file);
+      opened.adopted = adoptedOf(files);
       return opened;
     } catch (error) {
       opened.close();
@@ -67,7 +73,7 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
   }
 
   get size(): number {
-    return this.files.reduce((sum, file) => sum + using(file.path, () => deadIn(file)), 0);
+    return this.files.reduce((sum, file) => sum + using(file.path, () => this.deadIn(file)), 0);
   }
 
   after(place: number, limit: number): PublisherDeadLetter[] {
@@ -75,9 +81,8 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
     for (let at = Math.floor(place / PLACES); at < this.files.length && found.length < limit; at++) {
       const file = this.files[at];
       const first = at * PLACES;
-      const dead = using(file.path, () =>
-        file.deadAfter(QUEUE, Math.max(0, place - first), limit - found.length).map(readDead),
-      );
+      const after = Math.max(place - first, this.adopted.get(file) ?? 0);
+      const dead = using(file.path, () => file.deadAfter(QUEUE, after, limit - found.length).map(readDead));
       for (const letter of dead) found.push({ ...letter, seq: first + letter.seq });
     }
     return found;
@@ -101,6 +106,19 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
     for (const file of this.files) file.close();
     for (const { lock } of this.owned) lock.release();
   }
+
+  private deadIn(file: QueueFile): number {
+    const all = file.totals().get(QUEUE)?.dead ?? 0;
+    const adopted = this.adopted.get(file) ?? 0;
+    let elsewhere = 0;
+    for (let seq = 0; adopted > 0;) {
+      const page = file.deadAfter(QUEUE, seq, PAGE).filter((dead) => dead.seq <= adopted);
+      elsewhere += page.length;
+      if (page.length < PAGE) break;
+      seq = page.at(-1)!.seq;
+    }
+    return all - elsewhere;
+  }
 }
 
 function forWriting(sqlite: Sqlite, file: QueueFile): QueueFile {
@@ -116,8 +134,17 @@ function deleteFrom(file: QueueFile, places: readonly number[]): number {
   });
 }
 
-function deadIn(file: QueueFile): number {
-  return file.totals().get(QUEUE)?.dead ?? 0;
+/** What the marks of the other files say of each. */
+function adoptedOf(files: readonly QueueFile[]): Map<QueueFile, number> {
+  const byName = new Map(files.map((file) => [basename(file.path, '.queue'), file]));
+  const adopted = new Map<QueueFile, number>();
+  for (const adopter of files) {
+    for (const { file: name, dead } of using(adopter.path, () => adopter.adoptions.marks())) {
+      const file = byName.get(name);
+      if (file && file !== adopter) adopted.set(file, Math.max(dead, adopted.get(file) ?? 0));
+    }
+  }
+  return adopted;
 }
 
 /** A requeue service has a queue by name. */

@@ -170,6 +170,21 @@ describe('the dead-letters commands with --retry-queue', () => {
     expect((await without('list', '--retry-queue', folder)).stdout).toContain('20 listed of 118 in the retry queue');
   });
 
+  test('what a process had adopted when it died is there once', async () => {
+    const folder = await places.retryQueue(ids(3));
+    const [name] = readdirSync(folder).filter((entry) => entry.endsWith('.queue'));
+    copyFileSync(join(folder, name), join(folder, 'adopter.queue'));
+    const file = QueueFile.open(await loadSqlite('a test'), join(folder, 'adopter.queue'));
+    const dead = file.deadAfter('', 0, 2);
+    file.adoptions.setMark({ file: name.replace('.queue', ''), entries: 0, dead: dead[1].seq });
+    file.close();
+    for (const args of [['list'], ['redrive', '--dry-run']])
+      expect((await without(...args, '--retry-queue', folder)).stdout).toMatch(/4 listed of 4|4 of 4 would be/);
+    expect(await without('delete', '--all', '--yes', '--retry-queue', folder)).toMatchObject({
+      stdout: '4 dead letters are deleted\n',
+    });
+  });
+
   test.each<[string, string, (file: string) => unknown]>([
     ['damaged', 'file is not a database', (file) => writeFileSync(file, 'plain text, not a database. '.repeat(99))],
     [

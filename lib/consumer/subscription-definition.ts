@@ -119,7 +119,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     idempotent:
       idempotent === false
         ? undefined
-        : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore()),
+        : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore(), !!deadLetter),
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
     validations: validations(request),
     routing: routingOf(request),

@@ -280,6 +280,17 @@ describe('the options', () => {
     await expect(idempotent({ window: 17_500 }, { retry })).resolves.toBeDefined();
   });
 
+  test('a window shorter than the retries and the wait for a redrive is refused, with the arithmetic', async () => {
+    const retry = { attempts: 3, backoff: 1_000 };
+    await expect(idempotent({ window: 5_999, redriveWithin: 4_000 }, { retry })).rejects.toThrow(
+      /6000 or more.*\(1000 \+ 1000 = 2000 ms\) and then wait as a dead letter \(«redriveWithin», 4000 ms\)/,
+    );
+    await expect(idempotent({ window: 6_000, redriveWithin: 4_000 }, { retry })).resolves.toBeDefined();
+    const own = { backoff: () => 1e6 };
+    await expect(idempotent({ window: 3_999, redriveWithin: 4_000 }, { retry: own })).rejects.toThrow('4000 or more');
+    await expect(idempotent({ redriveWithin: 4_000 }, { dlq: false })).rejects.toThrow(/left out with «dlq: false»/);
+  });
+
   test('the waits of many attempts are not all written down', async () => {
     const retry = { attempts: 200, backoff: 1_000_000 };
     await expect(idempotent({}, { retry })).rejects.toThrow(/1000000 \+ … \+ 1000000 = 199000000 ms/);
@@ -292,6 +303,7 @@ describe('the options', () => {
 
   test.each([
     [{ window: 0 }, 'idempotent.window'],
+    [{ redriveWithin: -1 }, 'idempotent.redriveWithin'],
     [{ lease: 5 }, 'idempotent.lease'],
     [{ key: 'id' }, 'idempotent.key'],
     [{ isDone: true }, 'idempotent.isDone'],

@@ -4,6 +4,7 @@ import { connectionFaults } from './connection.js';
 import { clusterFaults } from './cluster.js';
 import { copyFaults } from './copies.js';
 import { orderFaults } from './order.js';
+import { partitionFaults } from './partitions.js';
 import { processFaults } from './processes.js';
 import { topologyFaults } from './topology.js';
 
@@ -16,4 +17,5 @@ export const faults: readonly FaultCase[] = [
   ...copyFaults,
   ...orderFaults,
   ...clusterFaults,
+  ...partitionFaults,
 ];

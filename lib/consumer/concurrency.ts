@@ -11,6 +11,10 @@ export interface ConcurrencySurroundings {
   readonly ackTimeoutMs: number;
   /** The queue is split by key into several. */
   readonly isPartitioned: boolean;
+  /** The longest wait before the first retry, in milliseconds; undefined: there is none, or a function decides. */
+  readonly firstRetryMs?: number;
+  /** Of the kill switch, where there is one. */
+  readonly probeAfterMs?: number;
 }
 
 /**
@@ -59,6 +63,15 @@ class Bounded implements Concurrency {
     readonly kind: 'bounded' | 'unbounded',
     readonly limit: number,
   ) {}
+
+  check({ prefetch }: ConcurrencySurroundings): void {
+    if (this.kind === 'bounded' && this.limit > prefetch)
+      throw new InvalidOptionError(
+        'bounded(limit)',
+        this.limit,
+        `at most the prefetch, ${prefetch}: no more messages are here at a time. Raise «prefetch» or lower the bound`,
+      );
+  }
 
   schedule<M extends Scheduled>(): Schedule<M> {
     return new BoundedSchedule<M>(this.limit);

@@ -88,9 +88,8 @@ export class Consumer implements QueueConsumer, QueueReport {
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
       log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
     );
-    const { gate, overdue } = this;
     this.calls = callsFor(handled, {
-      ...{ ...environment, gate, attempts, overdue, handling: telemetry },
+      ...{ ...environment, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
       ended: (work, outcome) => this.ended(work, outcome),
       runOn: (running, context) => this.runOn(running, context),
       turnedAway: (work) => this.giveBacks.add(this.abandon(work)),

@@ -63,7 +63,8 @@ class Partitioned implements Concurrency {
     readonly maxHoldMs: number | undefined,
   ) {}
 
-  check({ prefetch, delayMs, ackTimeoutMs, isPartitioned }: ConcurrencySurroundings): void {
+  check(surroundings: ConcurrencySurroundings): void {
+    const { prefetch, delayMs, isPartitioned } = surroundings;
     if (isPartitioned && this.maxHoldMs === undefined)
       throw new InvalidOptionError(
         'partitioned.onFailure',
@@ -76,23 +77,42 @@ class Partitioned implements Concurrency {
         this.lanes,
         `at most the prefetch, ${prefetch}: no more messages are here at a time. Raise «prefetch» or lower «lanes»`,
       );
-    if (this.maxHoldMs !== undefined && this.maxHoldMs >= ackTimeoutMs)
-      throw new InvalidOptionError(
-        'partitioned.maxHold',
-        this.maxHoldMs,
-        `less than ${ackTimeoutMs}, the time that the broker waits for an ack before it takes all messages back`,
-      );
     if (delayMs > 0)
       throw new InvalidOptionError(
         'delay',
         delayMs,
         'nothing beside partitioned(…): each message would be put off by itself, and they could change places',
       );
+    if (this.maxHoldMs !== undefined) checkHold(this.maxHoldMs, surroundings);
   }
 
   schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M> {
     return new LaneSchedule<M>(this.lanes ?? tools.prefetch, ({ message }) => this.keyOf(message, tools));
   }
+}
+
+function checkHold(
+  maxHoldMs: number,
+  { ackTimeoutMs, firstRetryMs = 0, probeAfterMs = 0 }: ConcurrencySurroundings,
+): void {
+  if (maxHoldMs >= ackTimeoutMs)
+    throw new InvalidOptionError(
+      'partitioned.maxHold',
+      maxHoldMs,
+      `less than ${ackTimeoutMs}, the time that the broker waits for an ack before it takes all messages back`,
+    );
+  if (maxHoldMs < firstRetryMs)
+    throw new InvalidOptionError(
+      'partitioned.maxHold',
+      maxHoldMs,
+      `at least ${firstRetryMs}, the longest wait before the first retry, or failed messages would be given up without one. Raise «maxHold», or make the backoff of «retry» shorter`,
+    );
+  if (maxHoldMs <= probeAfterMs)
+    throw new InvalidOptionError(
+      'killSwitch.probeAfter',
+      probeAfterMs,
+      `less than «maxHold» of partitioned(…), ${maxHoldMs}: what is held when the switch trips would go to the dead letters at its first probe. Lower «probeAfter» or raise «maxHold»`,
+    );
 }
 
 function keyReader(key: PartitionKey = { header: header.key }): KeyReader {

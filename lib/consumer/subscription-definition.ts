@@ -82,11 +82,15 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
   const native = defaults.system === 'rabbitmq' ? request.rabbitmq : undefined;
   const partitioning = native && defaults.partitioningOf?.(native);
+  const retry = new RetryPolicy(request.retry ?? defaults.retry);
+  const killSwitch = request.killSwitch === undefined ? undefined : checkKillSwitch(request.killSwitch);
   checkConcurrency(concurrency, {
     prefetch: integerBetween('prefetch', prefetch, 1, 65_535),
     delayMs: numberBetween('delay', delay, 0, defaults.maxDelayMs),
     ackTimeoutMs: defaults.ackTimeoutMs ?? Infinity,
     isPartitioned: partitioning !== undefined,
+    firstRetryMs: retry.longestWaits()?.[0],
+    probeAfterMs: killSwitch?.probeAfter,
   });
   const queue = checkShortText('queue', request.queue ?? `${group}:${name}:queue`);
   if (partitioning) checkShortText('queue', `${partitionQueue(queue, partitioning.count)}.owner`);
@@ -95,7 +99,6 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     throw new SubscriptionConflictError(
       `«${queue}» cannot be its own dead-letter queue: give «dlq.queue» another name`,
     );
-  const retry = new RetryPolicy(request.retry ?? defaults.retry);
   const { idempotent = false } = request;
   return {
     name,
@@ -115,7 +118,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     retry,
     timeoutMs: timeout === undefined ? undefined : numberBetween('timeout', timeout, 1, Number.MAX_SAFE_INTEGER),
     delayMs: delay,
-    killSwitch: request.killSwitch === undefined ? undefined : checkKillSwitch(request.killSwitch),
+    killSwitch,
     idempotent:
       idempotent === false
         ? undefined

@@ -52,6 +52,12 @@ export class RetryPolicy {
       throw new InvalidOptionError('retry.attempts', attempts, 'a whole number, 1 or more');
     if (!Number.isInteger(immediate) || immediate < 0)
       throw new InvalidOptionError('retry.immediate', immediate, 'a whole number, 0 or more');
+    if (immediate > Math.max(0, attempts - 1))
+      throw new InvalidOptionError(
+        'retry.immediate',
+        immediate,
+        `at most ${attempts - 1}, the retries that ${attempts} «attempts» leave. Raise «attempts» or lower «immediate»`,
+      );
     if (typeof backoff !== 'function' && typeof backoff !== 'number') {
       throw new InvalidOptionError(
         'retry.backoff',
@@ -64,6 +70,13 @@ export class RetryPolicy {
     this.backoff = typeof backoff === 'number' ? fixed(backoff) : backoff;
     this.unrecoverable = classes('retry.unrecoverable', unrecoverable);
     this.only = only && classes('retry.only', only);
+    const both = this.only?.find((type) => this.unrecoverable.includes(type));
+    if (both)
+      throw new InvalidOptionError(
+        'retry.only',
+        both.name,
+        'a class that is not among «unrecoverable» as well: take it out of one of them',
+      );
   }
 
   outcomeOf(error: unknown, attempt: number): Outcome {

@@ -129,7 +129,25 @@ export function checkSubscriptionOptions(native: Readonly<Record<string, unknown
         'one of queueType, singleActiveConsumer, partitions, distribute, arguments',
       );
   }
+  checkOrder(native);
   return native;
+}
+
+/** One active consumer is there for the order of the queue. */
+function checkOrder({ singleActiveConsumer, arguments: others }: RabbitmqSubscriptionOptions): void {
+  const name = 'x-single-active-consumer';
+  if (singleActiveConsumer !== undefined && others?.[name] !== undefined && others[name] !== singleActiveConsumer)
+    throw new InvalidOptionError(
+      `rabbitmq.arguments.${name}`,
+      others[name],
+      `left out beside «singleActiveConsumer: ${singleActiveConsumer}», which says the same; or leave out that`,
+    );
+  if (singleActiveConsumer && others?.['x-max-priority'] !== undefined)
+    throw new InvalidOptionError(
+      'rabbitmq.arguments.x-max-priority',
+      others['x-max-priority'],
+      'left out beside «singleActiveConsumer», which keeps the order of the queue; or leave out that',
+    );
 }
 
 /** How many partitions a subscription has, where it has any. @throws InvalidOptionError for what contradicts them */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { bounded } from '../../../lib/consumer/concurrency.js';
+import { partitioned } from '../../../lib/consumer/partitioned.js';
 import { Subscribe, subscriptionsOf } from '../../../lib/consumer/subscribe.decorator.js';
 import {
   defineSubscription,
@@ -127,6 +128,19 @@ describe('a bad option is refused with its name, its value and what is allowed',
     ['middleware', { middleware: [5] }, 'an array of functions'],
     ['retry.attempts', { retry: { attempts: 0 } }, 'a whole number, 1 or more'],
     ['retry.immediate', { retry: { immediate: -1 } }, 'a whole number, 0 or more'],
+    ['retry.immediate', { retry: { attempts: 3, immediate: 3 } }, 'at most 2, the retries that 3 «attempts» leave'],
+    ['retry.only', { retry: { only: [TypeError], unrecoverable: [TypeError] } }, 'not among «unrecoverable» as well'],
+    ['bounded(limit)', { prefetch: 4, concurrency: bounded(5) }, 'at most the prefetch, 4'],
+    [
+      'partitioned.maxHold',
+      { concurrency: partitioned({ maxHold: 4_999 }), retry: { backoff: 5_000 } },
+      'at least 5000, the longest wait before the first retry',
+    ],
+    [
+      'killSwitch.probeAfter',
+      { concurrency: partitioned({ maxHold: 5_000 }), killSwitch: { failures: 3, probeAfter: 5_000 } },
+      'less than «maxHold» of partitioned(…), 5000',
+    ],
     ['retry.backoff', { retry: { backoff: 'slow' } }, 'exponential({…})'],
     ['backoff.ms', { retry: { backoff: -5 } }, 'a number of milliseconds'],
     ['retry.unrecoverable', { retry: { unrecoverable: ['Error'] } }, 'an array of error classes'],

@@ -62,6 +62,17 @@ describe('rabbitmq({…})', () => {
     }
   });
 
+  it('one active consumer is not contradicted by arguments', () => {
+    const name = 'x-single-active-consumer';
+    const made = (singleActiveConsumer: boolean, others: object) => () =>
+      checkSubscriptionOptions({ singleActiveConsumer, arguments: others });
+    expect(made(true, { [name]: false })).toThrow(/left out beside «singleActiveConsumer: true»/);
+    expect(made(false, { [name]: true })).toThrow(/left out beside «singleActiveConsumer: false»/);
+    expect(made(true, { 'x-max-priority': 5 })).toThrow(/keeps the order of the queue/);
+    expect(made(true, { [name]: true, 'x-max-length': 5 })).not.toThrow();
+    expect(made(false, { 'x-max-priority': 5 })).not.toThrow();
+  });
+
   it('a subscription takes queueType, singleActiveConsumer and arguments only', () => {
     expect(checkSubscriptionOptions({ queueType: 'classic', arguments: { 'x-max-length': 5 } })).toBeDefined();
     for (const wrong of [{ prefetch: 5 }, { queueType: 'x' }, { arguments: 5 }, { singleActiveConsumer: 'yes' }]) {

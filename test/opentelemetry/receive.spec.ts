@@ -63,7 +63,7 @@ describeTransports('a message that is asked for', (fresh) => {
     const received = messaging.receive(orders);
     const job = tracer.startSpan('job');
     const asked = active.with(trace.setSpan(active.active(), job), () => received.next());
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer', 30_000);
     await messaging.publisher.publish('order.created', 1, { id: 'one', correlationId: 'c-1' });
     const message = (await asked).value!;
     const [receive] = await collected.ended(RECEIVE);
@@ -106,7 +106,7 @@ describeTransports('a message that is asked for', (fresh) => {
     const { messaging } = await start((await fresh())());
     const received = messaging.receive(orders);
     const first = received.next();
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer', 30_000);
     await messaging.publisher.publish('order.created', 1);
     const message = (await first).value!;
     expect(trace.getSpan(active.active())).toBeUndefined();
@@ -137,7 +137,7 @@ describe('a loop', () => {
     const { messaging } = (await loop()).application;
     const received = messaging.receive(orders);
     const asked = received.next();
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer', 30_000);
     await received.return();
     expect((await asked).done).toBe(true);
     expect(collected.spans).toEqual([]);
@@ -148,7 +148,7 @@ describe('a loop', () => {
     const received = messaging.receive({ ...orders, prefetch: 5 });
     const take = async (): Promise<ReceivedMessage> => (await received.next()).value!;
     const first = take();
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer', 30_000);
     for (const body of [1, 2, 3]) await messaging.publisher.publish('order.created', body);
     await (await first).ack();
     expect(collected.named(RECEIVE)).toHaveLength(1);
@@ -162,11 +162,11 @@ describe('a loop', () => {
     const { messaging } = application;
     const received = messaging.receive(orders);
     const first = received.next();
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer', 30_000);
     await messaging.publisher.publish('order.created', 1);
     const message = (await first).value!;
     broker.faults.disconnect();
-    await waitFor(() => message.signal.aborted, 'the lost message');
+    await waitFor(() => message.signal.aborted, 'the lost message', 30_000);
     expect(await message.ack()).toBe('released');
     const [process] = await collected.ended(PROCESS);
     expect([process.status.code, process.attributes['error.type']]).toEqual([SpanStatusCode.ERROR, 'DELIVERY_LOST']);
@@ -190,7 +190,7 @@ describe('a loop', () => {
     const { messaging } = (await loop({ telemetry: undefined })).application;
     const received = messaging.receive(orders);
     const first = received.next();
-    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer');
+    await waitFor(() => messaging.health().consumers[0]?.state === 'consuming', 'the consumer', 30_000);
     await messaging.publisher.publish('order.created', 1);
     const message = (await first).value!;
     expect(message.run(() => 7)).toBe(7);

@@ -267,7 +267,7 @@ describeRabbit('a queue split by key into partitions', (rabbit) => {
     await whole.application.close();
     publish('k', '1');
     const both = await Promise.all([subscriber(), subscriber()]);
-    await waitFor(() => both.some(({ calls }) => calls.length === 1), 'what waited');
+    await waitFor(() => both.some(({ calls }) => calls.length === 1), 'what waited', 30_000);
   });
 
   it('partitions are not left behind by a process that consumes the whole queue, in order', async () => {
@@ -284,7 +284,7 @@ describeRabbit('a queue split by key into partitions', (rabbit) => {
     for (const partition of [0, 1, 2, 3]) await channel.deleteQueue(`${QUEUE}.${partition}`);
     const whole = await subscriber({ singleActiveConsumer: true });
     publish('k', '1');
-    await waitFor(() => whole.calls.length === 1, 'a call');
+    await waitFor(() => whole.calls.length === 1, 'a call', 30_000);
   });
 
   it('with «distribute: false» partitions run empty, and their number can be changed in order', async () => {

@@ -27,6 +27,17 @@ export async function startBroker(version, directory) {
   return { url, stop: stopCompose };
 }
 
+/** The NATS server of this run alone: TEST_NATS_URL, else a private one as the tests start them. */
+export async function startNats(version, directory) {
+  if (process.env.TEST_NATS_URL) return { url: process.env.TEST_NATS_URL, stop: async () => {} };
+  const load = createRequire(pathToFileURL(join(compileStarter(directory), 'nats/x.js')));
+  const { installNats, natsVersions } = load('./install.js');
+  const { NatsServer } = load('./server.js');
+  if (!natsVersions.includes(version)) throw new Error(`--nats takes ${natsVersions.join(' or ')}`);
+  const server = await NatsServer.start(version, await installNats(version));
+  return { url: server.url, stop: () => server.stop() };
+}
+
 /** The tests' starter is TypeScript: it is translated into `directory`, from where node_modules is found. */
 function compileStarter(directory) {
   const target = join(directory, 'brokers');

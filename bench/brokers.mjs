@@ -1,25 +1,30 @@
-import { startBroker } from './broker.mjs';
+import { startBroker, startNats } from './broker.mjs';
 import { InstantBroker } from './instant-broker.mjs';
 import { Load } from './load.mjs';
+import { NatsLoad } from './nats-load.mjs';
 import { declare, placeOf, remove } from './place.mjs';
 import { queueTypes } from './rows.mjs';
-import { InstantStage, RabbitStage } from './stages.mjs';
+import { InstantStage, NatsStage, RabbitStage } from './stages.mjs';
 
 /** Runs `work` with the brokers that are wanted, as stages by their names, and ends them. */
 export async function withBrokers(wanted, context, work) {
   const exchange = `bench-${process.pid}`;
   const place = (queueType, url) => placeOf(queueType, { url, exchange });
-  const measure = (stages, version) => work({ stages, placeOf: place, version });
-  const withInstant = (stages, version) =>
-    wanted.has('instant') ? instantly((instant) => measure({ ...stages, instant }, version)) : measure(stages, version);
-  if (!wanted.has('rabbitmq')) return withInstant({}, wanted.has('instant') ? 'instant broker' : 'embedded broker');
-  await onRabbit(context, place, (rabbitmq, version) => withInstant({ rabbitmq }, version));
+  const hosts = Object.entries({ rabbitmq: onRabbit, nats: onNats, instant: instantly });
+  const waiting = hosts.filter(([name]) => wanted.has(name));
+  const next = (stages, versions) => {
+    const host = waiting.shift();
+    if (!host) return work({ stages, placeOf: place, version: versions.join(', ') || 'embedded broker' });
+    const [name, start] = host;
+    return start(context, place, (stage, version) => next({ ...stages, [name]: stage }, [...versions, version]));
+  };
+  await next({}, []);
 }
 
-async function instantly(work) {
+async function instantly(context, place, work) {
   const broker = await InstantBroker.start();
   try {
-    await work(new InstantStage(broker));
+    await work(new InstantStage(broker), 'instant broker');
   } finally {
     await broker.stop();
   }
@@ -40,5 +45,22 @@ async function onRabbit({ settings, packageDirectory, directory }, place, work) 
     }
   } finally {
     await broker.stop();
+  }
+}
+
+async function onNats({ settings, packageDirectory, directory }, place, work) {
+  const server = await startNats(settings.nats, directory);
+  try {
+    const load = await NatsLoad.connect(server.url);
+    const here = place('nats', server.url);
+    try {
+      await declare([here], packageDirectory);
+      await work(new NatsStage(load, server.url, settings.settleMs), load.broker);
+    } finally {
+      await load.remove(here);
+      await load.close();
+    }
+  } finally {
+    await server.stop();
   }
 }

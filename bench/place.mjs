@@ -6,7 +6,9 @@ const ROUTE = 'bench.event';
 /** Where the messages of a queue type go: both sides use the same exchange, route and queue. */
 export function placeOf(queueType, { url, exchange }) {
   const service = `${exchange}-${queueType}`;
-  return { url, exchange, queueType, service, route: ROUTE, queue: `${service}:${ROUTE}:queue` };
+  const queue = `${service}:${ROUTE}:queue`;
+  // As the package calls the consumer of a queue on NATS.
+  return { url, exchange, queueType, service, route: ROUTE, queue, consumer: queue.replaceAll('.', '=2E') };
 }
 
 /** The package itself declares it all, by subscribing once. */

@@ -1,5 +1,5 @@
 import { costRows } from './cost-rows.mjs';
-import { sideNames } from './sides.mjs';
+import { amqpSideNames } from './sides.mjs';
 
 /*
  * What is measured, one row each: `sides` take turns, the first is the yardstick. `on` is the broker.
@@ -34,16 +34,18 @@ const asyncRow = (where, rest) => ({
   ...rest,
 });
 
-const instant = { group: 'Instant broker', on: 'instant', queueType: 'quorum', sides: sideNames };
+const instant = { group: 'Instant broker', on: 'instant', queueType: 'quorum', sides: amqpSideNames };
 
 const rabbitmq = (queueType) => ({
   group: `RabbitMQ, ${queueType} queue`,
   on: 'rabbitmq',
   queueType,
   // The peers take part where it is the package's default; with --sides everywhere.
-  sides: queueType === 'quorum' ? sideNames : FEW,
-  furtherSides: sideNames.filter((side) => queueType !== 'quorum' && !FEW.includes(side)),
+  sides: queueType === 'quorum' ? amqpSideNames : FEW,
+  furtherSides: amqpSideNames.filter((side) => queueType !== 'quorum' && !FEW.includes(side)),
 });
+
+const nats = { group: 'NATS JetStream', on: 'nats', queueType: 'nats', sides: ['raw-nats', 'ours'] };
 
 const pacedRow = (queueType) => ({
   ...rabbitmq(queueType),
@@ -63,6 +65,8 @@ export const rows = [
     ...(queueType === 'quorum' ? [asyncRow(queueType, rabbitmq(queueType))] : []),
     pacedRow(queueType),
   ]),
+  ...publishRows('nats', nats),
+  ...consumeRows('nats', nats),
   ...costRows,
   ...[1, 100].map((inFlight) => ({
     name: `publish and handle, ${inFlight} in flight, embedded broker`,

@@ -8,6 +8,7 @@ const options = {
   sides: { type: 'string' },
   json: { type: 'string' },
   rabbitmq: { type: 'string', default: '4.0.5' },
+  nats: { type: 'string', default: '2.10.27' },
   package: { type: 'string' },
   profile: { type: 'string' },
   help: { type: 'boolean', default: false },
@@ -16,10 +17,11 @@ const options = {
 export const usage = `npm run bench -- [options]
   --quick            3 short rounds of each row: shows that everything runs, its figures mean little
   --rounds <n>       rounds of each row (default 10)
-  --only <text>      only the rows whose name contains the text, such as "publish", "quorum", "instant" or "cost"
+  --only <text>      only the rows whose name contains the text, such as "publish", "quorum", "nats", "instant" or "cost"
   --sides <names>    only these sides, such as raw,ours; of ${sideNames.join(', ')}
   --json <file>      write every sample and the summary to a file
   --rabbitmq <v>     version of the private broker: 4.0.5 (default) or 3.10.8; TEST_RABBITMQ_URL wins
+  --nats <v>         version of the private server: 2.10.27 (default) or 2.9.10; TEST_NATS_URL wins
   --package <dir>    measure the build in <dir>/dist instead of this one
   --profile <dir>    write a CPU profile of every measured round to a folder`;
 

@@ -4,6 +4,11 @@
  */
 
 export const sides = {
+  'raw-nats': {
+    title: 'raw @nats-io',
+    publish: 'clients/raw-nats-publish.mjs',
+    consume: 'clients/raw-nats-consume.mjs',
+  },
   raw: { title: 'raw amqplib', publish: 'clients/raw-publish.mjs', consume: 'clients/raw-consume.mjs' },
   ours: {
     title: 'nestjs-messaging',
@@ -33,6 +38,9 @@ export const sides = {
 };
 
 export const sideNames = Object.keys(sides);
+
+/** Those that speak AMQP. */
+export const amqpSideNames = sideNames.filter((side) => side !== 'raw-nats');
 
 /**
  * Who takes turns in a row, the yardstick first. A row compares whole sides by name, or variants of one, each with a

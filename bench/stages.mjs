@@ -35,6 +35,28 @@ export class RabbitStage {
   }
 }
 
+/** A NATS server, whose stream is filled before each round. */
+export class NatsStage {
+  most = 20_000;
+
+  constructor(load, url, settleMs) {
+    this.load = load;
+    this.url = url;
+    this.settleMs = settleMs;
+  }
+
+  async empty(place) {
+    await this.load.purge(place);
+    await pause(this.settleMs);
+  }
+
+  async fill(place, count) {
+    await this.load.purge(place);
+    await this.load.fill(place, count);
+    await pause(this.settleMs);
+  }
+}
+
 /** The instant broker has nothing to empty, and never runs out. */
 export class InstantStage {
   most = 200_000;

@@ -6,15 +6,16 @@ import { enhancers } from './enhancers.mjs';
 import { featuresOf } from './features.mjs';
 import { Intake } from './intake.mjs';
 import { Meter } from './meter.mjs';
-import { Messaging, MessagingModule, Subscribe, SubscribeBatch, rabbitmq } from './package.mjs';
+import { Messaging, MessagingModule, Subscribe, SubscribeBatch } from './package.mjs';
 import { serve } from './serve.mjs';
 import { batchSubscriber, subscriber } from './subscriber.mjs';
 import { checkTelemetry, telemetryOf } from './telemetry.mjs';
+import { transportOf } from './transport.mjs';
 
 const meter = new Meter();
 
 function start(task, intake, features) {
-  const { url, exchange, queueType, service, route, prefetch } = task;
+  const { service, route, prefetch } = task;
   const middleware = Array.from({ length: task.middleware ?? 0 }, () => (context, next) => next());
   const options = { prefetch, middleware, ...task.subscription, ...features };
   const subscribe = task.batch ? SubscribeBatch(route, { ...options, ...task.batch }) : Subscribe(route, options);
@@ -25,7 +26,7 @@ function start(task, intake, features) {
     imports: [
       MessagingModule.forRoot({
         service,
-        transport: rabbitmq({ url, exchange, queueType }),
+        transport: transportOf(task),
         telemetry: telemetryOf(task.telemetry),
       }),
     ],

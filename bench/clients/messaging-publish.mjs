@@ -5,20 +5,21 @@ import { NestFactory } from '@nestjs/core';
 import { publishInLanes, publishInTurns } from './lanes.mjs';
 import { bodyOf } from './message.mjs';
 import { Meter } from './meter.mjs';
-import { Messaging, MessagingModule, Publisher, rabbitmq } from './package.mjs';
+import { Messaging, MessagingModule, Publisher } from './package.mjs';
 import { serve } from './serve.mjs';
 import { checkTelemetry, telemetryOf } from './telemetry.mjs';
+import { transportOf } from './transport.mjs';
 
 const meter = new Meter();
 let app;
 let seen = 0;
 
-async function start({ url, exchange, queueType, service, module, middleware = 0, listen, telemetry }) {
-  const transport = rabbitmq({ url, exchange, queueType });
+async function start(task) {
+  const { service, module, middleware = 0, listen, telemetry } = task;
   const publishMiddleware = Array.from({ length: middleware }, () => (request, next) => next(request));
   const options = {
     service,
-    transport,
+    transport: transportOf(task),
     consume: false,
     publishMiddleware,
     telemetry: telemetryOf(telemetry),

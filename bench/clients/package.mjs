@@ -15,4 +15,5 @@ export const {
   sqliteIdempotencyStore,
 } = await load('index.js');
 export const { openTelemetry } = await load('opentelemetry/index.js');
+export const { nats } = await load('transports/nats/index.js');
 export const { rabbitmq } = await load('transports/rabbitmq/index.js');

@@ -1,7 +1,7 @@
 import type { ConsumerConfig } from '@nats-io/jetstream';
 import { compilePattern, type PatternMatcher, wordsOf } from '../../transport/topic-pattern.js';
 import type { Origin } from './decode.js';
-import { deadLetterSubject, directSubject, routeIn, tokenOf, type Names } from './names.js';
+import { deadLetterSubject, directSubject, routeIn, tokenOf, topicPrefix, type Names } from './names.js';
 import { collide, filtersOf, union } from './patterns.js';
 
 /** What is known of a queue, kept in the description of its consumer: the server's filters cannot say all of it. */
@@ -49,6 +49,7 @@ export function privateSubjects({ queue, routes }: QueueRecord, names: Names): s
 /** Tells what is meant for a queue of what its consumer is given. */
 export class Binding {
   private readonly direct: string;
+  private readonly prefix: string;
   private readonly deadLetters: ReadonlySet<string>;
   private readonly exact: Readonly<Record<string, number>>;
   private readonly matchers: readonly (readonly [PatternMatcher, number])[];
@@ -58,6 +59,7 @@ export class Binding {
     private readonly names: Names,
   ) {
     this.direct = directSubject(record.queue, names);
+    this.prefix = topicPrefix(record.topic);
     this.deadLetters = new Set(record.routes.map((route) => deadLetterSubject(route, names)));
     const patterns = Object.entries(record.patterns);
     this.exact = Object.fromEntries(patterns.filter(([pattern]) => !/[*#]/.test(pattern)));
@@ -70,7 +72,7 @@ export class Binding {
   originOf(subject: string, sequence: number): Origin | undefined {
     if (subject === this.direct) return { direct: true };
     if (this.deadLetters.has(subject)) return { direct: false, topic: `${this.names.stream}.dlq` };
-    const route = routeIn(subject, this.record.topic);
+    const route = routeIn(subject, this.prefix);
     if (route === undefined || !this.takes(route, sequence)) return undefined;
     return { direct: false, topic: this.record.topic, route };
   }

@@ -27,13 +27,26 @@ export const property = {
 export const DEDUPE_HEADER = 'Nats-Msg-Id';
 
 const RESERVED = new Set(Object.values(property).map((name) => name.toLowerCase()));
+/** Names that were looked at, with their meaning: the same few come with every message. */
+const meanings = new Map<string, string | undefined>();
+const MOST_MEANINGS = 1_000;
+const MOST_REMEMBERED = 64;
 
-export function isProperty(name: string): boolean {
+/** The name in lower case of a header that is a property or one of the server's; undefined for an application's. */
+export function reservedName(name: string): string | undefined {
+  const known = meanings.get(name);
+  if (known !== undefined || meanings.has(name)) return known;
+  const meaning = isProperty(name) || isServerHeader(name) ? name.toLowerCase() : undefined;
+  if (meanings.size < MOST_MEANINGS && name.length <= MOST_REMEMBERED) meanings.set(name, meaning);
+  return meaning;
+}
+
+function isProperty(name: string): boolean {
   return RESERVED.has(name.toLowerCase());
 }
 
 /** Headers that tell the server what to do with a message: never taken over from a message. */
-export function isServerHeader(name: string): boolean {
+function isServerHeader(name: string): boolean {
   return name.slice(0, 5).toLowerCase() === 'nats-';
 }
 
@@ -82,12 +95,22 @@ export class HeaderLines {
   }
 }
 
+type Types = Readonly<Record<string, unknown>>;
+
+/** The last text and what it said: messages of one publisher mostly have the same. */
+let last: { readonly text: string; readonly types: Types | undefined } = { text: '', types: undefined };
+
 /** What `messaging-types` says of the headers of one message. */
-export function parseTypes(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+export function parseTypes(text: string | undefined): Types | undefined {
   if (text === undefined) return undefined;
+  if (text !== last.text) last = { text, types: readTypes(text) };
+  return last.types;
+}
+
+function readTypes(text: string): Types | undefined {
   try {
     const types: unknown = JSON.parse(text);
-    return typeof types === 'object' && types !== null ? (types as Record<string, unknown>) : undefined;
+    return typeof types === 'object' && types !== null ? (types as Types) : undefined;
   } catch {
     return undefined;
   }

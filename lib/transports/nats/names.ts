@@ -47,9 +47,13 @@ export function routeSubject(topic: string, route: string): string {
   return `${tokenOf(topic)}.${route.split('.').map(wordOf).join('.')}`;
 }
 
-/** The route in a subject of a topic; undefined for a subject of something else. */
-export function routeIn(subject: string, topic: string): string | undefined {
-  const prefix = `${tokenOf(topic)}.`;
+/** What every subject of a topic begins with. */
+export function topicPrefix(topic: string): string {
+  return `${tokenOf(topic)}.`;
+}
+
+/** The route in a subject of the topic with this prefix; undefined for a subject of something else. */
+export function routeIn(subject: string, prefix: string): string | undefined {
   if (!subject.startsWith(prefix)) return undefined;
   const rest = subject.slice(prefix.length);
   return rest.includes('%') ? rest.split('.').map(unescapeWord).join('.') : rest;

@@ -187,9 +187,11 @@ export class PullSession implements Settler {
 
   private settle(delivery: NatsDelivery, how: Uint8Array, delayMs: number): void {
     if (!this.unsettled.delete(delivery)) return;
+    // Before the client has planned its write: what is asked for then goes out with it, behind it.
+    if (this.mode === 'consuming') this.schedulePull();
     this.respond(delivery, how);
     if (how !== NAK) this.recent.add(delivery.raw.reply ?? '', how, delayMs);
-    this.progress();
+    if (this.mode !== 'consuming') this.progress();
   }
 
   /** Something was settled, or its ack was answered. */

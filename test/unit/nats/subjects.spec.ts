@@ -6,6 +6,7 @@ import {
   directSubject,
   namesOf,
   routeIn,
+  topicPrefix,
   routeSubject,
   tokenOf,
 } from '../../../lib/transports/nats/names.js';
@@ -19,7 +20,7 @@ describe('names', () => {
   test('different routes have different subjects, and each is found again', () => {
     const subjects = routes.map((route) => routeSubject('events', route));
     expect(new Set(subjects).size).toBe(new Set(routes).size);
-    expect(subjects.map((subject) => routeIn(subject, 'events'))).toEqual(routes);
+    expect(subjects.map((subject) => routeIn(subject, topicPrefix('events')))).toEqual(routes);
     for (const subject of subjects) expect(subject).toMatch(/^[^\s*>]+$/);
   });
 

@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { account, firstOutOfOrder, firstTooEarly, inFlight, problemsOf, type Evidence } from './checker.js';
+import {
+  account,
+  firstConfirmedOutOfOrder,
+  firstOutOfOrder,
+  firstTooEarly,
+  inFlight,
+  problemsOf,
+  type Evidence,
+} from './checker.js';
 import type { Entry, Record } from './journal.js';
 import { Random } from './random.js';
 
@@ -128,6 +136,17 @@ test('order is that of the first calls, by key', () => {
   ).toBeUndefined();
   expect(firstOutOfOrder(of(['a', 'k', 0], ['c', 'k', 2], ['b', 'k', 1]))).toBe(
     'b (number 1 of key k) came after number 2',
+  );
+});
+
+test('the order of confirms is that in which the messages of a key were published, whether they were queued or not', () => {
+  const of = (id: string, n: number, key = 'k'): Record => ({ e: 'attempt', id, key, n });
+  const published = [of('a', 0), of('b', 1), of('x', 0, 'l'), receipt('a', 'queued')];
+  expect(
+    firstConfirmedOutOfOrder(entries(...published, receipt('x'), receipt('b', 'queued'), settled('a'), settled('b'))),
+  ).toBeUndefined();
+  expect(firstConfirmedOutOfOrder(entries(...published, receipt('b'), settled('a')))).toBe(
+    'a (number 0 of key k) was confirmed after number 1',
   );
 });
 

@@ -146,6 +146,24 @@ export function firstOutOfOrder(entries: readonly Entry[]): string | undefined {
   return undefined;
 }
 
+/** A message of a key that was confirmed after a later one of its key; undefined when all is in order. */
+export function firstConfirmedOutOfOrder(entries: readonly Entry[]): string | undefined {
+  const attempts = new Map<string, { readonly key: string; readonly n: number }>();
+  const latest = new Map<string, number>();
+  for (const entry of entries) {
+    if (entry.e === 'attempt' && entry.key !== undefined && entry.n !== undefined)
+      attempts.set(entry.id, { key: entry.key, n: entry.n });
+    if ((entry.e !== 'receipt' && entry.e !== 'settled') || entry.outcome !== 'confirmed') continue;
+    const attempt = attempts.get(entry.id);
+    if (!attempt) continue;
+    const { key, n } = attempt;
+    const before = latest.get(key) ?? -1;
+    if (n < before) return `${entry.id} (number ${n} of key ${key}) was confirmed after number ${before}`;
+    latest.set(key, n);
+  }
+  return undefined;
+}
+
 /** A message of a key whose first call began before the one before it was over; undefined when there is none. */
 export function firstTooEarly(entries: readonly Entry[]): string | undefined {
   const latest = new Map<string, string>();

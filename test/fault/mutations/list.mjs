@@ -184,6 +184,11 @@ export const mutations = [
   {
     name: 'a key has several messages in flight in spite of «ordered»',
     edits: [['lib/publisher/ordered-keys.ts', 'return this.lanes.isHead(publication);', 'return true;']],
+    caughtBy: { cell: 'ordered-through-outage' },
+  },
+  {
+    name: 'a key has several messages in flight in spite of «ordered» (one process)',
+    edits: [['lib/publisher/ordered-keys.ts', 'return this.lanes.isHead(publication);', 'return true;']],
     caughtBy: { file: 'test/unit/publisher/order.spec.ts', test: 'has one message of its key under way at a time' },
   },
   {

@@ -10,6 +10,7 @@ import { plant, staleEntries } from './plant.mjs';
 const project = fileURLToPath(new URL('../../../', import.meta.url));
 const copy = join(project, '.build', `mutations-${process.pid}`);
 const results = join(copy, 'results.json');
+const VERSION = '4.0.5';
 /** Longer than any test or cell waits for something; what takes more has not failed by itself. */
 const LONGEST_MS = 360_000;
 
@@ -39,7 +40,7 @@ function verdictOf(caughtBy) {
 }
 
 function verdictOfCell({ cell, consumer = 'plain' }) {
-  const args = ['test/fault/run.mjs', cell, '--consumer', consumer, '--rabbitmq', '4.0.5'];
+  const args = ['test/fault/run.mjs', cell, '--consumer', consumer, '--rabbitmq', VERSION];
   const { timedOut, output } = run(args);
   if (timedOut) return { verdict: 'timed out' };
   const lines = output.split('\n');
@@ -51,12 +52,15 @@ function verdictOfCell({ cell, consumer = 'plain' }) {
 
 function verdictOfTest({ file, test }) {
   rmSync(results, { force: true });
+  const onRabbit = readFileSync(join(copy, file), 'utf8').includes('describeRabbit');
+  // One version will do, as for a cell.
+  const name = onRabbit ? `${VERSION.replaceAll('.', '\\.')}.*${test}` : test;
   const { timedOut, output } = run(
     [
-      ...['node_modules/jest/bin/jest.js', '--config', 'config/jest.config.mjs', file, '-t', test],
+      ...['node_modules/jest/bin/jest.js', '--config', 'config/jest.config.mjs', file, '-t', name],
       ...['--forceExit', '--json', '--outputFile', results],
     ],
-    { TEST_BROKERS: file.startsWith('test/unit/') ? 'none' : 'rabbitmq' },
+    { TEST_BROKERS: onRabbit ? 'rabbitmq' : 'none' },
   );
   if (timedOut) return { verdict: 'timed out' };
   const suites = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')).testResults : [];

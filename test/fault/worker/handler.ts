@@ -71,9 +71,9 @@ export class SideHandler {
   constructor(@Inject(WORKSHOP) private readonly workshop: Workshop) {}
 
   @Subscribe(SIDE_ROUTE)
-  handle(_body: WorkBody, { id, attempt }: MessageContext): void {
+  handle({ key, n }: WorkBody, { id, attempt }: MessageContext): void {
     const { journal } = this.workshop;
-    journal.write({ e: 'start', id, attempt });
+    journal.write({ e: 'start', id, attempt, ...(key !== undefined && { key, n }) });
     journal.write({ e: 'end', id, attempt });
   }
 }

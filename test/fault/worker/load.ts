@@ -55,7 +55,7 @@ export class Load {
       const due = Math.min(limit, ((Date.now() - started) * load.rate) / 1_000);
       for (; issued < due; issued++) {
         const does = load.mixed ? this.behaviour() : 'work';
-        const side = load.side !== undefined && this.random.next() < load.side;
+        const side = this.goesAside(load);
         void this.publish({ does: side ? 'work' : does, ...(filler !== undefined && { filler }) }, { side });
       }
       await pause(TICK_MS);
@@ -76,9 +76,14 @@ export class Load {
     const { ordered: burst = 1, keys = 1, rate } = load;
     const interval = (1_000 * keys * burst) / rate;
     for (let n = 0; this.running === load; n += burst) {
-      for (let at = n; at < n + burst; at++) void this.publish({ does: 'work', key }, { n: at, ordered: true });
+      for (let at = n; at < n + burst; at++)
+        void this.publish({ does: 'work', key }, { n: at, ordered: true, side: this.goesAside(load) });
       await pause(interval * (0.5 + this.random.next()));
     }
+  }
+
+  private goesAside({ side }: LoadRequest): boolean {
+    return side !== undefined && this.random.next() < side;
   }
 
   private behaviour(): Behaviour {

@@ -87,7 +87,7 @@ export interface LoadRequest {
   readonly filler?: number;
   /** With keys: not awaited, but published with `ordered: true`, so many at a time per key. */
   readonly ordered?: number;
-  /** Which part of the messages goes to the second route, 0…1; their ids say so. */
+  /** Which part of the messages goes to the second route, 0…1; their ids say so. With keys: only where they are `ordered`. */
   readonly side?: number;
   /** Whether some messages fail once and some go to the dead letters. */
   readonly mixed?: boolean;

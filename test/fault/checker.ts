@@ -146,20 +146,25 @@ export function firstOutOfOrder(entries: readonly Entry[]): string | undefined {
   return undefined;
 }
 
-/** A message of a key that was confirmed after a later one of its key; undefined when all is in order. */
+/** A message of a key that was confirmed before an earlier one of its key; undefined when all is in order. */
 export function firstConfirmedOutOfOrder(entries: readonly Entry[]): string | undefined {
   const attempts = new Map<string, { readonly key: string; readonly n: number }>();
-  const latest = new Map<string, number>();
+  /** By key, what has no result yet, in the order in which it was published. */
+  const open = new Map<string, Set<number>>();
   for (const entry of entries) {
-    if (entry.e === 'attempt' && entry.key !== undefined && entry.n !== undefined)
+    if (entry.e === 'attempt' && entry.key !== undefined && entry.n !== undefined) {
       attempts.set(entry.id, { key: entry.key, n: entry.n });
-    if ((entry.e !== 'receipt' && entry.e !== 'settled') || entry.outcome !== 'confirmed') continue;
-    const attempt = attempts.get(entry.id);
+      open.set(entry.key, (open.get(entry.key) ?? new Set()).add(entry.n));
+    }
+    const isResult =
+      entry.e === 'settled' || entry.e === 'rejected' || (entry.e === 'receipt' && entry.outcome !== 'queued');
+    const attempt = isResult ? attempts.get(entry.id) : undefined;
     if (!attempt) continue;
     const { key, n } = attempt;
-    const before = latest.get(key) ?? -1;
-    if (n < before) return `${entry.id} (number ${n} of key ${key}) was confirmed after number ${before}`;
-    latest.set(key, n);
+    const [first = n] = open.get(key)!;
+    const isConfirmed = entry.e !== 'rejected' && 'outcome' in entry && entry.outcome === 'confirmed';
+    if (isConfirmed && first < n) return `number ${n} of key ${key} was confirmed before number ${first}`;
+    open.get(key)!.delete(n);
   }
   return undefined;
 }

@@ -37,7 +37,13 @@ async function oneQueueFull(cell: Cell): Promise<void> {
   await cell.expect(cell.publisher, 'queued', 150);
   const [{ detail = '' }] = cell.publisher.events('queued', cell.struckAt);
   cell.check(detail.includes('nack'), `queued for another reason: ${detail}`);
+  judgeConfirms(cell);
   await cell.consumer.tell({ do: 'hold', on: false });
+}
+
+function judgeConfirms(cell: Cell): void {
+  const wrong = firstConfirmedOutOfOrder(cell.publisher.read().entries);
+  cell.check(wrong === undefined, String(wrong));
 }
 
 async function busy(cell: Cell): Promise<void> {
@@ -61,8 +67,8 @@ async function inOrder(cell: Cell): Promise<void> {
   await waitFor(async () => (await cell.publisher.status()).unsettled === 0, 'the retry queue to drain', 40_000);
   const { entries } = cell.consumer.read();
   const isAside = (entry: Entry): boolean => 'id' in entry && entry.id?.includes('-side-') === true;
+  judgeConfirms(cell);
   for (const wrong of [
-    firstConfirmedOutOfOrder(cell.publisher.read().entries),
     // Each queue keeps its order, but not with the other.
     firstOutOfOrder(entries.filter(isAside)),
     firstOutOfOrder(entries.filter((entry) => !isAside(entry))),

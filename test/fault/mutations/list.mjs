@@ -200,11 +200,6 @@ export const mutations = [
     },
   },
   {
-    name: 'a batch that gathers while the application closes is handled after all',
-    edits: [[consumer, 'this.held?.works() ?? this.batches?.close() ?? []', 'this.held?.works() ?? []']],
-    caughtBy: { cell: 'consumer-sigterm', consumer: 'batch' },
-  },
-  {
     name: 'a loop has its messages acked when it gets them',
     edits: [
       [

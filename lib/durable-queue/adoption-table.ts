@@ -8,13 +8,9 @@ export interface AdoptionMark {
   readonly dead: number;
 }
 
-/** A place behind all others. */
-export const ALL = Number.MAX_SAFE_INTEGER;
-
 /**
  * Whose entries a file has taken over, and who takes over its own. One row for each other file, `upto` says which: above 0
- * the last place of its entries that are here (`ALL`: with its dead letters), below 0 that of its dead letters, 0 that it adopts
- * this one.
+ * the last place of its entries that are here, below 0 that of its dead letters, 0 that it adopts this one.
  */
 export class AdoptionTable {
   constructor(private readonly database: SqliteDatabase) {}
@@ -29,9 +25,7 @@ export class AdoptionTable {
   }
 
   setMark({ file, entries, dead }: AdoptionMark): void {
-    this.database
-      .prepare('INSERT OR REPLACE INTO adoptions VALUES (?, ?)')
-      .run(file, dead > 0 && entries < ALL ? -dead : entries);
+    this.database.prepare('INSERT OR REPLACE INTO adoptions VALUES (?, ?)').run(file, dead > 0 ? -dead : entries);
   }
 
   forget(file: string): void {
@@ -51,5 +45,5 @@ export class AdoptionTable {
 
 function readMark({ file, upto }: SqliteRow): AdoptionMark {
   const place = upto as number;
-  return { file: file as string, entries: Math.max(0, place), dead: place === ALL ? ALL : Math.max(0, -place) };
+  return { file: file as string, entries: Math.max(0, place), dead: Math.max(0, -place) };
 }

@@ -55,9 +55,9 @@ export class Adoption {
   }
 
   private look(): void {
+    this.guard(() => void (this.own.file && this.marks.settle(this.own.file)));
     this.guard(() => {
       if (!this.own.file) return;
-      this.marks.settle(this.own.file);
       this.directory.sweep();
       this.waiting = this.directory.names().filter((name) => name !== this.own.name);
     });

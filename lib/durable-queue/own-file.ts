@@ -1,6 +1,5 @@
 import { errorMessage } from '../errors/redact.js';
 import { isDamage, type Sqlite } from '../clients/sqlite.js';
-import { ALL } from './adoption-table.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 import { QueueFile } from './queue-file.js';
 import type { QueueLog } from './queue-observer.js';
@@ -15,8 +14,6 @@ interface WhatToRead {
   readonly deadUpTo?: number;
   /** They get places behind what is there. */
   readonly newPlaces?: boolean;
-  /** The name of the file, to note that all of it was read. */
-  readonly adopted?: string;
 }
 
 interface Read {
@@ -28,6 +25,8 @@ interface Read {
 export class OwnFile {
   private owned: OwnedFile | undefined;
   private opened: QueueFile | undefined;
+  /** Files that were read, and could not be moved away then. */
+  private readonly unmoved = new Map<string, { readonly read: Read; readonly error: unknown }>();
   /** Files that were moved out of the way. */
   quarantined = 0;
 
@@ -56,6 +55,8 @@ export class OwnFile {
 
   /** Opens another one's file, which stays locked; undefined when it is none of ours, and now in quarantine. @throws errors of SQLite */
   openOrphan(owned: OwnedFile): QueueFile | undefined {
+    const unmoved = this.unmoved.get(owned.name);
+    if (unmoved) throw unmoved.error;
     try {
       return QueueFile.open(this.sqlite, owned.path);
     } catch (error) {
@@ -98,14 +99,12 @@ export class OwnFile {
   salvageOrphan(owned: OwnedFile, error: unknown): void {
     const file = this.opened!;
     const { entries = 0, dead = 0 } = file.adoptions.mark(owned.name) ?? {};
-    // Before it is moved: where this cannot be written, or that cannot be moved, it is tried again.
-    const read = this.read(file, owned.path, {
-      newPlaces: true,
-      removed: (seq) => seq <= entries,
-      deadUpTo: dead,
-      adopted: owned.name,
-    });
+    const wanted = { newPlaces: true, removed: (seq: number) => seq <= entries, deadUpTo: dead };
+    // Before it is moved: where this cannot be written it is tried again, and where that fails, that alone.
+    const read = this.unmoved.get(owned.name)?.read ?? this.read(file, owned.path, wanted);
+    this.unmoved.set(owned.name, { read, error });
     this.replaced(this.directory.quarantine(owned), error, read);
+    this.unmoved.delete(owned.name);
     owned.lock.remove();
   }
 
@@ -131,8 +130,9 @@ export class OwnFile {
   }
 
   private openOwned(owned: OwnedFile, onBroken: (path: string, error: unknown) => void): QueueFile | undefined {
+    let file: QueueFile | undefined;
     try {
-      const file = QueueFile.open(this.sqlite, owned.path);
+      file = QueueFile.open(this.sqlite, owned.path);
       const adopter = file.adoptions.adopter();
       if (adopter !== undefined && this.directory.has(adopter)) {
         // Some of it may be in that file as well: it is adopted like any other.
@@ -144,6 +144,7 @@ export class OwnFile {
       this.owned = owned;
       return file;
     } catch (error) {
+      file?.close();
       if (isDamage(error)) {
         onBroken(this.directory.quarantine(owned), error);
         owned.lock.remove();
@@ -177,7 +178,7 @@ export class OwnFile {
   private read(
     file: QueueFile,
     old: string,
-    { removed = () => false, deadUpTo = 0, newPlaces = false, adopted }: WhatToRead,
+    { removed = () => false, deadUpTo = 0, newPlaces = false }: WhatToRead,
   ): Read {
     let count = 0;
     let last = file.lastSeq();
@@ -200,7 +201,6 @@ export class OwnFile {
       );
       totals.addTo(file);
       file.count(last);
-      if (adopted !== undefined) file.adoptions.setMark({ file: adopted, entries: ALL, dead: ALL });
       return result;
     });
     return { count, broken };

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { loadSqlite } from '../../lib/clients/sqlite.js';
+import { QueueDirectory } from '../../lib/durable-queue/queue-directory.js';
 import { QueueFile } from '../../lib/durable-queue/queue-file.js';
 import { TestQueue, files, temporaryDirectory } from './support/queue.js';
 
@@ -138,7 +139,7 @@ describe('a file with broken pages', () => {
     const path = join(gone.directory, name);
     for (let page = 40; page < 60; page++) overwrite(path, page * 4_096, Buffer.alloc(4_096, 0xa5));
     // Nothing of it was adopted when its damage is found.
-    jest.spyOn(QueueFile.prototype, 'entries').mockImplementationOnce(() => {
+    const entries = jest.spyOn(QueueFile.prototype, 'entries').mockImplementation(() => {
       throw new Error('database disk image is malformed');
     });
     const insert = jest.spyOn(QueueFile.prototype, 'insert').mockImplementationOnce(() => {
@@ -147,6 +148,12 @@ describe('a file with broken pages', () => {
     await settled(living);
     expect(insert).toHaveBeenCalledTimes(1);
     expect([files(gone.directory).includes(name), quarantined(gone.directory), living.ids()]).toEqual([true, [], []]);
+    jest.spyOn(QueueDirectory.prototype, 'quarantine').mockImplementationOnce(() => {
+      throw new Error('it cannot be moved');
+    });
+    await settled(living);
+    expect([files(gone.directory).includes(name), quarantined(gone.directory)]).toEqual([true, []]);
+    entries.mockRestore();
     await settled(living);
     const found = living.ids();
     expect(found.length).toBeGreaterThan(200);

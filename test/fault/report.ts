@@ -115,7 +115,7 @@ of it), \`npm run test:stress\`. \`npm test\` runs a short part (another seed: F
 
 Some faults cost a copy that no client can avoid: a broker that stored a message and could not say so has it twice after
 the resend. A quorum queue without a majority keeps what was in flight at the first confirm timeout, and each probe
-after it, until the majority is back. All copies have the same id.
+after it, until the majority is back; on 3.10 also what was sent on channels that it nacked. All copies have the same id.
 
 RabbitMQ offers a delayed copy that its queue refused when due again after three to six minutes: it looks every three
 minutes for those that have waited as long. The suite shortens that to two seconds

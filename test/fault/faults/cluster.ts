@@ -61,6 +61,10 @@ export const clusterFaults: readonly FaultCase[] = [
           .filter(({ detail }) => /confirm/.test(detail ?? ''));
         if (timeout) cell.extraDuplicates += inFlight([worker], timeout.t, timeout.t).publishes;
       }
+      // RabbitMQ 3.10 may nack what it stores then: each channel that was given up for its nacks had sent what was queued.
+      const queued = cell.publisher.events('queued', cell.struckAt);
+      for (const { t, detail } of cell.publisher.events('disconnected', cell.struckAt))
+        if (/takes nothing/.test(detail ?? '')) cell.extraDuplicates += queued.filter((one) => one.t <= t).length;
       // To the work queue, to a delay level, to the dead letters.
       cell.extraDuplicates += 3 * probes(back - cell.struckAt) + cell.consumer.settings.prefetch;
       await cell.underLoad();

@@ -4,55 +4,58 @@ import { ArchivedDeadLetters, queryOf } from '../dead-letter/archived-dead-lette
 import { compileSelection } from '../dead-letter/dead-letter-selection.js';
 import { Redrive } from '../dead-letter/redrive.js';
 import { resolveRedrive } from '../dead-letter/redrive-options.js';
-import { openArchiveFile } from '../dead-letter/sqlite-dead-letter-archive.js';
+import { openArchiveFile, type SqliteDeadLetterArchive } from '../dead-letter/sqlite-dead-letter-archive.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
-import { NO_BROKER, withBroker } from './dead-letters-broker.js';
+import { withBrokerToSend } from './dead-letters-broker.js';
 import type { Access, Work } from './dead-letters-place.js';
 import { eventsFor } from './dead-letters-queues.js';
 import type { FlagValues } from './flags.js';
 
 /** The file of an archive, which applications may be using. It is not made where it is missing. */
-export async function withArchive<T>(
+export function withArchive<T>(
   path: string,
   values: FlagValues,
   console: Console,
   access: Access,
   work: Work<T>,
 ): Promise<T> {
-  const archive = await openArchiveFile(path, systemClock);
-  const letters = new ArchivedDeadLetters(archive, systemClock, () => undefined);
-  const on = (transport: Transport): Promise<T> =>
-    work({
-      name: 'the archive',
-      count: () => letters.count(),
-      list: (conditions, page) => letters.list(conditions, page),
-      redrive: (conditions, options) => {
-        const now = systemClock.now();
-        const resolved = resolveRedrive(options);
-        const matches = compileSelection(conditions, now);
-        const source = new ArchiveSource({ archive, transport, clock: systemClock, query: queryOf(conditions, now) });
-        const parts = { transport, clock: systemClock, events: eventsFor(console) };
-        return new Redrive(parts, { sources: [source], matches }, resolved).run();
-      },
-      delete: (conditions) => letters.delete(conditions),
-    });
-  try {
-    return await (access === 'send' ? withBroker(values, console, on) : on(NO_BROKER));
-  } finally {
-    await archive.close();
-  }
+  return withOpened(path, (archive, letters) => {
+    const on = (transport: Transport): Promise<T> =>
+      work({
+        name: 'the archive',
+        count: () => letters.count(),
+        list: (conditions, page) => letters.list(conditions, page),
+        redrive: (conditions, options) => {
+          const now = systemClock.now();
+          const resolved = resolveRedrive(options);
+          const matches = compileSelection(conditions, now);
+          const source = new ArchiveSource({ archive, transport, clock: systemClock, query: queryOf(conditions, now) });
+          const parts = { transport, clock: systemClock, events: eventsFor(console) };
+          return new Redrive(parts, { sources: [source], matches }, resolved).run();
+        },
+        delete: (conditions) => letters.delete(conditions),
+      });
+    return withBrokerToSend(access, values, console, on);
+  });
 }
 
 /** The applications send what is allowed, or do not any more. @returns how many it is said of */
-export async function allowRetry(
+export function allowRetry(
   path: string,
   selection: Parameters<ArchivedDeadLetters['allowRetry']>[0],
   allow: boolean,
 ): Promise<number> {
+  return withOpened(path, (_, letters) => letters.allowRetry(selection, allow));
+}
+
+async function withOpened<T>(
+  path: string,
+  work: (archive: SqliteDeadLetterArchive, letters: ArchivedDeadLetters) => Promise<T>,
+): Promise<T> {
   const archive = await openArchiveFile(path, systemClock);
   try {
-    return await new ArchivedDeadLetters(archive, systemClock, () => undefined).allowRetry(selection, allow);
+    return await work(archive, new ArchivedDeadLetters(archive, systemClock, () => undefined));
   } finally {
     await archive.close();
   }

@@ -7,6 +7,7 @@ import { memory } from '../transports/memory/memory.js';
 import { nats } from '../transports/nats/nats.js';
 import { rabbitmq } from '../transports/rabbitmq/rabbitmq.js';
 import type { Console } from './command.js';
+import type { Access } from './dead-letters-place.js';
 import { duration } from './dead-letters-flags.js';
 import { type Flag, type FlagValues, textOf, UsageError } from './flags.js';
 
@@ -25,9 +26,6 @@ export const BROKER_NOTES = [
   'NATS_PASSWORD, or NATS_TOKEN. Nothing secret is taken from the command line, where others see it.',
 ].join('\n');
 
-/** Never connected, and never asked: there are no queues to be read, and nothing is sent. */
-export const NO_BROKER: Transport = memory().create();
-
 /** Connects, runs `work`, and disconnects. @throws UsageError, MessagingError */
 export async function withBroker<T>(
   values: FlagValues,
@@ -42,6 +40,19 @@ export async function withBroker<T>(
   } finally {
     await transport.close();
   }
+}
+
+/** Never connected, and never asked: there are no queues to be read, and nothing is sent. */
+const NO_BROKER: Transport = memory().create();
+
+/** For places on the disk: with the broker where something is to be sent, else without any. @throws as `withBroker` */
+export function withBrokerToSend<T>(
+  access: Access,
+  values: FlagValues,
+  console: Console,
+  work: (transport: Transport) => Promise<T>,
+): Promise<T> {
+  return access === 'send' ? withBroker(values, console, work) : work(NO_BROKER);
 }
 
 /** @throws UsageError for what is only of use with a broker */

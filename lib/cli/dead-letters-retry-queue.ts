@@ -1,7 +1,7 @@
 import { RetryQueueDirectory } from '../publisher/retry-queue-directory.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
-import { NO_BROKER, withBroker } from './dead-letters-broker.js';
+import { withBrokerToSend } from './dead-letters-broker.js';
 import type { Access, Work } from './dead-letters-place.js';
 import { deadLettersOf } from './dead-letters-queues.js';
 import type { FlagValues } from './flags.js';
@@ -26,7 +26,7 @@ export async function withRetryQueue<T>(
     });
   };
   try {
-    return await (access === 'send' ? withBroker(values, console, on) : on(NO_BROKER));
+    return await withBrokerToSend(access, values, console, on);
   } finally {
     directory.close();
   }

@@ -6,15 +6,21 @@ import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
 import { checkSubscriptionOptions } from './options.js';
 
-/** A queue keeps its way of keeping order: as one, or split by key into so many partitions. @throws TopologyMismatchError */
-export async function checkPartitions(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
-  if (topology.partitions !== undefined) return checkPartitionCount(model, bound, topology);
-  if (isOneInOrder(topology)) await checkUndivided(model, bound, topology);
+/**
+ * A queue that keeps order keeps its way of doing so: as one, or split by key into so many partitions.
+ * @throws TopologyMismatchError
+ */
+export function checkPartitions(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
+  const { partitions } = topology;
+  return partitions === undefined
+    ? checkUndivided(model, bound, topology)
+    : checkPartitionCount(model, bound, topology, partitions);
 }
 
-/** Its arguments are those of a queue with partitions: the broker cannot tell one from the other. */
-export function isOneInOrder({ native, partitions, partitionOf, membersOf }: Topology): boolean {
-  if (partitions !== undefined || partitionOf !== undefined || membersOf !== undefined) return false;
+/** With partitions, or as one with the same arguments: the broker cannot tell one from the other. */
+export function keepsOrder({ native, partitions, partitionOf, membersOf }: Topology): boolean {
+  if (partitions !== undefined) return true;
+  if (partitionOf !== undefined || membersOf !== undefined) return false;
   const options = checkSubscriptionOptions(native);
   return options.singleActiveConsumer ?? options.arguments?.['x-single-active-consumer'] === true;
 }
@@ -34,9 +40,13 @@ async function checkUndivided(model: ChannelModel, bound: Bound, { queue }: Topo
  * whole queue: that would take messages past the partitions.
  * @throws TopologyMismatchError
  */
-async function checkPartitionCount(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
-  const { queue, partitions } = topology;
-  if (partitions === undefined) return;
+async function checkPartitionCount(
+  model: ChannelModel,
+  bound: Bound,
+  topology: Topology,
+  partitions: number,
+): Promise<void> {
+  const { queue } = topology;
   const exists = async (partition: number): Promise<boolean> =>
     (await queueDepth(model, bound, partitionQueue(queue, partition))) !== undefined;
   if (await exists(partitions)) throw mismatch(topology, `«${partitionQueue(queue, partitions)}» exists`);

@@ -10,7 +10,7 @@ import { Limited } from './limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
-import { checkPartitions, isOneInOrder } from './partition-count.js';
+import { checkPartitions, keepsOrder } from './partition-count.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { topologyOperations } from './topology.js';
 
@@ -61,7 +61,7 @@ export class TopologyDeclarer {
 
   /** At boot: later a partition that somebody deleted is made again. */
   private async checkPartitions(topology: Topology): Promise<void> {
-    if ((topology.partitions === undefined && !isOneInOrder(topology)) || this.counted.has(topology)) return;
+    if (!keepsOrder(topology) || this.counted.has(topology)) return;
     await this.attempt(`the partitions of «${topology.queue}»`, (_, model) =>
       checkPartitions(model, this.bound, topology),
     );

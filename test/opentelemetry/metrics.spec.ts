@@ -7,8 +7,9 @@ import { ManualClock } from 'nestjs-messaging/testing';
 import { DURATION_BUCKETS, metric } from '../../lib/opentelemetry/conventions.js';
 import { MAX_DESTINATIONS } from '../../lib/opentelemetry/destinations.js';
 import { waitFor } from '../brokers/wait-for.js';
-import { type Application, boot, closeApplications, event } from '../e2e/support/application.js';
+import { type Application, closeApplications, event } from '../e2e/support/application.js';
 import { Collected, diagnosed, registerGlobals, unregisterGlobals } from './support/collected.js';
+import { bootShop } from './support/shop.js';
 import { describeTransports } from './support/transports.js';
 
 beforeAll(registerGlobals);
@@ -23,19 +24,8 @@ afterEach(closeApplications);
 const start = (
   transport: TransportFactory,
   options: object = {},
-  { tracer, meter }: OpenTelemetryOptions = collected,
-): Promise<Application> =>
-  boot({
-    imports: [
-      MessagingModule.forRoot({
-        service: 'shop',
-        transport,
-        retry: { attempts: 2, backoff: 20 },
-        telemetry: openTelemetry({ tracer, meter }),
-        ...options,
-      }),
-    ],
-  });
+  telemetry: OpenTelemetryOptions = collected,
+): Promise<Application> => bootShop(transport, telemetry, options);
 
 /** Without the broker's address, which is another one each time. */
 function withoutAddress({ attributes, value }: { attributes: Record<string, unknown>; value?: unknown }): unknown {

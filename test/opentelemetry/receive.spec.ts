@@ -1,12 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { context as active, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
-import { memory, MemoryBroker, MessagingModule, type ReceivedMessage, type TransportFactory } from 'nestjs-messaging';
+import { memory, MemoryBroker, type ReceivedMessage, type TransportFactory } from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import { waitFor } from '../brokers/wait-for.js';
-import { type Application, boot, closeApplications } from '../e2e/support/application.js';
+import { type Application, closeApplications } from '../e2e/support/application.js';
 import { Collected, diagnosed, registerGlobals, unregisterGlobals } from './support/collected.js';
 import { start as unit } from '../unit/support/application.js';
+import { bootShop } from './support/shop.js';
 import { describeTransports } from './support/transports.js';
 
 beforeAll(registerGlobals);
@@ -32,17 +33,7 @@ afterEach(async () => {
 });
 
 const start = (transport: TransportFactory, options: object = {}): Promise<Application> =>
-  boot({
-    imports: [
-      MessagingModule.forRoot({
-        service: 'shop',
-        transport,
-        retry: { attempts: 2, backoff: 20 },
-        telemetry: openTelemetry({ tracer: collected.tracer, meter: collected.meter }),
-        ...options,
-      }),
-    ],
-  });
+  bootShop(transport, collected, options);
 
 /** Points of a metric, by the operation they are about. */
 async function counts(name: string): Promise<Record<string, number>> {

@@ -8,14 +8,13 @@ import {
   type BatchResult,
   diskRetryQueue,
   type MessageContext,
-  MessagingModule,
   Outcome,
   type TransportFactory,
 } from 'nestjs-messaging';
-import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import { waitFor } from '../brokers/wait-for.js';
-import { type Application, boot, closeApplications, event, Seen } from '../e2e/support/application.js';
+import { type Application, closeApplications, event, Seen } from '../e2e/support/application.js';
 import { Collected, diagnosed, registerGlobals, unregisterGlobals } from './support/collected.js';
+import { bootShop } from './support/shop.js';
 import { describeTransports } from './support/transports.js';
 
 beforeAll(registerGlobals);
@@ -48,17 +47,7 @@ describeTransports('a trace', (fresh) => {
   });
 
   const start = (options: object = {}): Promise<Application> =>
-    boot({
-      imports: [
-        MessagingModule.forRoot({
-          service: 'shop',
-          transport: transport(),
-          retry: { attempts: 3, backoff: 20 },
-          telemetry: openTelemetry({ tracer: collected.tracer, meter: collected.meter }),
-          ...options,
-        }),
-      ],
-    });
+    bootShop(transport(), collected, { retry: { attempts: 3, backoff: 20 }, ...options });
 
   test('leads from the caller over the publish to the handler and to what the handler does', async () => {
     const { messaging } = await start();

@@ -13,11 +13,13 @@ export async function startBroker(version, directory) {
   }
   const load = createRequire(pathToFileURL(join(compileStarter(directory), 'rabbitmq/x.js')));
   const { RabbitNode } = load('./node.js');
-  const { rabbitVersions, reasonAgainstInstall } = load('./install.js');
+  const { installRabbit, rabbitVersions, reasonAgainstInstall } = load('./install.js');
   if (!rabbitVersions.includes(version)) throw new Error(`--rabbitmq takes ${rabbitVersions.join(' or ')}`);
   const impossible = await reasonAgainstInstall();
   if (impossible === undefined) {
-    const node = await RabbitNode.start(version, { conf: ['vm_memory_high_watermark.absolute = 2GB'] });
+    const node = await RabbitNode.start(await installRabbit(version), {
+      conf: ['vm_memory_high_watermark.absolute = 2GB'],
+    });
     return { url: node.url(), stop: () => node.stop() };
   }
   const { dockerAnswers, startByCompose, stopCompose } = load('./compose.js');
@@ -34,7 +36,8 @@ export async function startNats(version, directory) {
   const { installNats, natsVersions } = load('./install.js');
   const { NatsServer } = load('./server.js');
   if (!natsVersions.includes(version)) throw new Error(`--nats takes ${natsVersions.join(' or ')}`);
-  const server = await NatsServer.start(version, await installNats(version));
+  const installed = await installNats(version);
+  const server = await NatsServer.start(installed.version, installed.program);
   return { url: server.url, stop: () => server.stop() };
 }
 

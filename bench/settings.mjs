@@ -20,8 +20,8 @@ export const usage = `npm run bench -- [options]
   --only <text>      only the rows whose name contains the text, such as "publish", "quorum", "nats", "instant" or "cost"
   --sides <names>    only these sides, such as raw,ours; of ${sideNames.join(', ')}
   --json <file>      write every sample and the summary to a file
-  --rabbitmq <v>     version of the private broker: 4.0.5 (default) or 3.10.8; TEST_RABBITMQ_URL wins
-  --nats <v>         version of the private server: 2.10.27 (default) or 2.9.10; TEST_NATS_URL wins
+  --rabbitmq <v>     version of the private broker: 4.0.5 (default), 3.10.8 or 4.3; TEST_RABBITMQ_URL wins
+  --nats <v>         version of the private server: 2.10.27 (default), 2.9.10 or 2.15; TEST_NATS_URL wins
   --package <dir>    measure the build in <dir>/dist instead of this one
   --profile <dir>    write a CPU profile of every measured round to a folder`;
 

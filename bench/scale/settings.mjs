@@ -18,7 +18,7 @@ export const usage = `npm run bench:scale -- [options]
   --only <part>      one of ${partNames.join(', ')}
   --queue <type>     quorum (default) or classic; the part «subscriptions» always has classic queues
   --json <file>      write every sample to a file
-  --rabbitmq <v>     version of the private broker: 4.0.5 (default) or 3.10.8; TEST_RABBITMQ_URL wins
+  --rabbitmq <v>     version of the private broker: 4.0.5 (default), 3.10.8 or 4.3; TEST_RABBITMQ_URL wins
   --package <dir>    measure the build in <dir>/dist instead of this one`;
 
 /** What the command line asks for, with every default filled in. */

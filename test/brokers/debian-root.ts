@@ -2,71 +2,108 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { debianSource } from './debian-source.js';
 import { withFileLock } from './file-lock.js';
+import { type Apt, withApt } from './private-apt.js';
 import { runCommand } from './run-command.js';
 
-export interface DebianRoot {
-  /** Names the folder: two clones of the project share it. */
-  name: string;
+/** A broker as Debian packages it. */
+export interface DebianBroker {
+  /** For people: `RabbitMQ`. */
   title: string;
-  suite: string;
   packages: readonly string[];
   /** The packages alone, for a program that needs nothing else and runs outside of the root. */
   standalone?: boolean;
-  /** A path in the root that is there when the wanted version was unpacked. */
-  contains: string;
+  /** The version in an unpacked root; rejects or gives undefined where the broker is not there. */
+  versionIn(root: string): Promise<string | undefined>;
+}
+
+export interface DebianRoot {
+  /** The folder to enter by chroot. */
+  root: string;
+  /** What is in it, also where Debian has moved on from what was wanted. */
+  version: string;
 }
 
 const baseSystem = ['dash', 'coreutils', 'sed', 'grep'];
 const unneeded = ['doc', 'man', 'info', 'locale', 'lintian'];
 
 /**
- * A folder with Debian packages of one suite and all they need, to be run by chroot. Nothing is installed
- * on the machine: no daemon starts, and the suite need not be the machine's own.
+ * A folder with the packages of one suite and all they need, to be run by chroot. Nothing is installed on the machine:
+ * no daemon starts, and the suite need not be the machine's own. Two clones of the project share it. Where the suite has
+ * another version by now (unstable moves on), it is that one, and a line says so; where it cannot be had from the first
+ * suite, the next one is tried.
  */
-export async function ensureDebianRoot(wanted: DebianRoot): Promise<string> {
-  const root = join(cacheDirectory(), wanted.name);
-  if (existsSync(root)) return root;
-  await mkdir(dirname(root), { recursive: true, mode: 0o700 });
-  return withFileLock(`${root}.lock`, async () => {
-    if (existsSync(root)) return root;
-    const building = `${root}.building`;
-    await rm(building, { recursive: true, force: true });
-    try {
-      await build(wanted, building);
-      await rename(join(building, 'root'), root);
-    } finally {
-      await rm(building, { recursive: true, force: true });
-    }
-    return root;
-  });
+export async function ensureDebianRoot(
+  broker: DebianBroker,
+  wanted: string,
+  suites: readonly string[],
+): Promise<DebianRoot> {
+  const title = `${broker.title} ${wanted}`;
+  const root = join(cacheDirectory(), `${broker.title.toLowerCase()}-${wanted}`);
+  if (!existsSync(root)) {
+    await mkdir(dirname(root), { recursive: true, mode: 0o700 });
+    await withFileLock(`${root}.lock`, async () => {
+      if (existsSync(root)) return;
+      const building = `${root}.building`;
+      try {
+        await buildFromFirst(suites, broker, title, building);
+        await rename(join(building, 'root'), root);
+      } finally {
+        await rm(building, { recursive: true, force: true });
+      }
+    });
+  }
+  const version = await versionOf(broker, root);
+  if (version !== wanted && !version.startsWith(`${wanted}.`)) {
+    progress(`${title}: Debian ${suites[0]} has ${version} by now, which is tested in its place`);
+  }
+  return { root, version };
 }
 
 function cacheDirectory(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'nestjs-messaging');
 }
 
-async function build(wanted: DebianRoot, directory: string): Promise<void> {
-  const started = Date.now();
-  const apt = await privateApt(directory, wanted.suite);
-  await apt('update');
-  const install = wanted.standalone ? ['download'] : ['install', '--yes', '--no-install-recommends', '--download-only'];
-  const packages = [...wanted.packages, ...(wanted.standalone ? [] : baseSystem)];
-  const files = [...(await apt(...install, '--print-uris', ...packages)).matchAll(/^'.*' \S+ (\d+)/gm)];
-  const megabytes = Math.round(files.reduce((sum, [, size]) => sum + Number(size), 0) / 1e6);
-  progress(`${wanted.title}: downloading ${files.length} packages (${megabytes} MB)…`);
-  await apt(...install, ...packages);
+async function versionOf(broker: DebianBroker, root: string): Promise<string> {
+  const version = await broker.versionIn(root);
+  if (version === undefined) throw new Error(`${root} has no ${broker.title}`);
+  return version;
+}
 
-  const root = join(directory, 'root');
+async function buildFromFirst(
+  [suite, ...others]: readonly string[],
+  broker: DebianBroker,
+  title: string,
+  directory: string,
+): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory);
+  progress(`${title}: downloading from Debian ${suite}…`);
+  const started = Date.now();
+  try {
+    await withApt(suite, (apt) => build(apt, broker, directory));
+    progress(`${title}: ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    if (others.length === 0) throw error;
+    progress(`${title}: not from Debian ${suite}: ${(error as Error).message}`);
+    await buildFromFirst(others, broker, title, directory);
+  }
+}
+
+async function build(apt: Apt, broker: DebianBroker, directory: string): Promise<void> {
   const archives = join(directory, 'archives');
+  if (broker.standalone) await apt(archives, 'download', ...broker.packages);
+  else {
+    const packages = [...broker.packages, ...baseSystem];
+    await apt(archives, 'install', '--yes', '--no-install-recommends', '--download-only', ...packages);
+  }
+  const root = join(directory, 'root');
   await mkdir(root);
   for (const file of await readdir(archives)) {
     if (file.endsWith('.deb')) await runCommand('dpkg', ['-x', join(archives, file), root]);
   }
-  if (!existsSync(join(root, wanted.contains))) throw new Error(`Debian ${wanted.suite} has no ${wanted.contains}`);
-  if (!wanted.standalone) await complete(root);
-  progress(`${wanted.title}: ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  await versionOf(broker, root);
+  if (!broker.standalone) await complete(root);
 }
 
 /** What the packages' own scripts would have made. */
@@ -79,37 +116,6 @@ async function complete(root: string): Promise<void> {
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
   await writeFile(join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
   for (const folder of unneeded) await rm(join(root, 'usr/share', folder), { recursive: true, force: true });
-}
-
-/** apt-get with the machine's way to the network and keys, but sources, state and cache of its own. */
-async function privateApt(directory: string, suite: string): Promise<(...args: string[]) => Promise<string>> {
-  for (const folder of ['lists/partial', 'archives/partial', 'etc/apt.conf.d', 'etc/preferences.d']) {
-    await mkdir(join(directory, folder), { recursive: true });
-  }
-  const source = await debianSource(suite);
-  await writeFile(join(directory, 'etc', source.format === 'deb822' ? 'debian.sources' : 'sources.list'), source.text);
-  await writeFile(join(directory, 'status'), '');
-  const network = await runCommand('apt-config', ['dump', 'Acquire']);
-  const settings = {
-    'Dir::Etc': join(directory, 'etc'),
-    'Dir::Etc::sourceparts': join(directory, 'etc'),
-    'Dir::Etc::netrc': '/etc/apt/auth.conf',
-    'Dir::Etc::netrcparts': '/etc/apt/auth.conf.d',
-    'Dir::Etc::trusted': '/etc/apt/trusted.gpg',
-    'Dir::Etc::trustedparts': '/etc/apt/trusted.gpg.d',
-    'Dir::State': directory,
-    'Dir::State::status': join(directory, 'status'),
-    'Dir::Cache': directory,
-    'APT::Sandbox::User': 'root',
-    'APT::Update::Error-Mode': 'any',
-    'Acquire::Retries': '3',
-  };
-  const config = join(directory, 'apt.conf');
-  const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`);
-  await writeFile(config, network + lines.join(''));
-  const env = { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
-  // «download» leaves its files in the working directory.
-  return (...args) => runCommand('apt-get', args, { env, cwd: join(directory, 'archives') });
 }
 
 /** Whether roots can be built and entered here; else why not. */

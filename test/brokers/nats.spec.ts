@@ -2,7 +2,6 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { describeNats, describeNatsNode } from './nats.js';
-import { natsVersions } from './nats/install.js';
 import { provideNats } from './nats/provide.js';
 
 const opened: NatsConnection[] = [];
@@ -69,5 +68,3 @@ describe('without NATS', () => {
     expect((await provideNats()).skipped[0].reason).toMatch(/TEST_NATS_URL: .*ECONNREFUSED/);
   });
 });
-
-test('two versions are tested', () => expect(natsVersions).toEqual(['2.9.10', '2.10.27']));

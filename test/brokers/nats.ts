@@ -6,7 +6,11 @@ import { NatsServer, type NatsServerOptions } from './nats/server.js';
 export class NatsBroker {
   private readonly servers: NatsServer[] = [];
 
-  constructor(private readonly nats: AvailableNats) {
+  constructor(
+    private readonly nats: AvailableNats,
+    /** Of those that are tested: for what takes long and shows the same with each. */
+    readonly newest = true,
+  ) {
     afterAll(async () => void (await Promise.all(this.servers.map((server) => server.stop()))));
   }
 
@@ -51,7 +55,8 @@ export function describeNatsNode(name: string, block: (nats: NatsBroker) => void
   const { available, skipped } = announcedNats();
   for (const nats of available) {
     const title = `${name} (NATS ${nats.version})`;
-    if (nats.program) describe(title, () => block(new NatsBroker(nats)));
+    const newest = nats === available.at(-1);
+    if (nats.program) describe(title, () => block(new NatsBroker(nats, newest)));
     else describe.skip(`${title}: not a server of this run`, () => block(new NatsBroker(nats)));
   }
   for (const { broker, reason } of skipped) {

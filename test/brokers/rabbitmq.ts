@@ -3,7 +3,7 @@ import { afterAll, describe } from '@jest/globals';
 import { announced, type AvailableRabbit } from './rabbitmq/availability.js';
 import { createVhostByHttp } from './rabbitmq/external.js';
 import type { RabbitHandle } from './rabbitmq/handle.js';
-import type { RabbitVersion } from './rabbitmq/install.js';
+import type { InstalledRabbit } from './rabbitmq/install.js';
 import { RabbitNode, type RabbitNodeOptions } from './rabbitmq/node.js';
 
 /** A broker that all test files share: a fresh vhost each, and no fault that others would notice. */
@@ -42,6 +42,8 @@ export class RabbitBroker {
 /** Starts brokers of one version for one describe block: to be killed, blocked, cut off. */
 export interface RabbitStarter {
   version: string;
+  /** Of those that are tested: for what takes long and shows the same with each. */
+  newest: boolean;
   /** A node of its own, stopped after the block. Takes 3 to 6 s. */
   start(options?: RabbitNodeOptions): Promise<RabbitNode>;
 }
@@ -63,11 +65,12 @@ export function describeRabbitNode(name: string, block: (rabbit: RabbitStarter) 
   const { available, skipped } = announced();
   for (const { version, node } of available) {
     const title = `${name} (RabbitMQ ${version})`;
-    if (node) describe(title, () => block(starter(version as RabbitVersion)));
-    else describe.skip(`${title}: not a node of this run`, () => block(starter(version as RabbitVersion)));
+    const newest = version === available.at(-1)?.version;
+    if (node) describe(title, () => block(starter(node, newest)));
+    else describe.skip(`${title}: not a node of this run`, () => block(starter({ version, root: '' }, newest)));
   }
   for (const { broker, reason } of skipped) {
-    describe.skip(titleOf(name, broker, reason), () => block(starter('4.0.5')));
+    describe.skip(titleOf(name, broker, reason), () => block(starter({ version: 'none', root: '' }, true)));
   }
 }
 
@@ -75,13 +78,14 @@ function titleOf(name: string, broker: string, reason: string): string {
   return `${name} (${broker}: ${reason.split('\n')[0]})`;
 }
 
-function starter(version: RabbitVersion): RabbitStarter {
+function starter({ version, root }: InstalledRabbit, newest: boolean): RabbitStarter {
   const nodes: RabbitNode[] = [];
   afterAll(async () => void (await Promise.all(nodes.map((node) => node.stop()))));
   return {
     version,
+    newest,
     async start(options) {
-      const node = await RabbitNode.start(version, options);
+      const node = await RabbitNode.start({ version, root }, options);
       nodes.push(node);
       return node;
     },

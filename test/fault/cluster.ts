@@ -7,7 +7,7 @@ import { spawnInRoot } from '../brokers/chroot.js';
 import { freePorts } from '../brokers/free-ports.js';
 import { environment, type RabbitConfiguration, writeConfiguration } from '../brokers/rabbitmq/configuration.js';
 import { RabbitHandle } from '../brokers/rabbitmq/handle.js';
-import { installRabbit, type RabbitVersion } from '../brokers/rabbitmq/install.js';
+import { type InstalledRabbit, installRabbit, type RabbitVersion } from '../brokers/rabbitmq/install.js';
 import { newDirectory } from '../brokers/run-directory.js';
 import { waitFor } from '../brokers/wait-for.js';
 
@@ -21,13 +21,13 @@ export class Cluster {
   ) {}
 
   static async start(version: RabbitVersion): Promise<Cluster> {
-    const root = await installRabbit(version);
+    const installed = await installRabbit(version);
     const [epmdPort, ...ports] = await freePorts(1 + 2 * SIZE);
     const cookie = randomBytes(16).toString('hex');
     const members = Array.from({ length: SIZE }, (_, n) => {
       const [amqp, distribution] = ports.slice(2 * n);
       const name = `rabbit-${amqp}`;
-      return new Member(version, root, {
+      return new Member(installed, {
         name,
         cookie,
         ports: { amqp, distribution, epmd: epmdPort },
@@ -95,8 +95,7 @@ export class Member extends RabbitHandle {
   private server?: ChildProcess;
 
   constructor(
-    version: RabbitVersion,
-    root: string,
+    { version, root }: InstalledRabbit,
     private readonly configuration: RabbitConfiguration,
   ) {
     const directory = newDirectory(`rabbitmq-${version}`);

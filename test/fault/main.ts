@@ -82,12 +82,13 @@ interface CellChoice {
 
 async function runOn(
   kind: 'node' | 'cluster',
-  version: RabbitVersion,
+  wanted: RabbitVersion,
   cells: readonly CellChoice[],
   common: Common,
   runs: number,
 ): Promise<CellResult[]> {
-  const broker = kind === 'node' ? { node: await startNode(version) } : { cluster: await startCluster(version) };
+  const broker = kind === 'node' ? { node: await startNode(wanted) } : { cluster: await startCluster(wanted) };
+  const { version } = broker.node ?? broker.cluster.members[0];
   const results: CellResult[] = [];
   try {
     for (const { fault, variant } of cells) {

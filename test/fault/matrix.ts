@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RabbitVersion } from '../brokers/rabbitmq/install.js';
+import { installRabbit, type RabbitVersion } from '../brokers/rabbitmq/install.js';
 import type { RabbitHandle } from '../brokers/rabbitmq/handle.js';
 import { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { createRunDirectory, removeRunDirectory } from '../brokers/run-directory.js';
@@ -38,7 +38,7 @@ export function variantsOf({
  * minutes; here after two seconds.
  */
 export async function startNode(version: RabbitVersion): Promise<RabbitNode> {
-  const node = await RabbitNode.start(version);
+  const node = await RabbitNode.start(await installRabbit(version));
   await prepareNode(node);
   return node;
 }

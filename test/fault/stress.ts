@@ -171,7 +171,7 @@ async function runStress(
   try {
     return await runCell(fault, {
       ...place,
-      version,
+      version: node.version,
       node,
       queueType: 'quorum',
       consumerKind: 'plain',

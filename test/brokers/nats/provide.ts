@@ -1,7 +1,7 @@
 import { dockerAnswers, startService, stopCompose } from '../compose.js';
 import { reasonAgainstDebianRoots } from '../debian-root.js';
 import type { SkippedBroker } from '../rabbitmq/availability.js';
-import { reasonNotSelected } from '../selection.js';
+import { reasonNotSelected, selectedVersions } from '../selection.js';
 import type { AvailableNats, NatsAvailability } from './availability.js';
 import { installNats, natsVersions, type NatsVersion } from './install.js';
 import { serverInfo } from './server-info.js';
@@ -11,8 +11,9 @@ export interface ProvidedNats extends NatsAvailability {
 }
 
 /**
- * Not among TEST_BROKERS → nothing; TEST_NATS_URL → that server alone; else every version: its program where it can be
- * installed, of which each test file starts a server of its own; a container where there is an engine.
+ * Not among TEST_BROKERS → nothing; TEST_NATS_URL → that server alone; else the oldest and the newest version,
+ * or those of TEST_NATS_VERSIONS: the program where it can be installed, of which each test file starts servers of its
+ * own; a container where there is an engine.
  */
 export async function provideNats(): Promise<ProvidedNats> {
   const unwanted = reasonNotSelected('nats');
@@ -27,6 +28,7 @@ export async function provideNats(): Promise<ProvidedNats> {
 }
 
 async function provideVersions(): Promise<ProvidedNats> {
+  const versions = selectedVersions('TEST_NATS_VERSIONS', natsVersions);
   const impossible = await reasonAgainstDebianRoots();
   const docker = impossible !== undefined && (await dockerAnswers());
   const skipped: SkippedBroker[] = [];
@@ -35,14 +37,14 @@ async function provideVersions(): Promise<ProvidedNats> {
     try {
       if (docker) return await byCompose(version);
       if (impossible !== undefined) throw new Error(`${impossible}, no container engine, no TEST_NATS_URL`);
-      return { version, program: await installNats(version) };
+      return await installNats(version);
     } catch (error) {
       skipped.push({ broker: `NATS ${version}`, reason: (error as Error).message });
       return undefined;
     }
   };
 
-  const provided = await Promise.all(natsVersions.map(provide));
+  const provided = await Promise.all(versions.map(provide));
   return {
     available: provided.filter((nats) => nats !== undefined),
     skipped,

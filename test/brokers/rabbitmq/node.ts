@@ -8,10 +8,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { spawnInRoot } from '../chroot.js';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
+import { waitFor } from '../wait-for.js';
 import { makeCertificate } from './certificate.js';
 import { environment, type RabbitConfiguration, writeConfiguration } from './configuration.js';
 import { type RabbitDescription, RabbitHandle } from './handle.js';
-import { installRabbit, type RabbitVersion } from './install.js';
+import type { InstalledRabbit } from './install.js';
 
 export interface RabbitNodeOptions {
   /** Further lines of rabbitmq.conf. */
@@ -34,15 +35,14 @@ export class RabbitNode extends RabbitHandle {
     super(description);
   }
 
-  static async start(version: RabbitVersion, options: RabbitNodeOptions = {}): Promise<RabbitNode> {
-    const node = await RabbitNode.launch(version, options);
+  static async start(installed: InstalledRabbit, options: RabbitNodeOptions = {}): Promise<RabbitNode> {
+    const node = await RabbitNode.launch(installed, options);
     await node.readyOrStop();
     return node;
   }
 
   /** Does not wait until it is ready(). */
-  static async launch(version: RabbitVersion, options: RabbitNodeOptions = {}): Promise<RabbitNode> {
-    const root = await installRabbit(version);
+  static async launch({ version, root }: InstalledRabbit, options: RabbitNodeOptions = {}): Promise<RabbitNode> {
     const directory = newDirectory(`rabbitmq-${version}`);
     const [amqp, distribution, epmd, tls, management] = await freePorts(5);
     const plugins = options.plugins ?? [];
@@ -103,12 +103,21 @@ export class RabbitNode extends RabbitHandle {
   private async readyOrStop(): Promise<void> {
     try {
       await this.ready();
+      await this.otherListeners();
     } catch (error) {
       const lines = readFileSync(this.logFile, 'utf8').trim().split('\n');
       const errors = lines.filter((line) => line.includes('[error]')).slice(0, 15);
       await this.stop();
       const log = (errors.length > 0 ? errors : lines.slice(-15)).join('\n');
       throw new Error(`${(error as Error).message}:\n${log}`, { cause: error });
+    }
+  }
+
+  /** 4.3 opens them some time after the first. */
+  private async otherListeners(): Promise<void> {
+    const { tls, management } = this.description.ports;
+    for (const port of [tls, management]) {
+      if (port !== undefined) await waitFor(() => accepts(port), `port ${port} of RabbitMQ ${this.version}`, 60_000);
     }
   }
 

@@ -1,9 +1,9 @@
 import { dockerAnswers, stopCompose } from '../compose.js';
-import { reasonNotSelected } from '../selection.js';
+import { reasonNotSelected, selectedVersions } from '../selection.js';
 import type { AvailableRabbit, RabbitAvailability, SkippedBroker } from './availability.js';
 import { startByCompose } from './compose.js';
 import { externalRabbit } from './external.js';
-import { rabbitVersions, type RabbitVersion, reasonAgainstInstall } from './install.js';
+import { installRabbit, rabbitVersions, type RabbitVersion, reasonAgainstInstall } from './install.js';
 import { RabbitNode } from './node.js';
 
 export interface ProvidedRabbit extends RabbitAvailability {
@@ -11,8 +11,9 @@ export interface ProvidedRabbit extends RabbitAvailability {
 }
 
 /**
- * Not among TEST_BROKERS → nothing; TEST_RABBITMQ_URL → that broker alone; else every version, as a node of this
- * run where it can be installed, in a container where there is an engine. Nodes may still be starting.
+ * Not among TEST_BROKERS → nothing; TEST_RABBITMQ_URL → that broker alone; else the oldest and the newest
+ * version, or those of TEST_RABBITMQ_VERSIONS, as nodes of this run where they can be installed, in containers where
+ * there is an engine. Nodes may still be starting.
  */
 export async function provideRabbit(): Promise<ProvidedRabbit> {
   const { TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL } = process.env;
@@ -29,6 +30,7 @@ export async function provideRabbit(): Promise<ProvidedRabbit> {
 }
 
 async function provideVersions(): Promise<ProvidedRabbit> {
+  const versions = selectedVersions('TEST_RABBITMQ_VERSIONS', rabbitVersions);
   const impossible = await reasonAgainstInstall();
   const docker = impossible !== undefined && (await dockerAnswers());
   const stops: (() => Promise<void>)[] = docker ? [stopCompose] : [];
@@ -38,16 +40,16 @@ async function provideVersions(): Promise<ProvidedRabbit> {
     try {
       if (docker) return await startByCompose(version);
       if (impossible !== undefined) throw new Error(`${impossible}, no container engine, no TEST_RABBITMQ_URL`);
-      const node = await RabbitNode.launch(version);
+      const node = await RabbitNode.launch(await installRabbit(version));
       stops.push(() => node.stop());
-      return { version, url: node.url(), node: node.toJSON() };
+      return { version: node.version, url: node.url(), node: node.toJSON() };
     } catch (error) {
       skipped.push({ broker: `RabbitMQ ${version}`, reason: (error as Error).message });
       return undefined;
     }
   };
 
-  const provided = await Promise.all(rabbitVersions.map(provide));
+  const provided = await Promise.all(versions.map(provide));
   return {
     available: provided.filter((rabbit) => rabbit !== undefined),
     skipped,

@@ -50,7 +50,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   private readonly leases: LeaseKeeper | undefined;
   private readonly running = new Map<Delivery, Work>();
   private readonly giveBacks: GiveBacks;
-  private readonly intake: Intake;
+  readonly intake: Intake;
   private readonly reports: ConsumerReports;
   private readonly gate: Gate;
   private intakeEnded = false;
@@ -112,7 +112,7 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   /** Why it does not consume, where that is nobody's wish; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    return this.gate.reason ?? this.overdue.report() ?? this.congestion;
+    return this.gate.reason ?? this.intake.standstill ?? this.overdue.report() ?? this.congestion;
   }
 
   /** Messages in this process that are not settled yet. */
@@ -190,6 +190,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   }
 
   private take(delivery: Delivery): void {
+    this.intake.deliveries++;
     this.leases?.wake();
     if (this.intakeEnded) return this.giveBacks.give(delivery);
     let admitted = false;

@@ -4,6 +4,7 @@ import type { SettlementFollower } from './consumer-reports.js';
 import type { Handled } from './handled.js';
 import { PartitionedConsumer } from './partitioned-consumer.js';
 import type { QueueConsumer } from './queue-consumer.js';
+import { StandstillWatch } from './standstill-watch.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /** Every subscription of one connection: one consumer per queue. */
@@ -11,9 +12,12 @@ export class Consumers implements Iterable<QueueConsumer> {
   private readonly byQueue = new Map<string, QueueConsumer>();
   /** Their intake has ended, and their queue may have another consumer by now; some of their messages are still held. */
   private readonly leaving = new Set<Consumer>();
+  private readonly standstills: StandstillWatch;
   private stopping: AbortSignal | undefined;
 
-  constructor(private readonly environment: ConsumerEnvironment) {}
+  constructor(private readonly environment: ConsumerEnvironment) {
+    this.standstills = new StandstillWatch(environment, () => this.single());
+  }
 
   [Symbol.iterator](): IterableIterator<QueueConsumer> {
     return this.byQueue.values();
@@ -64,7 +68,8 @@ export class Consumers implements Iterable<QueueConsumer> {
       this.forget(consumer);
       throw error;
     }
-    if (this.stopping) await consumer.stop(this.stopping);
+    if (this.stopping) return consumer.stop(this.stopping);
+    this.standstills.start();
   }
 
   async remove(consumer: QueueConsumer, deadline: AbortSignal): Promise<void> {
@@ -88,7 +93,13 @@ export class Consumers implements Iterable<QueueConsumer> {
   /** Stops the intake of all, drains them until `deadline`, gives back the rest. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping = deadline;
+    this.standstills.stop();
     await Promise.all([...this, ...this.leaving].map((consumer) => consumer.stop(deadline)));
+  }
+
+  /** Of a partition nobody else may tell whether it stands still: its one active consumer may be elsewhere. */
+  private single(): Consumer[] {
+    return [...this].filter((consumer): consumer is Consumer => consumer instanceof Consumer);
   }
 
   private take<C extends QueueConsumer>(definition: SubscriptionDefinition, make: () => C): C {

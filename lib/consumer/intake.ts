@@ -21,6 +21,10 @@ export interface IntakeOptions {
 export class Intake {
   /** Why nothing comes; undefined while it consumes. */
   waitingFor: string | undefined = 'starting';
+  /** How many messages have come since the start. */
+  deliveries = 0;
+  /** Messages are ready and none comes, as far as the watch over standstills has found. */
+  standstill: string | undefined;
   private subscription: TransportSubscription | undefined;
   private paused = false;
   private ending = false;
@@ -37,6 +41,12 @@ export class Intake {
     );
     if (this.paused) this.pause();
     if (this.ending) await this.end();
+  }
+
+  /** Begins to consume anew; absent where the transport sees nothing wrong in getting nothing. */
+  get attachAgain(): ((reason: string) => void) | undefined {
+    const subscription = this.subscription;
+    return subscription?.attachAgain && ((reason) => subscription.attachAgain!(reason));
   }
 
   pause(): void {

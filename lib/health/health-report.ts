@@ -28,7 +28,7 @@ export interface ConsumerHealth {
   readonly state: ConsumerState;
   /** Messages in this process that are not settled yet. */
   readonly inFlight: number;
-  /** Why it is `waiting` or stopped by its kill switch, that handlers run past their timeout, or that its lanes are full. */
+  /** Why it is `waiting` or stopped by its kill switch, that it gets nothing though messages are ready, that handlers run past their timeout, or that its lanes are full. */
   readonly reason?: string;
   /** What an `idempotent` subscription has recognised since its start. */
   readonly idempotency?: IdempotencyCounts;

@@ -139,6 +139,12 @@ export interface TransportSubscription {
   pause(): void;
   resume(): void;
   /**
+   * Begins to consume anew, as after a loss: for a consumer that gets nothing although messages are ready. What is
+   * unsettled goes back, reported as `lost`, or stays ours to settle. Absent where getting nothing is nothing wrong, because another consumer is the active
+   * one of the queue.
+   */
+  attachAgain?(reason: string): void;
+  /**
    * Ends the intake: resolves when nothing is delivered any more. What was on its way until then is still delivered, so
    * that its receiver decides how to give it back. Those under way stay ours and can still be settled until `close` of the
    * transport. Calling it again is harmless.

@@ -14,6 +14,7 @@ export const method = {
   basicConsume: 0x003c_0014,
   basicConsumeOk: 0x003c_0015,
   basicCancel: 0x003c_001e,
+  basicDeliver: 0x003c_003c,
 } as const;
 
 export type Method = keyof typeof method;
@@ -23,6 +24,7 @@ export class AmqpGate {
   private server!: Server;
   private readonly clients = new Set<GateConnection>();
   private trap?: { method: Method; sprung: () => void };
+  private readonly deliveries: Swallowing = { on: false, swallowed: 0 };
 
   private constructor(
     readonly port: number,
@@ -56,6 +58,16 @@ export class AmqpGate {
     return cancelled;
   }
 
+  /** What the broker delivers from now on never reaches the client; all else does. */
+  swallowDeliveries(on: boolean): void {
+    this.deliveries.on = on;
+  }
+
+  /** How many deliveries never reached the client. */
+  get swallowed(): number {
+    return this.deliveries.swallowed;
+  }
+
   async close(): Promise<void> {
     this.server.close();
     this.reset();
@@ -63,7 +75,7 @@ export class AmqpGate {
 
   private accept(client: Socket): void {
     const broker = connect({ port: this.targetPort, host: '127.0.0.1' });
-    const connection = new GateConnection(client, broker, (name) => this.passes(name));
+    const connection = new GateConnection(client, broker, (name) => this.passes(name), this.deliveries);
     this.clients.add(connection);
     client.once('close', () => this.clients.delete(connection));
   }
@@ -77,13 +89,21 @@ export class AmqpGate {
   }
 }
 
+interface Swallowing {
+  on: boolean;
+  swallowed: number;
+}
+
 class GateConnection {
+  /** Channels on which the content of a swallowed delivery follows. */
+  private readonly swallowing = new Set<number>();
   private readonly consumers = new Map<string, number>();
 
   constructor(
     private readonly client: Socket,
     private readonly broker: Socket,
     passes: (method: number) => boolean,
+    private readonly deliveries: Swallowing,
   ) {
     for (const socket of [client, broker]) {
       socket.setNoDelay(true);
@@ -103,9 +123,21 @@ class GateConnection {
         if (isMethod(frame) && frame.readUInt32BE(7) === method.basicConsumeOk) {
           this.consumers.set(frame.toString('utf8', 12, 12 + frame[11]), frame.readUInt16BE(1));
         }
-        client.write(frame);
+        if (!this.swallows(frame)) client.write(frame);
       }
     });
+  }
+
+  /** A delivery is a method frame and the frames of its content, on the same channel. */
+  private swallows(frame: Buffer): boolean {
+    if (frame.length < 8) return false;
+    const channel = frame.readUInt16BE(1);
+    if (!isMethod(frame)) return (frame[0] === 2 || frame[0] === 3) && this.swallowing.has(channel);
+    this.swallowing.delete(channel);
+    if (!this.deliveries.on || frame.readUInt32BE(7) !== method.basicDeliver) return false;
+    this.swallowing.add(channel);
+    this.deliveries.swallowed++;
+    return true;
   }
 
   reset(): void {

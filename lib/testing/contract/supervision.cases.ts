@@ -156,6 +156,27 @@ export const supervisionCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a subscription that is attached again consumes anew, and nothing that it held is lost',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology, { prefetch: 3, settle: 'hold' });
+      const ids = range(6).map(String);
+      await client.insist(...ids.map((id) => client.toRoute(bed.route('a'), { id })));
+      await consumer.take(3);
+      assert.ok('attachAgain' in consumer.subscription, 'it can be attached again');
+      consumer.subscription.attachAgain?.('nothing came');
+      await backAgain(bed, consumer);
+      consumer.ackAll();
+      const missing = (): string[] => ids.filter((id) => !consumer.ids.includes(id));
+      await bed.eventually(
+        () => missing().length === 0,
+        () => `lost: ${missing().join(', ')}`,
+      );
+      await assertWorks(bed, client, consumer);
+    },
+  },
+  {
     name: 'a subscription comes back after its queue was deleted, with queue, bindings and prefetch',
     needs: ['deleteQueue'],
     async run(bed) {

@@ -83,6 +83,10 @@ export class MemorySubscription implements TransportSubscription, QueueConsumer,
     this.source?.wake();
   }
 
+  attachAgain(reason: string): void {
+    this.cancelled(reason);
+  }
+
   stop(): Promise<void> {
     if (this.stopped) return Promise.resolve();
     this.stopped = true;

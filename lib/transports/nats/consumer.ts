@@ -65,6 +65,12 @@ export class Consumer implements TransportSubscription {
     this.session.consume();
   }
 
+  attachAgain(reason: string): void {
+    const { session } = this;
+    // What is on its way still comes, and is given back by the next session.
+    if (this.wanted === 'consuming') void session?.stop().then(() => session.end(reason));
+  }
+
   async stop(): Promise<void> {
     if (this.wanted !== 'stopped') {
       this.wanted = 'stopped';

@@ -36,6 +36,7 @@ export class ConsumerSession implements Settler {
   private open = true;
   private closeWhenIdle = false;
   private closed?: Promise<void>;
+  private whyClosed = 'the channel was closed';
   private end!: (reason: string) => void;
   /** Consume and cancel follow each other in the order they were asked for. */
   private queue: Promise<void> = Promise.resolve();
@@ -109,7 +110,8 @@ export class ConsumerSession implements Settler {
    * Closes the channel; what is unsettled goes back to the broker. Resolves when the broker has answered: an ack that it
    * has not read by the time the connection closes is lost.
    */
-  close(): Promise<void> {
+  close(reason?: string): Promise<void> {
+    if (reason !== undefined) this.whyClosed = reason;
     this.acks.flush();
     this.closed ??= this.channel.close().catch(() => {});
     return this.closed;
@@ -211,7 +213,7 @@ export class ConsumerSession implements Settler {
       delivery.abandon();
       this.options.handlers.lost(delivery);
     }
-    this.end(error ? error.message : 'the channel was closed');
+    this.end(error ? error.message : this.whyClosed);
   }
 
   private closeIfIdle(): void {

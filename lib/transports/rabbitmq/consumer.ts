@@ -12,6 +12,8 @@ export interface ConsumerOptions extends Omit<SessionOptions, 'handlers' | 'warn
   readonly connection: SupervisedConnection;
   readonly environment: TransportEnvironment;
   readonly handlers: SubscribeHandlers;
+  /** Another consumer may be the active one of the queue. */
+  readonly mayStandBy?: boolean;
   /** Makes the queue exist; rejects with a MessagingError when that can never be. */
   declare(): Promise<void>;
   /** It was stopped, and nothing of it is unsettled any more. */
@@ -26,7 +28,12 @@ export class Consumer implements TransportSubscription {
   private failures = 0;
   private readonly stopping = new AbortController();
 
-  constructor(private readonly options: ConsumerOptions) {}
+  /** Of those who stand by nobody can tell whether they should get something. */
+  readonly attachAgain?: (reason: string) => void;
+
+  constructor(private readonly options: ConsumerOptions) {
+    if (!options.mayStandBy) this.attachAgain = (reason) => this.giveUpSession(reason);
+  }
 
   /** Resolves when consuming or, when that is not possible now, at once. Rejects on a misconfiguration. */
   async start(): Promise<void> {
@@ -83,6 +90,17 @@ export class Consumer implements TransportSubscription {
   async close(): Promise<void> {
     await this.stop();
     await this.session?.close();
+  }
+
+  /** The next session follows the end of this one, with the connection if need be. */
+  private giveUpSession(reason: string): void {
+    const { session } = this;
+    if (!session || this.wanted !== 'consuming') return;
+    const { connection, environment } = this.options;
+    const destroy = (): void => connection.destroy('the broker does not close a channel');
+    const cancel = environment.clock.after(environment.confirmTimeout, destroy, { background: true });
+    void session.ended.then(cancel);
+    void session.close(reason);
   }
 
   private async supervise(): Promise<void> {

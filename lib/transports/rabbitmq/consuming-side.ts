@@ -9,7 +9,7 @@ import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Ownership } from './ownership.js';
 import { SupervisedConnection } from './supervised-connection.js';
-import { queueTypeOf } from './topology.js';
+import { hasSingleActiveConsumer, queueTypeOf } from './topology.js';
 import { TopologyDeclarer } from './topology-declarer.js';
 
 /** How long a hung broker may keep the consumers' channels open before their connection is closed over them. */
@@ -80,6 +80,7 @@ export class ConsumingSide {
         queue: topology.queue,
         prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
         counts: queueTypeOf(topology, this.settings) === 'quorum',
+        mayStandBy: hasSingleActiveConsumer(topology),
         handlers,
         declare: async () => {
           await this.topologies.declareToConsume(wanted());

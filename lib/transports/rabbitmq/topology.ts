@@ -18,11 +18,10 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
     );
   }
   if (topology.membersOf !== undefined) return [membersOperation(queue, settings.deliveryLimit)];
-  const isPartitioned = topology.partitions !== undefined || topology.partitionOf !== undefined;
   const work: Record<string, unknown> = {
     ...queueArguments(type, settings.deliveryLimit),
     ...(deadLetter && deadLetterArguments(type, names.deadLetters, deadLetter.route)),
-    ...((native.singleActiveConsumer || isPartitioned) && { 'x-single-active-consumer': true }),
+    ...(hasSingleActiveConsumer(topology) && { 'x-single-active-consumer': true }),
     ...native.arguments,
   };
   if (topology.partitions !== undefined) {
@@ -33,6 +32,15 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
   operations.push({ kind: 'queue', name: queue, arguments: work });
   for (const pattern of patterns) operations.push({ kind: 'binding', queue, exchange, key: pattern });
   return operations;
+}
+
+/** Its consumers stand by but for one, as far as we declare it. */
+export function hasSingleActiveConsumer({ partitions, partitionOf, native }: Topology): boolean {
+  return (
+    partitions !== undefined ||
+    partitionOf !== undefined ||
+    checkSubscriptionOptions(native).singleActiveConsumer === true
+  );
 }
 
 /** What is asked for there is of no use a moment later. */

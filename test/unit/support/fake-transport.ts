@@ -205,6 +205,7 @@ export class FakeSubscription implements TransportSubscription {
   paused = false;
   stopped = 0;
   onStop: () => Promise<void> = () => Promise.resolve();
+  attachAgain?: (reason: string) => void;
   private number = 0;
 
   constructor(

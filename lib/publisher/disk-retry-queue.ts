@@ -50,6 +50,8 @@ export const QUEUE = '';
 /** What of a message is kept as text. */
 interface Meta {
   readonly to: Destination;
+  /** Left out where it is the message's id. */
+  readonly dedupeId?: string;
   readonly route: string;
   readonly headers: Headers;
   readonly properties: MessageProperties;
@@ -60,7 +62,7 @@ interface Meta {
 }
 
 /** What does not change while a message waits. */
-type Kept = Pick<QueuedMessage, 'message' | 'to' | 'sendAt' | 'unroutable' | 'maxAttempts' | 'backoff'>;
+type Kept = Pick<QueuedMessage, 'message' | 'to' | 'dedupeId' | 'sendAt' | 'unroutable' | 'maxAttempts' | 'backoff'>;
 
 /** A message, with the entry that it is in the queue of the file. */
 class DiskMessage implements StoredMessage {
@@ -75,6 +77,10 @@ class DiskMessage implements StoredMessage {
 
   get to(): Destination {
     return this.kept.to;
+  }
+
+  get dedupeId(): string {
+    return this.kept.dedupeId;
   }
 
   get unroutable(): QueuedMessage['unroutable'] {
@@ -288,9 +294,10 @@ class Pass implements Iterator<StoredMessage> {
 
 /** Written out: this is done once per message. */
 function entryOf(queued: QueuedMessage): NewQueueEntry {
-  const { message, to, sendAt, unroutable, maxAttempts, backoff } = queued;
+  const { message, to, dedupeId, sendAt, unroutable, maxAttempts, backoff } = queued;
   const { route, headers, properties } = message;
   const meta: { -readonly [Name in keyof Meta]: Meta[Name] } = { to, route, headers, properties, unroutable };
+  if (dedupeId !== message.id) meta.dedupeId = dedupeId;
   if (sendAt !== undefined) meta.sendAt = sendAt;
   if (maxAttempts !== undefined) meta.maxAttempts = maxAttempts;
   if (backoff !== undefined) meta.backoff = backoff;
@@ -319,9 +326,10 @@ function read(entry: QueueEntry): StoredMessage {
 }
 
 function metaOf(entry: { readonly id: string; readonly meta: string; readonly body: Buffer }): Kept {
-  const { to, route, headers, properties, sendAt, unroutable, maxAttempts, backoff } = parseTagged(entry.meta) as Meta;
+  const meta = parseTagged(entry.meta) as Meta;
+  const { to, dedupeId = entry.id, route, headers, properties, sendAt, unroutable, maxAttempts, backoff } = meta;
   const message = { id: entry.id, route, body: entry.body, headers, properties };
-  return { message, to, sendAt, unroutable, maxAttempts, backoff };
+  return { message, to, dedupeId, sendAt, unroutable, maxAttempts, backoff };
 }
 
 export function readDead(dead: DeadEntry): PublisherDeadLetter {

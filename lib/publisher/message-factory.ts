@@ -91,6 +91,8 @@ export class MessageFactory {
       this.ordered(options),
       headerBytes,
       queuePolicy(options, holdUntil),
+      // Two publishes with one id are two messages: a broker that de-duplicates must only recognise resends.
+      options.id === undefined ? id : `${id}:${newMessageId(now)}`,
     );
   }
 

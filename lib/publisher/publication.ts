@@ -65,10 +65,11 @@ export class Publication implements Outgoing {
     ordered: boolean,
     headerBytes = 0,
     policy = NO_POLICY,
+    dedupeId = message.id,
   ) {
     this.to = to;
     this.message = message;
-    this.dedupeId = message.id;
+    this.dedupeId = dedupeId;
     this.dueAt = dueAt;
     this.mandatory = unroutable !== 'ignore';
     this.unroutable = unroutable;
@@ -81,8 +82,8 @@ export class Publication implements Outgoing {
 
   /** A send of what waits in the retry queue; nobody waits for its receipt. */
   static of(stored: StoredMessage): Publication {
-    const { to, message, sendAt, unroutable } = stored;
-    const publication = new Publication(to, message, sendAt, unroutable, false);
+    const { to, message, sendAt, unroutable, dedupeId } = stored;
+    const publication = new Publication(to, message, sendAt, unroutable, false, 0, undefined, dedupeId);
     publication.stored = stored;
     publication.queued = true;
     return publication;

@@ -13,7 +13,7 @@ export type UnroutablePolicy =
 
 /** Options of one publish. */
 export interface PublishOptions {
-  /** The message's id, for consumers that recognise duplicates; 1…255 bytes. Default: a new UUIDv7. */
+  /** The message's id, for consumers that recognise duplicates; 1…255 bytes. Every publish is sent, also with an id used before. Default: a new UUIDv7. */
   readonly id?: string;
   /** Messages of one key keep the order in which their publishes were awaited. */
   readonly key?: string;

@@ -12,6 +12,8 @@ import type { Death, PublisherDeadLetter, PublisherDeadLetters } from './publish
 export interface QueuedMessage {
   readonly message: WireMessage;
   readonly to: Destination;
+  /** Handed to the transport with the message, the same with every send. */
+  readonly dedupeId: string;
   readonly unroutable: UnroutablePolicy;
   /** Of the messages with one key only the first may be sent. Undefined: it waits for nobody. */
   readonly key: string | undefined;

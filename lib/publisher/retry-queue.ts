@@ -147,7 +147,7 @@ export class RetryQueue {
   }
 
   private messageOf(publication: Publication, attempts: number, returns: number): QueuedMessage {
-    const { to, message, unroutable, key, expiresAt, bytes, policy } = publication;
+    const { to, message, dedupeId, unroutable, key, expiresAt, bytes, policy } = publication;
     const { holdUntil, priority, maxAttempts, backoff } = policy;
     const queuedAt = this.time.now();
     const held = holdUntil === undefined ? 0 : this.time.at(holdUntil);
@@ -155,6 +155,7 @@ export class RetryQueue {
     return {
       to,
       message,
+      dedupeId,
       priority,
       maxAttempts,
       backoff,

@@ -14,7 +14,10 @@ export type Destination =
 export interface Outgoing {
   readonly to: Destination;
   readonly message: WireMessage;
-  /** What a broker that de-duplicates compares: equal for resends of one publish, different for every copy. */
+  /**
+   * What a broker that de-duplicates compares: equal for resends of one publish, different for every other one, also one
+   * with the same message id, and for every copy.
+   */
   readonly dedupeId: string;
   /**
    * Deliver not before this wall-clock time in milliseconds. A transport whose broker cannot delay a publish, but holds

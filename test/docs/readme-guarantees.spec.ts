@@ -86,6 +86,18 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(seen.all.filter((id) => id === 'unconnected')).toHaveLength(1);
   },
 
+  'two publishes have one `id`': async () => {
+    const seen = new Seen<unknown>();
+    const application = await subscribed((body) => seen.add(body));
+    const once = new Seen<unknown>();
+    await application.messaging.subscribe({ route, name: 'once', idempotent: true }, (body) => void once.add(body));
+    for (const body of [1, 2])
+      expect(await publish(application, body, { id: 'same' })).toMatchObject({ outcome: 'confirmed' });
+    await publish(application, 3, { id: 'other' });
+    expect((await seen.until(3)).sort()).toEqual([1, 2, 3]);
+    expect((await once.until(2)).sort()).toEqual([expect.any(Number), 3]);
+  },
+
   'the broker blocks publishers': async () => {
     const seen = new Seen<string>();
     const application = await subscribed((_, { id }) => seen.add(id));

@@ -56,6 +56,26 @@ export const delayCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'two delayed messages of one id that are due together both come',
+    needs: ['delay'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology);
+      const dueAt = bed.now + 300;
+      const bodies = ['by route', 'by route again', 'by queue', 'by queue again'];
+      const sends = bodies.map((text, at) => {
+        const fields = { id: 'same', body: Buffer.from(text) };
+        return at < 2
+          ? client.toRoute(bed.route('a'), fields, { dueAt })
+          : client.toQueue(topology.queue, { ...fields, route: bed.route('a') }, { dueAt });
+      });
+      await client.confirmed(...sends);
+      const received = await consumer.take(4);
+      assert.deepEqual(sorted(received.map(({ message }) => message.body.toString())), sorted(bodies));
+    },
+  },
+  {
     name: 'no head-of-line blocking: a short delay comes before a long one that was published earlier',
     needs: ['delay'],
     async run(bed) {

@@ -39,6 +39,7 @@ export class StoreBed {
     return {
       message: { id, route: 'order.created', body: Buffer.from(id), headers: {}, properties: {} },
       to: { kind: 'route', route: 'order.created' },
+      dedupeId: id,
       unroutable: 'reject',
       sendAt: undefined,
       key: undefined,

@@ -39,7 +39,8 @@ export const storeCases: readonly StoreCase[] = [
       const properties = { contentType: 'x/y', correlationId: 'c', timestamp: 5 };
       const message = { id: 'a', route: 'r', body: Buffer.from([0, 1, 254, 255]), headers, properties };
       const more = { maxAttempts: 3, backoff: { kind: 'fixed', ms: 5 } as const, sendAt: 9, priority: 4, key: 'k' };
-      await bed.append('a', { message, to: { kind: 'queue', queue: 'q' }, unroutable: 'queue', ...more });
+      const kept = { message, to: { kind: 'queue', queue: 'q' }, dedupeId: 'a:1', unroutable: 'queue' } as const;
+      await bed.append('a', { ...kept, ...more });
       const stored = bed.first();
       assert.deepEqual(Buffer.from(stored.message.headers.bytes as Uint8Array), Buffer.from([0, 255]));
       assert.deepEqual(
@@ -50,6 +51,7 @@ export const storeCases: readonly StoreCase[] = [
       const { maxAttempts, backoff, sendAt, priority, key, unroutable } = stored;
       assert.deepEqual({ maxAttempts, backoff, sendAt, priority, key }, more);
       assert.equal(unroutable, 'queue');
+      assert.equal(stored.dedupeId, 'a:1', 'what a broker recognises a resend by');
     },
   },
   {

@@ -8,6 +8,7 @@ import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverab
 import { deliveryInfo } from './ack-subject.js';
 import { apiError } from './broker-errors.js';
 import { delayHeader } from './encode.js';
+import { DEDUPE_HEADER } from './headers.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
@@ -47,11 +48,12 @@ export class Forwarder implements SubscribeHandlers {
     // The server's own clock ticks in milliseconds: one more, so that it never comes early.
     if (left > 0) return delivery.release(left + 1);
     if (typeof subject !== 'string') return delivery.ack(); // Nobody could say where to.
-    const { sequence } = deliveryInfo(delivery.raw as Msg);
+    const raw = delivery.raw as Msg;
+    const { sequence } = deliveryInfo(raw);
     const outgoing: Outgoing = {
       to: { kind: 'route', route: delivery.message.route },
       message: { ...delivery.message, headers },
-      dedupeId: `due ${sequence}`,
+      dedupeId: `due ${raw.headers?.get(DEDUPE_HEADER) || sequence}`,
       mandatory: optional === undefined,
     };
     this.publisher.forward(outgoing, subject, (_, result) => this.forwarded(delivery, sequence, result));

@@ -7,13 +7,37 @@ import { FakeTransport, confirmed, failed, unroutable } from '../support/fake-tr
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe('a message id', () => {
-  test('is the caller’s where one is given, on the message, the receipt and for de-duplication', async () => {
+  test('is the caller’s where one is given, on the message and the receipt', async () => {
     const app = await start();
     const one = app.publish('order.created', {}, { id: 'order-1' });
-    expect(app.transport.last).toMatchObject({ dedupeId: 'order-1', message: { id: 'order-1' } });
+    expect(app.transport.last).toMatchObject({ message: { id: 'order-1' } });
     app.transport.settle(confirmed);
     await app.turn();
     expect(one.receipt!.id).toBe('order-1');
+  });
+
+  test('given twice makes two messages: a broker that de-duplicates is told them apart, and resends of each are not', async () => {
+    const app = await start();
+    app.transport.answer = () => failed();
+    const id = 'order-1';
+    app.publish('order.created', { v: 1 }, { id });
+    app.publish('order.created', { v: 2 }, { id, delay: 60_000 });
+    void app.publisher.sendToQueue('q', { v: 3 }, { id });
+    void app.publisher.publishMany([
+      { route: 'order.created', body: { v: 4 }, id },
+      { route: 'order.created', body: { v: 5 }, id },
+    ]);
+    app.publisher.emit('order.created', { v: 6 }, { id });
+    await app.turn();
+    await app.clock.advance(1_000);
+    const sends = new Map<string, Set<string>>();
+    for (const { message, dedupeId } of app.transport.published) {
+      const body = message.body.toString();
+      sends.set(body, (sends.get(body) ?? new Set()).add(dedupeId));
+    }
+    expect(app.transport.published).toHaveLength(12);
+    expect([...sends.values()].map(({ size }) => size)).toEqual([1, 1, 1, 1, 1, 1]);
+    expect(new Set([...sends.values()].flatMap((some) => [...some])).size).toBe(6);
   });
 
   test('is else a UUIDv7: unique, and later ones sort after earlier ones', async () => {

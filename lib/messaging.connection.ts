@@ -5,6 +5,9 @@ import type { ConnectionState } from './health/connection-state.js';
 import type { Dispatcher } from './publisher/dispatcher.js';
 import type { Transport, TransportEvent } from './transport/transport.js';
 
+/** Why nothing is sent while the application starts. */
+const DECLARING = 'What the application subscribes to is being declared';
+
 export interface ConnectionParts {
   readonly transport: Transport;
   readonly state: ConnectionState;
@@ -12,6 +15,8 @@ export interface ConnectionParts {
   readonly events: MessagingEvents;
   readonly log: Log;
   isClosing(): boolean;
+  /** What the application subscribes to is not declared yet: what it publishes would be unroutable. */
+  isDeclaring(): boolean;
 }
 
 /** What the transport tells of its connection, for all who have to know: health, the publisher, listeners, the log. */
@@ -24,6 +29,7 @@ export function connectionListener(parts: ConnectionParts): (event: TransportEve
         state.set('connected');
         log.log(`Connected to ${system} at ${host}`);
         events.emit('connected', { host });
+        if (parts.isDeclaring()) return dispatcher.suspend(DECLARING);
         return dispatcher.resume();
       case 'disconnected': {
         const reason = redactCredentials(event.reason);
@@ -42,6 +48,7 @@ export function connectionListener(parts: ConnectionParts): (event: TransportEve
         if (!state.blocked) return;
         state.set('connected');
         events.emit('unblocked', {});
+        if (parts.isDeclaring()) return dispatcher.suspend(DECLARING);
         return dispatcher.resume();
       case 'warning':
         log.warn(event.message);

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { BatchDefinition } from './consumer/batch-definition.js';
 import type { Handled } from './consumer/handled.js';
+import type { QueueConsumer } from './consumer/queue-consumer.js';
 import { mergeByQueue } from './consumer/router.js';
 import { batchSubscriptionsOf } from './consumer/subscribe-batch.decorator.js';
 import { subscriptionsOf } from './consumer/subscribe.decorator.js';
@@ -9,7 +10,7 @@ import { type SubscriptionDefinition, subscriptionName } from './consumer/subscr
 import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { MessagingError } from './errors/messaging-error.js';
-import type { Messaging } from './messaging.js';
+import { Messaging } from './messaging.js';
 import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
 import { DEFAULT_CONNECTION } from './messaging.tokens.js';
 
@@ -25,10 +26,11 @@ interface Found {
   readonly batch: boolean;
 }
 
-/** Finds every `@Subscribe` method of the application and starts its subscription. */
+/** Finds every `@Subscribe` method of the application, declares what it subscribes to, and starts its subscription. */
 @Injectable()
 export class MessagingExplorer {
   private readonly logger = new Logger('Messaging');
+  private readonly declared = new Map<Messaging, readonly QueueConsumer[]>();
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -36,19 +38,37 @@ export class MessagingExplorer {
     private readonly enhancers: MessagingEnhancers,
   ) {}
 
-  /** All subscriptions are checked before the first one starts. @throws what makes one of them impossible */
-  async start(connections: readonly Messaging[]): Promise<void> {
+  /** Every connection of the application. */
+  connections(): Messaging[] {
+    const found = new Set<Messaging>();
+    for (const { instance } of this.discovery.getProviders()) if (instance instanceof Messaging) found.add(instance);
+    return [...found];
+  }
+
+  /** Makes what this connection subscribes to exist, all checked before. @throws what makes one of them impossible */
+  async declare(messaging: Messaging): Promise<void> {
     const found = this.find();
-    this.checkConnections(found, connections);
-    for (const messaging of connections) {
-      if (!messaging.consumes) continue;
-      const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
-      this.warnOfUnknownOverrides(messaging, own);
-      const handled = own.map((one) => this.handledBy(one, messaging)).filter((one) => one !== undefined);
-      const consumers = mergeByQueue(handled).map((one) => messaging.addConsumer(one));
+    this.checkConnections(found);
+    if (!messaging.consumes) return;
+    const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
+    this.warnOfUnknownOverrides(messaging, own);
+    const handled = own.map((one) => this.handledBy(one, messaging)).filter((one) => one !== undefined);
+    const consumers = mergeByQueue(handled).map((one) => messaging.addConsumer(one));
+    await messaging.declareConsumers(consumers);
+    this.declared.set(messaging, consumers);
+  }
+
+  /** Starts what was declared. @throws what makes one of them impossible */
+  async start(): Promise<void> {
+    for (const [messaging, consumers] of this.declared) {
       await messaging.startConsumers(consumers);
       messaging.startCounting();
     }
+  }
+
+  /** Closes every connection: the application cannot start. */
+  async close(): Promise<void> {
+    await Promise.all(this.connections().map((messaging) => messaging.close()));
   }
 
   private find(): Found[] {
@@ -80,8 +100,8 @@ export class MessagingExplorer {
     return all.sort((a, b) => Number(a.isNotMetatype) - Number(b.isNotMetatype));
   }
 
-  private checkConnections(found: readonly Found[], connections: readonly Messaging[]): void {
-    const names = new Set(connections.map(({ connection }) => connection));
+  private checkConnections(found: readonly Found[]): void {
+    const names = distinctNames(this.connections());
     for (const { wrapper, method, request } of found) {
       const connection = request.connection ?? DEFAULT_CONNECTION;
       if (!names.has(connection)) {
@@ -130,4 +150,17 @@ function prototypeOf(wrapper: InstanceWrapper): object | undefined {
       : undefined;
   }
   return typeof wrapper.metatype === 'function' ? (wrapper.metatype.prototype as object | undefined) : undefined;
+}
+
+/** @throws SubscriptionConflictError when two modules provide the same connection */
+function distinctNames(connections: readonly Messaging[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { connection } of connections) {
+    if (names.has(connection))
+      throw new SubscriptionConflictError(
+        `The connection «${connection}» is provided twice: import MessagingModule.forRoot once, it is global, or give one a \`connection\` name`,
+      );
+    names.add(connection);
+  }
+  return names;
 }

@@ -1,7 +1,5 @@
 import { Logger, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { DiscoveryModule, DiscoveryService, ModulesContainer } from '@nestjs/core';
-import { SubscriptionConflictError } from './errors/configuration-errors.js';
-import { Messaging } from './messaging.js';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { MessagingEnhancers } from './messaging.enhancers.js';
 import { MessagingExplorer } from './messaging.explorer.js';
 
@@ -16,13 +14,16 @@ const NEAREST = 0;
  * modules the largest; hence this module of its own, with the smallest. Where a future Nest ignores the distance, the
  * hooks run in the usual place: still before connections close, but perhaps after another module's `onModuleDestroy`.
  */
-@Module({ imports: [DiscoveryModule], providers: [MessagingExplorer, MessagingEnhancers] })
+@Module({
+  imports: [DiscoveryModule],
+  providers: [MessagingExplorer, MessagingEnhancers],
+  exports: [MessagingExplorer],
+})
 export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('Messaging');
 
   constructor(
     private readonly explorer: MessagingExplorer,
-    private readonly discovery: DiscoveryService,
     modules: ModulesContainer,
   ) {
     for (const module of modules.values()) {
@@ -32,38 +33,17 @@ export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDe
 
   async onApplicationBootstrap(): Promise<void> {
     try {
-      await this.explorer.start(distinct(this.connections()));
+      await this.explorer.start();
     } catch (error) {
-      await Promise.all(this.connections().map((messaging) => messaging.close()));
+      await this.explorer.close();
       throw error;
     }
   }
 
   async onModuleDestroy(): Promise<void> {
-    const results = await Promise.allSettled(this.connections().map((messaging) => messaging.stopIntake()));
+    const results = await Promise.allSettled(this.explorer.connections().map((messaging) => messaging.stopIntake()));
     for (const result of results) {
       if (result.status === 'rejected') this.logger.error(`The intake could not be stopped: ${String(result.reason)}`);
     }
   }
-
-  private connections(): Messaging[] {
-    const found = new Set<Messaging>();
-    for (const { instance } of this.discovery.getProviders()) {
-      if (instance instanceof Messaging) found.add(instance);
-    }
-    return [...found];
-  }
-}
-
-/** @throws SubscriptionConflictError when two modules provide the same connection */
-function distinct(connections: Messaging[]): Messaging[] {
-  const names = new Set<string>();
-  for (const { connection } of connections) {
-    if (names.has(connection))
-      throw new SubscriptionConflictError(
-        `The connection «${connection}» is provided twice: import MessagingModule.forRoot once, it is global, or give one a \`connection\` name`,
-      );
-    names.add(connection);
-  }
-  return connections;
 }

@@ -11,6 +11,7 @@ import {
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { checkName } from './errors/option-checks.js';
 import { Messaging } from './messaging.js';
+import { MessagingExplorer } from './messaging.explorer.js';
 import { MessagingIntakeModule } from './messaging.intake.module.js';
 import { MessagingLifecycle } from './messaging.lifecycle.js';
 import { type MessagingModuleOptions, resolveOptions } from './messaging.options.js';
@@ -90,8 +91,8 @@ function build(
       { provide: deadLetters, inject: [messaging], useFactory: ({ deadLetters: value }: Messaging) => value },
       {
         provide: Symbol(`nestjs-messaging:lifecycle:${connection}`),
-        inject: [messaging],
-        useFactory: (value: Messaging) => new MessagingLifecycle(value),
+        inject: [messaging, MessagingExplorer],
+        useFactory: (value: Messaging, explorer: MessagingExplorer) => new MessagingLifecycle(value, explorer),
       },
     ],
     exports: [messaging, publisher, deadLetters],

@@ -80,6 +80,7 @@ export class Messaging {
   private readonly telemetry: Telemetry | undefined;
   private readonly archiving: Archiving | undefined;
   private readonly shutdown: Shutdown;
+  private declaring = false;
 
   /** @internal */
   constructor(
@@ -160,14 +161,19 @@ export class Messaging {
     this.shutdown = new Shutdown({ ...shared, ...parts, timeout: options.shutdownTimeout });
   }
 
-  /** Connects. Resolves also when the broker is down (connecting goes on). @throws BrokerConfigurationError @internal */
-  async connect(): Promise<void> {
+  /**
+   * Connects. Resolves also when the broker is down (connecting goes on). Until `declare` has resolved, what is published
+   * waits in the publisher retry queue: the queues it is for may not be there yet.
+   * @throws BrokerConfigurationError and what `declare` throws @internal
+   */
+  async connect(declare?: () => Promise<void>): Promise<void> {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
     const volatile = volatility(this.transport, this.store);
     if (volatile !== undefined) this.log.log(volatile);
     await this.telemetry?.start();
     await this.store.open();
     await this.archiving?.open();
+    this.declaring = declare !== undefined;
     await this.transport.connect({
       clock,
       service,
@@ -182,8 +188,13 @@ export class Messaging {
         events: this.events,
         log: this.log,
         isClosing: () => this.shutdown.isClosing,
+        isDeclaring: () => this.declaring,
       }),
     });
+    if (!declare) return;
+    await declare();
+    this.declaring = false;
+    if (this.state.connected && !this.state.blocked) this.dispatcher.resume();
   }
 
   /** @internal */
@@ -191,11 +202,14 @@ export class Messaging {
     return this.consumers.add(handled);
   }
 
+  /** Makes what they consume from exist. @throws what makes the first of the impossible ones impossible @internal */
+  async declareConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
+    await all(consumers.map((consumer) => this.consumers.declare(consumer)));
+  }
+
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
-    const results = await Promise.allSettled(consumers.map((consumer) => this.consumers.start(consumer)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
+    await all(consumers.map((consumer) => this.consumers.start(consumer)));
   }
 
   /** @internal */
@@ -341,6 +355,12 @@ export class Messaging {
       cancel();
     });
   }
+}
+
+/** Resolves when all have ended. @throws the error of the first that failed */
+async function all(promises: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(promises)).find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 function defineOff(request: SubscribeRequest): never {

@@ -129,6 +129,10 @@ export class Consumer implements QueueConsumer, QueueReport {
     return [this];
   }
 
+  async declare(): Promise<void> {
+    await this.intake.declare();
+  }
+
   /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
   async start(): Promise<void> {
     await this.intake.start({

@@ -58,6 +58,16 @@ export class Consumers implements Iterable<QueueConsumer> {
     );
   }
 
+  /** Makes what it consumes from exist. What cannot be declared is taken out again. */
+  async declare(consumer: QueueConsumer): Promise<void> {
+    try {
+      await consumer.declare();
+    } catch (error) {
+      this.forget(consumer);
+      throw error;
+    }
+  }
+
   /** Starts a consumer, unless everything is stopping. What cannot start is taken out again. */
   async start(consumer: QueueConsumer): Promise<void> {
     try {

@@ -79,6 +79,10 @@ export class Distributor {
   }
 
   /** @throws TopologyMismatchError and what else waiting cannot cure */
+  async declare(): Promise<void> {
+    await this.intake.declare();
+  }
+
   async start(): Promise<void> {
     await this.intake.start({
       delivery: (delivery) => this.take(delivery),

@@ -28,13 +28,22 @@ export class Intake {
   private subscription: TransportSubscription | undefined;
   private paused = false;
   private ending = false;
+  private declared = false;
 
   constructor(private readonly options: IntakeOptions) {}
+
+  /** Once. @throws TopologyMismatchError and what else waiting cannot cure */
+  async declare(): Promise<void> {
+    if (this.declared) return;
+    const { transport, topology } = this.options;
+    await transport.declare(topology);
+    this.declared = true;
+  }
 
   /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
   async start(handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>): Promise<void> {
     const { transport, topology, prefetch } = this.options;
-    await transport.declare(topology);
+    await this.declare();
     this.subscription = await transport.subscribe(
       { topology, prefetch },
       { ...handlers, state: (consuming, reason) => this.onState(consuming, reason) },

@@ -79,10 +79,14 @@ export class PartitionedConsumer implements QueueConsumer {
     return [{ ...report, reason: report.reason ?? this.share.problem }, ...partitions];
   }
 
+  async declare(): Promise<void> {
+    await this.distributor.declare();
+  }
+
   async start(): Promise<void> {
     try {
       if (this.distributes) await this.distributor.start();
-      else await this.environment.transport.declare(this.definition.topology);
+      else await this.declare();
       await this.share.start();
     } catch (error) {
       // Half of it must not go on.

@@ -20,6 +20,8 @@ export interface QueueConsumer {
   readonly state: ConsumerState;
   /** Those of which health tells. */
   queues(): readonly QueueReport[];
+  /** Makes the queue and what leads to it exist; `start` does so where it was not called. @throws what waiting cannot cure */
+  declare(): Promise<void>;
   /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
   start(): Promise<void>;
   pause(): void;

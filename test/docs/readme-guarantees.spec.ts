@@ -12,7 +12,7 @@ import {
   MessagingModule,
   Outcome,
   partitioned,
-  type Publisher,
+  Publisher,
   SerializationError,
   Subscribe,
   type SubscriptionOptions,
@@ -489,6 +489,37 @@ const guarantees: Record<string, () => Promise<void>> = {
     await waitFor(() => health(application).status === 'up');
     await publish(application, 'hello');
     expect(await seen.until(1)).toEqual(['hello']);
+  },
+
+  'the application publishes while it starts': async () => {
+    const seen = new Seen<unknown>();
+    const outcomes: string[] = [];
+    let bootstrapped = false;
+    class Starting {
+      constructor(private readonly publisher: Publisher) {
+        void publisher.publish(route, 'constructor').then(({ outcome }) => outcomes.push(outcome));
+      }
+      async onModuleInit(): Promise<void> {
+        outcomes.push((await this.publisher.publish(route, 'init')).outcome);
+      }
+      async onApplicationBootstrap(): Promise<void> {
+        outcomes.push((await this.publisher.publish(route, 'bootstrap')).outcome);
+        bootstrapped = true;
+      }
+      handle(body: unknown): void {
+        seen.add(bootstrapped ? body : 'too early');
+      }
+    }
+    Subscribe(route)(Starting.prototype, 'handle', descriptor(Starting.prototype, 'handle'));
+    const options = { service: 'orders', transport: memory({ broker }) };
+    await boot({
+      imports: [MessagingModule.forRoot(options)],
+      providers: [
+        { provide: Starting, useFactory: (publisher: Publisher) => new Starting(publisher), inject: [Publisher] },
+      ],
+    });
+    expect([...(await seen.until(3))].sort()).toEqual(['bootstrap', 'constructor', 'init']);
+    expect(outcomes).toEqual(['queued', 'confirmed', 'confirmed']);
   },
 };
 

@@ -5,6 +5,11 @@ import { MessagingLifecycle } from '../../lib/messaging.lifecycle.js';
 import { Application, deferred, start } from './support/application.js';
 import { FakeTransport, confirmed } from './support/fake-transport.js';
 
+/** Of an application without `@Subscribe`. */
+function lifecycleOf({ messaging }: Application): MessagingLifecycle {
+  return new MessagingLifecycle(messaging, { declare: async () => {}, close: () => messaging.close() });
+}
+
 describe('health', () => {
   test('is down until there is a connection, says why, and carries no credentials', async () => {
     const app = new Application();
@@ -106,10 +111,41 @@ describe('boot', () => {
     expect(app.transport.publishedIds).toEqual(['early']);
   });
 
+  test('sends nothing before what the application subscribes to is declared, and all of it then', async () => {
+    const app = new Application();
+    const declared = deferred();
+    const lifecycle = new MessagingLifecycle(app.messaging, {
+      declare: () => declared.promise,
+      close: () => app.messaging.close(),
+    });
+    const started = lifecycle.onModuleInit();
+    await app.turn();
+    app.transport.connected();
+    const [awaited, after] = [app.publish('r', 1, { id: 'one' }), app.publish('r', 2, { id: 'two' })];
+    await app.turn();
+    app.transport.blocked();
+    app.transport.unblocked();
+    await app.turn();
+    expect([awaited.state, after.state, app.transport.publishedIds]).toEqual(['queued', 'queued', []]);
+    declared.resolve();
+    await started;
+    expect(app.transport.publishedIds).toEqual(['one', 'two']);
+  });
+
+  test('without a connection waits for it after the declaring as well', async () => {
+    const app = new Application();
+    await lifecycleOf(app).onModuleInit();
+    app.publish('r', 1, { id: 'one' });
+    await app.turn();
+    expect(app.transport.publishedIds).toEqual([]);
+    app.transport.connected();
+    expect(app.transport.publishedIds).toEqual(['one']);
+  });
+
   test('that fails for good closes what it opened and rejects', async () => {
     const app = new Application();
     app.transport.connect = () => Promise.reject(new Error('ACCESS_REFUSED'));
-    await expect(new MessagingLifecycle(app.messaging).onModuleInit()).rejects.toThrow('ACCESS_REFUSED');
+    await expect(lifecycleOf(app).onModuleInit()).rejects.toThrow('ACCESS_REFUSED');
     expect(app.transport.closed).toBe(1);
     expect(app.clock.pending).toBe(0);
   });
@@ -131,7 +167,7 @@ describe('boot', () => {
 describe('shutdown', () => {
   test('has two phases: intake first, then publisher and connection, one deadline over both', async () => {
     const app = await start({ shutdownTimeout: 3_000 });
-    const lifecycle = new MessagingLifecycle(app.messaging);
+    const lifecycle = lifecycleOf(app);
     const handling = deferred();
     const subscription = await app.subscribe(() => handling.promise);
     subscription.deliver();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { PublishResult } from '../../transport/outgoing.js';
 import type { CaseDefinition } from './case.js';
 import { errorOf } from './publish.cases.js';
 import { range } from './samples.js';
@@ -87,6 +88,35 @@ export const outageCases: readonly CaseDefinition[] = [
       await consumer.consuming();
       await client.insist(client.toRoute(bed.route('a'), { id: 'x' }));
       assert.equal((await consumer.next()).id, 'x');
+    },
+  },
+  {
+    name: 'what was declared before the broker could be reached is there when connected is reported',
+    needs: ['refuse'],
+    async run(bed) {
+      await bed.toggle('refuse', true);
+      const client = await bed.connect({ connected: false });
+      const routes = range(5).map((at) => bed.route(`r${at}`));
+      for (const [at, route] of routes.entries()) {
+        const topology = bed.topology(`q${at}`, [route]);
+        if (at % 2 === 0) await client.declare(topology);
+        else await client.consume(topology, { consuming: false });
+      }
+      const told = client.onEvent.bind(client);
+      const published = new Promise<PublishResult[]>((resolve) => {
+        client.onEvent = (event) => {
+          told(event);
+          // At once: whoever waits for this event publishes what has waited.
+          if (event.type === 'connected')
+            resolve(client.publish(...routes.map((route, at) => client.toRoute(route, { id: `${at}` }))));
+        };
+      });
+      await bed.toggle('refuse', false);
+      const results = await bed.settled(published, 'the results');
+      assert.deepEqual(
+        results.map(({ status }) => status),
+        routes.map(() => 'confirmed'),
+      );
     },
   },
   {

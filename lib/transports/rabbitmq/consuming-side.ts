@@ -53,7 +53,7 @@ export class ConsumingSide {
 
   async declare(topology: Topology): Promise<void> {
     this.declared.set(topology.queue, topology);
-    if (!this.connection.current) return;
+    if (!this.connection.current) return this.topologies.first.add(topology.queue);
     try {
       await this.topologies.declare(topology);
     } catch (error) {
@@ -128,6 +128,7 @@ export class ConsumingSide {
   async close(): Promise<void> {
     this.forwarding = true;
     this.declared.clear();
+    this.topologies.first.forget();
     const consumersClosed = Promise.all([...this.consumers.keys()].map((consumer) => consumer.close()));
     const closed = new AbortController();
     void consumersClosed.finally(() => closed.abort());

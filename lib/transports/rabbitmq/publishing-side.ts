@@ -1,5 +1,6 @@
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { Declarations } from './declarations.js';
+import type { FirstDeclarations } from './first-declarations.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Publisher } from './publisher.js';
@@ -13,26 +14,33 @@ export class PublishingSide {
   private readonly lines: PublishLines;
   private readonly declarations: Declarations;
 
-  /** `bindAgain`: binds the queues of this process's subscriptions; it does not reject. */
+  /**
+   * `bindAgain`: binds the queues of this process's subscriptions; it does not reject. `first`: what is declared before
+   * anybody publishes.
+   */
   constructor(
     settings: Settings,
     names: Names,
     environment: TransportEnvironment,
     onDelayed: () => void,
     bindAgain: () => Promise<void>,
+    first: FirstDeclarations,
   ) {
     const { clock, service, confirmTimeout, provision } = environment;
+    const bound = { clock, ms: confirmTimeout };
     const warning = (message: string): void => environment.onEvent({ type: 'warning', message });
     const name = `${settings.connectionName ?? service} (publishing)`;
     this.connection = new SupervisedConnection(name, settings.addresses, environment, {
-      opened: () => this.lines.connectionOpened(),
+      opened: (model) => {
+        if (!first.pending) return this.lines.connectionOpened();
+        void first.over(bound).then(() => this.connection.current === model && this.lines.connectionOpened());
+      },
       lost: (reason) => this.lines.connectionLost(reason),
       blocked: (reason) => this.lines.setBlocked(true, reason),
       unblocked: () => this.lines.setBlocked(false),
       warning,
     });
     const { connection } = this;
-    const bound = { clock, ms: confirmTimeout };
     const declarations = new Declarations({ connection, names, bound, provision, warning, bindAgain });
     this.declarations = declarations;
     this.lines = new PublishLines(connection, declarations, environment);

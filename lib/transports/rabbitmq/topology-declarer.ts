@@ -3,9 +3,11 @@ import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from './bound.js';
 import { describe, topologyMisconfiguration } from './broker-errors.js';
+import type { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
+import { FirstDeclarations } from './first-declarations.js';
 import { Limited } from './limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
@@ -19,6 +21,8 @@ const MOST_CHANNELS = 32;
 
 /** Declares the topologies of subscriptions. Declaring again is how a deleted queue comes back. */
 export class TopologyDeclarer {
+  /** What could not be declared yet. */
+  readonly first = new FirstDeclarations();
   /** Each takes a channel, of which a connection has some two thousand. */
   private readonly channels = new Limited(MOST_CHANNELS);
   /** The end of delays, declared on this connection since it was last forgotten. */
@@ -43,6 +47,16 @@ export class TopologyDeclarer {
   }
 
   private async perform(topology: Topology): Promise<void> {
+    try {
+      await this.make(topology);
+    } catch (error) {
+      if (!(error as MessagingError).retryable) this.first.settle(topology.queue);
+      throw error;
+    }
+    this.first.settle(topology.queue);
+  }
+
+  private async make(topology: Topology): Promise<void> {
     await this.checkPartitions(topology);
     const operations = topologyOperations(topology, this.names, this.settings);
     if (!this.provision || !topology.provision) return this.run(operations, check);

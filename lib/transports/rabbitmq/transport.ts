@@ -78,6 +78,7 @@ export class RabbitmqTransport implements Transport {
       environment,
       () => this.forward(),
       () => consuming.renew(),
+      consuming.topologies.first,
     );
     const forwarder = new Forwarder(publishing.publisher, environment);
     const renewal = new Renewal(environment, async () => {

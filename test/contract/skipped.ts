@@ -28,6 +28,7 @@ const credentials = [
 const plainClients = [
   'peer: what a plain client publishes arrives byte for byte, by route and by queue',
   'peer: a message with nothing but a body arrives, with an empty id',
+  'peer: a header that tells of earlier deliveries is not the count of the broker',
   'peer: what we publish a plain client reads, byte for byte',
   'peer: a plain client reads a dead letter, byte for byte',
   'peer: foreign headers survive a delayed copy with their types',

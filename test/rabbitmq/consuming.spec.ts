@@ -29,6 +29,17 @@ describeRabbit('consuming', (rabbit) => {
     },
   );
 
+  it('a quorum queue counts what was given back, and not from a count that came with the message', async () => {
+    const consumer = await client.consume(topologyOf('moved', { native: { queueType: 'quorum' } }), {
+      on: (delivery) => (consumer.deliveries.length === 3 ? delivery.ack() : delivery.release()),
+    });
+    const headers = { 'x-delivery-count': 7, 'x-acquired-count': 9, own: 1 };
+    channel.publish('', 'tests:moved:queue', Buffer.from('{}'), { headers });
+    await consumer.received(3);
+    expect(consumer.deliveries.map(({ deliveryCount }) => deliveryCount)).toEqual([0, 1, 2]);
+    expect(consumer.deliveries.map(({ message: one }) => one.headers)).toEqual(Array(3).fill({ own: 1 }));
+  });
+
   it.each(['quorum', 'classic'] as const)(
     'what a plain client rejects from a %s queue comes to its dead-letter queue',
     async (queueType) => {

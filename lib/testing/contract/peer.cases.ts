@@ -75,6 +75,27 @@ export const peerCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'peer: a header that tells of earlier deliveries is not the count of the broker',
+    needs: ['peer'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology);
+      for (const to of [
+        { kind: 'route', route: bed.route('a') },
+        { kind: 'queue', queue: topology.queue },
+      ] as const) {
+        const counts = ['5', 'many', ...(bed.harness.textHeaders ? [] : [5, -5])];
+        for (const count of counts) {
+          const headers = { 'x-delivery-count': count, 'x-acquired-count': count };
+          await peerOf(bed).publish(to, { id: 'moved', body: everyByte, headers, properties: {} });
+          const { delivery } = await consumer.next();
+          assert.ok(!delivery.deliveryCount, `${delivery.deliveryCount} deliveries before the first`);
+        }
+      }
+    },
+  },
+  {
     name: 'peer: what we publish a plain client reads, byte for byte',
     needs: ['peer'],
     async run(bed) {

@@ -17,7 +17,18 @@ export async function loadAmqplib(): Promise<Loaded> {
 
 /** What amqplib keeps inside of a connection and this package needs: there is no public way to end a dead socket. */
 interface Internals {
-  readonly connection: { readonly stream?: Duplex; readonly blocked?: boolean };
+  readonly connection: {
+    readonly stream?: Duplex;
+    readonly blocked?: boolean;
+    readonly serverProperties?: { readonly version?: unknown };
+  };
+}
+
+/** Whether the broker says that it is of this version or a later one. */
+export function isAtLeast(model: ChannelModel, major: number, minor: number): boolean {
+  const { version } = (model as unknown as Internals).connection.serverProperties ?? {};
+  const [, first, second] = /^(\d+)\.(\d+)/.exec(String(version)) ?? [];
+  return Number(first) > major || (Number(first) === major && Number(second) >= minor);
 }
 
 /** Ends the connection at once, without a handshake. Its `error` and `close` events follow. */

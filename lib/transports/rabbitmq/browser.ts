@@ -7,7 +7,7 @@ import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
 import { answered, type Bound } from './bound.js';
 import { reply, replyCode } from './broker-errors.js';
-import { decode, deliveryCountOf, originOf } from './decode.js';
+import { decode, originOf } from './decode.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
 import type { Names } from './names.js';
 
@@ -93,15 +93,7 @@ export class QueueBrowser implements Browser, Settler {
     if (this.upcoming) this.newcomers = Math.max(0, this.upcoming.fields.messageCount - --this.left);
     const origin = originOf(raw, this.names);
     const message = withBrokersOrigin(decode(raw, this.queue, origin, this.names), raw.properties.headers);
-    return new RabbitmqDelivery(
-      message,
-      this.queue,
-      origin.direct,
-      origin.topic,
-      deliveryCountOf(raw, false),
-      raw,
-      this,
-    );
+    return new RabbitmqDelivery(message, this.queue, origin.direct, origin.topic, undefined, raw, this);
   }
 
   async arrived(): Promise<number> {

@@ -2,8 +2,8 @@ import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { Clock } from '../../clock/clock.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
 import { Acks } from './acks.js';
-import { ackTag, openChannel, type AmqpError } from './amqplib.js';
-import { decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
+import { ackTag, isAtLeast, openChannel, type AmqpError } from './amqplib.js';
+import { type CountHeader, decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
 import { Fence } from './fence.js';
 import type { Names } from './names.js';
@@ -29,6 +29,7 @@ export class ConsumerSession implements Settler {
   });
   private readonly releasing = new Map<RabbitmqDelivery, () => void>();
   private channel!: Channel;
+  private countedIn: CountHeader | undefined;
   private tag?: string;
   private intake: 'open' | 'paused' | 'ended' = 'paused';
   /** Came while there was no room: after a pause the broker counts the prefetch of the new consumer from zero. */
@@ -53,6 +54,7 @@ export class ConsumerSession implements Settler {
 
   static async open(model: ChannelModel, options: SessionOptions): Promise<ConsumerSession> {
     const session = new ConsumerSession(options);
+    if (options.counts) session.countedIn = isAtLeast(model, 4, 3) ? 'x-acquired-count' : 'x-delivery-count';
     session.channel = await openChannel(model, {
       ended: (error) => session.channelEnded(error),
       defect: (error) => options.warning(`A delivery handler failed: ${error.message}`),
@@ -186,7 +188,7 @@ export class ConsumerSession implements Settler {
   }
 
   private handOver(raw: ConsumeMessage): void {
-    const { queue, names, counts, handlers } = this.options;
+    const { queue, names, handlers } = this.options;
     const origin = originOf(raw, names);
     const message = decode(raw, queue, origin, names);
     const delivery = new RabbitmqDelivery(
@@ -194,7 +196,7 @@ export class ConsumerSession implements Settler {
       queue,
       origin.direct,
       origin.topic,
-      deliveryCountOf(raw, counts),
+      deliveryCountOf(raw, this.countedIn),
       raw,
       this,
     );

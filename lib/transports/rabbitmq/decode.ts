@@ -34,11 +34,21 @@ export function decode(raw: RawMessage, queue: string, origin: Origin, names: Na
   };
 }
 
-/** How often the broker delivered it before. Quorum queues count, and leave a zero out; classic queues do not count. */
-export function deliveryCountOf(raw: RawMessage, counts: boolean): number | undefined {
-  const count: unknown = raw.properties.headers?.['x-delivery-count'];
-  if (typeof count === 'number') return count;
-  return counts ? 0 : undefined;
+/** Where a quorum queue writes its count of earlier deliveries: since 4.3 the older header leaves out what was given back. */
+export type CountHeader = 'x-delivery-count' | 'x-acquired-count';
+
+/**
+ * How often the broker delivered it before; `countedIn` undefined: it does not count. Where nothing was delivered before, a
+ * count came with the message: senders, and tools that move messages, pass on the headers of an earlier delivery.
+ */
+export function deliveryCountOf(
+  { fields, properties }: RawMessage,
+  countedIn: CountHeader | undefined,
+): number | undefined {
+  if (countedIn === undefined) return undefined;
+  if (!fields.redelivered) return 0;
+  const count: unknown = properties.headers?.[countedIn];
+  return typeof count === 'number' ? Math.max(0, count) : 0;
 }
 
 function routeOf(raw: RawMessage, headers: Headers, queue: string, origin: Origin, names: Names): string {

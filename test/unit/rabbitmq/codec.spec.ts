@@ -65,10 +65,29 @@ describe('decode', () => {
     ]);
   });
 
-  it('counts deliveries where the broker does', () => {
-    expect(deliveryCountOf(raw('', 'q', { headers: { 'x-delivery-count': 3 } }), false)).toBe(3);
-    expect(deliveryCountOf(raw('', 'q'), true)).toBe(0);
-    expect(deliveryCountOf(raw('', 'q'), false)).toBeUndefined();
+  describe.each(['x-delivery-count', 'x-acquired-count'] as const)('counts deliveries in %s', (countedIn) => {
+    const told = (count: unknown, redelivered: boolean, counts = true): number | undefined => {
+      const message = raw('', 'q', { headers: { [countedIn]: count } });
+      return deliveryCountOf(
+        { ...message, fields: { ...message.fields, redelivered } },
+        counts ? countedIn : undefined,
+      );
+    };
+
+    it('where the broker does', () => {
+      expect(told(3, true)).toBe(3);
+      expect(told(undefined, true)).toBe(0);
+      expect(told(undefined, false)).toBe(0);
+      expect(told(undefined, true, false)).toBeUndefined();
+    });
+
+    it.each([1, 7, -5, 'x'])('a first delivery has none before it, whatever its headers say: %p', (count) => {
+      expect(told(count, false)).toBe(0);
+    });
+
+    it('a classic queue counts nothing, whatever the headers say', () => {
+      expect([told(7, false, false), told(7, true, false)]).toEqual([undefined, undefined]);
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { sleep } from '../../clock/sleep.js';
-import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import { RestartPauses } from '../../transport/restart-pauses.js';
 import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } from '../../transport/transport.js';
 import { describe } from './broker-errors.js';
 import type { Link } from './link.js';
@@ -24,10 +24,15 @@ export class Consumer implements TransportSubscription {
   private wanted: 'consuming' | 'paused' | 'stopped' = 'consuming';
   private session?: PullSession;
   private previous?: PullSession;
-  private failures = 0;
+  private readonly pauses: RestartPauses;
+  /** It could not be started at the last attempt. */
+  private failing = false;
   private readonly stopping = new AbortController();
 
-  constructor(private readonly options: ConsumerOptions) {}
+  constructor(private readonly options: ConsumerOptions) {
+    const { clock, reconnect, random } = options.environment;
+    this.pauses = new RestartPauses(reconnect, clock, random);
+  }
 
   /** Resolves when consuming or, when that is not possible now, at once. Rejects on a misconfiguration. */
   async start(): Promise<void> {
@@ -103,17 +108,10 @@ export class Consumer implements TransportSubscription {
         const reason = await session.ended;
         this.previous = session;
         this.session = undefined;
-        if (this.isWanted()) this.setConsuming(false, connection.redact(reason));
-        // What ends without the connection may end again at once.
-        if (connection.current) this.failures++;
+        if (this.isWanted()) this.interrupted(connection.redact(reason));
         continue;
       }
-      if (this.failures > 0)
-        await sleep(
-          environment.clock,
-          reconnectDelay(environment.reconnect, this.failures, environment.random),
-          signal,
-        );
+      if (this.pauses.failures > 0) await sleep(environment.clock, this.pauses.nextMs, signal);
       await connection.whenOpen(signal);
       if (this.isWanted()) await this.attach().catch((error: unknown) => this.failed(error));
     }
@@ -132,21 +130,41 @@ export class Consumer implements TransportSubscription {
     if (this.previous) await session.recover(this.previous);
     this.previous = undefined;
     if (this.session !== session) return;
-    this.failures = 0;
+    this.failing = false;
+    this.pauses.began();
     if (this.wanted === 'consuming') {
       this.setConsuming(true);
       session.consume();
     }
   }
 
+  /** Its session ended by itself. One that ends without the connection may end again at once. */
+  private interrupted(reason: string): void {
+    const { queue } = this.options;
+    if (this.stumbled(reason) === 2)
+      this.warn(`Consuming from «${queue}» ends again and again, trying again with growing pauses: ${reason}`);
+  }
+
   private failed(error: unknown): void {
-    const { connection, environment, queue } = this.options;
-    // Without a connection the waiting ends when it is back: that is supervised elsewhere.
-    this.failures = connection.current ? this.failures + 1 : 0;
+    const { connection, queue } = this.options;
     const reason = connection.redact(describe(error));
-    this.setConsuming(false, reason);
-    if (this.failures === 1)
-      environment.onEvent({ type: 'warning', message: `Cannot consume from «${queue}», trying again: ${reason}` });
+    this.stumbled(reason);
+    if (this.failing) return;
+    this.failing = true;
+    this.warn(`Cannot consume from «${queue}», trying again: ${reason}`);
+  }
+
+  /** Tells how often it has in a row. Without a connection the waiting ends when it is back: that is supervised elsewhere. */
+  private stumbled(reason: string): number {
+    const { pauses } = this;
+    if (this.options.connection.current) pauses.failed();
+    else pauses.reset();
+    this.setConsuming(false, pauses.failures > 1 ? `${reason} (${pauses.failures} times in a row)` : reason);
+    return pauses.failures;
+  }
+
+  private warn(message: string): void {
+    this.options.environment.onEvent({ type: 'warning', message });
   }
 
   private setConsuming(consuming: boolean, reason?: string): void {

@@ -2,7 +2,7 @@ import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } f
 import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { sleep } from '../../clock/sleep.js';
-import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import { RestartPauses } from '../../transport/restart-pauses.js';
 import { answered } from './bound.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { ConsumerSession, type SessionOptions } from './consumer-session.js';
@@ -25,13 +25,17 @@ export class Consumer implements TransportSubscription {
   consuming = false;
   private wanted: 'consuming' | 'paused' | 'stopped' = 'consuming';
   private session?: ConsumerSession;
-  private failures = 0;
+  private readonly pauses: RestartPauses;
+  /** It could not be started at the last attempt. */
+  private failing = false;
   private readonly stopping = new AbortController();
 
   /** Of those who stand by nobody can tell whether they should get something. */
   readonly attachAgain?: (reason: string) => void;
 
   constructor(private readonly options: ConsumerOptions) {
+    const { clock, reconnect, random } = options.environment;
+    this.pauses = new RestartPauses(reconnect, clock, random);
     if (!options.mayStandBy) this.attachAgain = (reason) => this.giveUpSession(reason);
   }
 
@@ -110,16 +114,10 @@ export class Consumer implements TransportSubscription {
       if (this.session) {
         const reason = await this.session.ended;
         this.session = undefined;
-        if (this.isWanted())
-          this.setConsuming(false, connection.current ? connection.redact(reason) : connection.reason);
+        if (this.isWanted()) this.interrupted(connection.redact(reason));
         continue;
       }
-      if (this.failures > 0)
-        await sleep(
-          environment.clock,
-          reconnectDelay(environment.reconnect, this.failures, environment.random),
-          signal,
-        );
+      if (this.pauses.failures > 0) await sleep(environment.clock, this.pauses.nextMs, signal);
       await connection.whenOpen(signal);
       if (this.isWanted()) await this.attach().catch((error: unknown) => this.failed(error));
     }
@@ -146,7 +144,8 @@ export class Consumer implements TransportSubscription {
       void session.close();
       throw this.forbidden(error) ?? error;
     }
-    this.failures = 0;
+    this.failing = false;
+    this.pauses.began();
     if (this.wanted === 'consuming') this.setConsuming(true);
     if (this.wanted === 'paused') await session.pause();
     if (this.wanted === 'stopped') await session.stop().then(() => session.finish());
@@ -159,17 +158,35 @@ export class Consumer implements TransportSubscription {
     return topologyMisconfiguration(error, `the queue «${queue}»`, (text) => connection.redact(text));
   }
 
+  /** Its session ended by itself. One that ends without the connection may end again at once. */
+  private interrupted(reason: string): void {
+    const { connection, queue } = this.options;
+    if (this.stumbled(connection.current ? reason : connection.reason) === 2)
+      this.warn(`Consuming from «${queue}» ends again and again, trying again with growing pauses: ${reason}`);
+  }
+
   private failed(error: unknown): void {
-    const { connection, environment, queue } = this.options;
     // Nobody waits for it any more: that it failed is our own doing.
     if (!this.isWanted()) return;
-    this.failures++;
-    // Without a connection the waiting ends when it is back: that is supervised elsewhere.
-    if (!connection.current) this.failures = 0;
+    const { connection, queue } = this.options;
     const reason = connection.redact(describe(error));
-    this.setConsuming(false, reason);
-    if (this.failures === 1)
-      environment.onEvent({ type: 'warning', message: `Cannot consume from «${queue}», trying again: ${reason}` });
+    this.stumbled(reason);
+    if (this.failing) return;
+    this.failing = true;
+    this.warn(`Cannot consume from «${queue}», trying again: ${reason}`);
+  }
+
+  /** Tells how often it has in a row. Without a connection the waiting ends when it is back: that is supervised elsewhere. */
+  private stumbled(reason: string): number {
+    const { pauses } = this;
+    if (this.options.connection.current) pauses.failed();
+    else pauses.reset();
+    this.setConsuming(false, pauses.failures > 1 ? `${reason} (${pauses.failures} times in a row)` : reason);
+    return pauses.failures;
+  }
+
+  private warn(message: string): void {
+    this.options.environment.onEvent({ type: 'warning', message });
   }
 
   private setConsuming(consuming: boolean, reason?: string): void {

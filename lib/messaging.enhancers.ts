@@ -7,11 +7,12 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
-import { isObservable, lastValueFrom } from 'rxjs';
+import { isObservable, lastValueFrom, type Observable } from 'rxjs';
 import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscribe.decorator.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { RefusedError } from './errors/handling-errors.js';
 import { errorMessage } from './errors/redact.js';
+import { thrownValue } from './errors/thrown-value.js';
 import { BatchContext } from './pipeline/batch-context.js';
 import { MessageContext } from './pipeline/message-context.js';
 import { Outcome } from './pipeline/outcome.js';
@@ -123,7 +124,16 @@ export function isSingleton(wrapper: InstanceWrapper): boolean {
 
 /** A handler may return an Observable, as in a controller: it is done when that completes. */
 export function resultOf(result: unknown): unknown {
-  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+  return isStream(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+}
+
+/** What cannot even be looked at is a result like any other. */
+function isStream(result: unknown): result is Observable<unknown> {
+  try {
+    return isObservable(result);
+  } catch {
+    return false;
+  }
 }
 
 const PARAMETERS = {
@@ -175,7 +185,7 @@ function forMessages(template: ExternalContextCreator, config: ApplicationConfig
         try {
           return await (target as (...args: unknown[]) => unknown)(...args);
         } catch (error) {
-          return decide(error, await filtered(filters, error, args), refusals);
+          return decide(error, await filtered(filters, thrownValue(error), args), refusals);
         }
       },
   };
@@ -193,7 +203,8 @@ function refusing<F extends ((...args: never[]) => Promise<void>) | null>(
     try {
       await run(...args);
     } catch (error) {
-      if (typeof error === 'object' && error !== null && isRefusal(error)) refusals.add(error);
+      const value = thrownValue(error);
+      if (typeof value === 'object' && value !== null && value === error && isRefusal(value)) refusals.add(value);
       throw error;
     }
   }) as F;
@@ -207,7 +218,7 @@ async function filtered(filters: Filters, error: unknown, args: unknown[]): Prom
 }
 
 function decide(error: unknown, decision: unknown, refusals: WeakSet<object>): Outcome {
-  if (decision instanceof Outcome) return decision;
+  if (Outcome.is(decision)) return decision;
   if (typeof error === 'object' && error !== null && refusals.has(error))
     throw new RefusedError(errorMessage(error), { cause: error });
   throw error;

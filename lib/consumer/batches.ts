@@ -219,11 +219,12 @@ export class Batches {
   }
 
   private answerOf({ members: { length } }: Batch<Work>, result: unknown): BatchAnswer {
-    if (Array.isArray(result) && result.length > length)
+    const answer = returned(result, length);
+    if (answer.listed !== undefined && answer.listed > length)
       this.environment.log.warn(
-        `«${this.definition.topology.queue}»: the batch handler returned ${result.length} outcomes for ${length} messages; those beyond are ignored`,
+        `«${this.definition.topology.queue}»: the batch handler returned ${answer.listed} outcomes for ${length} messages; those beyond are ignored`,
       );
-    return returned(result, length);
+    return answer;
   }
 
   private answered(batch: Batch<Work>, answer: BatchAnswer, trace: BatchTrace | undefined): void {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage, redactCredentials } from '../errors/redact.js';
+import { textIn } from '../errors/thrown-value.js';
 import { type Headers, header } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { DeadLetterReason } from '../pipeline/dead-letter-reason.js';
@@ -53,21 +54,13 @@ function describe({ attempt, reason, error, service, now, stack }: DeadLetterSou
 
 /** An application can throw anything: what cannot be read is left out. */
 function describeError(error: unknown, stack: boolean): Headers {
-  const name = text(() => (error instanceof Error ? error.name || error.constructor.name : typeof error));
-  const trace = stack ? text(() => (error instanceof Error ? error.stack : undefined)) : undefined;
+  const name = textIn(() => (error instanceof Error ? error.name || error.constructor.name : typeof error));
+  const trace = stack ? textIn(() => (error instanceof Error ? error.stack : undefined)) : undefined;
+  const code = textIn(() => (error instanceof MessagingError ? error.code : undefined));
   return {
     [header.errorClass]: name?.slice(0, MAX_CLASS) ?? 'unknown',
-    ...(error instanceof MessagingError && { [header.errorCode]: error.code }),
+    ...(code !== undefined && { [header.errorCode]: code.slice(0, MAX_CLASS) }),
     [header.errorMessage]: errorMessage(error).slice(0, MAX_MESSAGE),
     ...(trace !== undefined && { [header.errorStack]: redactCredentials(trace).slice(0, MAX_STACK) }),
   };
-}
-
-function text(read: () => unknown): string | undefined {
-  try {
-    const value = read();
-    return typeof value === 'string' ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import { errorMessage } from '../errors/redact.js';
+import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
 import type { Serializer } from '../message/serializer.js';
 import { decode } from '../pipeline/decode.js';
@@ -64,11 +65,12 @@ export class HandlerCall<C extends Call> {
   }
 
   private outcomeOr(result: unknown, attempt: number): Outcome {
-    return result instanceof Outcome ? this.retry.limit(result, attempt) : Outcome.ack;
+    return Outcome.is(result) ? this.retry.limit(result, attempt) : Outcome.ack;
   }
 
   /** What a failure leads to. */
-  outcomeOf({ delivery, attempt }: C, error: unknown): Outcome {
+  outcomeOf({ delivery, attempt }: C, thrown: unknown): Outcome {
+    const error = thrownValue(thrown);
     try {
       return this.retry.outcomeOf(error, attempt);
     } catch (policyError) {

@@ -81,6 +81,11 @@ export class Settlement {
     return this.release(delivery, undefined);
   }
 
+  /** Back to the broker after a while, because something about it went wrong that nobody has thought of. */
+  giveBackLater(delivery: Delivery): void {
+    this.release(delivery, this.nextGiveBackWait());
+  }
+
   /**
    * A redelivery is an attempt where the broker counts those; elsewhere a second one would start to look like a crash to
    * the next process, and the last one that is not taken for one is the one before MAX_CRASHES. A fresh copy is neither.

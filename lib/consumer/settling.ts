@@ -36,11 +36,17 @@ export class Settling {
     this.environment.leave(work);
   }
 
-  /** The message stays unsettled and comes back with the connection, but its slot is free. */
+  /** The message goes back to the broker; one whose delivery cannot even do that comes back with the connection. */
   private onDefect(work: Work, error: unknown): void {
-    const { id } = work.delivery.message;
-    this.environment.log.error(`«${work.delivery.queue}»: message ${id} could not be settled: ${errorMessage(error)}`);
-    this.environment.reports.unsettled(work);
+    const { log, settlement, reports } = this.environment;
+    const { queue, message } = work.delivery;
+    log.error(`«${queue}»: message ${message.id} could not be settled, it is given back: ${errorMessage(error)}`);
+    try {
+      settlement.giveBackLater(work.delivery);
+    } catch (failure) {
+      log.error(`«${queue}»: message ${message.id} could not be given back either: ${errorMessage(failure)}`);
+    }
+    reports.unsettled(work);
     this.environment.leave(work);
   }
 }

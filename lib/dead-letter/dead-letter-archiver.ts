@@ -3,6 +3,7 @@ import type { CancelTimer, Clock } from '../clock/clock.js';
 import { stringifyTagged } from '../durable-queue/tagged-json.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage } from '../errors/redact.js';
+import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { header } from '../message/headers.js';
@@ -96,7 +97,8 @@ export class DeadLetterArchiver {
       for (const queue of queues()) await this.empty(queue);
       await this.retry();
       this.failing = false;
-    } catch (error) {
+    } catch (thrown) {
+      const error = thrownValue(thrown);
       const failure =
         error instanceof MessagingError ? error : new DeadLetterArchiveError(errorMessage(error), { cause: error });
       if (!this.failing) log.error(`Dead letters could not be archived, it is tried again: ${failure.message}`);

@@ -8,12 +8,16 @@ export interface Log {
   debug(message: string): void;
 }
 
-/** The log, with the credentials of every URL taken out of every line. */
+/** The log, with the credentials of every URL taken out of every line. A logger that throws loses its line, and no more. */
 export function redactedLog(log: Log): Log {
-  return {
-    log: (message) => log.log(redactCredentials(message)),
-    warn: (message) => log.warn(redactCredentials(message)),
-    error: (message) => log.error(redactCredentials(message)),
-    debug: (message) => log.debug(redactCredentials(message)),
-  };
+  const line =
+    (level: keyof Log) =>
+    (message: string): void => {
+      try {
+        log[level](redactCredentials(message));
+      } catch {
+        // There is nobody else to be told, and what becomes of a message does not depend on its line.
+      }
+    };
+  return { log: line('log'), warn: line('warn'), error: line('error'), debug: line('debug') };
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { DeliveryLostError, IdempotencyStoreError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { newMessageId } from '../message/message-id.js';
@@ -92,7 +93,7 @@ export class IdempotentHandling {
         return this.duplicate(context, claim.key, { state: 'done' });
       }
       const result = await handler(context);
-      if (result instanceof Outcome && result !== Outcome.ack) await this.release(claim);
+      if (Outcome.is(result) && result !== Outcome.ack) await this.release(claim);
       else await this.complete(claim);
       return result;
     } catch (error) {
@@ -142,7 +143,8 @@ export class IdempotentHandling {
     }
   }
 
-  private failed(operation: string, cause: unknown): void {
+  private failed(operation: string, thrown: unknown): void {
+    const cause = thrownValue(thrown);
     const { events, log } = this.environment;
     this.counts.storeErrors++;
     log.warn(`«${this.queue}»: the idempotency store failed (${operation}): ${errorMessage(cause)}`);

@@ -1,6 +1,7 @@
 import type { Span } from '@opentelemetry/api';
 import { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage, redactCredentials } from '../errors/redact.js';
+import { textIn } from '../errors/thrown-value.js';
 import type { OpenTelemetryApi } from './api.js';
 import { attribute } from './conventions.js';
 
@@ -27,5 +28,5 @@ export function failSpan(api: OpenTelemetryApi, span: Span, type: string, error:
   span.setAttribute(attribute.errorType, type);
   span.setStatus({ code: api.SpanStatusCode.ERROR, message });
   if (error instanceof Error)
-    span.recordException({ name: type, message, stack: redactCredentials(String(error.stack)) });
+    span.recordException({ name: type, message, stack: redactCredentials(textIn(() => error.stack) ?? '') });
 }

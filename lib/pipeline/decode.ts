@@ -1,5 +1,6 @@
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import { thrownValue } from '../errors/thrown-value.js';
 import type { WireMessage } from '../message/message.js';
 import type { Serializer } from '../message/serializer.js';
 
@@ -7,7 +8,8 @@ import type { Serializer } from '../message/serializer.js';
 export function decode(message: WireMessage, serializer: Serializer): unknown {
   try {
     return serializer.deserialize(message.body, message.properties);
-  } catch (cause) {
+  } catch (thrown) {
+    const cause = thrownValue(thrown);
     if (cause instanceof UndecodableMessageError) throw cause;
     throw new UndecodableMessageError(`The serializer could not read the body: ${errorMessage(cause)}`, { cause });
   }

@@ -1,3 +1,4 @@
+import { thrownValue } from '../errors/thrown-value.js';
 import type { DeadLetterReason } from './dead-letter-reason.js';
 
 /**
@@ -5,12 +6,26 @@ import type { DeadLetterReason } from './dead-letter-reason.js';
  * (ack); an exception filter or middleware may return an Outcome to decide by itself.
  */
 export class Outcome {
+  /** What the message failed with. `instanceof` is safe on it. */
+  readonly error: unknown;
+
   private constructor(
     readonly type: 'ack' | 'retry' | 'defer' | 'dead-letter' | 'discard' | 'give-back',
     readonly delayMs: number,
     readonly reason: DeadLetterReason | undefined,
-    readonly error: unknown,
-  ) {}
+    error: unknown,
+  ) {
+    this.error = error === undefined ? undefined : thrownValue(error);
+  }
+
+  /** Whether it is one, whatever it is: a value of application code can throw when it is looked at. @internal */
+  static is(value: unknown): value is Outcome {
+    try {
+      return value instanceof Outcome;
+    } catch {
+      return false;
+    }
+  }
 
   /** Done. */
   static readonly ack = new Outcome('ack', 0, undefined, undefined);

@@ -11,6 +11,7 @@ import {
 } from '../errors/option-checks.js';
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import { thrownValue } from '../errors/thrown-value.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
@@ -105,7 +106,8 @@ export class MessageFactory {
     let serialized: SerializedPayload;
     try {
       serialized = serializer.serialize(payload);
-    } catch (cause) {
+    } catch (thrown) {
+      const cause = thrownValue(thrown);
       throw cause instanceof MessagingError
         ? cause
         : new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });

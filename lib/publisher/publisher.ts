@@ -3,6 +3,7 @@ import { MessagingError } from '../errors/messaging-error.js';
 import { checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import { thrownValue } from '../errors/thrown-value.js';
 import type { BodyOf } from '../message/message-contract.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { Telemetry } from '../pipeline/telemetry.js';
@@ -56,7 +57,8 @@ export class Publisher {
       const name = routeName(route);
       const check = checkBody(route, body);
       return check ? check.then(() => this.publishTo(name, body, options)) : this.publishTo(name, body, options);
-    } catch (error) {
+    } catch (thrown) {
+      const error = thrownValue(thrown);
       return Promise.reject(error instanceof Error ? error : new PublishFailedError(errorMessage(error)));
     }
   }
@@ -226,7 +228,8 @@ function rejected(id: string, error: unknown): RejectedEntry {
   return { id, outcome: 'rejected', error: asMessagingError(error) };
 }
 
-function asMessagingError(error: unknown): MessagingError {
+function asMessagingError(thrown: unknown): MessagingError {
+  const error = thrownValue(thrown);
   return error instanceof MessagingError
     ? error
     : new PublishFailedError(`A publish middleware failed: ${errorMessage(error)}`, { cause: error });

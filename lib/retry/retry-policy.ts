@@ -112,10 +112,10 @@ export class RetryPolicy {
 
   private isUnrecoverable(error: unknown): boolean {
     if (error instanceof UnrecoverableError || error instanceof RefusedError) return true;
-    if (this.unrecoverable.some((type) => error instanceof type)) return true;
+    if (isOneOf(this.unrecoverable, error)) return true;
     // These two say themselves that it is to be retried.
     if (error instanceof RetryLaterError || error instanceof MissingOutcomeError) return false;
-    return this.only !== undefined && !this.only.some((type) => error instanceof type);
+    return this.only !== undefined && !isOneOf(this.only, error);
   }
 
   private delayMs(error: unknown, attempt: number): number | false {
@@ -129,6 +129,17 @@ export class RetryPolicy {
     // A backoff function of the application may return anything; NaN and negative amounts mean «at once».
     return Math.min(MAX_RETRY_DELAY_MS, Math.max(0, Math.round(Number(wanted)) || 0));
   }
+}
+
+/** A class can have an `instanceof` of its own, which may throw. */
+function isOneOf(types: readonly ErrorClass[], error: unknown): boolean {
+  return types.some((type) => {
+    try {
+      return error instanceof type;
+    } catch {
+      return false;
+    }
+  });
 }
 
 function longestWait(schedule: BackoffSchedule, attempt: number): number {

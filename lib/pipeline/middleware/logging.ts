@@ -38,7 +38,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
     }, clock);
     return timed(context, async () => {
       const returned = await next();
-      if (returned instanceof Outcome) result = returned.type;
+      if (Outcome.is(returned)) result = returned.type;
       return returned;
     });
   };

@@ -19,8 +19,6 @@ export interface TransportHarness {
   environment(): HarnessEnvironment;
   /** Moves virtual time on. Left out where time passes by itself. */
   elapse?(ms: number): Promise<void>;
-  /** How much later than due a delayed message may come, in milliseconds; default 1,000. */
-  readonly maxLatenessMs?: number;
   /** How long a case waits for something that has to happen, in milliseconds; default 15,000. */
   readonly patienceMs?: number;
   /** Headers arrive as text, whatever they were: cases about their types are not for this broker. */

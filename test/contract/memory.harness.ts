@@ -27,7 +27,6 @@ export function memoryHarness(): TransportHarness & { readonly clock: ManualCloc
     create: () => factory.create(),
     environment,
     elapse: (ms) => clock.advance(ms),
-    maxLatenessMs: 1,
     faults: {
       disconnect: async () => faults.disconnect(),
       refuse: async (on) => (on ? faults.refuse() : faults.accept()),

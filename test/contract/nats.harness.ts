@@ -68,12 +68,6 @@ export class NatsHarness implements TransportHarness {
     await this.plain?.close();
   }
 
-  /** A server before 2.10 forgets a request, silently, when a message comes just as it expires; that is found out later. */
-  get maxLatenessMs(): number {
-    const [major, minor] = (this.plain.info?.version ?? '').split('.').map(Number);
-    return major === 2 && minor < 10 ? 3_500 : 1_000;
-  }
-
   create({ maxBytes }: { readonly maxBytes?: number } = {}): ReturnType<TransportHarness['create']> {
     return this.transport({ maxBytes });
   }

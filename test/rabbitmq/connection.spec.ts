@@ -103,11 +103,10 @@ describeRabbit('connection', (rabbit) => {
     await hung.transport.connect(hung.environment);
     await hung.consume(topologyOf('hung'));
     proxy.stall();
-    const start = Date.now();
+    // The proxy stays silent for ever: a close that waits for it does not end.
     await hung.close();
-    expect(Date.now() - start).toBeLessThan(12_000);
     await proxy.close();
-  }, 20_000);
+  });
 
   it('a half-open connection is noticed by its heartbeat, and everything comes back', async () => {
     const proxy = await Proxy.start(url);

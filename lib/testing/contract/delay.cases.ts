@@ -5,12 +5,14 @@ import type { Received } from './consumer.js';
 import { assertContainsHeaders, assertSameBody, everyByte, range, sorted, textHeaders } from './samples.js';
 import type { TestBed } from './test-bed.js';
 
-/** Not before its time, and not much later. */
+/** A delay that no case sees the end of. */
+const longest = (bed: TestBed): number => Math.min(600_000, bed.harness.capabilities.maxDelayMs);
+
+/** Not before its time; nor later, where time is virtual. How late a busy machine is says nothing of the transport. */
 function assertOnTime(bed: TestBed, received: Received, dueAt: number): void {
   const late = received.at - dueAt;
   assert.ok(late >= 0, `${received.id} came ${-late} ms early`);
-  const allowed = bed.harness.maxLatenessMs ?? 1_000;
-  assert.ok(late <= allowed, `${received.id} came ${late} ms late`);
+  if (bed.harness.elapse) assert.ok(late <= 1, `${received.id} came ${late} ms late`);
 }
 
 /** Messages that are delivered later. */
@@ -82,21 +84,26 @@ export const delayCases: readonly CaseDefinition[] = [
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
       const consumer = await client.consume(topology);
-      const start = bed.now;
-      const due: Record<string, number> = { long: start + 1_500, short: start + 300, medium: start + 900 };
-      await client.confirmed(client.toQueue(topology.queue, { id: 'long' }, { dueAt: due.long }));
-      await client.confirmed(client.toRoute(bed.route('a'), { id: 'medium' }, { dueAt: due.medium }));
-      await client.confirmed(client.toQueue(topology.queue, { id: 'short' }, { dueAt: due.short }));
-      const received = await consumer.take(3);
+      const { queue } = topology;
+      const route = bed.route('a');
+      const long = { dueAt: bed.now + longest(bed) };
+      await client.confirmed(client.toQueue(queue, { id: 'long' }, long), client.toRoute(route, { id: 'long' }, long));
+      const dueAt = bed.now + 300;
+      await client.confirmed(
+        client.toQueue(queue, { id: 'short' }, { dueAt }),
+        client.toRoute(route, { id: 'short' }, { dueAt }),
+      );
+      const received = await consumer.take(2);
       assert.deepEqual(
         received.map(({ id }) => id),
-        ['short', 'medium', 'long'],
+        ['short', 'short'],
       );
-      for (const each of received) assertOnTime(bed, each, due[each.id] ?? 0);
+      for (const each of received) assertOnTime(bed, each, dueAt);
+      assert.deepEqual(await client.upToFence(consumer), []);
     },
   },
   {
-    name: 'many delayed messages: none early, none late, none lost, none twice',
+    name: 'many delayed messages: none early, none lost, none twice',
     needs: ['delay'],
     async run(bed) {
       const client = await bed.connect();
@@ -124,6 +131,7 @@ export const delayCases: readonly CaseDefinition[] = [
       const consumer = await client.consume(topology);
       const dueAt = bed.now;
       await client.confirmed(
+        client.toQueue(topology.queue, { id: 'long' }, { dueAt: dueAt + longest(bed) }),
         client.toQueue(topology.queue, { id: 'now' }, { dueAt }),
         client.toQueue(topology.queue, { id: 'past' }, { dueAt: dueAt - 60_000 }),
         client.toRoute(bed.route('a'), { id: 'route' }, { dueAt: 1 }),

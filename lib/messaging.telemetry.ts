@@ -7,6 +7,7 @@ import type { Transport } from './transport/transport.js';
 export function telemetryEnvironment(
   messaging: { readonly connection: string; readonly events: MessagingEvents; health(): TelemetryState },
   transport: Transport,
+  topic: string | undefined,
   clock: Clock,
 ): TelemetryEnvironment {
   const { connection, events } = messaging;
@@ -15,6 +16,7 @@ export function telemetryEnvironment(
     events,
     clock,
     system: transport.system,
+    topic,
     get host() {
       return transport.host;
     },

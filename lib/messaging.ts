@@ -96,7 +96,9 @@ export class Messaging {
     );
     this.transport = options.transport.create();
     this.definitions = new SubscriptionDefinitions(options, this.transport);
-    this.telemetry = options.telemetry?.create(telemetryEnvironment(this, this.transport, clock));
+    this.telemetry = options.telemetry?.create(
+      telemetryEnvironment(this, this.transport, options.transport.topic, clock),
+    );
     this.idempotencyStores = new IdempotencyStores({ clock });
     this.state = new ConnectionState(clock);
     const time = new SteadyTime(clock);

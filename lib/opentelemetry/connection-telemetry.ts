@@ -10,10 +10,11 @@ import type {
 import type { Destination, Outgoing } from '../transport/outgoing.js';
 import { loadApi } from './api.js';
 import { attribute } from './conventions.js';
-import { Destinations, nameOf } from './destinations.js';
+import { Destinations } from './destinations.js';
 import { errorType } from './error-type.js';
 import { observeConnection } from './gauges.js';
 import { Guard } from './guard.js';
+import { Naming } from './naming.js';
 import type { OpenTelemetryOptions } from './options.js';
 import { SendTrace } from './send-trace.js';
 import { sharedAttributes, Signals } from './signals.js';
@@ -40,17 +41,19 @@ export class ConnectionTelemetry implements Telemetry {
 
   async start(): Promise<void> {
     const api = await loadApi();
-    const { system, connection, host, clock, events } = this.environment;
+    const { system, topic, connection, host, clock, events } = this.environment;
+    const { semanticConventions, destinationTemplate } = this.options;
     const guard = new Guard(api);
-    const signals = new Signals(api, system, clock, this.options);
-    const shared = sharedAttributes(system, host);
-    const destinations = new Destinations(shared, this.options.destinationTemplate);
+    const naming = new Naming(semanticConventions, system, topic);
+    const signals = new Signals(api, naming, clock, this.options);
+    const shared = sharedAttributes(naming, host);
+    const destinations = new Destinations(shared, naming, destinationTemplate);
     const parts: Parts = { signals, guard, destinations, shared };
     this.parts = parts;
     const state = (): ReturnType<TelemetryEnvironment['state']> => this.environment.state();
     this.endings.push(
       events.on('connected', (connected) => this.moved(parts, connected.host)),
-      observeConnection(signals.meter, guard, { system, connection }, state),
+      observeConnection(signals.meter, guard, { naming, connection }, state),
       events.on('dead-lettered', ({ delivery, reason, error }) =>
         signals.deadLettered.add(1, {
           ...parts.shared,
@@ -67,21 +70,19 @@ export class ConnectionTelemetry implements Telemetry {
     if (!parts) return undefined;
     const { signals, guard, destinations } = parts;
     try {
-      const name = nameOf(to);
-      return SendTrace.publish(signals, guard, destinations.of(name), name, headers);
+      return SendTrace.publish(signals, guard, destinations.of(to), to, headers);
     } catch (error) {
       guard.failed(error);
       return undefined;
     }
   }
 
-  resend({ to, message }: Pick<Outgoing, 'to' | 'message'>): PublishTrace | undefined {
+  resend(outgoing: Pick<Outgoing, 'to' | 'message'>): PublishTrace | undefined {
     const { parts } = this;
     if (!parts) return undefined;
     const { signals, guard, destinations } = parts;
     try {
-      const name = nameOf(to);
-      return SendTrace.resend(signals, guard, destinations.of(name), name, message);
+      return SendTrace.resend(signals, guard, destinations.of(outgoing.to), outgoing);
     } catch (error) {
       guard.failed(error);
       return undefined;
@@ -92,7 +93,7 @@ export class ConnectionTelemetry implements Telemetry {
     const { parts } = this;
     if (!parts) return;
     try {
-      const labels = parts.destinations.of(nameOf(to));
+      const labels = parts.destinations.of(to);
       const { counted } = error === undefined ? labels.succeeded : labels.failed(errorType(error));
       parts.signals.sent.add(1, counted);
     } catch (failure) {
@@ -106,12 +107,13 @@ export class ConnectionTelemetry implements Telemetry {
   }
 
   private moved(parts: Parts, host: string): void {
-    const shared = sharedAttributes(this.environment.system, host);
+    const { naming } = parts.signals;
+    const shared = sharedAttributes(naming, host);
     if (shared[attribute.serverAddress] === parts.shared[attribute.serverAddress]) {
       if (shared[attribute.serverPort] === parts.shared[attribute.serverPort]) return;
     }
     parts.shared = shared;
-    parts.destinations = new Destinations(shared, this.options.destinationTemplate);
+    parts.destinations = new Destinations(shared, naming, this.options.destinationTemplate);
   }
 
   close(): void {

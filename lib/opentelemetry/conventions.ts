@@ -1,11 +1,12 @@
 /*
- * Every name that is sent to a telemetry backend. `messaging.*`, `server.*` and `error.type` are those of OpenTelemetry's
- * semantic conventions for messaging; what these have no word for begins with `nestjs_messaging.`. The list for readers
- * is docs/opentelemetry.md.
+ * Every name that is sent to a telemetry backend. `messaging.*`, `rabbitmq.*`, `server.*` and `error.type` are those of
+ * OpenTelemetry's semantic conventions for messaging; what these have no word for begins with `nestjs_messaging.`. The
+ * list for readers is docs/opentelemetry.md; what differs between versions of the conventions is chosen in naming.ts.
  */
 
 export const attribute = {
   system: 'messaging.system',
+  systemName: 'messaging.system.name',
   operationName: 'messaging.operation.name',
   operationType: 'messaging.operation.type',
   destination: 'messaging.destination.name',
@@ -15,6 +16,7 @@ export const attribute = {
   batchSize: 'messaging.batch.message_count',
   conversationId: 'messaging.message.conversation_id',
   routingKey: 'messaging.rabbitmq.destination.routing_key',
+  rabbitmqRoutingKey: 'rabbitmq.destination.routing_key',
   serverAddress: 'server.address',
   serverPort: 'server.port',
   errorType: 'error.type',

@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Destination } from '../transport/outgoing.js';
 import { Labels } from './labels.js';
+import { type Naming, routeOf } from './naming.js';
 
 /** Destinations that are named in metrics; a process that sends to more has routes with ids in them. */
 export const MAX_DESTINATIONS = 1_000;
@@ -16,14 +17,16 @@ export class Destinations {
 
   constructor(
     private readonly shared: Attributes,
+    private readonly naming: Naming,
     private readonly template: DestinationTemplate | undefined,
   ) {
     this.unnamed = new Labels({ name: 'send', type: 'send' }, shared);
   }
 
-  of(name: string): Labels {
-    const template = this.template?.(name);
-    if (template !== undefined) return this.find(this.templated, template, { template });
+  of(to: Destination): Labels {
+    const shortened = this.template?.(routeOf(to));
+    const name = this.naming.destinationOf(to, shortened);
+    if (shortened !== undefined) return this.find(this.templated, name, { template: name });
     return this.find(this.named, name, { destination: name });
   }
 
@@ -35,9 +38,4 @@ export class Destinations {
     known.set(key, labels);
     return labels;
   }
-}
-
-/** What a destination is called in telemetry: the route, or the queue where it is sent to one. */
-export function nameOf(to: Destination): string {
-  return to.kind === 'queue' ? to.queue : to.route;
 }

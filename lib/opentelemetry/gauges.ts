@@ -2,6 +2,7 @@ import type { Attributes, BatchObservableResult, Meter, Observable } from '@open
 import type { TelemetryState } from '../pipeline/telemetry.js';
 import { attribute, metric, requeueMetric, type Metric } from './conventions.js';
 import type { Guard } from './guard.js';
+import { Naming, type SemanticConventions } from './naming.js';
 
 type Observation = (name: Metric, value: number, attributes: Attributes) => void;
 
@@ -41,11 +42,11 @@ function observing(
 export function observeConnection(
   meter: Meter,
   guard: Guard,
-  { system, connection }: { readonly system: string; readonly connection: string },
+  { naming, connection }: { readonly naming: Naming; readonly connection: string },
   state: () => TelemetryState,
 ): () => void {
   const { inFlight, retryQueueDepth, retryQueueBytes, retryQueueAge, publisherDeadLetters, deadLetterDepth } = metric;
-  const shared = { [attribute.system]: system, [attribute.connection]: connection };
+  const shared = { ...naming.system, [attribute.connection]: connection };
   const metrics = [inFlight, retryQueueDepth, retryQueueBytes, retryQueueAge, publisherDeadLetters, deadLetterDepth];
   return observing(meter, guard, metrics, (observe) => {
     const { consumers, retryQueue, deadLetters } = state();
@@ -66,10 +67,16 @@ export type RequeueQueueCounts = Readonly<
 > & { readonly queue: string };
 
 /** The statistics of a requeue service. */
-export function observeQueues(meter: Meter, guard: Guard, queues: () => readonly RequeueQueueCounts[]): () => void {
+export function observeQueues(
+  meter: Meter,
+  guard: Guard,
+  version: SemanticConventions | undefined,
+  queues: () => readonly RequeueQueueCounts[],
+): () => void {
+  const { system } = new Naming(version, 'nats', undefined);
   return observing(meter, guard, Object.values(requeueMetric), (observe) => {
     for (const counts of queues()) {
-      const labels = { [attribute.system]: 'nats', [attribute.destination]: counts.queue };
+      const labels = { ...system, [attribute.destination]: counts.queue };
       for (const [name, one] of Object.entries(requeueMetric)) {
         if (name === 'oldestAge') observe(one, counts.oldestAgeMs / 1_000, labels);
         else observe(one, counts[name as Exclude<keyof typeof requeueMetric, 'oldestAge'>], labels);

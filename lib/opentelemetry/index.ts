@@ -1,3 +1,4 @@
 export { openTelemetry } from './open-telemetry.js';
 export { type OpenTelemetryOptions } from './options.js';
 export { type DestinationTemplate } from './destinations.js';
+export { type SemanticConventions } from './naming.js';

@@ -24,7 +24,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): TelemetryFact
     observeRequeue: async (queues) => {
       const api = await loadApi();
       const meter: Meter = checked.meter ?? api.metrics.getMeter(SCOPE);
-      return observeQueues(meter, new Guard(api), queues);
+      return observeQueues(meter, new Guard(api), checked.semanticConventions, queues);
     },
   };
 }

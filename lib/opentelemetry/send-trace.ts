@@ -1,11 +1,12 @@
 import type { Context, Link, Span } from '@opentelemetry/api';
 import type { Headers } from '../message/headers.js';
-import type { WireMessage } from '../message/message.js';
 import type { PublishTrace } from '../pipeline/telemetry.js';
+import type { Destination, Outgoing } from '../transport/outgoing.js';
 import { attribute } from './conventions.js';
 import { errorType, failSpan } from './error-type.js';
 import type { Guard } from './guard.js';
 import type { Labels } from './labels.js';
+import { routeOf } from './naming.js';
 import type { Signals } from './signals.js';
 
 /** A span `send <destination>`, and its measurement. */
@@ -28,7 +29,7 @@ export class SendTrace implements PublishTrace {
     signals: Signals,
     guard: Guard,
     labels: Labels,
-    name: string,
+    to: Destination,
     headers: Headers | undefined,
   ): SendTrace {
     const { api, tracer, clock } = signals;
@@ -45,18 +46,23 @@ export class SendTrace implements PublishTrace {
       },
       active,
     );
-    describe(signals, labels, span, name);
+    describe(signals, labels, span, to);
     const context = created ? undefined : api.trace.setSpan(active, span);
     return new SendTrace(signals, guard, labels, span, context, startedAt);
   }
 
   /** One more send of a message that waited: it belongs to the publish whose context the message has. */
-  static resend(signals: Signals, guard: Guard, labels: Labels, name: string, { id, headers }: WireMessage): SendTrace {
+  static resend(
+    signals: Signals,
+    guard: Guard,
+    labels: Labels,
+    { to, message: { id, headers } }: Pick<Outgoing, 'to' | 'message'>,
+  ): SendTrace {
     const { api, tracer, clock } = signals;
     const startedAt = clock.monotonic();
     const options = { kind: api.SpanKind.CLIENT, attributes: labels.span };
     const span = tracer.startSpan(labels.spanName, options, signals.extract(headers));
-    describe(signals, labels, span, name);
+    describe(signals, labels, span, to);
     if (span.isRecording()) span.setAttribute(attribute.messageId, id);
     return new SendTrace(signals, guard, labels, span, undefined, startedAt);
   }
@@ -100,8 +106,8 @@ export class SendTrace implements PublishTrace {
   }
 }
 
-function describe(signals: Signals, labels: Labels, span: Span, name: string): void {
+function describe(signals: Signals, labels: Labels, span: Span, to: Destination): void {
   if (!span.isRecording()) return;
-  if (!labels.named) span.setAttribute(attribute.destination, name);
-  signals.routingKey(span, name);
+  if (!labels.named) span.setAttribute(attribute.destination, signals.naming.destinationOf(to));
+  signals.routingKey(span, routeOf(to));
 }

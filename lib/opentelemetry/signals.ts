@@ -14,6 +14,7 @@ import type { Clock } from '../clock/clock.js';
 import type { Headers } from '../message/headers.js';
 import { SCOPE, type OpenTelemetryApi } from './api.js';
 import { DURATION_BUCKETS, attribute, metric, type Metric } from './conventions.js';
+import type { Naming } from './naming.js';
 import type { OpenTelemetryOptions } from './options.js';
 
 /** What spans and measurements of one connection are made with. */
@@ -31,7 +32,7 @@ export class Signals {
 
   constructor(
     readonly api: OpenTelemetryApi,
-    readonly system: string,
+    readonly naming: Naming,
     readonly clock: Clock,
     { tracer, meter, propagator }: OpenTelemetryOptions,
   ) {
@@ -63,7 +64,8 @@ export class Signals {
 
   /** What conventions for RabbitMQ want besides. */
   routingKey(span: Span, route: string): void {
-    if (this.system === 'rabbitmq' && route !== '') span.setAttribute(attribute.routingKey, route);
+    const { routingKey } = this.naming;
+    if (routingKey !== undefined && route !== '') span.setAttribute(routingKey, route);
   }
 
   private histogram({ name, unit, description }: Metric): Histogram {
@@ -85,10 +87,10 @@ export interface Place {
 }
 
 /** Attributes that everything of a connection has; `host` is `address:port`, with more behind it or not. */
-export function sharedAttributes(system: string, host: string): Attributes {
+export function sharedAttributes({ system }: Naming, host: string): Attributes {
   const [, address, port] = /^(\[[^\]]+\]|[^\s,:/]+):(\d+)(?:\/[^,]*)?$/.exec(host) ?? [];
   return {
-    [attribute.system]: system,
+    ...system,
     ...(address !== undefined && { [attribute.serverAddress]: address, [attribute.serverPort]: Number(port) }),
   };
 }

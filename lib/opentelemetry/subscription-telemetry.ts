@@ -151,11 +151,19 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     };
   }
 
-  private describe(span: Span, { message }: Delivery): void {
-    if (message.id !== '') span.setAttribute(attribute.messageId, message.id);
+  private describe(span: Span, delivery: Delivery): void {
+    const { message } = delivery;
+    this.identify(span, delivery);
     const { correlationId } = message.properties;
     if (correlationId !== undefined) span.setAttribute(attribute.conversationId, correlationId);
     this.signals.routingKey(span, message.route);
+  }
+
+  private identify(span: Span, delivery: Delivery): void {
+    const { id } = delivery.message;
+    if (id !== '') span.setAttribute(attribute.messageId, id);
+    const source = this.signals.naming.sourceOf(delivery);
+    if (source !== undefined) span.setAttribute(attribute.destination, source);
   }
 
   private beginSettling(delivery: Delivery, labels: Labels): SettleTrace {
@@ -170,7 +178,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
       ...(origin && { links: [{ context: origin }] }),
     };
     const span = tracer.startSpan(labels.spanName, options, call ?? api.ROOT_CONTEXT);
-    if (span.isRecording() && delivery.message.id !== '') span.setAttribute(attribute.messageId, delivery.message.id);
+    if (span.isRecording()) this.identify(span, delivery);
     return {
       ended: (error) => {
         try {

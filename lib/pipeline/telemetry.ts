@@ -24,6 +24,8 @@ export interface TelemetryEnvironment {
   readonly connection: string;
   /** `messaging.system`. */
   readonly system: string;
+  /** The topic (exchange) of publishes that name none, where it is known. */
+  readonly topic?: string;
   /** The broker's address without credentials, as far as it is known by now. */
   readonly host: string;
   readonly clock: Clock;

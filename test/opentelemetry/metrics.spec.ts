@@ -271,6 +271,7 @@ describe('openTelemetry', () => {
     [{ meter: {} }, 'openTelemetry.meter'],
     [{ propagator: 1 }, 'openTelemetry.propagator'],
     [{ destinationTemplate: 'user.*' }, 'openTelemetry.destinationTemplate'],
+    [{ semanticConventions: '1.30' }, 'openTelemetry.semanticConventions'],
     [{ nonsense: 1 }, 'openTelemetry.nonsense'],
   ])('refuses %j', (options, option) => {
     expect(() => openTelemetry(options as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', option }));

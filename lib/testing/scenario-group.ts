@@ -67,7 +67,7 @@ export class ScenarioGroup {
     const open = (): string[] => immediate().filter((id) => !this.finished.has(id) && !this.isHeld(id));
     await this.bed.eventually(
       () => this.underWay === 0 && open().length === 0,
-      () => `${this.planned.name} handles ${open().join(', ')}`,
+      () => `${this.planned.name} handles ${open().join(', ')} (${this.seen()})`,
     );
   }
 
@@ -96,7 +96,7 @@ export class ScenarioGroup {
     const open = (): string[] => [...this.expected.keys()].filter((id) => !this.finished.has(id));
     await this.bed.eventually(
       () => open().length === 0 && this.copies.size === 0 && this.underWay === 0,
-      () => `${this.planned.name} handles ${[...open(), ...this.copies].join(', ')}`,
+      () => `${this.planned.name} handles ${[...open(), ...this.copies].join(', ')} (${this.seen()})`,
     );
   }
 
@@ -108,6 +108,13 @@ export class ScenarioGroup {
   trace(deadLetters: readonly string[]): GroupTrace {
     const outcomes = sorted([...this.steps].map(([id, steps]) => `${id}: ${steps.join(', ')}`));
     return { order: this.order, outcomes, lost: this.lost, deadLetters: [...new Set(deadLetters)] };
+  }
+
+  /** For whoever looks for the cause: whether a message came, its end was not reached, or its copy was not taken. */
+  private seen(): string {
+    const { received, states } = this.consumer;
+    const deliveries = received.map(({ id, state }) => `${id} ${state}`).join(', ') || 'none';
+    return `deliveries: ${deliveries}; copies being written: ${this.underWay}; consuming: ${states.join(', ')}; ${this.client.told()}`;
   }
 
   private handle(received: Received): void {

@@ -20,6 +20,7 @@ export function isFence(message: WireMessage): boolean {
 export class Client {
   readonly events: TransportEvent[] = [];
   private readonly consumers: Consumer[] = [];
+  private lastFailure?: string;
 
   constructor(
     private readonly scope: CaseScope,
@@ -33,6 +34,12 @@ export class Client {
 
   count(type: TransportEvent['type']): number {
     return this.events.filter((event) => event.type === type).length;
+  }
+
+  /** What the transport has reported, and the last publish that failed, in words. */
+  told(): string {
+    const events = this.events.map((event) => ('message' in event ? `${event.type} «${event.message}»` : event.type));
+    return `events: ${events.join(', ') || 'none'}; last failed publish: ${this.lastFailure ?? 'none'}`;
   }
 
   /** Waits until the last word on the connection is `connected`. */
@@ -84,6 +91,7 @@ export class Client {
       if (!batch.includes(outgoing)) this.scope.violation('done() was given an object that is not of its batch');
       if (results.has(outgoing)) this.scope.violation(`done() was called again for ${outgoing.message.id}`);
       else results.set(outgoing, result);
+      if (result.status !== 'confirmed') this.lastFailure = `${outgoing.message.id} ${String(result.error)}`;
       this.scope.signal.fire();
     });
     within = false;

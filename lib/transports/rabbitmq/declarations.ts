@@ -78,6 +78,8 @@ export class Declarations {
   }
 
   async prepareExchange(exchange: string): Promise<void> {
+    // A delay can be over between the question and this call: what is due goes to an exchange that needs nothing.
+    if (this.exchanges.has(exchange)) return;
     const { names, connection } = this.context;
     const type = exchange === names.deadLetters ? 'direct' : 'topic';
     try {

@@ -74,7 +74,14 @@ const META = JSON.stringify(metaOf());
 async function store() {
   const quiet = { log() {}, warn() {}, error: console.error, debug() {} };
   const factory = diskRetryQueue({ directory: mkdtempSync(join(root, 'store-')) });
-  const made = factory.create({ clock: systemClock, time, log: quiet, onAdopted() {}, onError() {} });
+  const made = factory.create({
+    destination: 'bench:default:none',
+    clock: systemClock,
+    time,
+    log: quiet,
+    onAdopted() {},
+    onError() {},
+  });
   await made.open();
   let n = 0;
   const append = (done) => {
@@ -89,6 +96,7 @@ async function store() {
     const queued = {
       to: { kind: 'route', route: 'order.created' },
       message,
+      dedupeId: message.id,
       priority: 0,
       maxAttempts: undefined,
       backoff: undefined,

@@ -102,7 +102,10 @@ export class Messaging {
     this.idempotencyStores = new IdempotencyStores({ clock });
     this.state = new ConnectionState(clock);
     const time = new SteadyTime(clock);
+    const { system, namespace, topic } = options.transport;
     this.store = options.retryQueue.store.create({
+      destination: [service, connection, system, namespace, topic].filter((part) => part !== undefined).join(':'),
+      topic,
       clock,
       time,
       log: this.log,

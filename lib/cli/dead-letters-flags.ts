@@ -38,6 +38,7 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
   'nats.stream': '--stream',
   'nats.credentials': '--creds',
   'retryQueue.directory': '--retry-queue',
+  'retryQueue.destination': '--destination',
   'sqliteDeadLetterArchive.file': '--archive',
 };
 

@@ -20,6 +20,11 @@ export const PLACE: readonly Flag[] = [
     value: 'folder',
     what: "instead of a queue: the publisher's own, in the folder of diskRetryQueue",
   },
+  {
+    name: 'destination',
+    value: 'name',
+    what: 'of a retry queue: whose, where several applications share the folder: orders:default:rabbitmq:/:events',
+  },
   ...BROKER,
 ];
 
@@ -50,6 +55,8 @@ export function withPlace<T>(values: FlagValues, console: Console, access: Acces
       '--queue is required: the name of a dead-letter queue; or --archive <file>, or --retry-queue <folder>',
     );
   if (queues.length === 0 && access !== 'send') refuseBroker(values, `no broker is needed for this with ${named[0]}`);
+  if (retryQueue === undefined && textOf(values, 'destination') !== undefined)
+    throw new UsageError('--destination goes with --retry-queue');
   if (archive !== undefined) return withArchive(archive, values, console, access, work);
   if (retryQueue !== undefined) return withRetryQueue(retryQueue, values, console, access, work);
   return withQueues(queues, values, console, work);

@@ -4,7 +4,7 @@ import type { Console } from './command.js';
 import { withBrokerToSend } from './dead-letters-broker.js';
 import type { Access, Work } from './dead-letters-place.js';
 import { deadLettersOf } from './dead-letters-queues.js';
-import type { FlagValues } from './flags.js';
+import { type FlagValues, textOf } from './flags.js';
 
 /** A publisher's own dead letters on the disk. They are changed only while no application has the folder. */
 export async function withRetryQueue<T>(
@@ -14,7 +14,11 @@ export async function withRetryQueue<T>(
   access: Access,
   work: Work<T>,
 ): Promise<T> {
-  const directory = await RetryQueueDirectory.open(path, { own: access !== 'read', option: 'retryQueue.directory' });
+  const directory = await RetryQueueDirectory.open(path, {
+    own: access !== 'read',
+    option: 'retryQueue.directory',
+    destination: textOf(values, 'destination'),
+  });
   const on = (transport: Transport): Promise<T> => {
     const letters = deadLettersOf(transport, directory, console);
     return work({

@@ -2,6 +2,7 @@ import type { CancelTimer, Clock } from '../clock/clock.js';
 import { nextTurn } from '../clock/turn.js';
 import { isDamage } from '../clients/sqlite.js';
 import { AdoptionMarks } from './adoption-marks.js';
+import type { FileDestinations } from './destination.js';
 import type { OwnFile } from './own-file.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 import { type DeadEntry, type QueueEntry, type StoredEntry, placed } from './queue-entry.js';
@@ -33,6 +34,7 @@ export class Adoption {
     private readonly directory: QueueDirectory,
     private readonly own: OwnFile,
     private readonly storage: QueueStorage,
+    private readonly destinations: FileDestinations,
     private readonly clock: Clock,
     private readonly interval: number,
   ) {
@@ -59,8 +61,9 @@ export class Adoption {
     this.guard(() => {
       if (!this.own.file) return;
       this.directory.sweep();
-      this.waiting = this.directory.names().filter((name) => name !== this.own.name);
+      this.waiting = this.destinations.ours().filter((name) => name !== this.own.name);
     });
+    this.guard(() => this.destinations.look());
     this.go();
   }
 

@@ -14,11 +14,15 @@ export class DirectoryInUseError extends MessagingError {
   }
 }
 
-/** Owns all files of a directory, until each lock is released, or none. @throws DirectoryInUseError */
-export function claimAll(directory: QueueDirectory, user: 'service' | 'application'): OwnedFile[] {
+/** Owns all files of a directory, or those of these names, until each lock is released; or none. @throws DirectoryInUseError */
+export function claimAll(
+  directory: QueueDirectory,
+  user: 'service' | 'application',
+  names: readonly string[] = directory.names(),
+): OwnedFile[] {
   const claimed: OwnedFile[] = [];
   try {
-    for (const name of directory.names()) {
+    for (const name of names) {
       const owned = directory.claim(name);
       if (!owned) throw new DirectoryInUseError(directory.path, user);
       claimed.push(owned);

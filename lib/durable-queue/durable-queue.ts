@@ -4,6 +4,7 @@ import { MessagingError } from '../errors/messaging-error.js';
 import { RetryQueueStoreError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { Adoption } from './adoption.js';
+import { type Destination, FileDestinations, type OtherFiles } from './destination.js';
 import { EntryReader } from './entry-reader.js';
 import { OwnFile } from './own-file.js';
 import { type AppendDone, PendingChanges } from './pending-changes.js';
@@ -31,6 +32,8 @@ export interface DurableQueueOptions {
   readonly neededBy: string;
   /** Milliseconds between two looks for files whose owner is dead. */
   readonly adoptInterval: number;
+  /** Where entries are sent: files of processes that send elsewhere are left alone. */
+  readonly destination: Destination;
 }
 
 /**
@@ -46,6 +49,7 @@ export class DurableQueue {
   private readonly storage: QueueStorage;
   private readonly reader: EntryReader;
   private adoption: Adoption | undefined;
+  private destinations: FileDestinations | undefined;
   private closed = false;
 
   constructor(
@@ -72,9 +76,11 @@ export class DurableQueue {
       if (cause instanceof MessagingError) throw cause;
       throw new RetryQueueStoreError(`${directory.path} cannot be used: ${errorMessage(cause)}`, { cause });
     }
-    const own = new OwnFile(sqlite, directory, this.observer.log);
+    const { log } = this.observer;
+    const destinations = (this.destinations = new FileDestinations(sqlite, directory, this.options.destination, log));
+    const own = new OwnFile(sqlite, directory, destinations, log);
     this.storage.open(own);
-    this.adoption = new Adoption(directory, own, this.storage, this.clock, this.options.adoptInterval);
+    this.adoption = new Adoption(directory, own, this.storage, destinations, this.clock, this.options.adoptInterval);
     this.adoption.start();
   }
 
@@ -101,6 +107,11 @@ export class DurableQueue {
   /** Files and rows that could not be read and were put aside, since the start. */
   get quarantined(): number {
     return this.storage.quarantined;
+  }
+
+  /** Files in the directory that others have to send, as they were at the last look. */
+  get others(): readonly OtherFiles[] {
+    return this.destinations?.others ?? [];
   }
 
   /** False while the disk cannot be written. */

@@ -1,5 +1,6 @@
 import { errorMessage } from '../errors/redact.js';
 import { isDamage, type Sqlite } from '../clients/sqlite.js';
+import { type FileDestinations, tagOf } from './destination.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 import { QueueFile } from './queue-file.js';
 import type { QueueLog } from './queue-observer.js';
@@ -33,6 +34,7 @@ export class OwnFile {
   constructor(
     private readonly sqlite: Sqlite,
     private readonly directory: QueueDirectory,
+    private readonly destinations: FileDestinations,
     private readonly log: QueueLog,
   ) {}
 
@@ -75,10 +77,11 @@ export class OwnFile {
     const old = this.directory.quarantine(owned);
     owned.lock.remove();
     // Under a new name: see lib/clients/sqlite.ts.
-    const next = this.directory.create();
+    const next = this.create();
     let file: QueueFile | undefined;
     try {
       file = QueueFile.open(this.sqlite, next.path);
+      file.setDestination(this.destinations.own.name);
       this.replaced(old, error, this.read(file, old, { removed }));
     } catch (cause) {
       file?.close();
@@ -118,12 +121,12 @@ export class OwnFile {
   }
 
   private openFirst(onBroken: (path: string, error: unknown) => void): QueueFile {
-    for (const name of this.directory.names()) {
+    for (const name of this.destinations.toOpen()) {
       const owned = this.directory.claim(name);
       const file = owned && this.openOwned(owned, onBroken);
       if (file) return file;
     }
-    const owned = this.directory.create();
+    const owned = this.create();
     const file = this.openOwned(owned, onBroken);
     if (!file) throw new Error(`${owned.path} cannot be opened`);
     return file;
@@ -140,6 +143,7 @@ export class OwnFile {
         owned.lock.release();
         return undefined;
       }
+      file.setDestination(this.destinations.own.name);
       this.opened = file;
       this.owned = owned;
       return file;
@@ -156,6 +160,10 @@ export class OwnFile {
       }
       return undefined;
     }
+  }
+
+  private create(): OwnedFile {
+    return this.directory.create(tagOf(this.destinations.own.name));
   }
 
   private setAside(owned: OwnedFile, error: unknown): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Sqlite } from '../clients/sqlite.js';
+import { isLocked, type Sqlite } from '../clients/sqlite.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { OwnerLock } from './owner-lock.js';
 
@@ -39,10 +39,10 @@ export class QueueDirectory {
       throw new InvalidOptionError(this.option, this.path, 'a directory that not everybody can write to (chmod 700)');
   }
 
-  /** A new file of this process. */
-  create(): OwnedFile {
+  /** A new file of this process; `tag` is a part of its name. */
+  create(tag: string): OwnedFile {
     for (;;) {
-      const owned = this.claim(randomUUID());
+      const owned = this.claim(`${tag}.${randomUUID()}`);
       if (owned) return owned;
     }
   }
@@ -64,6 +64,22 @@ export class QueueDirectory {
   /** Paths of the files there are, whoever owns them. */
   paths(): string[] {
     return this.names().map((name) => this.filePath(name));
+  }
+
+  /** Asked without taking the lock, so that whoever takes the file at this moment is not kept out. */
+  isOwned(name: string): boolean {
+    const path = join(this.path, name + LOCK);
+    if (!existsSync(path)) return false;
+    const database = this.sqlite.open(path, { readOnly: true });
+    try {
+      database.exec('PRAGMA busy_timeout = 0');
+      database.prepare('SELECT count(*) FROM sqlite_master').get();
+      return false;
+    } catch (error) {
+      return isLocked(error);
+    } finally {
+      database.close();
+    }
   }
 
   has(name: string): boolean {
@@ -100,7 +116,7 @@ export class QueueDirectory {
     }
   }
 
-  private filePath(name: string): string {
+  filePath(name: string): string {
     return join(this.path, name + FILE);
   }
 }

@@ -85,6 +85,20 @@ export class QueueFile {
     }
   }
 
+  /** Where its entries are to go; undefined where an earlier version wrote it. */
+  destination(): string | undefined {
+    if (!this.get("SELECT 1 FROM sqlite_master WHERE name = 'destination'")) return undefined;
+    return this.get('SELECT name FROM destination')?.name as string | undefined;
+  }
+
+  setDestination(name: string): void {
+    if (this.destination() !== undefined) return;
+    this.transaction(() => {
+      this.run('CREATE TABLE IF NOT EXISTS destination (name TEXT NOT NULL)');
+      this.run('INSERT INTO destination VALUES (?)', name);
+    });
+  }
+
   /** All of `work`, on the disk when it returns, or nothing. */
   transaction<T>(work: () => T): T {
     try {

@@ -1,4 +1,5 @@
 import type { ConsumerState } from '../consumer/gate.js';
+import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 
 /** What `messaging.health()` says; assembled from memory, without asking the broker, and without credentials. */
@@ -45,6 +46,8 @@ export interface RetryQueueHealth {
   readonly adopted?: number;
   /** On disk: files and messages that could not be read and were put aside, since the start. */
   readonly quarantined?: number;
+  /** On disk: messages in its directory that another application has to send. They are left alone. */
+  readonly others?: readonly OtherRetryQueue[];
 }
 
 export interface DeadLetterHealth {

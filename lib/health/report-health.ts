@@ -21,7 +21,7 @@ export interface HealthSources {
 export function reportHealth(sources: HealthSources): HealthReport {
   const { state, transport, retryQueue, store, deadLetterCounts } = sources;
   const publisherDeadLetters = store.deadLetters.size;
-  const { healthy = true, ...counts } = store.report ?? {};
+  const { healthy = true, others = [], ...counts } = store.report ?? {};
   const consumers = [...sources.consumers]
     .flatMap((one) => one.queues())
     .map(({ queue, state, inFlight, reason, idempotency }) => ({
@@ -38,6 +38,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
     undeliverable > 0 ||
     !healthy ||
     (store.report?.quarantined ?? 0) > 0 ||
+    others.some(({ running }) => !running) ||
     consumers.some(({ state: consumer, reason }) => consumer === 'waiting' || reason !== undefined);
   return {
     status: !state.connected ? 'down' : wanting ? 'degraded' : 'up',
@@ -49,6 +50,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
       bytes: retryQueue.bytes,
       oldestAgeMs: retryQueue.oldestAgeMs,
       ...(store.report && { healthy, ...counts }),
+      ...(others.length > 0 && { others }),
     },
     deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report() },
     ...(undeliverable > 0 && { undeliverable }),

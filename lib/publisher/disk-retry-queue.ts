@@ -24,6 +24,11 @@ export interface DiskRetryQueueOptions {
   readonly directory: string;
   /** Milliseconds between two looks for files of processes that died. Default 10,000. */
   readonly adoptInterval?: number;
+  /**
+   * Destinations, as `messaging.health()` tells them in `retryQueue.others`, whose files are taken over as well: after this
+   * application was called otherwise, or another one is gone for good. Default none.
+   */
+  readonly adopt?: readonly string[];
 }
 
 const LONGEST = 2 ** 31 - 1;
@@ -36,12 +41,15 @@ const LONGEST = 2 ** 31 - 1;
  * @throws InvalidOptionError
  */
 export function diskRetryQueue(options: DiskRetryQueueOptions): RetryQueueStoreFactory {
-  knownKeys('diskRetryQueue', options, ['directory', 'adoptInterval']);
-  const { directory, adoptInterval = 10_000 } = options;
+  knownKeys('diskRetryQueue', options, ['directory', 'adoptInterval', 'adopt']);
+  const { directory, adoptInterval = 10_000, adopt = [] } = options;
   if (typeof directory !== 'string' || directory === '')
     throw new InvalidOptionError('diskRetryQueue.directory', directory, 'the path of a directory');
   numberBetween('diskRetryQueue.adoptInterval', adoptInterval, 1, LONGEST);
-  return { kind: 'disk', create: (environment) => new DiskRetryQueueStore(directory, adoptInterval, environment) };
+  if (!Array.isArray(adopt) || !adopt.every((one) => typeof one === 'string' && one !== ''))
+    throw new InvalidOptionError('diskRetryQueue.adopt', adopt, 'a list of destinations');
+  const complete = { directory, adoptInterval, adopt: [...adopt] as readonly string[] };
+  return { kind: 'disk', create: (environment) => new DiskRetryQueueStore(complete, environment) };
 }
 
 /** All messages are in one queue of the file. */
@@ -140,20 +148,25 @@ class DiskRetryQueueStore implements RetryQueueStore {
   readonly kind = 'disk';
   readonly deadLetters: PublisherDeadLetters;
   private readonly queue: DurableQueue;
+  private readonly directory: string;
+  private readonly topic: string | undefined;
   /** Messages that are being written. */
   private unwritten = 0;
 
   constructor(
-    private readonly directory: string,
-    adoptInterval: number,
+    { directory, adoptInterval, adopt }: Required<DiskRetryQueueOptions>,
     environment: RetryQueueStoreEnvironment,
   ) {
-    const { clock, log, onAdopted, onError } = environment;
-    this.queue = new DurableQueue(
-      { directory, directoryOption: 'diskRetryQueue.directory', neededBy: 'diskRetryQueue()', adoptInterval },
-      clock,
-      { log, adopted: onAdopted, failed: onError },
-    );
+    this.directory = directory;
+    this.topic = environment.topic;
+    const { destination: name, clock, log, onAdopted, onError } = environment;
+    const destination = { name, accepts: (other: string) => adopt.includes(other) };
+    const names = { directoryOption: 'diskRetryQueue.directory', neededBy: 'diskRetryQueue()' };
+    this.queue = new DurableQueue({ directory, ...names, adoptInterval, destination }, clock, {
+      log,
+      adopted: onAdopted,
+      failed: onError,
+    });
     this.deadLetters = new DiskDeadLetters(this.queue);
   }
 
@@ -170,8 +183,8 @@ class DiskRetryQueueStore implements RetryQueueStore {
   }
 
   get report(): RetryQueueStoreReport {
-    const { healthy, adopted, quarantined } = this.queue;
-    return { healthy, adopted, quarantined };
+    const { healthy, adopted, quarantined, others } = this.queue;
+    return { healthy, adopted, quarantined, others };
   }
 
   open(): Promise<void> {
@@ -180,7 +193,7 @@ class DiskRetryQueueStore implements RetryQueueStore {
 
   append(message: QueuedMessage, appended: Appended): StoredMessage {
     this.unwritten++;
-    const entry = this.queue.append(entryOf(message), (error) => {
+    const entry = this.queue.append(entryOf(message, this.topic), (error) => {
       this.unwritten--;
       appended(stored, error);
     });
@@ -293,10 +306,17 @@ class Pass implements Iterator<StoredMessage> {
 }
 
 /** Written out: this is done once per message. */
-function entryOf(queued: QueuedMessage): NewQueueEntry {
+function entryOf(queued: QueuedMessage, topic: string | undefined): NewQueueEntry {
   const { message, to, dedupeId, sendAt, unroutable, maxAttempts, backoff } = queued;
   const { route, headers, properties } = message;
-  const meta: { -readonly [Name in keyof Meta]: Meta[Name] } = { to, route, headers, properties, unroutable };
+  const meta: { -readonly [Name in keyof Meta]: Meta[Name] } = {
+    // Whoever takes it over may have another topic.
+    to: to.kind === 'route' && to.topic === undefined && topic !== undefined ? { ...to, topic } : to,
+    route,
+    headers,
+    properties,
+    unroutable,
+  };
   if (dedupeId !== message.id) meta.dedupeId = dedupeId;
   if (sendAt !== undefined) meta.sendAt = sendAt;
   if (maxAttempts !== undefined) meta.maxAttempts = maxAttempts;

@@ -15,6 +15,8 @@ export interface RetryQueueAccess {
   readonly own: boolean;
   /** What the option is called that names the directory. */
   readonly option: string;
+  /** Only what is for this destination. Left out: everything, which must be for one alone where `own`. */
+  readonly destination?: string;
 }
 
 /** The places of one file, far more than it ever has: a place among all files is a number, too. */
@@ -39,15 +41,16 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
    * @throws InvalidOptionError when there is no such directory, or it is that of a requeue service; DirectoryInUseError;
    * RetryQueueStoreError when a file cannot be read; MissingPeerError
    */
-  static async open(path: string, { own, option }: RetryQueueAccess): Promise<RetryQueueDirectory> {
+  static async open(path: string, { own, option, destination }: RetryQueueAccess): Promise<RetryQueueDirectory> {
     const sqlite = await loadSqlite('The retry queue on disk');
     const directory = new QueueDirectory(path, sqlite, option);
     if (!existsSync(directory.path)) throw new InvalidOptionError(option, path, 'a directory that exists');
-    const owned = own ? claimAll(directory, 'application') : [];
+    const names = namesFor(sqlite, directory, own, destination);
+    const owned = own ? claimAll(directory, 'application', names) : [];
     const files: QueueFile[] = [];
     const opened = new RetryQueueDirectory(files, owned);
     try {
-      const paths = own ? owned.map((file) => file.path) : directory.paths();
+      const paths = own ? owned.map((file) => file.path) : names.map((name) => directory.filePath(name));
       if (paths.length > MAX_FILES)
         throw new InvalidOptionError(option, `with ${paths.length} files`, `one with ${MAX_FILES} files at most`);
       // All of them are looked at before one is opened for writing.
@@ -119,6 +122,35 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
     }
     return all - elsewhere;
   }
+}
+
+/** @throws InvalidOptionError when it is not clear whose dead letters are meant, or there are none of that destination */
+function namesFor(
+  sqlite: Sqlite,
+  directory: QueueDirectory,
+  own: boolean,
+  wanted: string | undefined,
+): readonly string[] {
+  const names = directory.names();
+  if (!own && wanted === undefined) return names;
+  const destinations = new Map(names.map((name) => [name, destinationOf(sqlite, directory.filePath(name))]));
+  const all = [...new Set(destinations.values())].map((one) => one ?? 'unknown');
+  if (wanted === undefined ? all.length > 1 : !all.includes(wanted) && all.length > 0)
+    throw new InvalidOptionError('retryQueue.destination', wanted, `one of those in the folder: ${all.join(', ')}`);
+  return wanted === undefined ? names : names.filter((name) => (destinations.get(name) ?? 'unknown') === wanted);
+}
+
+function destinationOf(sqlite: Sqlite, path: string): string | undefined {
+  // Its application may have ended since.
+  if (!existsSync(path)) return undefined;
+  return using(path, () => {
+    const file = QueueFile.read(sqlite, path);
+    try {
+      return file?.destination();
+    } finally {
+      file?.close();
+    }
+  });
 }
 
 function forWriting(sqlite: Sqlite, file: QueueFile): QueueFile {

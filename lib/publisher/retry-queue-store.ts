@@ -50,6 +50,10 @@ export type Progress = Pick<QueuedMessage, 'dueAt' | 'attempts' | 'returns'>;
 export type Appended = (stored: StoredMessage, error?: MessagingError) => void;
 
 export interface RetryQueueStoreEnvironment {
+  /** Who sends what is kept, and where to: `<service>:<connection>:<broker>`, without the address of a server. */
+  readonly destination: string;
+  /** The topic of a message that names none, where it is known. */
+  readonly topic?: string;
   readonly clock: Clock;
   /** The time that every `dueAt`, `expiresAt` and `queuedAt` is measured in. */
   readonly time: SteadyTime;
@@ -124,6 +128,18 @@ export interface RetryQueueStoreReport {
   readonly adopted: number;
   /** Files and messages that could not be read and were put aside, since the start. */
   readonly quarantined: number;
+  /** Messages beside it that another application has to send, by destination. They are left alone. */
+  readonly others?: readonly OtherRetryQueue[];
+}
+
+/** Messages in the same place that are for another destination. */
+export interface OtherRetryQueue {
+  /** `<service>:<connection>:<broker>`; undefined where it is not known. */
+  readonly destination: string | undefined;
+  readonly files: number;
+  readonly messages: number;
+  /** False: no process that could send some of these is alive. */
+  readonly running: boolean;
 }
 
 /** Makes the store of one publisher: what `retryQueue.store` takes. */

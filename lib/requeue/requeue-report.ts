@@ -1,3 +1,4 @@
+import type { OtherFiles } from '../durable-queue/destination.js';
 import type { QueueCounters } from './statistics.js';
 
 /** One queue, now and since the start of the service. */
@@ -35,7 +36,7 @@ export interface RequeueStats {
 
 /** What `health()` says; made of what the process knows, without asking the server, and without credentials. */
 export interface RequeueHealth {
-  /** `down`: no connection, or closed. `degraded`: the store cannot be written, or the server forbids something. */
+  /** `down`: no connection, or closed. `degraded`: the store cannot be written, the server forbids something, or messages of another service lie beside it that none sends. */
   readonly status: 'up' | 'degraded' | 'down';
   readonly connection: {
     readonly state: 'connected' | 'connecting' | 'closed';
@@ -51,6 +52,8 @@ export interface RequeueHealth {
     readonly adopted: number;
     /** Files and messages that could not be read and were put aside. */
     readonly quarantined: number;
+    /** Messages in its directory that another service has to send. They are left alone. */
+    readonly others?: readonly OtherFiles[];
   };
   readonly inFlight: number;
   readonly queues: readonly QueueReport[];

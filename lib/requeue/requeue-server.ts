@@ -12,6 +12,7 @@ import { assertOwnDirectory } from './data-directory.js';
 import { LimitedLog } from './limited-log.js';
 import { NatsLink } from './nats-link.js';
 import { type RequeueOptions, type RequeueSettings, resolveRequeueOptions } from './requeue-options.js';
+import { requeueDestination } from './requeue-destination.js';
 import type { QueueReport, RequeueHealth, RequeueStats } from './requeue-report.js';
 import { RequeueCounters } from './statistics.js';
 
@@ -66,6 +67,7 @@ export class RequeueServer {
         directoryOption: 'dataDir',
         neededBy: 'The requeue service',
         adoptInterval: settings.interval,
+        destination: requeueDestination(settings.addresses.servers),
       },
       clock,
       {
@@ -132,7 +134,7 @@ export class RequeueServer {
   health(): RequeueHealth {
     const { queue, state } = this;
     const fault = this.ingress.fault ?? this.egress.fault;
-    const degraded = !queue.healthy || fault !== undefined;
+    const degraded = !queue.healthy || fault !== undefined || queue.others.some(({ running }) => !running);
     const reason = fault ?? (state === 'connected' ? undefined : this.reason);
     return {
       status: state !== 'connected' ? 'down' : degraded ? 'degraded' : 'up',
@@ -148,6 +150,7 @@ export class RequeueServer {
         deadLetters: this.deadLetters,
         adopted: queue.adopted,
         quarantined: queue.quarantined,
+        ...(queue.others.length > 0 && { others: queue.others }),
       },
       inFlight: this.egress.inFlight,
       queues: this.reports(),

@@ -9,6 +9,8 @@ export interface TransportFactory {
   readonly system: string;
   /** The topic of publishes and subscriptions that name none, where it is known. */
   readonly topic?: string;
+  /** What tells topics of one name apart on one broker, where there is such a thing (RabbitMQ: the virtual host). */
+  readonly namespace?: string;
   create(): Transport;
 }
 

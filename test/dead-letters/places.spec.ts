@@ -170,6 +170,25 @@ describe('the dead-letters commands with --retry-queue', () => {
     expect((await without('list', '--retry-queue', folder)).stdout).toContain('20 listed of 118 in the retry queue');
   });
 
+  test('of several applications in one folder only those of the destination that is named are changed', async () => {
+    const folder = await places.retryQueue(ids(3));
+    const [name] = readdirSync(folder).filter((entry) => entry.endsWith('.queue'));
+    copyFileSync(join(folder, name), join(folder, 'other.queue'));
+    await inSqlite(join(folder, 'other.queue'), (database) =>
+      database.exec("UPDATE destination SET name = 'other:default:memory:events'"),
+    );
+    const refused = await without('delete', '--all', '--yes', '--retry-queue', folder);
+    expect(refused.stderr).toContain('--destination');
+    expect(refused.stderr).toContain('other:default:memory:events');
+    expect((await without('list', '--retry-queue', folder)).stdout).toContain('6 listed of 6');
+    const mine = ['--retry-queue', folder, '--destination', 'other:default:memory:events'];
+    expect((await without('list', ...mine)).stdout).toContain('3 listed of 3');
+    expect(await without('delete', '--all', '--yes', ...mine)).toMatchObject({
+      stdout: '3 dead letters are deleted\n',
+    });
+    expect((await without('list', '--retry-queue', folder)).stdout).toContain('3 listed of 3');
+  });
+
   test('what a process had adopted when it died is there once', async () => {
     const folder = await places.retryQueue(ids(3));
     const [name] = readdirSync(folder).filter((entry) => entry.endsWith('.queue'));

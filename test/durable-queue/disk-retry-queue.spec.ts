@@ -341,10 +341,13 @@ describe('the directory', () => {
     });
   });
 
-  test.each([[{}], [{ directory: '' }], [{ directory: 'x', nonsense: 1 }], [{ directory: 'x', adoptInterval: 0 }]])(
-    'and its options are checked: %p',
-    (given) => {
-      expect(() => diskRetryQueue(given as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
-    },
-  );
+  test.each([
+    [{}],
+    [{ directory: '' }],
+    [{ directory: 'x', nonsense: 1 }],
+    [{ directory: 'x', adoptInterval: 0 }],
+    [{ directory: 'x', adopt: [''] }],
+  ])('and its options are checked: %p', (given) => {
+    expect(() => diskRetryQueue(given as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
+  });
 });

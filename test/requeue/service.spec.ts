@@ -381,7 +381,13 @@ describeNats('the requeue service', (nats) => {
     const directory = dataDirectory();
     const log = { log: () => undefined, warn: () => undefined, error: () => undefined };
     const other = new DurableQueue(
-      { directory, directoryOption: 'directory', neededBy: 'the test', adoptInterval: 1_000 },
+      {
+        directory,
+        directoryOption: 'directory',
+        neededBy: 'the test',
+        adoptInterval: 1_000,
+        destination: { name: 'other' },
+      },
       systemClock,
       { log, adopted: () => undefined, failed: () => undefined },
     );

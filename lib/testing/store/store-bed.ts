@@ -75,6 +75,7 @@ export class StoreBed {
   private make(): RetryQueueStore {
     const line = (message: string): void => void this.lines.push(message);
     return this.factory.create({
+      destination: 'orders:default:contract',
       clock: this.clock,
       time: this.time,
       log: { log: line, warn: line, error: line, debug: line },

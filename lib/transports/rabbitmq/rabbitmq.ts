@@ -10,5 +10,6 @@ import { RabbitmqTransport } from './transport.js';
  */
 export function rabbitmq(options: RabbitmqOptions = {}): TransportFactory {
   const settings = checkOptions(options);
-  return { system: 'rabbitmq', topic: settings.exchange, create: () => new RabbitmqTransport(settings) };
+  const [{ vhost: namespace }] = settings.addresses;
+  return { system: 'rabbitmq', namespace, topic: settings.exchange, create: () => new RabbitmqTransport(settings) };
 }

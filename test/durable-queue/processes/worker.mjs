@@ -56,6 +56,7 @@ if (mode === 'adopt') {
 const time = new SteadyTime(systemClock);
 const log = { log() {}, warn() {}, error: (line) => say(`E ${line}`), debug() {} };
 const store = diskRetryQueue({ directory, adoptInterval: 20 }).create({
+  destination: 'worker:default:none',
   clock: systemClock,
   time,
   log,
@@ -73,6 +74,7 @@ function accept() {
   const message = { id, route: 'r', body: Buffer.alloc(Math.floor(random() * 2_000), id), headers: {}, properties: {} };
   const key = random() < 0.3 ? `k${Math.floor(random() * 3)}` : undefined;
   const plain = {
+    dedupeId: id,
     to: { kind: 'route', route: 'r' },
     unroutable: 'queue',
     priority: 0,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
+import type { Destination } from '../../../lib/durable-queue/destination.js';
 import { DurableQueue } from '../../../lib/durable-queue/durable-queue.js';
 import type { NewQueueEntry, QueueEntry } from '../../../lib/durable-queue/queue-entry.js';
 import type { DueRange } from '../../../lib/durable-queue/ready-reader.js';
@@ -32,10 +33,13 @@ export class TestQueue {
   onAdopted: () => void = () => undefined;
   readonly queue: DurableQueue;
 
-  constructor(readonly directory = temporaryDirectory()) {
+  constructor(
+    readonly directory = temporaryDirectory(),
+    destination: Destination = { name: 'test' },
+  ) {
     const line = (level: string) => (message: string) => void this.lines.push(`${level}: ${message}`);
     this.queue = new DurableQueue(
-      { directory, directoryOption: 'directory', neededBy: 'the test', adoptInterval: 1_000 },
+      { directory, directoryOption: 'directory', neededBy: 'the test', adoptInterval: 1_000, destination },
       this.clock,
       {
         log: { log: line('log'), warn: line('warn'), error: line('error') },
@@ -49,8 +53,8 @@ export class TestQueue {
     queues.push(this);
   }
 
-  static async open(directory?: string): Promise<TestQueue> {
-    const one = new TestQueue(directory);
+  static async open(directory?: string, destination?: Destination): Promise<TestQueue> {
+    const one = new TestQueue(directory, destination);
     await one.queue.open();
     return one;
   }

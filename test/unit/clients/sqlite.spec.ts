@@ -31,7 +31,13 @@ test('a queue on disk without SQLite fails when it is opened, not when it is con
   ).toBeDefined();
   const log = { log() {}, warn() {}, error() {} };
   const queue = new DurableQueue(
-    { directory: 'nowhere', directoryOption: 'directory', neededBy: 'the test', adoptInterval: 1_000 },
+    {
+      directory: 'nowhere',
+      directoryOption: 'directory',
+      neededBy: 'the test',
+      adoptInterval: 1_000,
+      destination: { name: 'test' },
+    },
     new ManualClock(),
     { log, adopted() {}, failed() {} },
   );

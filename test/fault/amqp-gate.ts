@@ -25,6 +25,9 @@ export class AmqpGate {
   private readonly clients = new Set<GateConnection>();
   private trap?: { method: Method; sprung: () => void };
   private readonly deliveries: Swallowing = { on: false, swallowed: 0 };
+  private poison?: Buffer;
+  /** How many connections `closeOver` has closed. */
+  closed = 0;
 
   private constructor(
     readonly port: number,
@@ -43,6 +46,11 @@ export class AmqpGate {
   /** Resets the connection that sends this method next, before the method gets through. Resolves when it happened. */
   resetAt(name: Method): Promise<void> {
     return new Promise((resolve) => (this.trap = { method: name, sprung: resolve }));
+  }
+
+  /** From now on every connection that says these bytes is closed as a broker does it over what it cannot read: 541. */
+  closeOver(said: string): void {
+    this.poison = Buffer.from(said);
   }
 
   reset(): number {
@@ -75,9 +83,21 @@ export class AmqpGate {
 
   private accept(client: Socket): void {
     const broker = connect({ port: this.targetPort, host: '127.0.0.1' });
-    const connection = new GateConnection(client, broker, (name) => this.passes(name), this.deliveries);
+    const connection = new GateConnection(
+      client,
+      broker,
+      (name) => this.passes(name),
+      (frame) => this.poisons(frame),
+      this.deliveries,
+    );
     this.clients.add(connection);
     client.once('close', () => this.clients.delete(connection));
+  }
+
+  private poisons(frame: Buffer): boolean {
+    if (!this.poison || !frame.includes(this.poison)) return false;
+    this.closed++;
+    return true;
   }
 
   private passes(id: number): boolean {
@@ -103,6 +123,7 @@ class GateConnection {
     private readonly client: Socket,
     private readonly broker: Socket,
     passes: (method: number) => boolean,
+    poisons: (frame: Buffer) => boolean,
     private readonly deliveries: Swallowing,
   ) {
     for (const socket of [client, broker]) {
@@ -115,6 +136,7 @@ class GateConnection {
     client.on('data', (chunk: Buffer) => {
       for (const frame of toBroker.split(chunk)) {
         if (isMethod(frame) && !passes(frame.readUInt32BE(7))) return this.reset();
+        if (poisons(frame)) return this.end();
         broker.write(frame);
       }
     });
@@ -145,6 +167,13 @@ class GateConnection {
     this.broker.resetAndDestroy();
   }
 
+  /** What had come before gets through. */
+  private end(): void {
+    this.client.removeAllListeners('data').resume();
+    this.broker.removeAllListeners('data').resume().end();
+    this.client.write(CLOSE_INTERNAL_ERROR);
+  }
+
   cancelConsumers(): number {
     for (const [tag, channel] of this.consumers) this.client.write(cancelFrame(tag, channel));
     return this.consumers.size;
@@ -157,7 +186,16 @@ function isMethod(frame: Buffer): boolean {
 
 function cancelFrame(tag: string, channel: number): Buffer {
   const name = Buffer.from(tag);
-  const payload = Buffer.concat([Buffer.from([0, 60, 0, 30, name.length]), name, Buffer.from([1])]);
+  return methodFrame(channel, Buffer.concat([Buffer.from([0, 60, 0, 30, name.length]), name, Buffer.from([1])]));
+}
+
+/** connection.close with the code 541, INTERNAL_ERROR. */
+const CLOSE_INTERNAL_ERROR = methodFrame(
+  0,
+  Buffer.concat([Buffer.from([0, 10, 0, 50, 2, 29, 14]), Buffer.from('INTERNAL_ERROR'), Buffer.from([0, 0, 0, 0])]),
+);
+
+function methodFrame(channel: number, payload: Buffer): Buffer {
   const header = Buffer.alloc(7);
   header[0] = 1;
   header.writeUInt16BE(channel, 1);

@@ -24,6 +24,11 @@ export function replyCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
+/** Whether the broker itself said why, with a code of AMQP. */
+export function isReply(error: AmqpError | undefined): error is AmqpError {
+  return error !== undefined && replyCode(error) !== undefined;
+}
+
 /** An error of connecting, when waiting cannot cure it. */
 export function connectionMisconfiguration(error: unknown, address: Address): MessagingError | undefined {
   if (error instanceof MissingPeerError) return error;

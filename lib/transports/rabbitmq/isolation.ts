@@ -1,5 +1,6 @@
 import type { MessagingError } from '../../errors/messaging-error.js';
-import { MessageTooLargeError, PublishRefusedError } from '../../errors/publish-errors.js';
+import { MessageTooLargeError, PublishFailedError, PublishRefusedError } from '../../errors/publish-errors.js';
+import { CONFIRMED, type PublishResult } from '../../transport/outgoing.js';
 import type { AmqpError } from './amqplib.js';
 import { describe, reply } from './broker-errors.js';
 import type { InFlight } from './publish-channel.js';
@@ -51,6 +52,18 @@ export function refusalOf(error: AmqpError, redact: (text: string) => string): M
 
 /** How a message fared alone on its channel. */
 export type Verdict = 'acked' | 'nacked' | 'lost' | AmqpError;
+
+/** What its sender is told of that. */
+export function resultOf(verdict: Verdict, redact: (text: string) => string): PublishResult {
+  if (verdict === 'acked') return CONFIRMED;
+  if (verdict === 'nacked' || verdict === 'lost') return failed('RabbitMQ did not confirm the message');
+  if (verdict.code === reply.notFound) return failed(redact(describe(verdict)));
+  return { status: 'refused', error: refusalOf(verdict, redact) };
+}
+
+function failed(message: string): PublishResult {
+  return { status: 'failed', error: new PublishFailedError(message) };
+}
 
 /** Sends one suspect after the other; `tell` hears each verdict. Ends early, with `lost` for the rest, when nothing can be sent. */
 export async function isolate<T extends InFlight>(

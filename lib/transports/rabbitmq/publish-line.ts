@@ -5,9 +5,10 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import type { AmqpError } from './amqplib.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import { describe, reply } from './broker-errors.js';
-import { isCausedByPublish, isolate, refusalOf, suspectsOf, type Verdict } from './isolation.js';
+import { isCausedByPublish, isolate, resultOf, suspectsOf } from './isolation.js';
 import { NackWatch } from './nack-watch.js';
 import { PublishChannel } from './publish-channel.js';
+import type { Quarantine } from './quarantine.js';
 import type { Sending } from './sending.js';
 import { SoloChannel } from './solo-channel.js';
 import type { SupervisedConnection } from './supervised-connection.js';
@@ -48,6 +49,7 @@ export class PublishLine {
 
   constructor(
     private readonly connection: SupervisedConnection,
+    private readonly quarantine: Quarantine,
     private readonly environment: TransportEnvironment,
     private readonly listeners: LineListeners,
   ) {
@@ -167,6 +169,10 @@ export class PublishLine {
       return;
     }
     this.interrupted(channel, text);
+    if (!error && !model && this.connection.endedBy) {
+      this.quarantine.take(unresolved, (entry, result) => this.tell(entry, result));
+      return;
+    }
     const [, exchange] = (error?.code === reply.notFound && /exchange '(.*)' in vhost/.exec(text)) || [];
     if (exchange !== undefined) this.listeners.exchangeMissing(exchange);
     for (const entry of unresolved) this.tell(entry, failed(`Not confirmed: ${error ? text : this.reason}`));
@@ -188,18 +194,15 @@ export class PublishLine {
     await isolate(
       suspects,
       (entry) => solo.send(entry),
-      (entry, verdict) => this.tell(entry, this.resultOf(verdict)),
+      (entry, verdict) =>
+        this.tell(
+          entry,
+          resultOf(verdict, (text) => this.connection.redact(text)),
+        ),
     );
     solo.close();
     if (this.openingOn === model) this.openingOn = undefined;
     void this.open();
-  }
-
-  private resultOf(verdict: Verdict): PublishResult {
-    if (verdict === 'acked') return CONFIRMED;
-    if (verdict === 'nacked' || verdict === 'lost') return failed('RabbitMQ did not confirm the message');
-    if (verdict.code === reply.notFound) return failed(this.connection.redact(describe(verdict)));
-    return { status: 'refused', error: refusalOf(verdict, (text) => this.connection.redact(text)) };
   }
 
   /** Calls back when the oldest message in flight has waited too long. One timer, whatever the number of messages. */

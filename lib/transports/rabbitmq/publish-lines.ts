@@ -3,6 +3,7 @@ import { CONFIRMED, type PublishResult } from '../../transport/outgoing.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import type { Declarations, DelayRoute } from './declarations.js';
 import { PublishLine, type LineListeners } from './publish-line.js';
+import type { Quarantine } from './quarantine.js';
 import type { Sending } from './sending.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { Suspects } from './suspects.js';
@@ -23,6 +24,7 @@ export class PublishLines {
 
   constructor(
     private readonly connection: SupervisedConnection,
+    private readonly quarantine: Quarantine,
     private readonly declarations: Declarations,
     private readonly environment: TransportEnvironment,
   ) {
@@ -86,7 +88,7 @@ export class PublishLines {
   }
 
   private line(listeners: Omit<LineListeners, 'unanswered' | 'exchangeMissing'>): PublishLine {
-    return new PublishLine(this.connection, this.environment, {
+    return new PublishLine(this.connection, this.quarantine, this.environment, {
       ...listeners,
       unanswered: (entries) => this.unanswered(entries),
       exchangeMissing: (exchange) => this.declarations.exchangeMissing(exchange),

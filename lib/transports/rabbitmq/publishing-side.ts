@@ -5,6 +5,7 @@ import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Publisher } from './publisher.js';
 import { PublishLines } from './publish-lines.js';
+import { Quarantine } from './quarantine.js';
 import { SupervisedConnection } from './supervised-connection.js';
 
 /** The connection that messages are published on, and nothing else: the broker blocks it as a whole. */
@@ -12,6 +13,7 @@ export class PublishingSide {
   readonly connection: SupervisedConnection;
   readonly publisher: Publisher;
   private readonly lines: PublishLines;
+  private readonly quarantine: Quarantine;
   private readonly declarations: Declarations;
 
   /**
@@ -29,8 +31,8 @@ export class PublishingSide {
     const { clock, service, confirmTimeout, provision } = environment;
     const bound = { clock, ms: confirmTimeout };
     const warning = (message: string): void => environment.onEvent({ type: 'warning', message });
-    const name = `${settings.connectionName ?? service} (publishing)`;
-    this.connection = new SupervisedConnection(name, settings.addresses, environment, {
+    const name = settings.connectionName ?? service;
+    this.connection = new SupervisedConnection(`${name} (publishing)`, settings.addresses, environment, {
       opened: (model) => {
         if (!first.pending) return this.lines.connectionOpened();
         void first.over(bound).then(() => this.connection.current === model && this.lines.connectionOpened());
@@ -43,7 +45,11 @@ export class PublishingSide {
     const { connection } = this;
     const declarations = new Declarations({ connection, names, bound, provision, warning, bindAgain });
     this.declarations = declarations;
-    this.lines = new PublishLines(connection, declarations, environment);
+    this.quarantine = new Quarantine(
+      (listeners) => new SupervisedConnection(`${name} (quarantine)`, settings.addresses, environment, listeners),
+      environment,
+    );
+    this.lines = new PublishLines(connection, this.quarantine, declarations, environment);
     this.publisher = new Publisher(this.lines, declarations, names, settings.maxBytes, environment);
     this.publisher.onDelayed = onDelayed;
   }
@@ -62,6 +68,6 @@ export class PublishingSide {
   /** What is unconfirmed fails with the end of the connection. */
   async close(): Promise<void> {
     this.lines.close();
-    await this.connection.close();
+    await Promise.all([this.connection.close(), this.quarantine.close()]);
   }
 }

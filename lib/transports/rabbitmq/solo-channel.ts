@@ -3,13 +3,16 @@ import type { Clock } from '../../clock/clock.js';
 import type { Verdict } from './isolation.js';
 import { PublishChannel, type InFlight } from './publish-channel.js';
 
+/** How long the broker may take to close a channel that it does not confirm on. */
+const CLOSE_WITHIN_MS = 2_000;
+
 /** Sends one message at a time, each with its own verdict, on a channel that is opened anew when one closed it. */
 export class SoloChannel<T extends InFlight> {
   private channel?: PublishChannel<T>;
   private settle: (verdict: Verdict) => void = () => {};
 
   constructor(
-    private readonly model: ChannelModel,
+    readonly model: ChannelModel,
     private readonly clock: Clock,
     private readonly timeout: number,
     private readonly isBlocked: () => boolean,
@@ -20,17 +23,19 @@ export class SoloChannel<T extends InFlight> {
     return new Promise((resolve) => {
       let cancel = (): void => {};
       const watch = (): void => {
-        cancel = this.clock.after(this.timeout, () => (this.isBlocked() ? watch() : channel.close()), {
-          background: true,
-        });
+        cancel = this.clock.after(this.timeout, () => (this.isBlocked() ? watch() : end()), { background: true });
+      };
+      const end = (): void => {
+        channel.close();
+        cancel = this.clock.after(CLOSE_WITHIN_MS, () => channel.isOpen && channel.abandon(), { background: true });
       };
       this.settle = (verdict) => {
         cancel();
         resolve(verdict);
       };
-      watch();
       entry.returned = false;
       channel.send(entry);
+      watch();
     });
   }
 

@@ -3,12 +3,14 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import { Waiters } from '../../transport/waiters.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import type { Address } from './address.js';
-import { destroySocket, gatherWrites, isBlocked } from './amqplib.js';
+import { destroySocket, gatherWrites, isBlocked, type AmqpError } from './amqplib.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
-import { connectionMisconfiguration, describe } from './broker-errors.js';
+import { connectionMisconfiguration, describe, isReply } from './broker-errors.js';
 
 /** How long a connection that reported an error, or is asked to close, may take to end before its socket is destroyed. */
 const END_WITHIN_MS = 5_000;
+/** A connection that ends sooner counts as one that could not be opened: what ended it may wait for the next one. */
+const STEADY_AFTER_MS = 5_000;
 
 export interface ConnectionListeners {
   opened(model: ChannelModel): void;
@@ -29,6 +31,9 @@ export class SupervisedConnection {
   private lastWarning?: string;
   /** Why there is no connection, or why the last one ended. Without credentials. */
   reason = 'not connected yet';
+  /** What the broker said when it ended the last connection by itself; undefined for any other end, and while one is open. */
+  endedBy?: AmqpError;
+  private openedAt = -Infinity;
   private readonly waiters = new Waiters();
 
   constructor(
@@ -112,8 +117,10 @@ export class SupervisedConnection {
 
   private async adopt(model: ChannelModel): Promise<void> {
     let reason: string | undefined;
+    let failure: AmqpError | undefined;
     let cancelDeadline = (): void => {};
-    model.on('error', (error: Error) => {
+    model.on('error', (error: AmqpError) => {
+      failure ??= error;
       reason ??= this.redact(describe(error));
       cancelDeadline();
       cancelDeadline = this.environment.clock.after(END_WITHIN_MS, () =>
@@ -123,7 +130,7 @@ export class SupervisedConnection {
     model.on('close', (error?: Error) => {
       cancelDeadline();
       if (reason !== undefined) destroySocket(model, reason);
-      this.ended(model, reason ?? (error ? this.redact(describe(error)) : 'closed'));
+      this.ended(model, reason ?? (error ? this.redact(describe(error)) : 'closed'), failure);
     });
     model.on('handler-error', (error: Error) => this.warn(`A listener failed: ${error.message}`));
     model.on('blocked', (text: string) => this.listeners.blocked?.(text));
@@ -131,17 +138,20 @@ export class SupervisedConnection {
     if (this.closing) return this.end(model);
     gatherWrites(model);
     this.model = model;
-    this.failures = 0;
+    this.endedBy = undefined;
+    this.openedAt = this.environment.clock.monotonic();
     this.lastWarning = undefined;
     this.listeners.opened(model);
     if (isBlocked(model)) this.listeners.blocked?.('blocked by the broker');
     this.waiters.wake();
   }
 
-  private ended(model: ChannelModel, reason: string): void {
+  private ended(model: ChannelModel, reason: string, failure: AmqpError | undefined): void {
     if (this.model !== model) return;
     this.model = undefined;
     this.reason = reason;
+    if (isReply(failure)) this.endedBy = failure;
+    if (this.environment.clock.monotonic() - this.openedAt >= STEADY_AFTER_MS) this.failures = 0;
     this.listeners.lost(reason);
     this.retry();
   }

@@ -12,7 +12,10 @@ export class MessageTooLargeError extends MessagingError {
   readonly retryable = false;
 }
 
-/** The body cannot be turned into bytes (or bytes cannot be turned into a body). */
+/**
+ * The body or a header cannot be turned into bytes, or would be turned into something else without a word: a number that is
+ * not finite, an invalid date, in a body a Map or Set. Also where bytes cannot be turned into a body.
+ */
 export class SerializationError extends MessagingError {
   readonly code = 'SERIALIZATION';
   readonly retryable = false;
@@ -42,7 +45,10 @@ export class MessageExpiredError extends MessagingError {
   readonly retryable = false;
 }
 
-/** The broker refused this one message for good (for example a precondition on its properties). */
+/**
+ * The broker refused this one message for good: by a precondition on its properties, say, or by closing the connection each
+ * time that it got this message alone.
+ */
 export class PublishRefusedError extends MessagingError {
   readonly code = 'PUBLISH_REFUSED';
   readonly retryable = false;

@@ -1,4 +1,7 @@
-/** What a header can hold. Brokers with plain-text headers carry strings; AMQP carries all of it. */
+/**
+ * What a header can hold. Numbers are finite, objects plain. A `Date` is published as its ISO 8601 text and arrives as such;
+ * one that arrives as a `Date` is a timestamp of a foreign client.
+ */
 export type HeaderValue =
   | string
   | number

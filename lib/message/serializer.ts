@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { types } from 'node:util';
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
@@ -25,7 +26,8 @@ const BINARY = 'application/octet-stream';
 const ENCODINGS = new Set(['utf-8', 'utf8', 'us-ascii', 'identity']);
 
 /**
- * The default: `Buffer` and `Uint8Array` pass untouched as `application/octet-stream`, everything else is JSON.
+ * The default: `Buffer` and `Uint8Array` pass untouched as `application/octet-stream`, everything else is JSON. What JSON
+ * would turn into something else without a word (NaN, infinities, invalid dates, Maps, Sets) is refused.
  * Received bytes without a content type are taken for JSON; a content type it does not know is undecodable.
  */
 export const jsonSerializer: Serializer = {
@@ -56,9 +58,26 @@ function stringify(payload: unknown): string {
   } catch (cause) {
     throw new SerializationError(`The body cannot be written as JSON: ${errorMessage(cause)}`, { cause });
   }
+  // What JSON changes without a word, it changes into one of these: most bodies hold neither and are looked at once.
+  if (text !== undefined && (text.includes('null') || text.includes('{}'))) refuseChanged(payload);
   if (text === undefined)
     throw new SerializationError(`The body cannot be written as JSON: ${typeof payload} has no JSON form`);
   return text;
+}
+
+/** JSON makes null of a number or date that is not finite, and an empty object of a Map or Set. */
+function refuseChanged(payload: unknown): void {
+  JSON.stringify(payload, function (this: Record<string, unknown>, key: string, value: unknown) {
+    const given = this[key];
+    if (typeof value === 'number' && !Number.isFinite(value)) throw changed(key, String(value));
+    if (value === null && types.isDate(given)) throw changed(key, 'an invalid date');
+    if (types.isMap(value) || types.isSet(value)) throw changed(key, types.isMap(value) ? 'a Map' : 'a Set');
+    return value;
+  });
+}
+
+function changed(key: string, what: string): SerializationError {
+  return new SerializationError(`The body cannot be written as JSON: ${key === '' ? 'it' : `«${key}»`} is ${what}`);
 }
 
 function parse(body: Buffer): unknown {

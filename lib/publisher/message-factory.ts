@@ -12,6 +12,7 @@ import {
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
+import { checkHeaderName, headerValue } from '../message/header-values.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
@@ -199,16 +200,8 @@ function copyHeaders(from: Headers, to: Record<string, unknown>): void {
         from[name],
         `names that do not begin with «${HEADER_PREFIX}», which are ours`,
       );
-    if (name === '' || name === '__proto__' || Buffer.byteLength(name) > 255)
-      throw new InvalidOptionError('headers', name, 'names of 1 to 255 bytes other than «__proto__»');
-    const value = from[name];
-    if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') {
-      throw new InvalidOptionError(
-        `headers['${name}']`,
-        value,
-        'a text, number, boolean, null, date, bytes, or an array or object of these',
-      );
-    }
+    checkHeaderName(name);
+    const value = headerValue(name, from[name]);
     if (value !== undefined) to[name] = value;
   }
 }

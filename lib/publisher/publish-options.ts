@@ -17,7 +17,10 @@ export interface PublishOptions {
   readonly id?: string;
   /** Messages of one key keep the order in which their publishes were awaited. */
   readonly key?: string;
-  /** Application headers. Names that begin with `messaging-` are refused: they are ours. */
+  /**
+   * Application headers. A date arrives as its ISO 8601 text. Refused are names that begin with `messaging-`, which are
+   * ours, and, at any depth, numbers that are not finite (SerializationError) and objects that are not plain, as a `Map`.
+   */
   readonly headers?: Headers;
   /** Where to publish (RabbitMQ: the exchange). Default: the transport's. */
   readonly topic?: string;

@@ -147,6 +147,27 @@ export const publishCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a number that is not finite in a header, at any depth, is refused; the messages around it are not',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology, { prefetch: 50 });
+      const bad = [{ limit: Infinity }, { limit: -Infinity }, { limit: NaN }, { deep: [{ limit: Infinity }] }];
+      const batch = range(20).map((n) =>
+        client.toRoute(bed.route('a'), { id: `${n}`, ...(n % 5 === 3 ? { headers: bad[(n - 3) / 5] } : {}) }),
+      );
+      const copies = bad.map((headers) => client.toQueue(topology.queue, { headers }));
+      const results = await client.publish(...batch, ...copies);
+      for (const [index, result] of results.entries()) {
+        const refused = index >= 20 || index % 5 === 3;
+        assert.equal(result.status, refused ? 'refused' : 'confirmed', `message ${index}`);
+        if (refused) assert.equal(errorOf(result).code, 'SERIALIZATION');
+      }
+      assert.equal((await client.upToFence(consumer)).length, 16);
+      assert.equal(client.count('disconnected'), 0);
+    },
+  },
+  {
     name: 'a body of exactly the limit is taken',
     needs: ['maxBytes'],
     async run(bed) {

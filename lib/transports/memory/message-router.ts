@@ -1,9 +1,11 @@
+import type { MessagingError } from '../../errors/messaging-error.js';
 import {
   MessageTooLargeError,
   PublishFailedError,
   PublishRefusedError,
   UnroutableError,
 } from '../../errors/publish-errors.js';
+import { unsendable } from '../../message/header-values.js';
 import type { WireMessage } from '../../message/message.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import { isolate } from './isolate.js';
@@ -36,6 +38,8 @@ export class MessageRouter {
         new MessageTooLargeError(`The body has ${message.body.length} bytes; at most ${maxBytes} are taken`),
       );
     }
+    const problem = unsendable(message.headers);
+    if (problem) return refused(problem);
     const delayMs = dueAt === undefined ? 0 : dueAt - this.now();
     if (delayMs > MAX_DELAY_MS)
       return refused(new PublishRefusedError(`The delay is ${delayMs} ms; at most ${MAX_DELAY_MS} are taken`));
@@ -81,7 +85,7 @@ function unroutable(to: Address): PublishResult {
   return { status: 'unroutable', error };
 }
 
-function refused(error: MessageTooLargeError | PublishRefusedError): PublishResult {
+function refused(error: MessagingError): PublishResult {
   return { status: 'refused', error };
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { MessageTooLargeError } from '../../errors/publish-errors.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { header } from '../../message/headers.js';
+import { unsendable } from '../../message/header-values.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
 import { DEDUPE_HEADER, HeaderLines, property } from './headers.js';
@@ -33,6 +34,8 @@ export function subjectOf(to: Destination, names: Names): string {
 export function encodeHeaders(outgoing: Outgoing, subject: string, delayed: boolean, after?: number): Buffer {
   const { message, dedupeId, to } = outgoing;
   const { properties, headers } = message;
+  const problem = unsendable(headers);
+  if (problem) throw problem;
   const lines = new HeaderLines();
   // The same publish goes to the same subject: a copy elsewhere with an equal id is another message.
   lines.line(DEDUPE_HEADER, dedupeText(subject, after === undefined ? dedupeId : `${dedupeId} after ${after}`));

@@ -141,7 +141,7 @@ function write(value: Exclude<HeaderValue, string | undefined>): [Type, string] 
   if (value === null) return ['null', 'null'];
   if (typeof value === 'number') return ['number', Object.is(value, -0) ? '-0' : String(value)];
   if (typeof value === 'boolean') return ['boolean', String(value)];
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return ['date', value.toISOString()];
+  if (value instanceof Date) return ['date', value.toISOString()];
   if (value instanceof Uint8Array) return ['bytes', base64(value)];
   return ['json', asciiJson(tagged(value))];
 }
@@ -151,7 +151,7 @@ function read(text: string, type: unknown): HeaderValue {
     case 'null':
       return null;
     case 'number':
-      return text === 'NaN' || !Number.isNaN(Number(text)) ? Number(text) : text;
+      return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : text;
     case 'date': {
@@ -174,9 +174,9 @@ function read(text: string, type: unknown): HeaderValue {
 /** What JSON cannot tell apart becomes `{"$": [type, text]}`; a key of its own that begins with `$` gets one more. */
 function tagged(value: HeaderValue): HeaderValue {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
-  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: write(value) };
+  if (typeof value === 'number') return Object.is(value, -0) ? { $: write(value) } : value;
   if (value === undefined) return { $: ['undefined'] };
-  if (value instanceof Date) return { $: ['date', Number.isNaN(value.getTime()) ? '' : value.toISOString()] };
+  if (value instanceof Date) return { $: ['date', value.toISOString()] };
   if (value instanceof Uint8Array) return { $: ['bytes', base64(value)] };
   if (Array.isArray(value)) return value.map(tagged);
   return Object.fromEntries(
@@ -192,7 +192,7 @@ function untagged(value: HeaderValue): HeaderValue {
   if (entries.length === 1 && first[0] === '$' && Array.isArray(first[1])) {
     const [type, text] = first[1] as readonly string[];
     if (type === 'undefined') return undefined;
-    return type === 'date' ? new Date(text) : read(text, type);
+    return read(text, type);
   }
   return Object.fromEntries(
     entries.map(([key, inner]) => [key.startsWith('$$') ? key.slice(1) : key, untagged(inner)]),

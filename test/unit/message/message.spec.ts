@@ -120,3 +120,31 @@ test('ids of a clock that stands still or goes back are still unique and of thei
     5_000,
   ]);
 });
+
+describe('a body that JSON would change without a word is refused', () => {
+  test.each<[string, unknown, string]>([
+    ['an infinite number', { limits: { max: Infinity } }, '«max» is Infinity'],
+    ['NaN', [1, NaN], 'is NaN'],
+    ['a number alone', -Infinity, 'it is -Infinity'],
+    ['an invalid date', { at: new Date(NaN) }, '«at» is an invalid date'],
+    ['a Map', { prices: new Map([['a', 1]]) }, '«prices» is a Map'],
+    ['a Set', new Set([1]), 'it is a Set'],
+  ])('%s', (_, body, text) => {
+    expect(() => jsonSerializer.serialize(body)).toThrow(
+      expect.objectContaining({ code: 'SERIALIZATION', message: expect.stringContaining(text) }),
+    );
+  });
+
+  test('what JSON has is taken: null, empty objects, a toJSON, undefined as ever', () => {
+    const body = {
+      a: null,
+      b: {},
+      c: { toJSON: () => null },
+      d: [undefined],
+      e: undefined,
+      f: 'null {}',
+      g: new Date(0),
+    };
+    expect(jsonSerializer.serialize(body).body.toString()).toBe(JSON.stringify(body));
+  });
+});

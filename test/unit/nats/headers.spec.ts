@@ -24,14 +24,12 @@ const values: Record<string, HeaderValue> = {
   empty: '',
   number: 1.5,
   'negative zero': -0,
-  'not a number': NaN,
-  infinity: -Infinity,
   yes: true,
   no: false,
   nothing: null,
   date: new Date(1_700_000_000_123),
   bytes: Buffer.from([0, 255, 10, 13]),
-  list: ['a', 1, null, [new Date(5), Buffer.from([1])], -0, NaN],
+  list: ['a', 1, null, [new Date(5), Buffer.from([1])], -0],
   object: { $: ['bytes', 'x'], $$: 1, deep: { when: new Date(7), $x: 'y' } },
   'an empty object': {},
 };
@@ -84,6 +82,22 @@ test('equal dedupe ids on different subjects are different messages', () => {
 
 test('a property that cannot be sent is refused with its name', () => {
   expect(() => sent({ properties: { correlationId: 'a\r\nb' } })).toThrow('«Correlation-Id»');
+});
+
+test.each([NaN, -Infinity, { deep: [Infinity] }, new Date(NaN)])(
+  'a value that is not finite is refused: %p',
+  (value) => {
+    expect(() => sent({ headers: { 'x-value': value } })).toThrow(expect.objectContaining({ code: 'SERIALIZATION' }));
+  },
+);
+
+test('a number that is not finite, of a foreign client, is kept as its text', () => {
+  const forged = MsgHdrsImpl.fromRecord({
+    a: ['Infinity'],
+    b: ['NaN'],
+    'messaging-types': ['{"a":"number","b":"number"}'],
+  });
+  expect(decode(body, forged as never, 'q', { direct: true }).headers).toEqual({ a: 'Infinity', b: 'NaN' });
 });
 
 test('types that do not fit are taken for text', () => {

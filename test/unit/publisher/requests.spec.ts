@@ -174,7 +174,6 @@ describe('headers', () => {
       traceparent: '00-a',
       'x-tenant': 7,
       nested: { list: [1, 'a', null] },
-      when: new Date(5),
       gone: undefined,
     };
     app.publish('r', 1, { headers, key: 'k', ttl: 1_000 });
@@ -183,13 +182,75 @@ describe('headers', () => {
       traceparent: '00-a',
       'x-tenant': 7,
       nested: { list: [1, 'a', null] },
-      when: new Date(5),
       'messaging-time': now,
       'messaging-version': 1,
       'messaging-key': 'k',
       'messaging-expires-at': now + 1_000,
     });
     expect('gone' in app.transport.last.message.headers).toBe(false);
+  });
+
+  test('a date is its ISO 8601 text at any depth, before 1970 too; undefined is as in JSON', async () => {
+    const app = await start();
+    const early = new Date(-86_400_001);
+    const headers = { early, deep: { list: [early, undefined], gone: undefined }, bare: Object.create(null) as object };
+    app.publish('r', 1, { headers: headers as never });
+    expect(app.transport.last.message.headers).toMatchObject({
+      early: '1969-12-30T23:59:59.999Z',
+      deep: { list: ['1969-12-30T23:59:59.999Z', null] },
+      bare: {},
+    });
+    expect(app.transport.last.message.headers.deep).not.toHaveProperty('gone');
+  });
+
+  test('a list that is changed after the publish is sent as it was', async () => {
+    const app = await start();
+    const headers = { list: ['before'], deep: { value: 1 } };
+    app.publish('r', 1, { headers });
+    headers.list.push('after');
+    headers.deep.value = 2;
+    expect(app.transport.last.message.headers).toMatchObject({ list: ['before'], deep: { value: 1 } });
+  });
+
+  const endless: Record<string, unknown> = {};
+  endless.itself = endless;
+
+  test.each<[string, unknown]>([
+    ['an infinite number', Infinity],
+    ['a negative infinite number', -Infinity],
+    ['NaN', NaN],
+    ['an infinite number in a list', ['a', [1, -Infinity]]],
+    ['NaN in a table', { a: { b: NaN } }],
+    ['an invalid date', new Date(NaN)],
+    ['an invalid date in a table', { a: [new Date(NaN)] }],
+    ['an object that holds itself', endless],
+  ])('are refused as SERIALIZATION with %s, and nothing is sent', async (_, value) => {
+    const app = await start();
+    const one = app.publish('r', 1, { headers: { limit: value as never } });
+    await app.turn();
+    expect(one.error).toMatchObject({ code: 'SERIALIZATION', message: expect.stringContaining('«limit»') });
+    expect(app.transport.batches).toEqual([]);
+  });
+
+  class Money {
+    constructor(readonly amount = 1) {}
+  }
+
+  test.each<[string, unknown]>([
+    ['a Map', new Map([['a', 1]])],
+    ['a Set', new Set([1])],
+    ['a Map in a list', [new Map()]],
+    ['an instance of a class', { deep: new Money() }],
+    ['a function in a table', { deep: () => 1 }],
+    ['a bigint in a list', [1n]],
+    ['a symbol', Symbol('s')],
+    ['floats', new Float64Array(1)],
+  ])('are refused with %s, which would arrive as something else', async (_, value) => {
+    const app = await start();
+    const one = app.publish('r', 1, { headers: { n: value as never } });
+    await app.turn();
+    expect(one.error).toMatchObject({ code: 'INVALID_OPTION', option: "headers['n']" });
+    expect(app.transport.batches).toEqual([]);
   });
 
   test.each<[string, unknown, string]>([

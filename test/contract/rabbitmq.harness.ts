@@ -122,7 +122,11 @@ export class RabbitHarness implements TransportHarness {
 
   private async publish(to: Destination, { id, body, headers, properties }: PeerMessage): Promise<void> {
     const [name, key] = addressOf(to);
-    this.channel.publish(name, key, body, { ...properties, ...(id === undefined ? {} : { messageId: id }), headers });
+    this.channel.publish(name, key, body, {
+      ...properties,
+      ...(id === undefined ? {} : { messageId: id }),
+      headers: plainHeaders(headers),
+    });
     await this.channel.waitForConfirms();
   }
 
@@ -131,8 +135,27 @@ export class RabbitHarness implements TransportHarness {
     if (!message) return undefined;
     const { messageId, headers, ...properties } = message.properties;
     const { 'x-delivery-count': _, ...given } = headers as Headers; // 3.10 tells even a zero.
-    return { id: messageId as string, body: message.content, headers: given, properties };
+    return { id: messageId as string, body: message.content, headers: readPlain(given), properties };
   }
+}
+
+/** What of these a plain client must tell amqplib, with none of the package's code. */
+function plainHeaders(headers: Headers): object {
+  return {
+    ...headers,
+    ...('fraction' in headers && { fraction: { '!': 'double', value: headers.fraction } }),
+    ...('lowest' in headers && { lowest: { '!': 'double', value: headers.lowest } }),
+    ...('when' in headers && { when: { '!': 'timestamp', value: Number(headers.when) / 1_000 } }),
+    // An inherited «!» is a key as any other.
+    ...('marked' in headers && {
+      marked: Object.create({ ...(headers.marked as Headers), list: [Object.create({ '!': 1 })] }) as object,
+    }),
+  };
+}
+
+function readPlain(headers: Headers): Headers {
+  const { when } = headers as { when?: { value: number } };
+  return when === undefined ? headers : { ...headers, when: new Date(when.value * 1_000) };
 }
 
 function addressOf(to: Destination): [exchange: string, routingKey: string] {

@@ -170,6 +170,29 @@ describeRabbit('consuming', (rabbit) => {
     expect(copy && copy.properties.headers).toMatchObject(headers);
   });
 
+  it('headers that amqplib alone could not write again survive a copy, and the timestamp is a Date', async () => {
+    const consumer = await client.consume(topologyOf('odd'));
+    const double = (value: number): object => ({ '!': 'double', value });
+    const written = {
+      fraction: double(2 ** 50 + 0.5),
+      lowest: double(-(2 ** 64)),
+      marked: Object.create({ '!': 'x' }) as object,
+      far: { '!': 'timestamp', value: 2 ** 63 },
+    };
+    channel.publish('events', 'odd', Buffer.alloc(0), {
+      headers: { ...written, when: { '!': 'timestamp', value: 5 } },
+      timestamp: 2 ** 63,
+    });
+    await consumer.received(1);
+    const { message: foreign } = consumer.deliveries[0];
+    const read = { fraction: 2 ** 50 + 0.5, lowest: -(2 ** 64), marked: { '!': 'x' }, far: written.far };
+    expect(foreign.headers).toEqual({ ...read, when: new Date(5_000) });
+    await client.transport.declare(topologyOf('odd-copy'));
+    await client.insist(outgoing({ kind: 'queue', queue: 'tests:odd-copy:queue' }, foreign));
+    const copy = await channel.get('tests:odd-copy:queue', { noAck: true });
+    expect(copy && copy.properties.headers).toMatchObject({ ...read, when: { '!': 'timestamp', value: 5 } });
+  });
+
   it('dates and byte arrays of ours become AMQP timestamps and bytes', async () => {
     await client.transport.declare(topologyOf('dates'));
     await client.insist(

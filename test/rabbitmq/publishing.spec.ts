@@ -1,5 +1,6 @@
-import { expect, it } from '@jest/globals';
-import type { Channel } from 'amqplib';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { type Channel, type ChannelModel, connect } from 'amqplib';
+import type { Outgoing } from '../../lib/transport/outgoing.js';
 import { describeRabbit, describeRabbitNode } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, message, outgoing, topologyOf, toQueue, toRoute } from './client.js';
@@ -172,6 +173,79 @@ describeRabbit('publishing', (rabbit) => {
     const headers = (received && received.properties.headers) as Record<string, unknown>;
     expect(headers).toMatchObject({ ...foreign, 'messaging-reason': 'attempts', 'messaging-error-class': 'Error' });
     expect(String(headers['messaging-error-message'])).toMatch(/^m{64,}$/);
+  });
+});
+
+describeRabbit('publishing on a connection with small frames', (rabbit) => {
+  let plain: ChannelModel;
+  let channel: Channel;
+  let client: Client;
+
+  beforeEach(async () => {
+    const url = new URL(await rabbit.freshVhostUrl());
+    url.searchParams.set('frameMax', '8192');
+    client = await Client.connect(url.href);
+    plain = await connect(url.href);
+    channel = await plain.createChannel();
+  });
+  afterEach(async () => {
+    await client.close();
+    await plain.close();
+  });
+
+  it('refuses headers that do not fit into one, and the messages around it go on the same connection', async () => {
+    await client.transport.declare(topologyOf('small'));
+    const [before, large, close, after] = await client.publish(
+      toRoute('small', '1'),
+      toRoute('small', '2', { headers: { token: 'x'.repeat(20_000) } }),
+      toRoute('small', '3', { headers: { token: 'x'.repeat(8_000) } }),
+      toRoute('small', '4', { headers: { token: 'x'.repeat(5_900) } }),
+    );
+    expect([before.status, after.status]).toEqual(['confirmed', 'confirmed']);
+    for (const refused of [large, close])
+      expect(refused).toMatchObject({
+        status: 'refused',
+        error: { code: 'MESSAGE_TOO_LARGE', message: expect.stringContaining('frame_max 8192') },
+      });
+    expect(client.count('disconnected')).toBe(0);
+  });
+
+  it('takes a copy up to the last byte of a frame, and not one more', async () => {
+    await client.transport.declare(topologyOf('exact'));
+    const sizes = Array.from({ length: 60 }, (_, n) => 8_100 + n);
+    const results = await client.publish(
+      ...sizes.map((size) => toQueue('tests:exact:queue', `${size}`, { headers: { token: 'x'.repeat(size) } })),
+    );
+    const largest = results.findIndex(({ status }) => status === 'refused') - 1;
+    expect(largest).toBeGreaterThan(0);
+    expect(results.map(({ status }) => status === 'confirmed')).toEqual(sizes.map((_, n) => n <= largest));
+    expect(client.count('disconnected')).toBe(0);
+  });
+
+  it('shortens what a dead letter says about its error until it fits', async () => {
+    await client.transport.declare(topologyOf('trimmed'));
+    const error = {
+      'messaging-reason': 'attempts-exhausted',
+      'messaging-error-class': 'Error',
+      'messaging-error-message': 'm'.repeat(1_024),
+      'messaging-error-stack': 's'.repeat(8_192),
+    };
+    const letter = (size: number): Outgoing =>
+      outgoing(
+        { kind: 'dead-letter', route: 'tests:trimmed:dlq' },
+        message('1', { headers: { tenant: 'x'.repeat(size), ...error } }),
+      );
+    expect((await client.publish(letter(10), letter(7_600))).map(({ status }) => status)).toEqual([
+      'confirmed',
+      'confirmed',
+    ]);
+    for (const size of [10, 7_600]) {
+      const got = await channel.get('tests:trimmed:dlq', { noAck: true });
+      const headers = (got && got.properties.headers) as Record<string, string>;
+      expect(headers).toMatchObject({ tenant: 'x'.repeat(size), 'messaging-reason': 'attempts-exhausted' });
+      expect(headers['messaging-error-message']).toMatch(/^m{64,}$/);
+    }
+    expect(client.count('disconnected')).toBe(0);
   });
 });
 

@@ -23,6 +23,10 @@ export const typedHeaders: Headers = {
   bytes: everyByte,
   list: ['a', 1, false, ['deep']],
   nested: { tenant: 'acme', tags: ['x', 'y'], more: { level: 2 } },
+  fraction: 2 ** 50 + 0.5,
+  lowest: -(2 ** 64),
+  when: new Date(1_700_000_000_000),
+  marked: { '!': 'a key as any other', list: [{ '!': 1 }] },
 };
 
 export const allProperties: MessageProperties = {

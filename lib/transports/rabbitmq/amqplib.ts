@@ -20,6 +20,7 @@ interface Internals {
   readonly connection: {
     readonly stream?: Duplex;
     readonly blocked?: boolean;
+    readonly frameMax?: number;
     readonly serverProperties?: { readonly version?: unknown };
   };
 }
@@ -62,6 +63,11 @@ export function gatherWrites(model: ChannelModel): void {
 /** True when the broker blocked the connection before anybody could listen. */
 export function isBlocked(model: ChannelModel): boolean {
   return (model as unknown as Internals).connection.blocked === true;
+}
+
+/** The largest frame in bytes that was agreed on with the broker. */
+export function frameMaxOf(model: ChannelModel): number {
+  return (model as unknown as Internals).connection.frameMax ?? Infinity;
 }
 
 /** The members of a confirm channel that its `publish` is made of. */

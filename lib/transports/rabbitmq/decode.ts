@@ -1,6 +1,7 @@
 import type { ConsumeMessage, GetMessage } from 'amqplib';
 import { header, stringHeader, type Headers, type HeaderValue } from '../../message/headers.js';
 import type { MessageProperties, WireMessage } from '../../message/message.js';
+import { fromTerms } from './header-terms.js';
 import { DELAY_PREFIX, transportHeader, type Names } from './names.js';
 
 export type RawMessage = ConsumeMessage | GetMessage;
@@ -29,7 +30,7 @@ export function decode(raw: RawMessage, queue: string, origin: Origin, names: Na
     id: stringOr(raw.properties.messageId, ''),
     route,
     body: raw.content,
-    headers: cleanHeaders(received, raw),
+    headers: fromTerms(cleanHeaders(received, raw)),
     properties: decodeProperties(raw, route),
   };
 }

@@ -4,6 +4,7 @@ import type { MessagingError } from '../../errors/messaging-error.js';
 import { header, type Headers, type HeaderValue } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
+import { toTerms, writableTimestamp } from './header-terms.js';
 import type { Names } from './names.js';
 
 /** An AMQP address: what a message is published with. */
@@ -36,9 +37,9 @@ export function encode(message: WireMessage, headers: Headers, to: Destination, 
     correlationId: properties.correlationId,
     replyTo: properties.replyTo,
     appId: properties.appId,
-    timestamp: properties.timestamp,
+    timestamp: writableTimestamp(properties.timestamp),
     priority: properties.priority,
-    headers: encodeHeaders(keepRoute(headers, message, to)),
+    headers: toTerms(keepRoute(headers, message, to)),
   };
 }
 
@@ -59,10 +60,22 @@ export function refusal({ message, to }: Outgoing, maxBytes: number): MessagingE
   return undefined;
 }
 
-/** What amqplib throws when it cannot write a message. */
+/** Room for what a retry or a dead letter adds to the headers of its original: without it what just fits gets neither. */
+const COPY_ROOM = 2_048;
+
+/** How much of a frame is not for the headers of a message that goes there. */
+export function roomFor({ kind }: Destination): number {
+  return kind === 'route' ? COPY_ROOM : 0;
+}
+
+/** What amqplib, or the measuring before it, throws when it cannot write a message. */
 export function encodingError(error: unknown): MessagingError {
   const { message } = error as Error;
-  if (isTableTooLarge(error)) return new MessageTooLargeError('The headers exceed 64 KiB, the most that can be sent');
+  if (error instanceof SerializationError) return error;
+  if (isTableTooLarge(error))
+    return new MessageTooLargeError(
+      message.includes('frame_max') ? message : 'The headers exceed 64 KiB, the most that can be sent',
+    );
   return new SerializationError(`The message cannot be written: ${message}`);
 }
 
@@ -98,29 +111,4 @@ function keepRoute(headers: Headers, message: WireMessage, to: Destination): Hea
   if (to.kind === 'route' || type === undefined || type === message.route || headers[header.originRoute] !== undefined)
     return headers;
   return { ...headers, [header.originRoute]: message.route };
-}
-
-/** amqplib writes strings, numbers, booleans, null, Buffers, arrays and tables; dates and other bytes are put into its terms. */
-function encodeHeaders(headers: Headers): Headers {
-  for (const name in headers) if (isForeign(headers[name])) return encodeTable(headers);
-  return headers;
-}
-
-function isForeign(value: HeaderValue): boolean {
-  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return false;
-  if (value instanceof Date || value instanceof Uint8Array) return true;
-  return Array.isArray(value) ? value.some(isForeign) : Object.values(value as Headers).some(isForeign);
-}
-
-function encodeTable(table: Headers): Headers {
-  const encoded: Record<string, HeaderValue> = {};
-  for (const name of Object.keys(table)) encoded[name] = encodeValue(table[name]);
-  return encoded;
-}
-
-function encodeValue(value: HeaderValue): HeaderValue {
-  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
-  if (value instanceof Date) return { '!': 'timestamp', value: Math.floor(value.getTime() / 1000) };
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  return Array.isArray(value) ? value.map(encodeValue) : encodeTable(value as Headers);
 }

@@ -1,6 +1,7 @@
 import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
-import { openConfirmChannel, publish, type AmqpError } from './amqplib.js';
+import { frameMaxOf, openConfirmChannel, publish, type AmqpError } from './amqplib.js';
 import { ConfirmWindow } from './confirm-window.js';
+import { checkHeaderFrame, headerFrameLimit } from './header-frame.js';
 
 /** One message on its way to a confirm. */
 export interface InFlight {
@@ -8,6 +9,8 @@ export interface InFlight {
   readonly routingKey: string;
   readonly body: Buffer;
   readonly options: Options.Publish;
+  /** Bytes of a frame that are not for its headers. */
+  readonly room: number;
   /** When it was sent, on the monotonic clock. */
   sentAt: number;
   /** The broker gave it back: no queue takes it. Its confirm follows. */
@@ -30,13 +33,16 @@ export class PublishChannel<T extends InFlight> {
   private readonly window = new ConfirmWindow<T>();
   private channel!: ConfirmChannel;
 
-  private constructor(private readonly listeners: PublishChannelListeners<T>) {}
+  private constructor(
+    private readonly headerLimit: number | undefined,
+    private readonly listeners: PublishChannelListeners<T>,
+  ) {}
 
   static async open<T extends InFlight>(
     model: ChannelModel,
     listeners: PublishChannelListeners<T>,
   ): Promise<PublishChannel<T>> {
-    const opened = new PublishChannel<T>(listeners);
+    const opened = new PublishChannel<T>(headerFrameLimit(frameMaxOf(model)), listeners);
     const channel = await openConfirmChannel(model, {
       ended: (error) => {
         opened.isOpen = false;
@@ -63,6 +69,7 @@ export class PublishChannel<T extends InFlight> {
 
   /** Throws what amqplib throws when it cannot write the message; then nothing was sent. */
   send(entry: T): void {
+    if (this.headerLimit !== undefined) checkHeaderFrame(entry.options, this.headerLimit, entry.room);
     publish(this.channel, entry.exchange, entry.routingKey, entry.body, entry.options);
     this.window.push(entry);
   }

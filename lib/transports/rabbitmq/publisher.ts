@@ -7,7 +7,16 @@ import type { PublishDone, TransportEnvironment } from '../../transport/transpor
 import { MAX_DELAY_MS, delayLevels } from './delay-path.js';
 import { pathHeaders } from './delay-topology.js';
 import type { Declarations, DelayRoute } from './declarations.js';
-import { encode, encodingError, isTableTooLarge, leanerHeaders, refusal, targetOf, type Target } from './encode.js';
+import {
+  encode,
+  encodingError,
+  isTableTooLarge,
+  leanerHeaders,
+  refusal,
+  roomFor,
+  targetOf,
+  type Target,
+} from './encode.js';
 import { transportHeader, type Names } from './names.js';
 import type { PublishLines } from './publish-lines.js';
 import type { Sending } from './sending.js';
@@ -120,6 +129,7 @@ export class Publisher {
         routingKey,
         body: outgoing.message.body,
         options,
+        room: roomFor(outgoing.to),
         sentAt: now,
         returned: false,
         outgoing,

@@ -41,6 +41,7 @@ describe('isolation', () => {
     routingKey: 'r',
     body: Buffer.alloc(size),
     options: {},
+    room: 0,
     sentAt: 0,
     returned: false,
   });

@@ -210,6 +210,25 @@ describeRabbit('A plain AMQP client', (rabbit) => {
     expect(await there.until(1)).toEqual(['fence']);
   });
 
+  test('finds a dead letter after the calls asked for, whole, also where its error does not fit into a small frame', async () => {
+    const url = await rabbit.freshVhostUrl();
+    const { messaging } = await start(`${url}?frameMax=8192`);
+    const lost: unknown[] = [];
+    messaging.events.on('disconnected', (event) => lost.push(event));
+    const attempts = new Seen<number>();
+    await messaging.subscribe({ route: 'order.created' }, (_, { attempt }) => {
+      attempts.add(attempt);
+      throw Object.assign(new Error('ä'.repeat(3_000)), { stack: 's'.repeat(20_000) });
+    });
+    const client = await plainClient(url);
+    const large = 'h'.repeat(5_000);
+    client.publish('events', 'order.created', Buffer.from('{}'), { headers: { large } });
+    const letter = await next(client, 'orders:order.created:dlq');
+    expect(letter.properties.headers).toMatchObject({ large, 'messaging-attempt': 2 });
+    expect(letter.properties.headers!['messaging-error-message']).toMatch(/^ä+$/);
+    expect([attempts.all, lost]).toEqual([[1, 2], []]);
+  });
+
   test('finds complete error headers beside 60 KiB of its own', async () => {
     const url = await rabbit.freshVhostUrl();
     const { messaging } = await start(url);

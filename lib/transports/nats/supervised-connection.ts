@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { sleep } from '../../clock/sleep.js';
 import { MessagingError } from '../../errors/messaging-error.js';
-import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import { reconnectDelay, STEADY_AFTER_MS } from '../../transport/reconnect-delay.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { Waiters } from '../../transport/waiters.js';
 import type { Address } from './address.js';
@@ -24,6 +24,7 @@ export interface ConnectionListeners {
 export class SupervisedConnection {
   private link?: Link;
   private failures = 0;
+  private openedAt = -Infinity;
   private closing = false;
   private cancelRetry = (): void => {};
   private lastWarning?: string;
@@ -111,7 +112,7 @@ export class SupervisedConnection {
     }
     if (this.closing || connection.isClosed()) return this.end(connection).then(() => this.refuse(connection));
     this.link = link;
-    this.failures = 0;
+    this.openedAt = this.environment.clock.monotonic();
     this.lastWarning = undefined;
     this.listeners.opened(link);
     this.waiters.wake();
@@ -152,6 +153,7 @@ export class SupervisedConnection {
     if (this.link?.connection !== connection) return;
     this.link = undefined;
     this.reason = reason;
+    if (this.environment.clock.monotonic() - this.openedAt >= STEADY_AFTER_MS) this.failures = 0;
     this.listeners.lost(reason);
     if (!this.address.client) this.retry();
   }

@@ -4,13 +4,11 @@ import { Waiters } from '../../transport/waiters.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import type { Address } from './address.js';
 import { destroySocket, gatherWrites, isBlocked, type AmqpError } from './amqplib.js';
-import { reconnectDelay } from '../../transport/reconnect-delay.js';
+import { reconnectDelay, STEADY_AFTER_MS } from '../../transport/reconnect-delay.js';
 import { connectionMisconfiguration, describe, isReply } from './broker-errors.js';
 
 /** How long a connection that reported an error, or is asked to close, may take to end before its socket is destroyed. */
 const END_WITHIN_MS = 5_000;
-/** A connection that ends sooner counts as one that could not be opened: what ended it may wait for the next one. */
-const STEADY_AFTER_MS = 5_000;
 
 export interface ConnectionListeners {
   opened(model: ChannelModel): void;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { header } from '../../message/headers.js';
 import { arrived } from './routing.cases.js';
 import type { CaseDefinition } from './case.js';
 import type { Client } from './client.js';
@@ -44,6 +45,32 @@ export const deadLetterCases: readonly CaseDefinition[] = [
       assertContainsHeaders(message.headers, headers);
       assertSameProperties(message.properties, allProperties);
       assert.deepEqual(await client.upToFence(consumer), []);
+    },
+  },
+  {
+    name: 'what was taken at the limit has room to be retried and to become a dead letter, with all it had and the reason',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology);
+      const body = Buffer.alloc(Math.min(client.transport.capabilities.maxBytes, 2 ** 20), 'x');
+      const headers = { token: 'x'.repeat(40_000) };
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'large', body, headers }));
+      const first = await consumer.next();
+      const origin = { [header.originQueue]: topology.queue, [header.originRoute]: bed.route('a') };
+      const copied = { ...first.message.headers, ...origin, [header.attempt]: 2 };
+      await client.confirmed(client.toQueue(topology.queue, { ...first.message, headers: copied }));
+      first.delivery.ack();
+      const retried = await consumer.next();
+      assert.equal(Number(retried.message.headers[header.attempt]), 2);
+      const error = { [header.errorMessage]: 'm'.repeat(1_024), [header.errorStack]: 's'.repeat(8_192) };
+      const dead = { ...retried.message.headers, ...error, [header.reason]: 'attempts-exhausted' };
+      const to = { kind: 'dead-letter', route: topology.deadLetter?.route ?? '' } as const;
+      await client.confirmed(client.outgoing(to, { ...retried.message, headers: dead }));
+      retried.delivery.ack();
+      const { message } = await (await client.consume(bed.deadLetters(topology))).next();
+      assertSameBody(message.body, body);
+      assertContainsHeaders(message.headers, { ...headers, ...origin, [header.reason]: 'attempts-exhausted' });
     },
   },
   {

@@ -68,6 +68,10 @@ export class Binding {
       .map(([pattern, until]) => [compilePattern(pattern), until] as const);
   }
 
+  isDeadLetter(subject: string): boolean {
+    return this.deadLetters.has(subject);
+  }
+
   /** How the message came here; undefined when it is not for this queue. */
   originOf(subject: string, sequence: number): Origin | undefined {
     if (subject === this.direct) return { direct: true };

@@ -2,7 +2,9 @@ import type { StoredMsg } from '@nats-io/jetstream';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
-import { Binding, privateSubjects, recordOf } from './binding.js';
+import { header } from '../../message/headers.js';
+import { hasWildcard } from '../../transport/topic-pattern.js';
+import { Binding, privateSubjects, type QueueRecord, recordOf } from './binding.js';
 import { describe } from './broker-errors.js';
 import { decode } from './decode.js';
 import type { Link } from './link.js';
@@ -37,6 +39,7 @@ export class QueueBrowser implements Browser {
   private closed = false;
   private readonly deletions = new Set<Promise<void>>();
   private deleted = 0;
+  private sources?: Promise<QueueRecord[]>;
 
   private constructor(
     private readonly options: BrowserOptions,
@@ -74,7 +77,7 @@ export class QueueBrowser implements Browser {
       track.head = undefined;
       track.from = message.seq + 1;
       const delivery = this.deliver(message);
-      if (delivery) return delivery;
+      if (delivery) return this.isTraced(delivery) ? delivery : this.traced(delivery);
     }
   }
 
@@ -95,6 +98,35 @@ export class QueueBrowser implements Browser {
     const head = await link.manager.streams.getMessage(names.stream, query);
     if (head && head.seq <= this.last) track.head = head;
     else track.from = this.last + 1;
+  }
+
+  private isTraced({ message: { headers }, raw }: Delivery): boolean {
+    if (headers[header.originQueue] !== undefined && headers[header.originRoute] !== undefined) return true;
+    return !this.binding.isDeadLetter((raw as StoredMsg).subject);
+  }
+
+  /** A dead letter had no room to say where it came from: from the one queue that this is the dead-letter queue of. */
+  private async traced(delivery: Delivery): Promise<Delivery> {
+    const sources = await (this.sources ??= this.findSources());
+    const { message } = delivery;
+    const told = message.headers[header.originQueue];
+    const found = sources.filter(({ queue }) => told === undefined || queue === told);
+    if (found.length !== 1) return delivery;
+    const [{ queue, patterns }] = found;
+    const routes = Object.keys(patterns);
+    const isOne = routes.length === 1 && !hasWildcard(routes[0]);
+    const origin = { [header.originQueue]: queue, ...(isOne && { [header.originRoute]: routes[0] }) };
+    return { ...delivery, message: { ...message, headers: { ...origin, ...message.headers } } };
+  }
+
+  private async findSources(): Promise<QueueRecord[]> {
+    const { link, names } = this.options;
+    const found: QueueRecord[] = [];
+    for await (const { config } of link.manager.consumers.list(names.stream)) {
+      const record = recordOf(config);
+      if (record?.deadLetter?.queue === this.queue.record.queue) found.push(record);
+    }
+    return found;
   }
 
   private deliver(message: StoredMsg): Delivery | undefined {

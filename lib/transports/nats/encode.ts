@@ -5,6 +5,7 @@ import { header } from '../../message/headers.js';
 import { unsendable } from '../../message/header-values.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
+import type { Lean } from './fitting.js';
 import { DEDUPE_HEADER, HeaderLines, property } from './headers.js';
 import { deadLetterSubject, directSubject, routeSubject, type Names } from './names.js';
 
@@ -31,18 +32,27 @@ export function subjectOf(to: Destination, names: Names): string {
  * The header block of a message. Throws a SerializationError for what cannot be written. `after`: the sequence number of
  * what was sent under its id before, when nobody took it.
  */
-export function encodeHeaders(outgoing: Outgoing, subject: string, delayed: boolean, after?: number): Buffer {
+export function encodeHeaders(
+  outgoing: Outgoing,
+  subject: string,
+  delayed: boolean,
+  after?: number,
+  { headers, bare }: Lean = outgoing.message,
+): Buffer {
   const { message, dedupeId, to } = outgoing;
-  const { properties, headers } = message;
+  const { properties } = message;
   const problem = unsendable(headers);
   if (problem) throw problem;
   const lines = new HeaderLines();
   // The same publish goes to the same subject: a copy elsewhere with an equal id is another message.
-  lines.line(DEDUPE_HEADER, dedupeText(subject, after === undefined ? dedupeId : `${dedupeId} after ${after}`));
+  if (!bare)
+    lines.line(DEDUPE_HEADER, dedupeText(subject, after === undefined ? dedupeId : `${dedupeId} after ${after}`));
   // Also where there is none: a foreign message has no other id than the one it is recognised by.
-  if (message.id === '') lines.line(property.id, '');
-  else lines.property(property.id, message.id);
-  const type = properties.type ?? message.route;
+  if (bare !== 'without id') {
+    if (message.id === '') lines.line(property.id, '');
+    else lines.property(property.id, message.id);
+  }
+  const type = properties.type ?? (bare ? '' : message.route);
   if (type !== '') lines.property(property.type, type);
   lines.property(property.contentType, properties.contentType);
   lines.property(property.contentEncoding, properties.contentEncoding);
@@ -51,8 +61,8 @@ export function encodeHeaders(outgoing: Outgoing, subject: string, delayed: bool
   lines.property(property.appId, properties.appId);
   lines.property(property.timestamp, properties.timestamp);
   lines.property(property.priority, properties.priority);
-  for (const name of Object.keys(headers)) lines.header(name, headers[name]);
-  if (mustKeepRoute(message, to)) lines.header(header.originRoute, message.route);
+  for (const name of Object.keys(headers)) lines.header(name, headers[name], bare !== undefined);
+  if (!bare && mustKeepRoute(message, to)) lines.header(header.originRoute, message.route);
   if (delayed) {
     lines.line(delayHeader.subject, subject);
     lines.line(delayHeader.dueAt, String(Math.ceil(outgoing.dueAt ?? 0)));

@@ -10,6 +10,7 @@ import type { Headers, HeaderValue } from '../../message/headers.js';
 export const TYPES_HEADER = 'messaging-types';
 const RENAMED_PREFIX = 'messaging-header-';
 const LINE = '\r\n';
+const FIRST_LINE = `NATS/1.0${LINE}`;
 
 /** The standard metadata of a message, in headers that foreign clients can set and read. Compared without case. */
 export const property = {
@@ -56,7 +57,7 @@ type TypeEntry = Type | readonly [Type | 'text', string];
 
 /** Writes the lines of a header block. */
 export class HeaderLines {
-  private text = 'NATS/1.0\r\n';
+  private text = FIRST_LINE;
   private types?: Record<string, TypeEntry>;
   private renamed = 0;
 
@@ -73,9 +74,14 @@ export class HeaderLines {
     this.line(name, text);
   }
 
-  /** Any header of an application. */
-  header(name: string, value: HeaderValue): void {
+  /** Any header of an application; `plain`: several texts as several lines, as other clients write them. */
+  header(name: string, value: HeaderValue, plain = false): void {
     if (value === undefined) return;
+    if (plain && Array.isArray(value) && isFitName(name)) {
+      const texts: readonly HeaderValue[] = value;
+      if (texts.every((text) => typeof text === 'string' && isFitValue(text)))
+        return texts.forEach((text) => this.line(name, text as string));
+    }
     const fitName = isFitName(name);
     const wireName = fitName ? name : `${RENAMED_PREFIX}${++this.renamed}`;
     let type: Type | 'text' = 'text';
@@ -89,7 +95,9 @@ export class HeaderLines {
     else if (type !== 'text') (this.types ??= {})[wireName] = type;
   }
 
+  /** Nothing where no line was written. */
   end(): Buffer {
+    if (this.text === FIRST_LINE) return Buffer.alloc(0);
     if (this.types) this.line(TYPES_HEADER, asciiJson(this.types));
     return Buffer.from(this.text + LINE);
   }

@@ -12,7 +12,7 @@ export interface Link {
   readonly manager: JetStreamManager;
   /** A consumer can have several filters: server 2.10 and later. */
   readonly manyFilters: boolean;
-  /** The most bytes of headers and body together. */
+  /** The most bytes of headers and body together; the server can change it. */
   readonly maxPayload: number;
   /** A new subject that nobody else publishes to. */
   inbox(): string;
@@ -20,13 +20,15 @@ export interface Link {
 
 export async function openLink(connection: NatsConnection, client: NatsClient): Promise<Link> {
   const manager = await client.jetstreamManager(connection, { checkAPI: false, timeout: API_TIMEOUT_MS });
-  const { version = '', max_payload: maxPayload = Infinity } = connection.info ?? {};
+  const { version = '' } = connection.info ?? {};
   const [major, minor] = version.split('.').map(Number);
   return {
     connection,
     manager,
     manyFilters: major > 2 || (major === 2 && minor >= 10),
-    maxPayload,
+    get maxPayload() {
+      return connection.info?.max_payload ?? Infinity;
+    },
     inbox: () => client.createInbox(),
   };
 }

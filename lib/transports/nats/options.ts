@@ -32,7 +32,7 @@ export interface NatsOptions {
    * renewed by itself; a handler that blocks the event loop for longer loses its message. Default 30,000.
    */
   readonly ackWait?: number;
-  /** The largest body in bytes that is sent. Default 1,000,000; the server's `max_payload` (1 MiB) counts headers as well. */
+  /** The largest body in bytes that is sent. Default 1,000,000; the server's `max_payload` (1 MiB) counts headers as well, and 4 KiB stay free for copies. */
   readonly maxBytes?: number;
 }
 

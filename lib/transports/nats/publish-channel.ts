@@ -12,6 +12,7 @@ import type { PublishDone, TransportEnvironment } from '../../transport/transpor
 import { apiCode, describe } from './broker-errors.js';
 import { ConfirmWindow, type Unconfirmed } from './confirm-window.js';
 import { encodeHeaders } from './encode.js';
+import { leaner } from './fitting.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import { RoutingTable } from './routing-table.js';
@@ -30,6 +31,8 @@ interface PubAck {
 export interface ChannelListeners {
   /** Confirms do not come: the connection may be half-open. */
   silent(link: Link): void;
+  /** There was no room for anything of ours in a dead letter. */
+  bare(outgoing: Outgoing): void;
   /** No stream takes what is published. */
   streamMissing(outgoing: Outgoing): void;
 }
@@ -62,35 +65,46 @@ export class PublishChannel {
   }
 
   /** The result of what cannot be sent; undefined when it was sent, and its result comes to `done`. */
-  send(outgoing: Outgoing, subject: string, delayed: boolean, done: PublishDone): PublishResult | undefined {
+  send(outgoing: Outgoing, subject: string, delayed: boolean, done: PublishDone, room = 0): PublishResult | undefined {
     if (this.ended) return { status: 'failed', error: this.ended };
     const { body } = outgoing.message;
     let headers: Buffer;
     try {
-      headers = encodeHeaders(outgoing, subject, delayed, this.untaken.get(keyOf(outgoing, subject)));
+      headers = this.encode(outgoing, subject, delayed, room);
     } catch (error) {
       return { status: 'refused', error: error as MessagingError };
-    }
-    if (headers.length + body.length > this.link.maxPayload) {
-      return {
-        status: 'refused',
-        error: new MessageTooLargeError(
-          `The message has ${headers.length + body.length} bytes with its headers; the server takes ${this.link.maxPayload} («max_payload»)`,
-        ),
-      };
     }
     const number = this.window.add(outgoing, subject, delayed, done);
     try {
       this.link.connection.publish(delayed ? this.names.delayedSubject : subject, body, {
         reply: `${this.inbox}.${number}`,
         // The client asks the headers for nothing but their bytes.
-        headers: { encode: () => headers } as unknown as MsgHdrs,
+        ...(headers.length > 0 && { headers: { encode: () => headers } as unknown as MsgHdrs }),
       });
       return undefined;
     } catch (error) {
       this.window.take(number);
       return { status: 'failed', error: new NotConnectedError(`NATS: ${this.redact(describe(error))}`) };
     }
+  }
+
+  /** @throws SerializationError, MessageTooLargeError */
+  private encode(outgoing: Outgoing, subject: string, delayed: boolean, room: number): Buffer {
+    const { maxPayload } = this.link;
+    const { body } = outgoing.message;
+    const after = this.untaken.get(keyOf(outgoing, subject));
+    const headers = encodeHeaders(outgoing, subject, delayed, after);
+    if (headers.length + body.length + room <= maxPayload) return headers;
+    for (const lean of room > 0 ? [] : leaner(outgoing)) {
+      const less = encodeHeaders(outgoing, subject, delayed, after, lean);
+      if (less.length + body.length > maxPayload) continue;
+      if (outgoing.to.kind === 'dead-letter' && lean.bare) this.on.bare(outgoing);
+      return less;
+    }
+    const kept = room > 0 ? `, less ${room} for what its retries and its dead letter say` : '';
+    throw new MessageTooLargeError(
+      `The message has ${headers.length + body.length} bytes with its headers; the server takes ${maxPayload} («max_payload»)${kept}`,
+    );
   }
 
   /** What was under way has failed: it may be stored. */

@@ -4,6 +4,7 @@ import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import { describe } from './broker-errors.js';
 import { subjectOf, tooLarge } from './encode.js';
+import { copyRoom } from './fitting.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -32,6 +33,7 @@ export class Publisher {
   open(link: Link): void {
     this.channel = new PublishChannel(link, this.names, this.environment, (text) => this.connection.redact(text), {
       silent: (silent) => void this.probe(silent),
+      bare: ({ message, to }) => this.warnBare(message.id, to.kind === 'dead-letter' ? to.route : ''),
       streamMissing: (outgoing) => void this.repair(outgoing),
     });
   }
@@ -72,11 +74,17 @@ export class Publisher {
     if (error) return { status: 'refused', error };
     const delay = outgoing.dueAt === undefined ? 0 : outgoing.dueAt - this.environment.clock.now();
     const subject = subjectOf(outgoing.to, this.names);
-    if (delay <= 0) return this.channel.send(outgoing, subject, false, done);
+    const room = copyRoom(outgoing, this.channel.link.maxPayload);
+    if (delay <= 0) return this.channel.send(outgoing, subject, false, done, room);
     if (!(delay <= MAX_DELAY_MS))
       return { status: 'refused', error: new PublishRefusedError('The longest delay on NATS is 365 days') };
     this.delaying();
-    return this.channel.send(outgoing, subject, true, done);
+    return this.channel.send(outgoing, subject, true, done, room);
+  }
+
+  private warnBare(id: string, route: string): void {
+    const message = `Message ${id || 'without an id'} is as large as the server takes: the dead letter «${route}» has its body and headers, but little or nothing of its error`;
+    this.environment.onEvent({ type: 'warning', message });
   }
 
   /** Whoever does not answer a ping either is gone. */

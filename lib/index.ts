@@ -80,6 +80,7 @@ export { type EntryResult, type Receipt, type Settlement } from './publisher/rec
 export { memoryRetryQueue } from './publisher/memory-retry-queue.js';
 export { type DiskRetryQueueOptions, diskRetryQueue } from './publisher/disk-retry-queue.js';
 export {
+  type OtherRetryQueue,
   type QueuedMessage,
   type RetryQueueStore,
   type RetryQueueStoreEnvironment,

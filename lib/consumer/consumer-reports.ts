@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { ConsumerTelemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
+import { deliveryView } from '../transport/delivery-view.js';
 import type { KillSwitchState } from './kill-switch.js';
 import type { Settled } from './settlement.js';
 import type { Work } from './work.js';
@@ -31,14 +32,15 @@ export class ConsumerReports {
   }
 
   delivered({ delivery, attempt }: Work): void {
-    if (this.events.has('delivered')) this.events.emit('delivered', { delivery, attempt });
+    if (this.events.has('delivered')) this.events.emit('delivered', { delivery: deliveryView(delivery), attempt });
   }
 
   settled({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
     this.follower?.settled(delivery, outcome);
     if (!this.events.has('settled')) return;
     const durationMs = this.clock.monotonic() - startedAt;
-    this.events.emit('settled', { delivery, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
+    const view = deliveryView(delivery);
+    this.events.emit('settled', { delivery: view, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
   }
 
   /** Nobody could be told what becomes of it: it comes back with the connection. */

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { checkShortText, integerBetween, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
 import { header, stringHeader } from '../message/headers.js';
+import { viewOf } from '../message/isolate.js';
 import type { WireMessage } from '../message/message.js';
 import type { Concurrency, ConcurrencySurroundings } from './concurrency.js';
 import { LaneSchedule } from './lane-schedule.js';
@@ -116,7 +117,7 @@ function checkHold(
 }
 
 function keyReader(key: PartitionKey = { header: header.key }): KeyReader {
-  if (typeof key === 'function') return (message) => textOf(key(message));
+  if (typeof key === 'function') return (message) => textOf(key(viewOf(message)));
   if (typeof key !== 'object' || key === null)
     throw new InvalidOptionError('partitioned.key', key, '{ header }, { property } or a function');
   knownKeys('partitioned.key', key, ['header', 'property']);

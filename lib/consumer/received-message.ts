@@ -53,7 +53,7 @@ export class ReceivedMessage<Payload = unknown> {
     return this.context.key;
   }
 
-  /** All headers, the application's and ours. */
+  /** As `MessageContext.headers`. */
   get headers(): Headers {
     return this.context.headers;
   }
@@ -68,12 +68,12 @@ export class ReceivedMessage<Payload = unknown> {
     return this.context.time;
   }
 
-  /** The body as it travelled. */
+  /** As `MessageContext.body`. */
   get body(): Buffer {
     return this.context.body;
   }
 
-  /** The broker's own message object. */
+  /** As `MessageContext.raw`. */
   get raw(): unknown {
     return this.context.raw;
   }

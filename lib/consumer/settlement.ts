@@ -9,6 +9,7 @@ import type { MessagingEvents } from '../events/messaging-events.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { ConsumerTelemetry, SettleTrace, Telemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
+import { deliveryView } from '../transport/delivery-view.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
 import type { Transport } from '../transport/transport.js';
@@ -160,7 +161,8 @@ export class Settlement {
       log.warn(
         `«${delivery.queue}»: message ${copy.message.id} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
       );
-      if (events.has('dead-lettered')) events.emit('dead-lettered', { delivery, attempt, reason, error });
+      if (events.has('dead-lettered'))
+        events.emit('dead-lettered', { delivery: deliveryView(delivery), attempt, reason, error });
     }
     return settled;
   }

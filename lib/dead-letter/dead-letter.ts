@@ -1,4 +1,5 @@
 import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
+import { isolateHeaders } from '../message/isolate.js';
 import type { WireMessage } from '../message/message.js';
 import type { PublisherDeadLetter } from '../publisher/publisher-dead-letters.js';
 
@@ -26,16 +27,19 @@ export interface DeadLetter {
   };
 }
 
-/** Reads a message found in a dead-letter queue; one that another client put there has the reason `unknown`. */
+/**
+ * Reads a message found in a dead-letter queue; one that another client put there has the reason `unknown`. It is for
+ * application code, and shares nothing changeable with the message.
+ */
 export function readDeadLetter(message: WireMessage, deadLetterQueue: string): DeadLetter {
   const { headers } = message;
   const text = (name: string): string | undefined => stringHeader(headers, name);
-  return {
+  return frozen({
     id: message.id,
     deadLetterQueue,
     route: text(header.originRoute) ?? message.route,
-    body: message.body,
-    headers,
+    body: Buffer.from(message.body),
+    headers: isolateHeaders(headers),
     reason: text(header.reason) ?? 'unknown',
     error: {
       class: text(header.errorClass) ?? 'unknown',
@@ -51,24 +55,31 @@ export function readDeadLetter(message: WireMessage, deadLetterQueue: string): D
       ...optional('service', text(header.originService)),
       ...optional('host', text(header.originHost)),
     },
-  };
+  });
 }
 
 /** One of the publisher's own. */
 export function readPublisherDeadLetter(letter: PublisherDeadLetter): DeadLetter {
   const { message, reason, error, attempts, time } = letter;
-  return {
+  return frozen({
     id: message.id,
     deadLetterQueue: undefined,
     route: message.route,
-    body: message.body,
-    headers: message.headers,
+    body: Buffer.from(message.body),
+    headers: isolateHeaders(message.headers),
     reason,
     error: { class: error.name, code: error.code, message: error.message },
     attempts,
     time,
     origin: {},
-  };
+  });
+}
+
+/** A redrive goes where the letter says, whatever a condition of the application does to it before. */
+function frozen(letter: DeadLetter): DeadLetter {
+  Object.freeze(letter.error);
+  Object.freeze(letter.origin);
+  return Object.freeze(letter);
 }
 
 function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {

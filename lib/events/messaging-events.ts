@@ -1,6 +1,6 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { MessagingError } from '../errors/messaging-error.js';
-import type { Delivery } from '../transport/delivery.js';
+import type { DeliveryView } from '../transport/delivery-view.js';
 import type { Destination } from '../transport/outgoing.js';
 
 /** What `messaging.events` reports, by name. */
@@ -20,10 +20,10 @@ export interface MessagingEventMap {
   /** A publish is given up: it went to the publisher's dead letters, or its caller was told. */
   'publish-failed': { readonly id: string; readonly to: Destination; readonly error: MessagingError };
   /** A message reached a subscription. */
-  delivered: { readonly delivery: Delivery; readonly attempt: number };
+  delivered: { readonly delivery: DeliveryView; readonly attempt: number };
   /** A message was settled. `durationMs` runs from the delivery to the settlement. */
   settled: {
-    readonly delivery: Delivery;
+    readonly delivery: DeliveryView;
     readonly attempt: number;
     readonly outcome: 'ack' | 'retry' | 'dead-letter' | 'discard' | 'released';
     readonly durationMs: number;
@@ -31,7 +31,7 @@ export interface MessagingEventMap {
   };
   /** A message was confirmed by its dead-letter queue. */
   'dead-lettered': {
-    readonly delivery: Delivery;
+    readonly delivery: DeliveryView;
     readonly attempt: number;
     readonly reason: string;
     readonly error?: unknown;

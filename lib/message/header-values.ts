@@ -15,8 +15,8 @@ export function checkHeaderName(name: string): void {
 }
 
 /**
- * What an application gave as a header, as every transport carries it: a date as its ISO 8601 text, lists and objects as
- * copies, undefined as JSON has it.
+ * What an application gave as a header, as every transport carries it: a date as its ISO 8601 text; bytes, lists and objects
+ * as copies; undefined as JSON has it.
  * @throws SerializationError for a number or date that is not finite, or what has no end; InvalidOptionError for any other
  * type that would arrive as something else
  */
@@ -36,7 +36,7 @@ export function headerValue(name: string, value: unknown, depth = 0): HeaderValu
 }
 
 function objectValue(name: string, value: object, depth: number): HeaderValue {
-  if (value instanceof Uint8Array) return value;
+  if (value instanceof Uint8Array) return Buffer.from(value);
   if (types.isDate(value)) return isoText(name, value);
   if (depth >= MAX_DEPTH)
     throw new SerializationError(`The header «${name}» is nested deeper than ${MAX_DEPTH} levels`);
@@ -52,7 +52,7 @@ function objectValue(name: string, value: object, depth: number): HeaderValue {
 }
 
 /** A Map, a Set, an instance of a class would lose what makes it one. */
-function isPlain(value: object): boolean {
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

@@ -8,9 +8,15 @@ import type { MessageProperties } from './message.js';
 
 /** Turns what applications publish into bytes and back. One instance serves every publish and every delivery of a connection. */
 export interface Serializer {
-  /** Called once per publish, never for a resend or a copy. Throwing rejects the publish with SerializationError. */
+  /**
+   * Called once per publish, never for a resend or a copy. Throwing rejects the publish with SerializationError. The body is
+   * copied: a buffer may be used again.
+   */
   serialize(payload: unknown): SerializedPayload;
-  /** Called once per handler call. Throwing sends the message, raw, straight to its dead-letter queue. */
+  /**
+   * Called once per handler call, with a copy of the body: what is returned may be a part of it. Throwing sends the message,
+   * raw, straight to its dead-letter queue.
+   */
   deserialize(body: Buffer, properties: MessageProperties): unknown;
 }
 
@@ -42,10 +48,10 @@ export const jsonSerializer: Serializer = {
       throw new UndecodableMessageError(`The content encoding «${contentEncoding}» is not known to the serializer`);
     }
     if (contentType === undefined || contentType === 'application/json') return parse(body);
-    if (contentType === BINARY) return body;
+    if (contentType === BINARY) return Buffer.from(body);
     const type = contentType.split(';', 1)[0].trim().toLowerCase();
     if (type === '' || type === 'application/json' || type.endsWith('+json')) return parse(body);
-    if (type === BINARY) return body;
+    if (type === BINARY) return Buffer.from(body);
     if (type.startsWith('text/')) return decodeText(body);
     throw new UndecodableMessageError(`The content type «${contentType}» is not known to the serializer`);
   },

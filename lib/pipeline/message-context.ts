@@ -1,11 +1,18 @@
 import { UnsupportedError } from '../errors/configuration-errors.js';
 import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
+import { viewOf } from '../message/isolate.js';
+import type { WireMessage } from '../message/message.js';
 import type { Delivery } from '../transport/delivery.js';
 
-/** What a handler learns about the message it is called with: its second parameter. */
+/**
+ * What a handler learns about the message it is called with: its second parameter. Whatever is done to what it hands out,
+ * the next call, a retry and a dead letter have the message as it came.
+ */
 export class MessageContext {
   /** The decoded body; undefined until it is decoded. */
   payload: unknown;
+  private view: WireMessage | undefined;
+  private brokersOwn: unknown;
   private controller: AbortController | undefined;
   private abortReason: unknown;
 
@@ -36,24 +43,24 @@ export class MessageContext {
     return stringHeader(this.delivery.message.headers, header.key);
   }
 
-  /** All headers, the application's and ours. */
+  /** All headers, the application's and ours: frozen, with bytes and dates of this call's own. */
   get headers(): Headers {
-    return this.delivery.message.headers;
+    return this.own.headers;
   }
 
   /** When it was first published, in milliseconds since the epoch; undefined when a foreign publisher did not say. */
   get time(): number | undefined {
-    return integerHeader(this.headers, header.time, 0, Number.MAX_SAFE_INTEGER);
+    return integerHeader(this.delivery.message.headers, header.time, 0, Number.MAX_SAFE_INTEGER);
   }
 
-  /** The body as it travelled. */
+  /** The body as it travelled: a copy of this call's own, made when it is first asked for. */
   get body(): Buffer {
-    return this.delivery.message.body;
+    return this.own.body;
   }
 
-  /** The broker's own message object. */
+  /** The message as the broker's client hands it over: a copy of this call's own, made when it is first asked for. */
   get raw(): unknown {
-    return this.delivery.raw;
+    return (this.brokersOwn ??= this.delivery.raw);
   }
 
   /** Aborted when the handler's result no longer counts: timeout, shutdown deadline, delivery lost. */
@@ -70,6 +77,10 @@ export class MessageContext {
   async extend(ms: number): Promise<void> {
     if (this.delivery.extend) return this.delivery.extend(ms);
     if (!Number.isFinite(ms)) throw new UnsupportedError('extend(ms) takes a finite number of milliseconds');
+  }
+
+  private get own(): WireMessage {
+    return (this.view ??= viewOf(this.delivery.message));
   }
 
   /** Why the result no longer counts; undefined while it does. @internal */

@@ -196,7 +196,7 @@ export class Dispatcher {
     this.bounds.leave(publication);
     this.retryQueue.add(publication, attempts, returns);
     const { events } = this.environment;
-    if (events.has('queued')) events.emit('queued', { id: publication.message.id, to: publication.to, error });
+    if (events.has('queued')) events.emit('queued', { id: publication.message.id, to: { ...publication.to }, error });
   }
 
   private accepted(publication: Publication, { seq }: StoredMessage): void {
@@ -256,12 +256,12 @@ export class Dispatcher {
     publication.confirmed();
     if (stored && queued) this.settlements.settle(stored.seq, { id: message.id, outcome: 'confirmed' });
     const { events } = this.environment;
-    if (events.has('published')) events.emit('published', { id: message.id, to, bytes: message.body.length });
+    if (events.has('published')) events.emit('published', { id: message.id, to: { ...to }, bytes: message.body.length });
   }
 
   private returned(publication: Publication, error: MessagingError): void {
     const { events } = this.environment;
-    if (events.has('returned')) events.emit('returned', { id: publication.message.id, to: publication.to });
+    if (events.has('returned')) events.emit('returned', { id: publication.message.id, to: { ...publication.to } });
     const { stored, unroutable } = publication;
     if (unroutable === 'ignore') return this.succeed(publication);
     const attempts = stored?.attempts ?? 0;
@@ -311,7 +311,7 @@ export class Dispatcher {
     publication.rejected(error);
     const { events } = this.environment;
     if (events.has('publish-failed'))
-      events.emit('publish-failed', { id: publication.message.id, to: publication.to, error });
+      events.emit('publish-failed', { id: publication.message.id, to: { ...publication.to }, error });
   }
 
   /** It has its final result. */

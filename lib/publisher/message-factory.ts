@@ -16,7 +16,7 @@ import { checkHeaderName, headerValue } from '../message/header-values.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
-import type { SerializedPayload, Serializer } from '../message/serializer.js';
+import { jsonSerializer, type SerializedPayload, type Serializer } from '../message/serializer.js';
 import type { PublishTrace } from '../pipeline/telemetry.js';
 import { type Backoff, type BackoffSchedule, fixed, scheduleOf } from '../retry/backoff.js';
 import type { Destination } from '../transport/outgoing.js';
@@ -62,12 +62,19 @@ export const NO_OPTIONS: PublishOptions = Object.freeze({});
 export class MessageFactory {
   constructor(private readonly options: MessageFactoryOptions) {}
 
-  /** @throws InvalidOptionError, SerializationError, MessageTooLargeError */
-  create(to: Destination, route: string, payload: unknown, options: PublishOptions, trace?: PublishTrace): Publication {
+  /** `serialized`: the payload, where that was done before. @throws InvalidOptionError, SerializationError, MessageTooLargeError */
+  create(
+    to: Destination,
+    route: string,
+    payload: unknown,
+    options: PublishOptions,
+    trace?: PublishTrace,
+    serialized?: SerializedPayload,
+  ): Publication {
     const { clock, unroutable } = this.options;
     const now = clock.now();
     if (options === NO_OPTIONS) {
-      const { body, contentType } = this.serialize(payload);
+      const { body, contentType } = serialized ?? this.serialize(payload);
       const id = newMessageId(now);
       const headers = { [header.time]: now, [header.version]: WIRE_VERSION };
       trace?.inject(id, headers);
@@ -76,7 +83,7 @@ export class MessageFactory {
     }
     knownKeys('options', options, OPTION_NAMES);
     const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
-    const { body, contentType } = this.serialize(payload);
+    const { body, contentType } = serialized ?? this.serialize(payload);
     const headers = this.headers(options, now);
     trace?.inject(id, headers, options.correlationId);
     const headerBytes = options.headers === undefined ? 0 : sizeOf(headers);
@@ -102,7 +109,8 @@ export class MessageFactory {
     return this.options.holdDelayed === true || this.options.maxDelayMs === 0;
   }
 
-  private serialize(payload: unknown): SerializedPayload {
+  /** A copy: what is done to the payload afterwards is not in it. @throws SerializationError, MessageTooLargeError */
+  serialize(payload: unknown): SerializedPayload {
     const { serializer, maxBytes } = this.options;
     let serialized: SerializedPayload;
     try {
@@ -118,7 +126,8 @@ export class MessageFactory {
     const { length } = body;
     if (length > maxBytes)
       throw new MessageTooLargeError(`The body has ${length} bytes; the transport takes ${maxBytes} at most`);
-    return serialized;
+    // The body of the default is a copy already; another serializer may write the next one into the same buffer.
+    return serializer === jsonSerializer ? serialized : { ...serialized, body: Buffer.from(body) };
   }
 
   private headers(options: PublishOptions, now: number): Record<string, HeaderValue> {

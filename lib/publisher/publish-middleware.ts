@@ -1,7 +1,10 @@
 import type { PublishOptions } from './publish-options.js';
 import type { Receipt } from './receipt.js';
 
-/** A publish as its middleware sees it: what the caller passed, before it is checked and serialised. */
+/**
+ * A publish as its middleware sees it: what the caller passed, before it is checked and serialised. Bytes and headers are
+ * copies of the caller's; an object is the caller's own, and is read when the last middleware has called `next`.
+ */
 export interface PublishRequest {
   /** The route, or the queue's name for `sendToQueue`. */
   readonly route: string;

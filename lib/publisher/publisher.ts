@@ -4,7 +4,10 @@ import { checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
+import type { Headers } from '../message/headers.js';
+import { isolateHeaders } from '../message/isolate.js';
 import type { BodyOf } from '../message/message-contract.js';
+import type { SerializedPayload } from '../message/serializer.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { Telemetry } from '../pipeline/telemetry.js';
 import type { Destination } from '../transport/outgoing.js';
@@ -56,7 +59,7 @@ export class Publisher {
     try {
       const name = routeName(route);
       const check = checkBody(route, body);
-      return check ? check.then(() => this.publishTo(name, body, options)) : this.publishTo(name, body, options);
+      return check ? this.publishLater(check, name, body, options) : this.publishTo(name, body, options);
     } catch (thrown) {
       const error = thrownValue(thrown);
       return Promise.reject(error instanceof Error ? error : new PublishFailedError(errorMessage(error)));
@@ -67,7 +70,7 @@ export class Publisher {
   async sendToQueue(queue: string, body: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     checkShortText('queue', queue);
     return this.send
-      ? this.send({ route: queue, queue, body, options })
+      ? this.send({ route: queue, queue, ...given(body, options) })
       : this.submit(this.prepare(queue, queue, body, options));
   }
 
@@ -142,7 +145,18 @@ export class Publisher {
   }
 
   private publishTo(route: string, body: unknown, options: PublishOptions): Promise<Receipt> {
-    return this.send ? this.send({ route, body, options }) : this.submit(this.prepare(route, undefined, body, options));
+    return this.send
+      ? this.send({ route, ...given(body, options) })
+      : this.submit(this.prepare(route, undefined, body, options));
+  }
+
+  /** The caller may change the body while its schema takes time: what is sent is what was given. */
+  private publishLater(check: Promise<void>, route: string, body: unknown, options: PublishOptions): Promise<Receipt> {
+    check.catch(() => undefined);
+    const own = given(body, options);
+    if (this.send) return check.then(() => this.publishTo(route, own.body, own.options));
+    const serialized = this.factory.serialize(body);
+    return check.then(() => this.submit(this.prepare(route, undefined, body, own.options, serialized)));
   }
 
   /** Why its body does not fit, if so; a promise only where its schema answers with one. */
@@ -176,13 +190,19 @@ export class Publisher {
     return this.submit(this.prepare(route, queue, body, options));
   }
 
-  private prepare(route: string, queue: string | undefined, body: unknown, options: PublishOptions): Publication {
+  private prepare(
+    route: string,
+    queue: string | undefined,
+    body: unknown,
+    options: PublishOptions,
+    serialized?: SerializedPayload,
+  ): Publication {
     if (this.closed) throw new PublisherClosedError('The publisher is closed: the application is shutting down');
     const to = destination(route, queue, options?.topic);
     const trace = this.telemetry?.publish(to, options?.headers);
-    if (!trace) return this.factory.create(to, route, body, options);
+    if (!trace) return this.factory.create(to, route, body, options, undefined, serialized);
     try {
-      const publication = this.factory.create(to, route, body, options, trace);
+      const publication = this.factory.create(to, route, body, options, trace, serialized);
       publication.trace = trace;
       return publication;
     } catch (error) {
@@ -197,6 +217,18 @@ export class Publisher {
     else this.dispatcher.submitOne(publication);
     return receipt;
   }
+}
+
+/** Bytes and headers as they are now. An object is read when the last middleware has called `next`. */
+function given(body: unknown, options: PublishOptions): Pick<PublishRequest, 'body' | 'options'> {
+  const headers: unknown = options?.headers;
+  return {
+    body: body instanceof Uint8Array ? Buffer.from(body) : body,
+    options:
+      typeof headers === 'object' && headers !== null && !Array.isArray(headers)
+        ? { ...options, headers: isolateHeaders(headers as Headers) }
+        : options,
+  };
 }
 
 function destination(route: string, queue: string | undefined, topic: string | undefined): Destination {

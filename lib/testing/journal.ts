@@ -2,7 +2,7 @@ import type { Headers } from '../message/headers.js';
 import type { Messaging } from '../messaging.js';
 import type { Serializer } from '../message/serializer.js';
 import type { PublishMiddleware } from '../publisher/publish-middleware.js';
-import type { Delivery } from '../transport/delivery.js';
+import type { DeliveryView } from '../transport/delivery-view.js';
 
 interface Recorded {
   /** The connection's name; `default` for the unnamed one. */
@@ -71,7 +71,7 @@ export class Journal implements MessagingHistory {
   readonly dropped: HandledMessage[] = [];
   readonly refused: RefusedPublish[] = [];
   /** Deliveries whose handler runs, or that are being settled. */
-  private readonly underWay = new Set<Delivery>();
+  private readonly underWay = new Set<DeliveryView>();
   /** Grows with everything that happens. */
   version = 0;
 
@@ -103,7 +103,7 @@ export class Journal implements MessagingHistory {
   }
 
   observe({ connection, events }: Messaging, serializer: Serializer): void {
-    const recordOf = (delivery: Delivery, attempt: number): HandledMessage => {
+    const recordOf = (delivery: DeliveryView, attempt: number): HandledMessage => {
       const { id, route, headers } = delivery.message;
       return {
         connection,
@@ -152,7 +152,7 @@ export class Journal implements MessagingHistory {
 }
 
 /** Undefined where it cannot be decoded. */
-function payloadOf({ message }: Delivery, serializer: Serializer): unknown {
+function payloadOf({ message }: DeliveryView, serializer: Serializer): unknown {
   try {
     return serializer.deserialize(message.body, message.properties);
   } catch {

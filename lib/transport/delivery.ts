@@ -11,7 +11,7 @@ export interface Delivery {
   readonly topic?: string;
   /** How often the broker delivered it before, where it counts; undefined where it does not. */
   readonly deliveryCount?: number;
-  /** The broker's own object. */
+  /** The message as the broker's client hands it over. Each time it is asked for it shares nothing changeable with the delivery: it is for application code. */
   readonly raw: unknown;
   /** Done: the broker forgets it. */
   ack(): void;

@@ -401,6 +401,11 @@ export const plantedFaults: readonly PlantedFault[] = [
     noticedBy: 'a body arrives byte for byte: every byte value',
   },
   {
+    fault: 'hands out the bytes of its message as the broker’s own object',
+    plant: bending(({ message }) => ({ raw: { content: message.body } })),
+    noticedBy: 'what is done to the broker’s own object changes neither the message nor its redelivery',
+  },
+  {
     fault: 'ignores the delay',
     plant: IgnoresDelay,
     noticedBy: 'a delayed message to a queue by its name comes when it is due, not earlier',

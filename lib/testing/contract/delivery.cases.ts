@@ -7,6 +7,7 @@ import {
   assertSameHeaders,
   assertSameProperties,
   everyByte,
+  overwriteRaw,
   range,
   textHeaders,
   typedHeaders,
@@ -48,6 +49,23 @@ export const deliveryCases: readonly CaseDefinition[] = [
       const consumer = await client.consume(bed.topology('q', [bed.route('a')]));
       await client.confirmed(client.toRoute(bed.route('a'), { headers: typedHeaders }));
       assertSameHeaders((await consumer.next()).message.headers, typedHeaders);
+    },
+  },
+  {
+    name: 'what is done to the broker’s own object changes neither the message nor its redelivery',
+    needs: ['typedHeaders'],
+    async run(bed) {
+      const client = await bed.connect();
+      const consumer = await client.consume(bed.topology('q', [bed.route('a')]), { settle: 'hold' });
+      await client.confirmed(client.toRoute(bed.route('a'), { body: everyByte, headers: typedHeaders }));
+      for (let delivered = 1; delivered <= 2; delivered++) {
+        const received = await consumer.next();
+        overwriteRaw(received.delivery.raw);
+        assertSameBody(received.message.body, everyByte);
+        assertSameHeaders(received.message.headers, typedHeaders);
+        if (delivered === 1) received.release();
+        else received.ack();
+      }
     },
   },
   {

@@ -69,6 +69,23 @@ function comparable(value: HeaderValue): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, comparable(inner)]));
 }
 
+/** Changes everything in it that can be changed: bytes, and what objects and lists hold. */
+export function overwrite(value: unknown): void {
+  if (value instanceof Uint8Array) value.fill(0);
+  else if (typeof value === 'object' && value !== null)
+    for (const name of Object.keys(value)) {
+      overwrite((value as Record<string, unknown>)[name]);
+      Reflect.set(value, name, 'overwritten');
+    }
+}
+
+/** As `overwrite`, for a client's own message: only what holds the message, by the names that clients give that. */
+export function overwriteRaw(raw: unknown): void {
+  const { content, data, body, properties, headers } = raw as Readonly<Record<string, unknown>>;
+  for (const part of [content, data, body, properties]) overwrite(part);
+  if (headers && typeof (headers as { set?: unknown }).set !== 'function') overwrite(headers);
+}
+
 /** The values in an order of their own, for comparing what has none. */
 export function sorted(values: Iterable<string>): string[] {
   return [...values].sort();

@@ -1,6 +1,6 @@
 import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
-import { isolate } from './isolate.js';
+import { isolate } from '../../message/isolate.js';
 import type { MemoryQueue, StoredMessage } from './memory-queue.js';
 
 /** Whom a delivery is out to. */
@@ -45,9 +45,9 @@ export class MemoryDelivery implements Delivery {
     session.unsettled.add(this);
   }
 
-  /** The message as the broker keeps it. */
+  /** As the broker keeps it. */
   get raw(): unknown {
-    return this.stored.message;
+    return isolate(this.stored.message);
   }
 
   ack(): void {

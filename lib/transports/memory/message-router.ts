@@ -8,7 +8,7 @@ import {
 import { unsendable } from '../../message/header-values.js';
 import type { WireMessage } from '../../message/message.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
-import { isolate } from './isolate.js';
+import { isolate } from '../../message/isolate.js';
 import { MAX_DELAY_MS } from './memory-capabilities.js';
 import type { MemoryQueue } from './memory-queue.js';
 import type { Address, QueueDirectory } from './queue-directory.js';

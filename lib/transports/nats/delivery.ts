@@ -1,4 +1,4 @@
-import type { Msg } from '@nats-io/transport-node';
+import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
 
@@ -21,12 +21,21 @@ export class NatsDelivery implements Delivery {
     readonly direct: boolean,
     readonly topic: string | undefined,
     readonly deliveryCount: number | undefined,
-    readonly raw: Msg,
+    /** Whose bytes are the message's. */
+    readonly received: Msg,
     settler: Settler,
     now: number,
   ) {
     this.settler = settler;
     this.renewedAt = now;
+  }
+
+  get raw(): Msg {
+    const { headers } = this.received;
+    return Object.create(this.received, {
+      data: { value: Uint8Array.from(this.received.data), enumerable: true },
+      headers: { value: headers && copyHeaders(headers), enumerable: true },
+    }) as Msg;
   }
 
   ack(): void {
@@ -56,4 +65,11 @@ export class NatsDelivery implements Delivery {
   abandon(): void {
     this.settler = undefined;
   }
+}
+
+/** By what every version of the client's headers has. */
+function copyHeaders(headers: MsgHdrs): MsgHdrs {
+  const copy = new (headers.constructor as new () => MsgHdrs)();
+  for (const [name, values] of headers) for (const value of values) copy.append(name, value);
+  return copy;
 }

@@ -1,5 +1,4 @@
 import type { ConsumerConfig } from '@nats-io/jetstream';
-import type { Msg } from '@nats-io/transport-node';
 import type { HeaderValue } from '../../message/headers.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
@@ -7,6 +6,7 @@ import type { SubscribeHandlers, TransportEnvironment } from '../../transport/tr
 import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 import { deliveryInfo } from './ack-subject.js';
 import { apiError } from './broker-errors.js';
+import type { NatsDelivery } from './delivery.js';
 import { delayHeader } from './encode.js';
 import { DEDUPE_HEADER } from './headers.js';
 import { type Link, NANOS_PER_MS } from './link.js';
@@ -48,7 +48,7 @@ export class Forwarder implements SubscribeHandlers {
     // The server's own clock ticks in milliseconds: one more, so that it never comes early.
     if (left > 0) return delivery.release(left + 1);
     if (typeof subject !== 'string') return delivery.ack(); // Nobody could say where to.
-    const raw = delivery.raw as Msg;
+    const raw = (delivery as NatsDelivery).received;
     const { sequence } = deliveryInfo(raw);
     const outgoing: Outgoing = {
       to: { kind: 'route', route: delivery.message.route },

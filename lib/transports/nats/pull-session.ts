@@ -159,7 +159,7 @@ export class PullSession implements Settler {
     previous.recent.replay((reply, how) => connection.publish(reply, how));
     const now = clock.monotonic();
     const mine = previous.lost.filter(({ renewedAt }) => now - renewedAt < ackWait * SAFE_SHARE);
-    const answered = mine.map(({ raw: { reply = '' } }) => connection.request(reply, NAK, { timeout: RECOVERY_MS }));
+    const answered = mine.map(({ received: { reply = '' } }) => connection.request(reply, NAK, { timeout: RECOVERY_MS }));
     await Promise.allSettled(answered);
   }
 
@@ -168,7 +168,7 @@ export class PullSession implements Settler {
   }
 
   ackConfirmed(delivery: NatsDelivery): Promise<boolean> {
-    const { reply } = delivery.raw;
+    const { reply } = delivery.received;
     if (!reply || !this.unsettled.delete(delivery)) return Promise.resolve(false);
     this.recent.add(reply, ACK, 0);
     const taken = this.answers.ack(reply);
@@ -190,7 +190,7 @@ export class PullSession implements Settler {
     // Before the client has planned its write: what is asked for then goes out with it, behind it.
     if (this.mode === 'consuming') this.schedulePull();
     this.respond(delivery, how);
-    if (how !== NAK) this.recent.add(delivery.raw.reply ?? '', how, delayMs);
+    if (how !== NAK) this.recent.add(delivery.received.reply ?? '', how, delayMs);
     if (this.mode !== 'consuming') this.progress();
   }
 
@@ -200,8 +200,8 @@ export class PullSession implements Settler {
     else if (this.mode === 'stopped' && this.requested === 0) this.finish();
   }
 
-  private respond({ raw }: NatsDelivery, how: Uint8Array): void {
-    if (raw.reply && !this.link.connection.isClosed()) this.link.connection.publish(raw.reply, how);
+  private respond({ received: { reply } }: NatsDelivery, how: Uint8Array): void {
+    if (reply && !this.link.connection.isClosed()) this.link.connection.publish(reply, how);
   }
 
   private received(message: Msg): void {

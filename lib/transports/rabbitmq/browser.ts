@@ -136,7 +136,7 @@ export class QueueBrowser implements Browser, Settler {
 
   ack(delivery: RabbitmqDelivery): void {
     if (this.closed) return;
-    this.channel.ack(delivery.raw);
+    this.channel.ack(delivery.received);
     this.acked++;
   }
 

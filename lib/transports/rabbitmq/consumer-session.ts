@@ -121,14 +121,14 @@ export class ConsumerSession implements Settler {
 
   ack(delivery: RabbitmqDelivery): void {
     this.unsettled.delete(delivery);
-    if (this.open) this.acks.give(delivery.raw.fields.deliveryTag);
+    if (this.open) this.acks.give(delivery.received.fields.deliveryTag);
     this.settled();
   }
 
   ackConfirmed(delivery: RabbitmqDelivery): Promise<boolean> {
     if (!this.open) return Promise.resolve(false);
     this.unsettled.delete(delivery);
-    attempt(() => this.channel.ack(delivery.raw));
+    attempt(() => this.channel.ack(delivery.received));
     const read = this.fence.passed();
     this.settled();
     return read;
@@ -136,7 +136,7 @@ export class ConsumerSession implements Settler {
 
   reject(delivery: RabbitmqDelivery): void {
     this.unsettled.delete(delivery);
-    this.nack(delivery.raw, false);
+    this.nack(delivery.received, false);
     this.settled();
   }
 
@@ -144,12 +144,12 @@ export class ConsumerSession implements Settler {
     this.unsettled.delete(delivery);
     if (!this.open) return;
     if (delayMs <= 0) {
-      this.giveBack(delivery.raw);
+      this.giveBack(delivery.received);
       return this.settled();
     }
     const cancel = this.options.clock.after(delayMs, () => {
       this.releasing.delete(delivery);
-      this.giveBack(delivery.raw);
+      this.giveBack(delivery.received);
       this.settled();
     });
     this.releasing.set(delivery, cancel);

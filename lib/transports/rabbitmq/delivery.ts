@@ -1,3 +1,5 @@
+import { isolateHeaders } from '../../message/isolate.js';
+import type { Headers } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { RawMessage } from './decode.js';
@@ -20,10 +22,21 @@ export class RabbitmqDelivery implements Delivery {
     readonly direct: boolean,
     readonly topic: string | undefined,
     readonly deliveryCount: number | undefined,
-    readonly raw: RawMessage,
+    /** Whose bytes and headers are the message's. */
+    readonly received: RawMessage,
     settler: Settler,
   ) {
     this.settler = settler;
+  }
+
+  get raw(): RawMessage {
+    const { fields, properties, content } = this.received;
+    const headers = properties.headers && isolateHeaders(properties.headers as Headers);
+    return {
+      fields: { ...fields },
+      properties: { ...properties, headers },
+      content: Buffer.from(content),
+    } as RawMessage;
   }
 
   ack(): void {

@@ -3,7 +3,7 @@ import type { Destination, Outgoing, PublishResult } from '../../transport/outgo
 import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
 import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 import type { Publisher } from './publisher.js';
-import type { RawMessage } from './decode.js';
+import type { RabbitmqDelivery } from './delivery.js';
 import { transportHeader } from './names.js';
 
 /**
@@ -70,7 +70,7 @@ export class Forwarder implements SubscribeHandlers {
 }
 
 function rawHeaders(delivery: Delivery): Readonly<Record<string, unknown>> {
-  return (delivery.raw as RawMessage).properties.headers ?? {};
+  return (delivery as RabbitmqDelivery).received.properties.headers ?? {};
 }
 
 /** Where the message was meant to go before it was delayed. */
@@ -78,7 +78,7 @@ function destinationOf(delivery: Delivery): Destination {
   const exchange = rawHeaders(delivery)[transportHeader.targetExchange];
   if (typeof exchange === 'string' && exchange !== '')
     return { kind: 'route', topic: exchange, route: targetKeyOf(delivery) };
-  return { kind: 'queue', queue: (delivery.raw as RawMessage).fields.routingKey };
+  return { kind: 'queue', queue: (delivery as RabbitmqDelivery).received.fields.routingKey };
 }
 
 /** The route it had, which for a message to a topic is the key it is published with. */

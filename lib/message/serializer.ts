@@ -97,7 +97,9 @@ function parse(body: Buffer): unknown {
   }
 }
 
+/** A byte order mark says how the text is written; some clients put one, and it is no part of the text. */
 function decodeText(body: Buffer): string {
   if (!isUtf8(body)) throw new UndecodableMessageError('The body is not valid UTF-8');
-  return body.toString('utf8');
+  const start = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+  return body.toString('utf8', start);
 }

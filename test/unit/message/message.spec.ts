@@ -57,6 +57,11 @@ describe('the serializer', () => {
     ['bytes', '{', { contentType: 'application/octet-stream' }, Buffer.from('{')],
     ['an encoding that changes nothing', '1', { contentEncoding: 'utf-8' }, 1],
     ['… as some clients spell it', '1', { contentEncoding: 'UTF-8' }, 1],
+    ['JSON behind a byte order mark', '\ufeff{"a":"ü"}', {}, { a: 'ü' }],
+    ['… with its character set', '\ufeff[1]', { contentType: 'application/json; charset=utf-8' }, [1]],
+    ['text behind a byte order mark', '\ufeffplain', { contentType: 'text/plain' }, 'plain'],
+    ['a byte order mark in the text', '"a\ufeffb"', {}, 'a\ufeffb'],
+    ['bytes, which have none', '\ufeff{', { contentType: 'application/octet-stream' }, Buffer.from('\ufeff{')],
     ['a member that looks like a prototype', '{"__proto__":{"a":1}}', {}, JSON.parse('{"__proto__":{"a":1}}')],
   ])('reads %s', (_, body, properties, value) => {
     expect(read(body, properties)).toEqual(value);

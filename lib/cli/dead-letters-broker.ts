@@ -1,6 +1,7 @@
 import { systemClock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { NotConnectedError } from '../errors/publish-errors.js';
+import { printable } from '../errors/printable.js';
 import { redactCredentials } from '../errors/redact.js';
 import type { Transport, TransportFactory } from '../transport/transport.js';
 import { memory } from '../transports/memory/memory.js';
@@ -35,7 +36,7 @@ export async function withBroker<T>(
   const timeoutMs = duration(values, 'timeout') ?? DEFAULT_TIMEOUT_MS;
   const transport = brokerOf(values, env).create();
   try {
-    await connect(transport, timeoutMs, (message) => void stderr.write(`${redactCredentials(message)}\n`));
+    await connect(transport, timeoutMs, (message) => void stderr.write(`${printable(redactCredentials(message))}\n`));
     return await work(transport);
   } finally {
     await transport.close();

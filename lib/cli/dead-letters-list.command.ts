@@ -1,3 +1,4 @@
+import { printable, printableJson } from '../errors/printable.js';
 import { type Command, EXIT } from './command.js';
 import { BROKER_NOTES } from './dead-letters-broker.js';
 import { conditionsOf, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
@@ -29,14 +30,16 @@ export const deadLettersListCommand: Command = {
     }));
     const { stdout } = console;
     if (values.json) {
-      stdout.write(`${JSON.stringify(letters.map(toJson), null, 2)}\n`);
+      stdout.write(`${printableJson(letters.map(toJson), 2)}\n`);
       return EXIT.ok;
     }
     if (letters.length > 0)
       stdout.write(`${table(ROW_HEAD, letters.map(rowOf), (stdout.isTTY && stdout.columns) || undefined)}\n`);
     const more = letters.length === page.limit ? `; the next ones with --offset ${page.offset + page.limit}` : '';
     // A broker's count may lag behind what was just shown.
-    stdout.write(`${letters.length} listed of ${Math.max(count, page.offset + letters.length)} in ${name}${more}\n`);
+    stdout.write(
+      `${letters.length} listed of ${Math.max(count, page.offset + letters.length)} in ${printable(name)}${more}\n`,
+    );
     return EXIT.ok;
   },
 };

@@ -1,7 +1,8 @@
 import { systemClock } from '../clock/clock.js';
 import { DeadLetters } from '../dead-letter/dead-letters.js';
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
-import { errorMessage, redactCredentials } from '../errors/redact.js';
+import { printable } from '../errors/printable.js';
+import { errorMessage } from '../errors/redact.js';
 import { MessagingEvents } from '../events/messaging-events.js';
 import type { PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
 import type { Transport } from '../transport/transport.js';
@@ -44,7 +45,7 @@ export function deadLettersOf(transport: Transport, publishers: PublisherDeadLet
 
 /** Nobody listens but the redrive itself. */
 export function eventsFor({ stderr }: Console): MessagingEvents {
-  return new MessagingEvents((error) => void stderr.write(`${redactCredentials(errorMessage(error))}\n`));
+  return new MessagingEvents((error) => void stderr.write(`${printable(errorMessage(error))}\n`));
 }
 
 async function assertThere(transport: Transport, queue: string): Promise<void> {

@@ -2,13 +2,13 @@ import { systemClock } from '../clock/clock.js';
 import { RedriveInterruptedError } from '../dead-letter/redrive-interrupted-error.js';
 import type { DeadLetterConditions } from '../dead-letter/dead-letter-selection.js';
 import type { CanaryOptions, RedriveOptions, RedriveResult } from '../dead-letter/redrive-options.js';
+import { printable, printableJson } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { type Command, type Console, EXIT } from './command.js';
 import { allowRetry } from './dead-letters-archive.js';
 import { BROKER_NOTES, refuseBroker } from './dead-letters-broker.js';
 import { conditionsOf, decimal, duration, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
-import { printable } from './dead-letters-text.js';
 import { type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
 import { ProgressBar } from './progress-bar.js';
 import { onStopSignal } from './stop-signals.js';
@@ -151,7 +151,7 @@ function canaryOf(values: FlagValues): CanaryOptions | undefined {
 
 function json({ failed, startedAt, ...result }: RedriveResult): string {
   const told = failed.map(({ id, error }) => ({ id, code: error.code, message: errorMessage(error) }));
-  return JSON.stringify({ ...result, failed: told, startedAt: new Date(startedAt).toISOString() }, null, 2);
+  return printableJson({ ...result, failed: told, startedAt: new Date(startedAt).toISOString() }, 2);
 }
 
 const STOPPED: Readonly<Record<NonNullable<RedriveResult['stopped']>, string>> = {

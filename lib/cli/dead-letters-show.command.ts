@@ -1,3 +1,4 @@
+import { printableJson } from '../errors/printable.js';
 import { type Command, EXIT } from './command.js';
 import { BROKER_NOTES } from './dead-letters-broker.js';
 import { JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
@@ -27,7 +28,7 @@ export const deadLettersShowCommand: Command = {
       return EXIT.failed;
     }
     if (values.body) stdout.write(letter.body);
-    else stdout.write(`${values.json ? JSON.stringify(toJson(letter), null, 2) : describe(letter)}\n`);
+    else stdout.write(`${values.json ? printableJson(toJson(letter), 2) : describe(letter)}\n`);
     return EXIT.ok;
   },
 };

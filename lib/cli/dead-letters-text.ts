@@ -1,15 +1,7 @@
 import type { ArchivedDeadLetter } from '../dead-letter/archived-dead-letters.js';
 import type { DeadLetter } from '../dead-letter/dead-letter.js';
+import { printable } from '../errors/printable.js';
 import { header, type HeaderValue } from '../message/headers.js';
-
-/** What a message says of itself may steer a terminal: what cannot be seen is written out. */
-export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, (character) => {
-    const code = character.charCodeAt(0);
-    return `\\u${code.toString(16).padStart(4, '0')}`;
-  });
-}
 
 /** A table with a header; the last column is cut where it does not fit into `width`. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], width = Infinity): string {

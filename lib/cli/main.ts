@@ -1,5 +1,6 @@
 import { DirectoryInUseError } from '../durable-queue/directory-claim.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { printable } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { type Command, type Console, EXIT } from './command.js';
 import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
@@ -66,7 +67,7 @@ function overview(): string {
 }
 
 function fail(console: Console, message: string, code: number): number {
-  console.stderr.write(`${message}\n`);
+  console.stderr.write(`${printable(message)}\n`);
   return code;
 }
 

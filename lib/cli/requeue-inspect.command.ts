@@ -1,4 +1,5 @@
 import { systemClock } from '../clock/clock.js';
+import { printable, printableJson } from '../errors/printable.js';
 import { type DirectorySummary, inspectDirectory, type QueueSummary } from '../requeue/data-directory.js';
 import { type Command, EXIT } from './command.js';
 import { DATA_DIR, dataDirectory } from './data-directory-flags.js';
@@ -22,7 +23,7 @@ export const requeueInspectCommand: Command = {
   async run(values, { stdout }) {
     const limit = wholeNumber(values, 'limit') ?? DEFAULT_LIMIT;
     const summary = await inspectDirectory(dataDirectory(values), systemClock.now(), limit);
-    stdout.write(`${values.json ? JSON.stringify(summary) : readable(summary)}\n`);
+    stdout.write(`${values.json ? printableJson(summary) : readable(summary)}\n`);
     return EXIT.ok;
   },
 };
@@ -36,7 +37,7 @@ function readable({ directory, files, queues, deadLetters }: DirectorySummary): 
   if (deadLetters.length > 0) lines.push('', 'Dead letters, the newest first:');
   for (const { time, queue, id, subject, reason, attempts, error } of deadLetters)
     lines.push(`  ${time} ${queue} ${id} to ${subject}: ${reason} after ${attempts} attempts (${error})`);
-  return lines.join('\n');
+  return lines.map(printable).join('\n');
 }
 
 function queueLines({ queue, depth, due, bytes, oldest, nextDue, deadLetters }: QueueSummary): string[] {

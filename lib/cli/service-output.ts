@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import { printable, printableJson } from '../errors/printable.js';
 import type { Log } from '../events/log.js';
 import type { RequeueHealth } from '../requeue/requeue-report.js';
 import type { Console } from './command.js';
@@ -47,7 +48,7 @@ class TerminalOutput implements ServiceOutput {
 
   private above(message: string): void {
     const time = new Date(this.clock.now()).toISOString().slice(11, 19);
-    this.stdout.write(`${ERASE_LINE}${time} ${message}\n${this.line}`);
+    this.stdout.write(`${ERASE_LINE}${time} ${printable(message)}\n${this.line}`);
   }
 }
 
@@ -81,6 +82,6 @@ class JsonOutput implements ServiceOutput {
   }
 
   private write(record: object): void {
-    this.stdout.write(`${JSON.stringify({ time: new Date(this.clock.now()).toISOString(), ...record })}\n`);
+    this.stdout.write(`${printableJson({ time: new Date(this.clock.now()).toISOString(), ...record })}\n`);
   }
 }

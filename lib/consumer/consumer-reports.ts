@@ -40,7 +40,13 @@ export class ConsumerReports {
     if (!this.events.has('settled')) return;
     const durationMs = this.clock.monotonic() - startedAt;
     const view = deliveryView(delivery);
-    this.events.emit('settled', { delivery: view, attempt, outcome, durationMs, ...(error !== undefined && { error }) });
+    this.events.emit('settled', {
+      delivery: view,
+      attempt,
+      outcome,
+      durationMs,
+      ...(error !== undefined && { error }),
+    });
   }
 
   /** Nobody could be told what becomes of it: it comes back with the connection. */

@@ -256,7 +256,8 @@ export class Dispatcher {
     publication.confirmed();
     if (stored && queued) this.settlements.settle(stored.seq, { id: message.id, outcome: 'confirmed' });
     const { events } = this.environment;
-    if (events.has('published')) events.emit('published', { id: message.id, to: { ...to }, bytes: message.body.length });
+    if (events.has('published'))
+      events.emit('published', { id: message.id, to: { ...to }, bytes: message.body.length });
   }
 
   private returned(publication: Publication, error: MessagingError): void {

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { ManualClock } from 'nestjs-messaging/testing';
 import { COMMANDS, helpOf } from '../../lib/cli/main.js';
 import { ProgressBar } from '../../lib/cli/progress-bar.js';
-import { printable, table } from '../../lib/cli/dead-letters-text.js';
+import { table } from '../../lib/cli/dead-letters-text.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Cli } from '../requeue/support/process.js';
 import { bodyOf, BrokerClient, DLQ, ids, QUEUE } from './support/broker-client.js';
 import { describeBoth, type FreshBroker } from './support/describe-both.js';
+import { Places } from './support/places.js';
 import { type Run, run, Written } from './support/run.js';
 
 const SECRET = { AMQP_URL: 'amqp://ada:secret@127.0.0.1:1' };
@@ -60,7 +61,6 @@ describe('the dead-letters commands', () => {
     expect(table(['ONE', 'TWO', 'THREE'], rows, 30)).toBe(
       ['ONE  TWO        THREE', `a    long one   ${'x'.repeat(13)}…`, 'bcd  \\u001b[2J  x'].join('\n'),
     );
-    expect(printable('a\r\n\u009b\u202eb')).toBe('a\\u000d\\u000a\\u009b\\u202eb');
   });
 
   test('a progress bar is drawn on a terminal only, ten times a second at most, and taken away at the end', async () => {
@@ -83,6 +83,29 @@ describe('the dead-letters commands', () => {
       '',
     ]);
   });
+});
+
+describe('on a terminal', () => {
+  const places = new Places();
+  afterAll(() => places.close());
+
+  test.each(['list', 'list --json', 'show --id id', 'show --id id --json', 'redrive --dry-run', 'list --reason \u202e'])(
+    'what a dead letter says does not steer it: %s',
+    async (command) => {
+      const steering = 'refused \u202e\u001b[2J\u2066\ufeff';
+      const file = await places.archive(['id'], () => ({
+        tenant: steering,
+        [steering]: steering,
+        'messaging-error-message': steering,
+        'messaging-error-stack': steering,
+        'messaging-origin-route': steering,
+      }));
+      const { code, stdout, stderr } = await run({}, ...command.split(' '), '--archive', file);
+      expect(code).toBe(0);
+      expect(stdout + stderr).not.toMatch(/[^\P{C}\n]/u);
+      if (command.endsWith('--json')) expect(JSON.stringify(JSON.parse(stdout))).toContain('\u202e');
+    },
+  );
 });
 
 describeBoth('the dead-letters commands', (fresh, system) => {

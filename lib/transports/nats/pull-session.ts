@@ -159,7 +159,9 @@ export class PullSession implements Settler {
     previous.recent.replay((reply, how) => connection.publish(reply, how));
     const now = clock.monotonic();
     const mine = previous.lost.filter(({ renewedAt }) => now - renewedAt < ackWait * SAFE_SHARE);
-    const answered = mine.map(({ received: { reply = '' } }) => connection.request(reply, NAK, { timeout: RECOVERY_MS }));
+    const answered = mine.map(({ received: { reply = '' } }) =>
+      connection.request(reply, NAK, { timeout: RECOVERY_MS }),
+    );
     await Promise.allSettled(answered);
   }
 

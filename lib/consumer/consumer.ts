@@ -1,5 +1,6 @@
 import { DeliveryLostError } from '../errors/handling-errors.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
+import { nameOf } from '../message/message-name.js';
 import type { Serializer } from '../message/serializer.js';
 import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
@@ -322,7 +323,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     const work = this.running.get(delivery);
     if (!work) return;
     const error = new DeliveryLostError(
-      `The connection that delivered message ${delivery.message.id} is gone; the broker delivers it again`,
+      `The connection that delivered ${nameOf(delivery.message)} is gone; the broker delivers it again`,
     );
     work.context.abort(error);
     if (!work.closed) this.reports.settled(work, 'released', undefined);
@@ -363,7 +364,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (!this.held?.drop(work) && !this.batches?.withdraw(work, error)) {
       context.abort(error);
       this.environment.log.warn(
-        `«${this.queue}»: a handler ran past the shutdown deadline; message ${delivery.message.id} is given back`,
+        `«${this.queue}»: a handler ran past the shutdown deadline; ${nameOf(delivery.message)} is given back`,
       );
     }
     this.reports.settled(work, await this.settlement.giveBack(delivery, attempt, 0), undefined);

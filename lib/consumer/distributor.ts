@@ -1,5 +1,6 @@
 import type { CancelTimer } from '../clock/clock.js';
 import { errorMessage } from '../errors/redact.js';
+import { nameOf } from '../message/message-name.js';
 import type { WireMessage } from '../message/message.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
@@ -205,7 +206,7 @@ export class Distributor {
     const { deadLetter } = this.options.topology;
     const fate = deadLetter ? `it goes to «${deadLetter.queue}»` : 'it is dropped (dlq: false)';
     this.environment.log.error(
-      `«${delivery.queue}»: no copy of message ${delivery.message.id} can be written, ${fate}: ${reason}`,
+      `«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written, ${fate}: ${reason}`,
     );
     if (deadLetter && delivery.reject) delivery.reject();
     else delivery.ack();

@@ -1,6 +1,7 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
+import { nameOf } from '../message/message-name.js';
 import type { Delivery } from '../transport/delivery.js';
 
 /**
@@ -38,8 +39,6 @@ export class LeaseKeeper {
   }
 
   private failed({ queue, message }: Delivery, error: unknown): void {
-    this.environment.log.warn(
-      `«${queue}»: the lease of message ${message.id} was not extended: ${errorMessage(error)}`,
-    );
+    this.environment.log.warn(`«${queue}»: the lease of ${nameOf(message)} was not extended: ${errorMessage(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { DeliveryLostError, NackError } from '../errors/handling-errors.js';
 import type { Headers } from '../message/headers.js';
+import { nameOf } from '../message/message-name.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Within } from '../pipeline/telemetry.js';
 import type { Settled } from './settlement.js';
@@ -120,7 +121,9 @@ export class ReceivedMessage<Payload = unknown> {
     this.earlier?.became(settled);
     if (this.result) return;
     // The call of one that was lost or given up must end, and never as done: what is idempotent would be taken for handled.
-    this.call.reject(this.context.aborted ?? new DeliveryLostError(`Message ${this.id} is settled already`));
+    this.call.reject(
+      this.context.aborted ?? new DeliveryLostError(`It is settled already: ${nameOf(this.context.delivery.message)}`),
+    );
   }
 
   private settle(end: () => void): Promise<Settled> {

@@ -6,6 +6,7 @@ import type { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
+import { nameOf } from '../message/message-name.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { ConsumerTelemetry, SettleTrace, Telemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -115,7 +116,7 @@ export class Settlement {
   private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {
     const { transport, log } = this.environment;
     log.debug(
-      `«${delivery.queue}»: call ${attempt} failed (${errorMessage(error)}), the next one in ${delayMs} ms, message ${delivery.message.id}`,
+      `«${delivery.queue}»: call ${attempt} failed (${errorMessage(error)}), the next one in ${delayMs} ms, ${nameOf(delivery.message)}`,
     );
     if (transport.capabilities.retry === 'redelivery') {
       delivery.release(delayMs);
@@ -159,7 +160,7 @@ export class Settlement {
     const settled = await this.move(delivery, attempt, copy, 'dead-letter');
     if (settled === 'dead-letter') {
       log.warn(
-        `«${delivery.queue}»: message ${copy.message.id} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
+        `«${delivery.queue}»: ${nameOf(copy.message)} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
       );
       if (events.has('dead-lettered'))
         events.emit('dead-lettered', { delivery: deliveryView(delivery), attempt, reason, error });
@@ -169,7 +170,7 @@ export class Settlement {
 
   private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
     this.environment.log.warn(
-      `«${delivery.queue}»: message ${delivery.message.id} was dropped after call ${attempt}${this.topology.deadLetter ? '' : ' (dlq: false)'}: ${errorMessage(error)}`,
+      `«${delivery.queue}»: ${nameOf(delivery.message)} was dropped after call ${attempt}${this.topology.deadLetter ? '' : ' (dlq: false)'}: ${errorMessage(error)}`,
     );
     delivery.ack();
     this.telemetry?.dropped();
@@ -202,7 +203,7 @@ export class Settlement {
     error: MessagingError,
   ): Promise<Settled> {
     const { events, log } = this.environment;
-    log.error(`«${delivery.queue}»: no copy of message ${delivery.message.id} can be written: ${error.message}`);
+    log.error(`«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written: ${error.message}`);
     if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error });
     if (wanted === 'retry') return this.deadLetter(delivery, attempt, Outcome.deadLetter('unrecoverable', error));
     if (!delivery.reject || !this.topology.deadLetter) return this.release(delivery, this.nextGiveBackWait());
@@ -216,7 +217,7 @@ export class Settlement {
   ): Promise<Settled> {
     const { events, log } = this.environment;
     log.warn(
-      `«${delivery.queue}»: the copy of message ${delivery.message.id} could not be written, it is given back: ${result.error.message}`,
+      `«${delivery.queue}»: the copy of ${nameOf(delivery.message)} could not be written, it is given back: ${result.error.message}`,
     );
     if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error: result.error });
     if (result.status === 'unroutable') await this.redeclare();

@@ -1,5 +1,6 @@
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
+import { nameOf } from '../message/message-name.js';
 import type { Outcome } from '../pipeline/outcome.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { Settled, Settlement } from './settlement.js';
@@ -40,11 +41,11 @@ export class Settling {
   private onDefect(work: Work, error: unknown): void {
     const { log, settlement, reports } = this.environment;
     const { queue, message } = work.delivery;
-    log.error(`«${queue}»: message ${message.id} could not be settled, it is given back: ${errorMessage(error)}`);
+    log.error(`«${queue}»: ${nameOf(message)} could not be settled, it is given back: ${errorMessage(error)}`);
     try {
       settlement.giveBackLater(work.delivery);
     } catch (failure) {
-      log.error(`«${queue}»: message ${message.id} could not be given back either: ${errorMessage(failure)}`);
+      log.error(`«${queue}»: ${nameOf(message)} could not be given back either: ${errorMessage(failure)}`);
     }
     reports.unsettled(work);
     this.environment.leave(work);

@@ -7,6 +7,7 @@ import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { header } from '../message/headers.js';
+import { nameOf } from '../message/message-name.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { PublishResult } from '../transport/outgoing.js';
 import { publishAll } from '../transport/publish-all.js';
@@ -164,7 +165,7 @@ export class DeadLetterArchiver {
   private async putOff(entry: ArchivedEntry, token: string, error: MessagingError): Promise<void> {
     const { archive, events, log } = this.parts;
     await archive.release(entry.key, token, this.intervalMs);
-    log.warn(`The archived message ${entry.message.id} could not be sent, it is tried again: ${error.message}`);
+    log.warn(`Of the archive ${nameOf(entry.message)} could not be sent, it is tried again: ${error.message}`);
     if (events.has('store-error')) events.emit('store-error', { operation: 'archive-retry', error });
   }
 

@@ -6,6 +6,7 @@ import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { newMessageId } from '../message/message-id.js';
+import { nameOf } from '../message/message-name.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
@@ -156,5 +157,5 @@ export class IdempotentHandling {
 }
 
 function lost(context: MessageContext): void {
-  context.abort(new DeliveryLostError(`The lease of message ${context.id} is over: another handles it`));
+  context.abort(new DeliveryLostError(`The lease of ${nameOf(context.delivery.message)} is over: another handles it`));
 }

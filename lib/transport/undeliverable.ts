@@ -1,3 +1,5 @@
+import { nameOf } from '../message/message-name.js';
+import type { WireMessage } from '../message/message.js';
 import type { TransportEnvironment } from './transport.js';
 
 /** Not seen again for this long: another process has taken it over, or delivered it. */
@@ -39,11 +41,11 @@ export class Undeliverable<K extends string | number> {
   }
 
   /** Nobody took it for this reason: told once. */
-  refused(key: K, id: string, reason: string): void {
+  refused(key: K, delayed: WireMessage, reason: string): void {
     if (!this.seen(key)) return;
     this.environment.onEvent({
       type: 'warning',
-      message: `A delayed message (id «${id}») is due, but ${lowerFirst(reason)}. It is tried again every minute`,
+      message: `Delayed: ${nameOf(delayed)} is due, but ${lowerFirst(reason)}. It is tried again every minute`,
     });
   }
 

@@ -89,23 +89,27 @@ describe('on a terminal', () => {
   const places = new Places();
   afterAll(() => places.close());
 
-  test.each(['list', 'list --json', 'show --id id', 'show --id id --json', 'redrive --dry-run', 'list --reason \u202e'])(
-    'what a dead letter says does not steer it: %s',
-    async (command) => {
-      const steering = 'refused \u202e\u001b[2J\u2066\ufeff';
-      const file = await places.archive(['id'], () => ({
-        tenant: steering,
-        [steering]: steering,
-        'messaging-error-message': steering,
-        'messaging-error-stack': steering,
-        'messaging-origin-route': steering,
-      }));
-      const { code, stdout, stderr } = await run({}, ...command.split(' '), '--archive', file);
-      expect(code).toBe(0);
-      expect(stdout + stderr).not.toMatch(/[^\P{C}\n]/u);
-      if (command.endsWith('--json')) expect(JSON.stringify(JSON.parse(stdout))).toContain('\u202e');
-    },
-  );
+  test.each([
+    'list',
+    'list --json',
+    'show --id id',
+    'show --id id --json',
+    'redrive --dry-run',
+    'list --reason \u202e',
+  ])('what a dead letter says does not steer it: %s', async (command) => {
+    const steering = 'refused \u202e\u001b[2J\u2066\ufeff';
+    const file = await places.archive(['id'], () => ({
+      tenant: steering,
+      [steering]: steering,
+      'messaging-error-message': steering,
+      'messaging-error-stack': steering,
+      'messaging-origin-route': steering,
+    }));
+    const { code, stdout, stderr } = await run({}, ...command.split(' '), '--archive', file);
+    expect(code).toBe(0);
+    expect(stdout + stderr).not.toMatch(/[^\P{C}\n]/u);
+    if (command.endsWith('--json')) expect(JSON.stringify(JSON.parse(stdout))).toContain('\u202e');
+  });
 });
 
 describeBoth('the dead-letters commands', (fresh, system) => {

@@ -32,7 +32,7 @@ export function logging(options: LoggingOptions = {}): Middleware {
     let result = 'handled';
     const timed = timing(({ queue, route, id, attempt }, durationMs, error) => {
       const what = error === undefined ? result : `failed: ${errorMessage(error)}`;
-      const line = `«${queue}»: ${route} ${id}, call ${attempt}, ${what}, ${Math.round(durationMs)} ms`;
+      const line = `«${queue}»: ${route} ${id || '(no id)'}, call ${attempt}, ${what}, ${Math.round(durationMs)} ms`;
       if (error === undefined) log[level](line);
       else log.warn(line);
     }, clock);

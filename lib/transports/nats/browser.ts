@@ -1,5 +1,6 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import { nameOf } from '../../message/message-name.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
 import { header } from '../../message/headers.js';
@@ -133,15 +134,16 @@ export class QueueBrowser implements Browser {
     const origin = this.binding.originOf(message.subject, message.seq);
     if (!origin) return undefined;
     const { queue } = this.queue.record;
+    const decoded = decode(message.data, message.header, queue, origin);
     let settled = false;
     return {
-      message: decode(message.data, message.header, queue, origin),
+      message: decoded,
       queue,
       direct: origin.direct,
       topic: origin.topic,
       raw: message,
       ack: () => {
-        if (!settled && !this.closed) this.delete(message);
+        if (!settled && !this.closed) this.delete(message, nameOf(decoded));
         settled = true;
       },
       release: () => {
@@ -150,24 +152,24 @@ export class QueueBrowser implements Browser {
     };
   }
 
-  private delete(message: StoredMsg): void {
-    const deletion = this.remove(message)
+  private delete(message: StoredMsg, name: string): void {
+    const deletion = this.remove(message, name)
       .catch((error: unknown) => {
         const { warn, redact } = this.options;
-        warn(`A message of «${this.queue.record.queue}» could not be deleted: ${redact(describe(error))}`);
+        warn(`«${this.queue.record.queue}»: ${name} could not be deleted: ${redact(describe(error))}`);
       })
       .finally(() => this.deletions.delete(deletion));
     this.deletions.add(deletion);
   }
 
   /** What other queues have not handled yet stays: deleted, it would be lost to them. */
-  private async remove({ subject, seq }: StoredMsg): Promise<void> {
+  private async remove({ subject, seq }: StoredMsg, name: string): Promise<void> {
     const { link, names, warn } = this.options;
     const { queue } = this.queue.record;
     for await (const { config } of link.manager.consumers.list(names.stream)) {
       const record = recordOf(config);
       if (!record || record.queue === queue || !new Binding(record, names).originOf(subject, seq)) continue;
-      return warn(`A message of «${queue}» was not deleted: it is meant for «${record.queue}» as well`);
+      return warn(`«${queue}»: ${name} was not deleted: it is meant for «${record.queue}» as well`);
     }
     await link.manager.streams.deleteMessage(names.stream, seq, false);
     this.deleted++;

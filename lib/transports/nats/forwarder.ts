@@ -81,7 +81,7 @@ export class Forwarder implements SubscribeHandlers {
   }
 
   private goRound(delivery: Delivery, sequence: number, reason: string): void {
-    this.undeliverable.refused(sequence, delivery.message.id, reason);
+    this.undeliverable.refused(sequence, delivery.message, reason);
     // It was handed out once to learn when it is due, and once for each round.
     const rounds = Math.max(0, (delivery.deliveryCount ?? 0) - 1);
     delivery.release(pauseAfter(rounds));

@@ -55,7 +55,7 @@ export class Forwarder implements SubscribeHandlers {
 
   private delayAgain(delivery: Delivery, outgoing: Outgoing, reason: string): void {
     const round = roundOf(delivery);
-    this.undeliverable.refused(keyOf(outgoing), outgoing.message.id, reason);
+    this.undeliverable.refused(keyOf(outgoing), outgoing.message, reason);
     const headers = { ...outgoing.message.headers, [transportHeader.round]: round + 1 };
     const again: Outgoing = {
       ...outgoing,

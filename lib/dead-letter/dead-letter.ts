@@ -12,12 +12,15 @@ export interface DeadLetter {
   /** The bytes as they were published. */
   readonly body: Buffer;
   readonly headers: Headers;
-  /** `attempts-exhausted`, `unrecoverable`, `undecodable`, `expired`, `crashed`; the publisher's own also `unsendable`. */
+  /**
+   * `attempts-exhausted`, `unrecoverable`, `undecodable`, `expired`, `crashed`; the publisher's own also `unsendable`; what
+   * RabbitMQ dead-lettered by itself `broker: rejected` and the like.
+   */
   readonly reason: string;
   readonly error: { readonly class: string; readonly code?: string; readonly message: string; readonly stack?: string };
   /** Handler calls made; of the publisher's own: failed sends. */
   readonly attempts: number;
-  /** When it was given up, in milliseconds since the epoch; undefined when the header is missing. */
+  /** When it was given up, in milliseconds since the epoch; undefined where nobody said. */
   readonly time: number | undefined;
   readonly origin: {
     readonly topic?: string;

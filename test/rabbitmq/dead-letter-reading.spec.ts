@@ -68,4 +68,44 @@ describeRabbit('reading a dead-letter queue', (rabbit) => {
     expect([await found(), await found(), await found()]).toEqual([20, 20, 0]);
     await closeApplications();
   });
+
+  test('tells of what the broker dead-lettered by itself when, from where, why, and how often', async () => {
+    const { channel } = peers;
+    const began = Math.floor(Date.now() / 1_000) * 1_000;
+    await channel.assertQueue('ops:broker:dlq', { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+    await channel.assertQueue('ops:broker:queue', {
+      durable: true,
+      arguments: {
+        'x-queue-type': 'quorum',
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': 'ops:broker:dlq',
+      },
+    });
+    const copyOfOurs = { 'messaging-origin-queue': 'ops:home:queue', 'messaging-origin-route': 'order.paid' };
+    channel.sendToQueue('ops:broker:queue', Buffer.from('1'), { messageId: 'foreign', persistent: true });
+    channel.sendToQueue('ops:broker:queue', Buffer.from('2'), { messageId: 'copy', headers: copyOfOurs });
+    for (let rejected = 0; rejected < 2;) {
+      const message = await channel.get('ops:broker:queue');
+      if (!message) continue;
+      channel.nack(message, false, false);
+      rejected++;
+    }
+    await waitFor(async () => (await channel.checkQueue('ops:broker:dlq')).messageCount === 2, 'both');
+    const { deadLetters } = await application();
+    const [foreign, copy] = await deadLetters.list({ queue: 'ops:broker:dlq', newerThan: 3_600_000 });
+    expect(foreign).toMatchObject({
+      id: 'foreign',
+      reason: 'broker: rejected',
+      error: { message: 'The broker took it out of «ops:broker:queue» (rejected)' },
+      origin: { queue: 'ops:broker:queue' },
+    });
+    expect(copy).toMatchObject({
+      id: 'copy',
+      reason: 'broker: rejected',
+      route: 'order.paid',
+      origin: { queue: 'ops:home:queue' },
+    });
+    for (const { time } of [foreign, copy]) expect(time).toBeGreaterThanOrEqual(began);
+    await closeApplications();
+  });
 });

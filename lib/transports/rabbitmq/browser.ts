@@ -1,11 +1,11 @@
 import type { Channel, ChannelModel, GetMessage } from 'amqplib';
-import { header } from '../../message/headers.js';
-import type { WireMessage } from '../../message/message.js';
+import type { Headers } from '../../message/headers.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
 import { answered, type Bound } from './bound.js';
+import { withBrokerDeath } from './broker-deaths.js';
 import { reply, replyCode } from './broker-errors.js';
 import { decode, originOf } from './decode.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
@@ -92,7 +92,10 @@ export class QueueBrowser implements Browser, Settler {
     this.upcoming = this.left > 0 && (await this.get());
     if (this.upcoming) this.newcomers = Math.max(0, this.upcoming.fields.messageCount - --this.left);
     const origin = originOf(raw, this.names);
-    const message = withBrokersOrigin(decode(raw, this.queue, origin, this.names), raw.properties.headers);
+    const message = withBrokerDeath(
+      decode(raw, this.queue, origin, this.names),
+      raw.properties.headers as Headers | undefined,
+    );
     return new RabbitmqDelivery(message, this.queue, origin.direct, origin.topic, undefined, raw, this);
   }
 
@@ -147,20 +150,4 @@ export class QueueBrowser implements Browser, Settler {
   reject(): void {
     // As release: what is looked at is not given up.
   }
-}
-
-/** What the broker dead-lettered by itself (`x-death`) has its queue and reason there: a redrive goes to that queue only. */
-function withBrokersOrigin(message: WireMessage, headers: GetMessage['properties']['headers']): WireMessage {
-  const death = headers?.['x-death']?.[0];
-  if (!death || header.originQueue in message.headers) return message;
-  return {
-    ...message,
-    headers: {
-      ...message.headers,
-      [header.reason]: `broker: ${death.reason}`,
-      [header.originQueue]: death.queue,
-      [header.originTopic]: death.exchange,
-      [header.originRoute]: death['routing-keys'][0] ?? message.route,
-    },
-  };
 }

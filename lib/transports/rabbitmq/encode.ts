@@ -24,6 +24,14 @@ export function targetOf(to: Destination, names: Names): Target {
   }
 }
 
+/**
+ * Whether it is an answer to a client that waits for it without a queue (`amq.rabbitmq.reply-to`). Asked to say where it goes
+ * nowhere, the broker says so of every such answer, also of those that arrive.
+ */
+export function isDirectReply({ exchange, routingKey }: Target): boolean {
+  return exchange === '' && routingKey.startsWith('amq.rabbitmq.reply-to.');
+}
+
 /** The AMQP properties and headers of a message. `headers` are the message's, or these with more. */
 export function encode(message: WireMessage, headers: Headers, to: Destination, mandatory: boolean): Options.Publish {
   const { properties } = message;

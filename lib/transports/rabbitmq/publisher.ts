@@ -10,6 +10,7 @@ import type { Declarations, DelayRoute } from './declarations.js';
 import {
   encode,
   encodingError,
+  isDirectReply,
   isTableTooLarge,
   leanerHeaders,
   refusal,
@@ -73,7 +74,8 @@ export class Publisher {
     const unanswered = this.lines.obstacleTo(target.exchange, target.routingKey);
     if (unanswered) return this.tell(outgoing, done, failed(unanswered));
     if (!this.declarations.hasExchange(target.exchange)) return false;
-    this.write(outgoing, done, target, outgoing.message.headers, outgoing.mandatory, now, undefined, again);
+    const mandatory = outgoing.mandatory && !isDirectReply(target);
+    this.write(outgoing, done, target, outgoing.message.headers, mandatory, now, undefined, again);
     return true;
   }
 

@@ -39,6 +39,11 @@ export class RabbitBroker {
   }
 }
 
+/** Whether a version is this one (`4.3`) or a later one. */
+export function isSince(version: string, first: string): boolean {
+  return version.localeCompare(first, 'en', { numeric: true }) >= 0;
+}
+
 /** Starts brokers of one version for one describe block: to be killed, blocked, cut off. */
 export interface RabbitStarter {
   version: string;

@@ -1,7 +1,8 @@
 import { beforeAll, expect, it } from '@jest/globals';
 import type { Outgoing } from '../../lib/transport/outgoing.js';
+import type { RawMessage } from '../../lib/transports/rabbitmq/decode.js';
 import { Proxy } from '../brokers/proxy.js';
-import { describeRabbitNode } from '../brokers/rabbitmq.js';
+import { describeRabbitNode, isSince } from '../brokers/rabbitmq.js';
 import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, topologyOf, toRoute } from './client.js';
@@ -107,6 +108,32 @@ describeRabbitNode('faults', (rabbit) => {
     expect([client.count('unblocked'), client.count('disconnected')]).toEqual([1, 0]);
     await client.close();
   }, 60_000);
+
+  it('what is held for longer than the consumer_timeout comes again, its late ack does nothing, and the subscription goes on', async () => {
+    // Before 4.3 the channel is closed, since then the consumer is cancelled.
+    const set = (timeout: number, tick: number): Promise<string> =>
+      node.eval(
+        `application:set_env(rabbit, consumer_timeout, ${timeout}), application:set_env(rabbit, channel_tick_interval, ${tick})`,
+      );
+    await set(1_000, 1_000);
+    const client = await Client.connect(node.url());
+    const consumer = await client.consume(topologyOf('held'), {
+      on: (delivery) => delivery.deliveryCount && delivery.ack(),
+    });
+    await client.insist(toRoute('held', '1'));
+    await consumer.received(2, 60_000);
+    const [held, again] = consumer.deliveries;
+    expect([consumer.lostOnes, again.deliveryCount]).toEqual([[held], 1]);
+    const { headers } = (again.raw as RawMessage).properties;
+    expect(headers).toEqual({ [isSince(rabbit.version, '4.3') ? 'x-acquired-count' : 'x-delivery-count']: 1 });
+    await set(1_800_000, 60_000);
+    held.ack();
+    await waitFor(async () => (await client.transport.depth('tests:held:queue')) === 0, 'the ack');
+    await client.insist(toRoute('held', '2'));
+    await consumer.received(3);
+    expect(consumer.subscription.consuming).toBe(true);
+    await client.close();
+  }, 90_000);
 
   it('a lost confirm: the channel is closed before the result, one resend makes one duplicate', async () => {
     const proxy = await Proxy.start(node.url());

@@ -3,7 +3,7 @@ import { checkOptions, type RabbitmqOptions } from './options.js';
 import { RabbitmqTransport } from './transport.js';
 
 /**
- * RabbitMQ 3.10 – 4.x, over amqplib. The options are checked at once; nothing is connected before the application starts.
+ * RabbitMQ 3.10 – 4.3, over amqplib. The options are checked at once; nothing is connected before the application starts.
  *
  * @example
  * MessagingModule.forRoot({ service: 'orders', transport: rabbitmq({ url: 'amqp://localhost', exchange: 'events' }) })

@@ -53,14 +53,13 @@ function verdictOfCell({ cell, consumer = 'plain' }) {
 function verdictOfTest({ file, test }) {
   rmSync(results, { force: true });
   const onRabbit = readFileSync(join(copy, file), 'utf8').includes('describeRabbit');
-  // One version will do, as for a cell.
-  const name = onRabbit ? `${VERSION.replaceAll('.', '\\.')}.*${test}` : test;
   const { timedOut, output } = run(
     [
-      ...['node_modules/jest/bin/jest.js', '--config', 'config/jest.config.mjs', file, '-t', name],
+      ...['node_modules/jest/bin/jest.js', '--config', 'config/jest.config.mjs', file, '-t', test],
       ...['--forceExit', '--json', '--outputFile', results],
     ],
-    { TEST_BROKERS: onRabbit ? 'rabbitmq' : 'none' },
+    // One version will do, as for a cell.
+    { TEST_BROKERS: onRabbit ? 'rabbitmq' : 'none', TEST_RABBITMQ_VERSIONS: VERSION },
   );
   if (timedOut) return { verdict: 'timed out' };
   const suites = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')).testResults : [];

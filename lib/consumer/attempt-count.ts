@@ -1,9 +1,6 @@
 import { header, integerHeader } from '../message/headers.js';
 import type { Delivery } from '../transport/delivery.js';
 
-/** Deliveries that end without being settled before a message counts as the one that kills its process. */
-export const MAX_CRASHES = 3;
-
 const MAX_ATTEMPT = 1_000_000;
 
 /** What a delivery says of the earlier ones of its message; how it says so depends on how the transport retries. */

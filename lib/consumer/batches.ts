@@ -17,6 +17,7 @@ import type { HandledInBatches } from './handled.js';
 import { HandlerCall, type HandlerCallEnvironment, LATER } from './handler-call.js';
 import { handlerChain, type HandlerChainEnvironment } from './handler-chain.js';
 import type { OverdueHandlers } from './overdue-handlers.js';
+import { callsAloneOf } from './suspicion.js';
 import type { Work } from './work.js';
 
 export interface BatchesEnvironment extends HandlerCallEnvironment, HandlerChainEnvironment {
@@ -161,10 +162,13 @@ export class Batches {
   }
 
   private join(work: Work, reply: Reply | undefined): void {
-    const alone = work.attempt > 1 || this.environment.attempts.crashesOf(work.delivery, work.attempt) > 0;
+    const { gate, attempts } = this.environment;
+    const suspect = callsAloneOf(work.delivery) > 0;
+    const alone = suspect || work.attempt > 1 || attempts.crashesOf(work.delivery, work.attempt) > 0;
     const batch = alone ? new Batch<Work>() : (this.open ??= this.begin(work));
     batch.add(work, reply);
     this.gathered++;
+    if (suspect && gate.reserved) return this.handle(batch);
     const full = batch.live >= this.definition.batch.size;
     if (full && !alone) this.endOpen();
     if (full || alone) this.ready.add(batch);

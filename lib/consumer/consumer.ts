@@ -9,6 +9,7 @@ import type { Delivery } from '../transport/delivery.js';
 import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
 import type { Batches } from './batches.js';
+import { CallStart } from './call-start.js';
 import { type Calls, callsFor } from './calls.js';
 import { ConsumerReports, type SettlementFollower } from './consumer-reports.js';
 import { type ConsumerState, Gate } from './gate.js';
@@ -19,7 +20,9 @@ import { HeldMessages } from './held-messages.js';
 import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { OverdueHandlers } from './overdue-handlers.js';
+import { OverdueSlots } from './overdue-slots.js';
 import { Precheck } from './precheck.js';
+import { lostError } from './lost-calls.js';
 import type { QueueConsumer, QueueReport } from './queue-consumer.js';
 import type { Schedule } from './schedule.js';
 import { Settlement } from './settlement.js';
@@ -42,6 +45,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   private readonly settlement: Settlement;
   private readonly settling: Settling;
   private readonly calls: Calls;
+  private readonly callStart: CallStart;
   /** With it, messages are handled in batches. */
   private readonly batches: Batches | undefined;
   private readonly overdue: OverdueHandlers;
@@ -89,13 +93,22 @@ export class Consumer implements QueueConsumer, QueueReport {
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
       log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
     );
+    const next = (): void => this.next();
+    const slots = new OverdueSlots({ overdue: this.overdue, running: this.running, schedule, held: this.held, next });
     this.calls = callsFor(handled, {
       ...{ ...environment, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
       ended: (work, outcome) => this.ended(work, outcome),
-      runOn: (running, context) => this.runOn(running, context),
+      runOn: (call, context) => slots.runOn(call, context),
       turnedAway: (work) => this.giveBacks.add(this.abandon(work)),
     });
     this.batches = this.calls.batches;
+    this.callStart = new CallStart({
+      ...{ precheck, schedule, clock, log, gate: this.gate },
+      workOf: (delivery) => this.workOf(delivery, false),
+      running: () => this.busy,
+      run: (work) => this.run(work),
+      settle: (work, outcome) => this.settling.settle(work, outcome),
+    });
   }
 
   /** Undefined: it does not look for duplicates. */
@@ -113,7 +126,9 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   /** Why it does not consume, where that is nobody's wish; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    return this.gate.reason ?? this.intake.standstill ?? this.overdue.report() ?? this.congestion;
+    const own = this.gate.reason ?? this.intake.standstill ?? this.overdue.report() ?? this.callStart.problem;
+    // Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does.
+    return own ?? (this.inFlight < this.definition.prefetch ? undefined : this.held?.congestion(this.running.size));
   }
 
   /** Messages in this process that are not settled yet. */
@@ -138,7 +153,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   async start(): Promise<void> {
     await this.intake.start({
       delivery: (delivery) => this.take(delivery),
-      lost: (delivery) => this.lose(delivery),
+      lost: (delivery, lateMs) => this.lose(delivery, lateMs),
     });
   }
 
@@ -179,13 +194,15 @@ export class Consumer implements QueueConsumer, QueueReport {
     this.gate.stop();
     if (this.held) {
       this.held.suspend();
+      for (const work of this.callStart.waiting) this.giveBacks.add(this.abandon(work));
       await this.drained(deadline);
       await this.copyBack();
     }
     // The broker must know before anything is released: what is released before would come right back.
     await until(this.intake.end(), deadline);
     this.intakeEnded = true;
-    for (const work of this.held?.works() ?? this.batches?.close() ?? []) this.giveBacks.add(this.abandon(work));
+    const unstarted = this.held?.works() ?? this.batches?.close() ?? [];
+    for (const work of [...unstarted, ...this.callStart.waiting]) this.giveBacks.add(this.abandon(work));
     this.giveBacks.giveWaiting();
     await this.giveBacks.ended();
   }
@@ -204,9 +221,10 @@ export class Consumer implements QueueConsumer, QueueReport {
       else this.schedule.wait(delivery);
     } catch (error) {
       // Nobody can say when it may be handled.
-      return this.refuse(delivery, error);
+      return this.settling.settle(this.workOf(delivery, false), Outcome.deadLetter('unrecoverable', error));
     }
     if (admitted) this.begin(delivery);
+    else this.callStart.sweep();
   }
 
   /** Handlers that run past their timeout count, though their messages are settled; those that are held do not. */
@@ -215,14 +233,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   }
 
   private begin(delivery: Delivery): void {
-    const work = this.workOf(delivery, true);
-    const outcome = this.precheck.outcomeOf(delivery, work.attempt);
-    if (outcome) this.settling.settle(work, outcome);
-    else this.run(work);
-  }
-
-  private refuse(delivery: Delivery, error: unknown): void {
-    this.settling.settle(this.workOf(delivery, false), Outcome.deadLetter('unrecoverable', error));
+    this.callStart.begin(this.workOf(delivery, true));
   }
 
   private workOf(delivery: Delivery, admitted: boolean): Work {
@@ -244,10 +255,12 @@ export class Consumer implements QueueConsumer, QueueReport {
   /** A handler call has a result. */
   private ended(work: Work, outcome: Outcome): void {
     const { held } = this;
+    this.callStart.ended(work, outcome);
     if (!this.batches) this.gate.killSwitch?.ended(work, outcome);
     if (!held || work.closed || (outcome.type !== 'retry' && outcome.type !== 'defer'))
       return this.settling.settle(work, outcome);
     if (held.hold(work, outcome.delayMs)) {
+      this.callStart.left(work);
       this.reports.settled(work, 'retry', outcome.error);
       work.attempt += outcome.type === 'retry' ? 1 : 0;
       if (work.overdue === 0) this.schedule.hold?.(work.delivery);
@@ -277,6 +290,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   /** It is settled, or no longer waited for. */
   private leave(work: Work): void {
     if (!this.running.delete(work.delivery)) return;
+    this.callStart.left(work);
     if (work.admitted && work.overdue === 0) this.schedule.end(work.delivery);
     this.next();
   }
@@ -295,48 +309,26 @@ export class Consumer implements QueueConsumer, QueueReport {
     }
     this.advancing = false;
     this.batches?.advance();
+    this.callStart.advance();
     if (this.busy === 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
-  /** A call is past its timeout but runs on: it keeps its slot until it ends, or its grace does. */
-  private runOn(running: Promise<unknown>, context: MessageContext): void {
-    const work = [...this.running.values()].find((one) => one.context === context);
-    if (work) work.overdue++;
-    this.overdue.add(running, () => {
-      if (work && --work.overdue === 0) this.slotFree(work);
-      this.next();
-    });
-  }
-
-  private slotFree(work: Work): void {
-    const { delivery } = work;
-    if (!this.running.has(delivery)) this.schedule.end(delivery);
-    else if (this.held?.has(work)) {
-      this.schedule.hold?.(delivery);
-      if (this.held.isDue(work)) this.schedule.ready?.(delivery);
-    }
-  }
-
-  private lose(delivery: Delivery): void {
+  private lose(delivery: Delivery, lateMs?: number): void {
     this.attempts.excuse(delivery);
     if (this.schedule.withdraw(delivery)) return;
     const work = this.running.get(delivery);
     if (!work) return;
-    const error = new DeliveryLostError(
-      `The connection that delivered ${nameOf(delivery.message)} is gone; the broker delivers it again`,
-    );
+    const error = lostError(delivery);
     work.context.abort(error);
-    if (!work.closed) this.reports.settled(work, 'released', undefined);
+    const settling = work.closed;
+    if (!settling) this.reports.settled(work, 'released', undefined);
     work.closed = true;
     this.gate.killSwitch?.lost(work);
+    if (this.callStart.left(work)) this.leave(work);
     // What waits behind it is lost in the same turn, and must not begin in between.
-    if (this.held?.drop(work)) queueMicrotask(() => this.leave(work));
+    else if (this.held?.drop(work)) queueMicrotask(() => this.leave(work));
     else if (this.batches?.withdraw(work, error)) this.leave(work);
-  }
-
-  /** Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does. */
-  private get congestion(): string | undefined {
-    return this.inFlight < this.definition.prefetch ? undefined : this.held?.congestion(this.running.size);
+    else if (!settling) this.callStart.lose(work, lateMs);
   }
 
   private unsettled(): Delivery[] {
@@ -361,7 +353,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     work.closed = true;
     const { delivery, context, attempt } = work;
     const error = new DeliveryLostError('The application stops and the handler ran past its deadline');
-    if (!this.held?.drop(work) && !this.batches?.withdraw(work, error)) {
+    if (!this.callStart.left(work) && !this.held?.drop(work) && !this.batches?.withdraw(work, error)) {
       context.abort(error);
       this.environment.log.warn(
         `«${this.queue}»: a handler ran past the shutdown deadline; ${nameOf(delivery.message)} is given back`,

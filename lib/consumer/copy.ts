@@ -12,6 +12,8 @@ export interface CopyTiming {
   readonly delayMs: number;
   /** The longest delay that the transport makes by itself. */
   readonly maxDelayMs: number;
+  /** How many calls alone a suspect is sent on for. Left out: it is none. */
+  readonly suspect?: number;
   /** The subscription's queue, where the delivery came from a partition of it. */
   readonly home?: string;
 }
@@ -33,13 +35,15 @@ export function copyToPartition(delivery: Delivery, queue: string, now: number):
  * transport's own delay goes in several hops: the header says the end of the wait, and who receives it early sends it on.
  */
 export function copyToQueue(delivery: Delivery, attempt: number, timing: CopyTiming): Outgoing {
-  const { now, delayMs, maxDelayMs, home } = timing;
+  const { now, delayMs, maxDelayMs, home, suspect = 0 } = timing;
   const { message, queue } = delivery;
   const headers: Record<string, unknown> = {
     ...message.headers,
     ...originHeaders(delivery, home),
     [header.attempt]: attempt,
   };
+  if (suspect > 0) headers[header.suspect] = suspect;
+  else delete headers[header.suspect];
   const wait = Math.min(Math.ceil(delayMs), MAX_WAIT_MS);
   if (wait > 0) headers[header.notBefore] = now + wait;
   else delete headers[header.notBefore];

@@ -33,9 +33,10 @@ export function deadLetterCopy(source: DeadLetterSource, route: string): Outgoin
   const { message } = delivery;
   // A foreign message without an id gets one, so that an operator can name it.
   const id = message.id || newMessageId(source.now);
+  const { [header.suspect]: _, ...headers } = message.headers;
   return {
     to: { kind: 'dead-letter', route },
-    message: { ...message, id, headers: { ...message.headers, ...source.origin, ...describe(source) } },
+    message: { ...message, id, headers: { ...headers, ...source.origin, ...describe(source) } },
     dedupeId: copyDedupeId(id, delivery.queue, `dead-letter:${attempt}`, source.now),
     mandatory: true,
   };

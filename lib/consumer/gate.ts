@@ -10,6 +10,8 @@ export type ConsumerState = 'consuming' | 'paused' | 'stopped' | 'waiting' | 'st
 export class Gate {
   /** To be told of handler calls. */
   readonly killSwitch: KillSwitch | undefined;
+  /** For one message that is called alone. */
+  reserved = false;
   private paused = false;
   private stopping = false;
 
@@ -24,6 +26,11 @@ export class Gate {
   }
 
   get open(): boolean {
+    return !this.reserved && this.passable;
+  }
+
+  /** Whether the one that it is reserved for may be called. */
+  get passable(): boolean {
     return !this.stopping && !this.paused && (this.killSwitch === undefined || this.killSwitch.passes);
   }
 

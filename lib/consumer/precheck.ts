@@ -1,11 +1,11 @@
 import type { Clock } from '../clock/clock.js';
-import { CrashedError } from '../errors/handling-errors.js';
 import { MessageExpiredError } from '../errors/publish-errors.js';
 import { header, integerHeader } from '../message/headers.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
-import { type AttemptCount, MAX_CRASHES } from './attempt-count.js';
+import type { AttemptCount } from './attempt-count.js';
 import { earlyBy } from './not-before.js';
+import { verdictOn } from './suspicion.js';
 
 /** Finds the messages that need no handler call, or not yet. */
 export class Precheck {
@@ -19,9 +19,8 @@ export class Precheck {
 
   /** What becomes of it without a handler call; undefined: it is to be handled. */
   outcomeOf(delivery: Delivery, attempt: number): Outcome | undefined {
-    const crashes = this.attempts.crashesOf(delivery, attempt);
-    if (crashes >= MAX_CRASHES)
-      return Outcome.deadLetter('crashed', new CrashedError(`Delivered ${crashes} times without being settled`));
+    const verdict = verdictOn(delivery, this.attempts.crashesOf(delivery, attempt));
+    if (verdict) return verdict;
     const expiresAt = integerHeader(delivery.message.headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
     if (expiresAt !== undefined && expiresAt <= this.clock.now()) {
       return Outcome.deadLetter(

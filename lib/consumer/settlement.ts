@@ -14,9 +14,10 @@ import { deliveryView } from '../transport/delivery-view.js';
 import type { Outgoing, PublishResult } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
 import type { Transport } from '../transport/transport.js';
-import { type AttemptCount, MAX_CRASHES } from './attempt-count.js';
+import type { AttemptCount } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
 import { earlyBy } from './not-before.js';
+import { callsAloneOf, MAX_CRASHES } from './suspicion.js';
 
 /** What becomes of one delivery in the end. */
 export type Settled = 'ack' | 'retry' | 'dead-letter' | 'discard' | 'released';
@@ -71,13 +72,28 @@ export class Settlement {
         return this.discard(delivery, attempt, outcome.error);
       case 'give-back':
         return this.giveBack(delivery, attempt, 0);
+      case 'suspect':
+        return this.suspect(delivery, attempt, outcome.delayMs);
     }
+  }
+
+  /**
+   * Sends a message on, to be called alone in `waitMs` milliseconds. That its call comes is written down before it begins:
+   * the copy says so, and what the broker counted of the original is left behind.
+   */
+  private suspect(delivery: Delivery, attempt: number, waitMs: number): Promise<Settled> {
+    const { log } = this.environment;
+    const alone = callsAloneOf(delivery) + 1;
+    log.warn(
+      `«${delivery.queue}»: ${nameOf(delivery.message)} was delivered again and again without a result: its process ended, or lost its connection. It will be called alone`,
+    );
+    return this.move(delivery, attempt, this.copy(delivery, attempt, waitMs, alone), 'retry');
   }
 
   /** Back to the broker without spending an attempt, because this consumer stops; `waitMs` is left until its handler call. */
   async giveBack(delivery: Delivery, attempt: number, waitMs: number): Promise<Settled> {
     if (this.mustCopyBack(delivery)) {
-      const result = await this.write(delivery, this.copy(delivery, attempt, waitMs));
+      const result = await this.write(delivery, this.copy(delivery, attempt, waitMs, callsAloneOf(delivery)));
       if (result.status === 'confirmed') return 'released';
     }
     return this.release(delivery, undefined);
@@ -91,8 +107,11 @@ export class Settlement {
   /**
    * A redelivery is an attempt where the broker counts those; elsewhere a second one would start to look like a crash to
    * the next process, and the last one that is not taken for one is the one before MAX_CRASHES. A fresh copy is neither.
+   * Of a suspect each redelivery is a call alone.
    */
-  mustCopyBack({ deliveryCount = 0 }: Delivery): boolean {
+  mustCopyBack(delivery: Delivery): boolean {
+    const { deliveryCount = 0 } = delivery;
+    if (callsAloneOf(delivery) > 0) return true;
     if (this.environment.transport.capabilities.retry === 'redelivery') return true;
     return deliveryCount >= (this.keepsOrder ? MAX_CRASHES - 1 : 1);
   }
@@ -131,14 +150,15 @@ export class Settlement {
     const { retry, maxDelayMs } = transport.capabilities;
     const early = earlyBy(delivery, clock, maxDelayMs);
     if (early > 0 && (retry === 'redelivery' || maxDelayMs === 0)) return this.release(delivery, early);
-    return this.move(delivery, attempt, this.copy(delivery, attempt, delayMs), 'retry');
+    return this.move(delivery, attempt, this.copy(delivery, attempt, delayMs, callsAloneOf(delivery)), 'retry');
   }
 
-  private copy(delivery: Delivery, attempt: number, delayMs: number): Outgoing {
+  private copy(delivery: Delivery, attempt: number, delayMs: number, suspect = 0): Outgoing {
     const { clock, transport } = this.environment;
     return copyToQueue(delivery, attempt, {
       now: clock.now(),
       delayMs,
+      suspect,
       maxDelayMs: transport.capabilities.maxDelayMs,
       home: this.topology.partitionOf,
     });

@@ -16,6 +16,7 @@ const CLEARED = [
   header.originHost,
   header.expiresAt,
   header.notBefore,
+  header.suspect,
 ];
 
 /** The copy that goes back to the queue a dead letter came from: same id and bytes, nothing left of its failure. */

@@ -30,6 +30,8 @@ export const header = {
   expiresAt: 'messaging-expires-at',
   /** Before this time no handler is called. */
   notBefore: 'messaging-not-before',
+  /** The message is suspected of ending its process: so many calls alone it was sent on for. Honoured as the attempt is. */
+  suspect: 'messaging-suspect',
   /** Version of this list. */
   version: 'messaging-version',
   /** Why the message is a dead letter. */

@@ -10,7 +10,7 @@ export class Outcome {
   readonly error: unknown;
 
   private constructor(
-    readonly type: 'ack' | 'retry' | 'defer' | 'dead-letter' | 'discard' | 'give-back',
+    readonly type: 'ack' | 'retry' | 'defer' | 'dead-letter' | 'discard' | 'give-back' | 'suspect',
     readonly delayMs: number,
     readonly reason: DeadLetterReason | undefined,
     error: unknown,
@@ -52,4 +52,9 @@ export class Outcome {
 
   /** Back to the broker, because nobody is there to handle it any more; no attempt is spent. @internal */
   static readonly giveBack = new Outcome('give-back', 0, undefined, undefined);
+
+  /** To be called alone, in `delayMs` milliseconds: earlier deliveries of it ended without a result. @internal */
+  static suspect(delayMs: number): Outcome {
+    return new Outcome('suspect', delayMs, undefined, undefined);
+  }
 }

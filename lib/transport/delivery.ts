@@ -11,6 +11,8 @@ export interface Delivery {
   readonly topic?: string;
   /** How often the broker delivered it before, where it counts; undefined where it does not. */
   readonly deliveryCount?: number;
+  /** The broker has delivered it before. Left out: `deliveryCount` tells. */
+  readonly redelivered?: boolean;
   /** The message as the broker's client hands it over. Each time it is asked for it shares nothing changeable with the delivery: it is for application code. */
   readonly raw: unknown;
   /** Done: the broker forgets it. */
@@ -38,4 +40,9 @@ export interface Delivery {
    * this does nothing. Absent where deliveries have no lease.
    */
   extend?(ms: number): Promise<void>;
+}
+
+/** Whether the broker has delivered it before. */
+export function wasDelivered({ redelivered, deliveryCount = 0 }: Delivery): boolean {
+  return redelivered ?? deliveryCount > 0;
 }

@@ -129,8 +129,11 @@ export interface SubscribeOptions {
 export interface SubscribeHandlers {
   /** It must not throw. */
   delivery(delivery: Delivery): void;
-  /** The delivery is no longer ours (channel gone, lease expired); the broker delivers it again. */
-  lost(delivery: Delivery): void;
+  /**
+   * The delivery is no longer ours (channel gone, lease expired); the broker delivers it again. `lateMs`: because something
+   * that was delivered together with it, or itself, was not settled within so many milliseconds.
+   */
+  lost(delivery: Delivery, lateMs?: number): void;
   /** Consuming started, stopped, started again or could not start. `reason` says why it does not consume. */
   state(consuming: boolean, reason?: string): void;
 }

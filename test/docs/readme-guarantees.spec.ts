@@ -20,6 +20,7 @@ import {
   UnrecoverableError,
   UnroutableError,
 } from 'nestjs-messaging';
+import type { Transport } from '../../lib/transport/transport.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications, event, Seen } from '../e2e/support/application.js';
 import { Markdown } from './markdown.js';
@@ -306,17 +307,23 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(ready(dlq)).toBe(0);
   },
 
-  'a message ends its process three times': async () => {
+  'a message ends its process again and again': async () => {
     const first = await subscribed(() => undefined);
     await first.close();
     const publishing = await start({ service: 'elsewhere' });
     await publish(publishing, 1, { id: 'deadly' });
     for (let crash = 0; crash < 3; crash++) await crashOnDelivery();
-    const seen = new Seen<unknown>();
-    const { messaging } = await subscribed((body) => seen.add(body));
+    const seen = new Seen<string>();
+    const application = await subscribed((_, { id }) => seen.add(id));
+    await seen.until(1);
+    await waitFor(() => isEmpty(queue));
+    await application.close();
+    await withTransport((transport) => sendSuspect(transport, 'deadly'));
+    await crashOnDelivery();
+    const { messaging } = await subscribed((_, { id }) => seen.add(id));
     await waitFor(async () => (await messaging.deadLetters.count()) === 1);
     expect(await messaging.deadLetters.list()).toMatchObject([{ id: 'deadly', reason: 'crashed' }]);
-    expect(seen.all).toEqual([]);
+    expect(seen.all).toEqual(['deadly']);
   },
 
   'a consumer is cancelled, or its queue deleted': async () => {
@@ -545,7 +552,27 @@ describe('README.md, when', () => {
 });
 
 /** A process that takes the message and ends without a word. */
-async function crashOnDelivery(): Promise<void> {
+function crashOnDelivery(): Promise<void> {
+  return withTransport(async (transport) => {
+    const topology = { queue, patterns: [route], deadLetter: { queue: dlq, route: dlq }, provision: true };
+    await new Promise<void>((resolve, reject) => {
+      const handlers = { delivery: () => resolve(), lost: () => undefined, state: () => undefined };
+      transport.subscribe({ topology, prefetch: 1 }, handlers).catch(reject);
+    });
+  });
+}
+
+/** As a process leaves a message that is about to be called alone for the second time. */
+function sendSuspect(transport: Transport, id: string): Promise<void> {
+  const headers = { 'messaging-attempt': 3, 'messaging-suspect': 2, 'messaging-origin-route': route };
+  const message = { id, route, body: Buffer.from('{}'), headers, properties: {} };
+  const to = { kind: 'queue', queue } as const;
+  return new Promise((resolve) =>
+    transport.publish([{ to, message, dedupeId: `${id}:again`, mandatory: true }], () => resolve()),
+  );
+}
+
+async function withTransport(work: (transport: Transport) => Promise<void>): Promise<void> {
   const transport = memory({ broker }).create();
   await transport.connect({
     clock: systemClock,
@@ -556,10 +583,6 @@ async function crashOnDelivery(): Promise<void> {
     provision: true,
     onEvent: () => undefined,
   });
-  const topology = { queue, patterns: [route], deadLetter: { queue: dlq, route: dlq }, provision: true };
-  await new Promise<void>((resolve, reject) => {
-    const handlers = { delivery: () => resolve(), lost: () => undefined, state: () => undefined };
-    transport.subscribe({ topology, prefetch: 1 }, handlers).catch(reject);
-  });
+  await work(transport);
   await transport.close();
 }

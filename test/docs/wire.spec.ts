@@ -245,7 +245,12 @@ function delivery(headers: Headers, id = 'm'): Delivery {
 }
 
 function retried(headers: Headers, delayMs = 0): WireMessage {
-  return copyToQueue(delivery(headers), 2, { now: clock.now(), delayMs, maxDelayMs: Infinity }).message;
+  return copyToQueue(delivery(headers), 2, {
+    now: clock.now(),
+    delayMs,
+    maxDelayMs: Infinity,
+    suspect: delayMs > 0 ? 1 : 0,
+  }).message;
 }
 
 function deadLetter(headers: Headers, error: unknown): WireMessage {

@@ -290,7 +290,7 @@ export class PullSession implements Settler {
         delivery.abandon();
         const at = this.waiting.indexOf(delivery);
         if (at >= 0) this.waiting.splice(at, 1);
-        else handlers.lost(delivery);
+        else handlers.lost(delivery, ackWait);
       } else if (age >= ackWait / 3) this.renew(delivery);
     }
     this.answers.tick();

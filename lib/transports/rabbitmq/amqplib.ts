@@ -186,7 +186,22 @@ function watch<T extends Channel>(channel: T, on: ChannelListeners): T {
   channel.on('close', () => on.ended(failure));
   channel.on('handler-error', (error: Error) => on.defect(error));
   writeDirectly(channel);
+  ignoreUnknownConsumers(channel);
   return channel;
+}
+
+/**
+ * A broker can cancel a consumer twice, or deliver beside that: since 4.3 once for each message that was not settled in
+ * time. amqplib would end the connection over it. What came so is given back with its channel.
+ */
+function ignoreUnknownConsumers(channel: Channel): void {
+  interface Internals {
+    readonly consumers: ReadonlyMap<string, (message: unknown) => void>;
+    dispatchMessage(fields: { consumerTag: string }, message: unknown): void;
+  }
+  const internals = channel as unknown as Internals;
+  if (internals.consumers === undefined) return;
+  internals.dispatchMessage = ({ consumerTag }, message) => internals.consumers.get(consumerTag)?.(message);
 }
 
 /** The members of a channel that lead to its socket. */

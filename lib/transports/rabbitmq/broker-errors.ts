@@ -19,6 +19,12 @@ export function describe(error: unknown): string {
   return typeof code === 'string' && !text.includes(code) ? `${code} ${text}` : text;
 }
 
+/** How many milliseconds the broker waits for an ack, where it closed a channel over that. */
+export function ackTimeoutIn(text: string): number | undefined {
+  const match = /delivery acknowledgement on channel .* timed out(?:.*?(\d+) ms)?/s.exec(text);
+  return match ? Number(match[1] ?? 0) : undefined;
+}
+
 export function replyCode(error: unknown): number | undefined {
   const { code } = error as AmqpError;
   return typeof code === 'number' ? code : undefined;

@@ -4,9 +4,13 @@ import type { SubscribeHandlers } from '../../transport/transport.js';
 import { Acks } from './acks.js';
 import { ackTag, isAtLeast, openChannel, type AmqpError } from './amqplib.js';
 import { type CountHeader, decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
+import { ackTimeoutIn } from './broker-errors.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
 import { Fence } from './fence.js';
 import type { Names } from './names.js';
+
+/** A consumer that is cancelled while everything here is younger is cancelled for another reason. */
+const SHORTEST_ACK_TIMEOUT_MS = 1_000;
 
 export interface SessionOptions {
   readonly queue: string;
@@ -30,6 +34,7 @@ export class ConsumerSession implements Settler {
   private readonly releasing = new Map<RabbitmqDelivery, () => void>();
   private channel!: Channel;
   private countedIn: CountHeader | undefined;
+  private cancelled = false;
   private tag?: string;
   private intake: 'open' | 'paused' | 'ended' = 'paused';
   /** Came while there was no room: after a pause the broker counts the prefetch of the new consumer from zero. */
@@ -173,6 +178,7 @@ export class ConsumerSession implements Settler {
   private readonly receive = (raw: ConsumeMessage | null): void => {
     if (raw === null) {
       // The queue was deleted or moved. With the channel everything that came from it is given back.
+      this.cancelled = true;
       this.end('the broker cancelled the consumer');
       void this.close();
       return;
@@ -201,6 +207,7 @@ export class ConsumerSession implements Settler {
       this,
     );
     this.unsettled.add(delivery);
+    if (this.countedIn === 'x-acquired-count') delivery.receivedAt = this.options.clock.monotonic();
     handlers.delivery(delivery);
   }
 
@@ -210,12 +217,20 @@ export class ConsumerSession implements Settler {
     for (const cancel of this.releasing.values()) cancel();
     this.releasing.clear();
     const lost = [...this.unsettled];
+    const lateMs = this.cancelled ? this.lateSince(lost[0]) : ackTimeoutIn(error?.message ?? '');
     this.unsettled.clear();
     for (const delivery of lost) {
       delivery.abandon();
-      this.options.handlers.lost(delivery);
+      this.options.handlers.lost(delivery, lateMs);
     }
     this.end(error ? error.message : this.whyClosed);
+  }
+
+  /** Since 4.3 the broker cancels the consumer over an ack that does not come in time, and says no more. */
+  private lateSince(oldest: RabbitmqDelivery | undefined): number | undefined {
+    if (oldest?.receivedAt === undefined) return undefined;
+    const age = Math.floor(this.options.clock.monotonic() - oldest.receivedAt);
+    return age >= SHORTEST_ACK_TIMEOUT_MS ? age : undefined;
   }
 
   private closeIfIdle(): void {

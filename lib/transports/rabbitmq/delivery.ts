@@ -15,6 +15,8 @@ export interface Settler {
 
 export class RabbitmqDelivery implements Delivery {
   private settler?: Settler;
+  /** When it came, by the monotonic clock; only where the broker does not say why it takes deliveries back. */
+  receivedAt: number | undefined = undefined;
 
   constructor(
     readonly message: WireMessage,
@@ -37,6 +39,10 @@ export class RabbitmqDelivery implements Delivery {
       properties: { ...properties, headers },
       content: Buffer.from(content),
     } as RawMessage;
+  }
+
+  get redelivered(): boolean {
+    return this.received.fields.redelivered;
   }
 
   ack(): void {

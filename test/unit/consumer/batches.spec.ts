@@ -363,13 +363,14 @@ describe('each message of a batch by itself', () => {
     expect(idsOf()).toEqual([['again'], ['a', 'b', 'c']]);
   });
 
-  test('that a process left unsettled is handled alone; the third time it is dead-lettered as «crashed»', async () => {
+  test('that a process left unsettled is handled alone; the third time it is a suspect', async () => {
     const { app, subscription, deliver, idsOf } = await manual({ size: 3 });
     deliver('a');
     subscription.deliver({ id: 'suspect', deliveryCount: 2 });
     subscription.deliver({ id: 'killer', deliveryCount: 3 });
     expect(idsOf()).toEqual([['suspect']]);
-    expect(app.transport.last).toMatchObject({ to: { kind: 'dead-letter' }, message: { id: 'killer' } });
+    const headers = { 'messaging-suspect': 1 };
+    expect(app.transport.last).toMatchObject({ to: { kind: 'queue' }, message: { id: 'killer', headers } });
   });
 
   test('a duplicate is acked or put off by itself, and is not in the batch', async () => {

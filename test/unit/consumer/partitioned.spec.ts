@@ -183,15 +183,15 @@ describe('partitioned', () => {
     expect(started()).toEqual(['a1', 'a1', 'a2', 'a3']);
   });
 
-  test('a redelivered message waits for the handler that still runs with the lost one', async () => {
+  test('a redelivered message waits for the handler that still runs with the lost one, and is settled with its result', async () => {
     const { app, deliver, end, subscription, started } = await lanes();
     const lost = deliver('a1');
     subscription.lose(lost);
-    deliver('a1', 'a', { deliveryCount: 1 });
+    const again = deliver('a1', 'a', { deliveryCount: 1 });
     await app.turn();
     expect(started()).toEqual(['a1']);
     await end(0);
-    expect(started()).toEqual(['a1', 'a1']);
+    expect([started(), again.settlements]).toEqual([['a1'], ['ack']]);
   });
 
   test('a call that runs on past its timeout keeps its key: the retry waits for it, and for its grace at most', async () => {

@@ -512,18 +512,33 @@ describe('messages that need no handler call', () => {
     expect(app.transport.last.dueAt).toBe(app.clock.now() + 2_000);
   });
 
-  test('one that kills its process is dead-lettered as crashed at the fourth delivery', async () => {
+  test('one that kills its process is a suspect at the fourth delivery: it is sent on to be called alone', async () => {
     const app = await start();
     const attempts: number[] = [];
     const subscription = await app.subscribe((_, { attempt }) => attempts.push(attempt));
     for (const deliveryCount of [0, 1, 2, 3]) subscription.deliver({ id: 'a', deliveryCount });
     await app.turn();
     expect(attempts).toEqual([1, 1, 2]);
+    expect(app.transport.last).toMatchObject({
+      to: { kind: 'queue' },
+      message: { headers: { 'messaging-suspect': 1 } },
+    });
+    expect(app.transport.last.message.headers).not.toHaveProperty('messaging-reason');
+  });
+
+  test('… and is dead-lettered as crashed when two calls alone ended without a result, too', async () => {
+    const app = await start();
+    let calls = 0;
+    const subscription = await app.subscribe(() => calls++);
+    subscription.deliver({ id: 'a', deliveryCount: 1, direct: true, headers: { 'messaging-suspect': 2 } });
+    await app.turn();
+    expect(calls).toBe(0);
     expect(app.transport.last.message.headers).toMatchObject({
       'messaging-reason': 'crashed',
       'messaging-error-code': 'CRASHED',
-      'messaging-error-message': expect.stringContaining('3 times'),
+      'messaging-error-message': expect.stringContaining('called alone 2 times'),
     });
+    expect(app.transport.last.message.headers).not.toHaveProperty('messaging-suspect');
   });
 
   test('deliveries that this process gave back or lost are no crashes', async () => {
@@ -553,7 +568,7 @@ describe('messages that need no handler call', () => {
     subscription.deliver({ id: 'kills', deliveryCount: 6 });
     await app.turn();
     expect(seen).toEqual(['unseen']);
-    expect(app.transport.last.message).toMatchObject({ id: 'kills', headers: { 'messaging-reason': 'crashed' } });
+    expect(app.transport.last.message).toMatchObject({ id: 'kills', headers: { 'messaging-suspect': 1 } });
   });
 
   test('a pause is no interruption', async () => {
@@ -567,7 +582,7 @@ describe('messages that need no handler call', () => {
     subscription.deliver({ id: 'kills', deliveryCount: 3 });
     await app.turn();
     expect(seen).toEqual([]);
-    expect(app.transport.last.message.headers).toMatchObject({ 'messaging-reason': 'crashed' });
+    expect(app.transport.last.message.headers).toMatchObject({ 'messaging-suspect': 1 });
   });
 });
 

@@ -234,9 +234,9 @@ export class FakeSubscription implements TransportSubscription {
   }
 
   /** The delivery is the broker's again. */
-  lose(delivery: FakeDelivery): void {
+  lose(delivery: FakeDelivery, lateMs?: number): void {
     delivery.lost = true;
-    this.handlers.lost(delivery);
+    this.handlers.lost(delivery, lateMs);
   }
 
   state(consuming: boolean, reason?: string): void {

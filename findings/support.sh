@@ -1,0 +1,139 @@
+# What the findings share: brokers of Debian in a temp folder, pinned packages of npm beside them, and a verdict.
+# Sourced, not run. Needs Debian 12 or later, root, Node 20 or later.
+set -euo pipefail
+
+work=$(mktemp -d)
+started=()
+roots=${XDG_CACHE_HOME:-$HOME/.cache}/nestjs-messaging
+path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+finish() {
+  for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+  while kill -0 "${started[@]}" 2>/dev/null; do sleep 0.05; done
+  rm -rf "$work"
+}
+trap finish EXIT
+
+# packages NAME@VERSION …: installs them where `run` finds them.
+packages() {
+  (cd "$work" && echo '{"private":true}' >package.json && npm install --no-audit --no-fund --loglevel=error "$@" >/dev/null)
+}
+
+# run: an ES module on standard input, with $URL of the last broker started.
+run() {
+  cat >"$work/script.mjs"
+  (cd "$work" && node script.mjs)
+}
+
+# verdict WHAT SEEN EXPECTED: fails when the behaviour is another one.
+verdict() {
+  if [ "$2" != "$3" ]; then
+    echo "CHANGED: $1"
+    diff <(echo "$3") <(echo "$2") || true
+    exit 1
+  fi
+  printf '%s\n%s\n' "AS SEEN: $1" "$2"
+}
+
+free_port() {
+  node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+}
+
+# debian_root NAME SUITE PACKAGE…: a folder with packages of that suite, unpacked; nothing is installed on the machine.
+# What `npm test` has unpacked is used where it is there.
+debian_root() {
+  local name=$1 suite=$2 root=$roots/$1
+  shift 2
+  if [ -d "$root" ]; then
+    echo "$root"
+    return
+  fi
+  local apt=$work/apt-$name
+  root=$work/root-$name
+  mkdir -p "$apt"/{etc/apt.conf.d,etc/preferences.d,lists/partial,archives/partial} "$root"
+  : >"$apt/status"
+  local source
+  source=$(grep -lE '^Types:|^deb ' /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
+  case $source in
+    *.sources) awk -v RS= -v suite="$suite" '!/security/ { gsub(/Suites:[^\n]*/, "Suites: " suite); print $0 "\n"; exit }' "$source" >"$apt/etc/debian.sources" ;;
+    *) sed -nE "/security|updates/!s#^deb (\[[^]]*\] )?([^ ]+) [^ ]+ .*#deb \1\2 $suite main#p" "$source" | head -1 >"$apt/etc/sources.list" ;;
+  esac
+  apt-config dump Acquire >"$apt/apt.conf"
+  cat >>"$apt/apt.conf" <<CONF
+Dir::Etc "$apt/etc"; Dir::Etc::sourceparts "$apt/etc"; Dir::Etc::trusted "/etc/apt/trusted.gpg"; Dir::Etc::trustedparts "/etc/apt/trusted.gpg.d";
+Dir::State "$apt"; Dir::State::status "$apt/status"; Dir::Cache "$apt"; APT::Sandbox::User "root"; Acquire::Languages "none";
+CONF
+  (
+    export APT_CONFIG=$apt/apt.conf DEBIAN_FRONTEND=noninteractive
+    apt-get update
+    apt-get install --yes --no-install-recommends --download-only "$@" dash coreutils sed grep
+  ) >&2
+  for deb in "$apt"/archives/*.deb; do dpkg -x "$deb" "$root"; done
+  for folder in bin sbin lib lib64; do [ -e "$root/$folder" ] || ln -s "usr/$folder" "$root/$folder"; done
+  [ -e "$root/bin/sh" ] || ln -s dash "$root/bin/sh"
+  mkdir -p "$root"/{dev,proc,tmp,data}
+  echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+  echo '127.0.0.1 localhost' >"$root/etc/hosts"
+  echo "$root"
+}
+
+# rabbitmq VERSION SUITE [line of rabbitmq.conf …]: sets URL.
+rabbitmq() {
+  local version=$1 suite=$2 root data port epmd dist
+  shift 2
+  root=$(debian_root "rabbitmq-$version" "$suite" rabbitmq-server)
+  data=$(mktemp -d "$work/rabbitmq-XXXX")
+  port=$(free_port) epmd=$(free_port) dist=$(free_port)
+  mkdir "$data/home" "$data/config"
+  (umask 277 && echo findings >"$data/home/.erlang.cookie")
+  echo '[].' >"$data/enabled_plugins"
+  printf '%s\n' "listeners.tcp.1 = 127.0.0.1:$port" 'disk_free_limit.absolute = 50MB' 'vm_memory_high_watermark.absolute = 512MB' "$@" >"$data/rabbitmq.conf"
+  inside "$root" "$data" "$epmd" "$dist" "$port" /usr/bin/epmd -port "$epmd" -address 127.0.0.1
+  inside "$root" "$data" "$epmd" "$dist" "$port" /usr/lib/rabbitmq/bin/rabbitmq-server
+  export URL=amqp://guest:guest@127.0.0.1:$port
+  for _ in $(seq 600); do
+    # A broker that answers the protocol header with connection.start is ready.
+    if node -e 'const s = require("net").connect(+process.argv[1], "127.0.0.1", () => s.write("AMQP\0\0\x09\x01")); s.on("data", () => process.exit(0)); s.on("error", () => process.exit(1)); setTimeout(() => process.exit(1), 2000)' "$port" 2>/dev/null; then
+      return
+    fi
+    sleep 0.1
+  done
+  echo "RabbitMQ $version did not start" >&2
+  tail -5 "$data/output.log" >&2
+  exit 1
+}
+
+inside() {
+  local root=$1 data=$2 epmd=$3 dist=$4 port=$5
+  shift 5
+  env -i PATH=$path LANG=C.UTF-8 HOME=/data/home ERL_EPMD_PORT="$epmd" ERL_EPMD_ADDRESS=127.0.0.1 ERL_CRASH_DUMP_SECONDS=0 \
+    RABBITMQ_NODENAME="findings-$port@localhost" RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT="$dist" \
+    RABBITMQ_MNESIA_BASE=/data/mnesia RABBITMQ_LOG_BASE=/data/log RABBITMQ_PID_FILE=/data/pid RABBITMQ_CONF_ENV_FILE=/dev/null \
+    RABBITMQ_CONFIG_FILE=/data/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=/data/enabled_plugins RABBITMQ_GENERATED_CONFIG_DIR=/data/config \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1} +S 2:2' RUNNING_UNDER_SYSTEMD=true \
+    setpriv --pdeathsig KILL unshare --mount --propagation private sh -ec \
+    'mount --rbind /proc "$1/proc"; mount --rbind /dev "$1/dev"; mount --bind "$2" "$1/data"; root=$1; shift 2; exec chroot "$root" "$@"' \
+    sh "$root" "$data" "$@" >>"$data/output.log" 2>&1 &
+  started+=($!)
+  disown
+}
+
+# nats VERSION SUITE: sets URL.
+nats() {
+  local root port
+  root=$(debian_root "nats-$1" "$2" nats-server)
+  port=$(free_port)
+  mkdir -p "$work/nats-$port"
+  setpriv --pdeathsig KILL "$root/usr/sbin/nats-server" -a 127.0.0.1 -p "$port" -js -sd "$work/nats-$port" >"$work/nats-$port/output.log" 2>&1 &
+  started+=($!)
+  disown
+  export URL=nats://127.0.0.1:$port
+  for _ in $(seq 200); do
+    if node -e 'const s = require("net").connect(+process.argv[1], "127.0.0.1"); s.on("data", () => process.exit(0)); s.on("error", () => process.exit(1))' "$port" 2>/dev/null; then
+      return
+    fi
+    sleep 0.05
+  done
+  echo "NATS $1 did not start" >&2
+  exit 1
+}

@@ -56,7 +56,7 @@ describeRabbit('delay', (rabbit) => {
     await client.transport.declare(topologyOf('unrelated'));
     await client.publish(toRoute('nobody.yet', '1', { headers: { tenant: 'x' } }, inMs(800)));
     await waitFor(() => client.transport.undeliverable() === 1, 'it is seen as undeliverable');
-    expect(client.warnings().join()).toContain('id «1»');
+    expect(client.warnings().join()).toContain('message 1 is due');
     const consumer = await client.consume(topologyOf('nobody.yet'));
     await consumer.received(1);
     expect(consumer.deliveries[0]).toMatchObject({

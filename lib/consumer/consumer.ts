@@ -126,7 +126,12 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   /** Why it does not consume, where that is nobody's wish; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    const own = this.gate.reason ?? this.intake.standstill ?? this.overdue.report() ?? this.callStart.problem;
+    const own =
+      this.gate.reason ??
+      this.intake.standstill ??
+      this.overdue.report() ??
+      this.settlement.problem ??
+      this.callStart.problem;
     // Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does.
     return own ?? (this.inFlight < this.definition.prefetch ? undefined : this.held?.congestion(this.running.size));
   }

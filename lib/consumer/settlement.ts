@@ -16,6 +16,7 @@ import type { Topology } from '../transport/topology.js';
 import type { Transport } from '../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
+import { CopyTrouble } from './copy-trouble.js';
 import { earlyBy } from './not-before.js';
 import { callsAloneOf, MAX_CRASHES } from './suspicion.js';
 
@@ -41,6 +42,7 @@ const GIVE_BACK_MAX = 30_000;
  * (retry, deferral or dead letter) is confirmed; where the copy cannot be written the original is given back, with backoff.
  */
 export class Settlement {
+  private readonly trouble: CopyTrouble;
   private giveBackWait = 0;
   private giveBackSince = -Infinity;
 
@@ -53,7 +55,14 @@ export class Settlement {
     /** Whether somebody waits for the broker's answer to an ack, where it gives one. */
     private readonly awaitsAcks = false,
     private readonly telemetry?: ConsumerTelemetry,
-  ) {}
+  ) {
+    this.trouble = new CopyTrouble(environment.clock);
+  }
+
+  /** Why copies cannot be written, where they cannot. */
+  get problem(): string | undefined {
+    return this.trouble.report();
+  }
 
   /** Resolves when the broker was told; it never rejects. */
   settle(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
@@ -207,6 +216,7 @@ export class Settlement {
     const result = await this.write(delivery, copy);
     trace?.ended('error' in result ? result.error : undefined);
     if (result.status === 'confirmed') {
+      this.trouble.written();
       this.giveBackWait = 0;
       this.giveBackSince = -Infinity;
       return settled;
@@ -240,6 +250,7 @@ export class Settlement {
       `«${delivery.queue}»: the copy of ${nameOf(delivery.message)} could not be written, it is given back: ${result.error.message}`,
     );
     if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error: result.error });
+    this.trouble.failed(result.error);
     if (result.status === 'unroutable') await this.redeclare();
     return this.release(delivery, this.nextGiveBackWait());
   }

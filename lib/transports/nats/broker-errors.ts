@@ -52,6 +52,9 @@ export function connectionMisconfiguration(error: unknown, address: Address): Me
 
 const TLS_ERRORS = /^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
+/** Others may leave, and limits are raised: «maximum consumers limit reached», «insufficient storage resources available». */
+const LIMIT_REACHED = /maximum .*(limit|number).*reached|insufficient .*resources|resource limits? exceeded/i;
+
 /** An error of the JetStream API as ours: a misconfiguration, or a passing reason. `what` is what was asked for. */
 export function apiError(error: unknown, what: string, redact: (text: string) => string): MessagingError {
   if (error instanceof MessagingError) return error;
@@ -74,7 +77,7 @@ export function apiError(error: unknown, what: string, redact: (text: string) =>
       `${what} cannot be created: another stream has its subjects (${text}). Choose another «stream» in nats({…}), or delete that one`,
     );
   }
-  const passing = code === apiCode.noPeers && text.includes('offline');
+  const passing = (code === apiCode.noPeers && text.includes('offline')) || LIMIT_REACHED.test(text);
   if (!passing && status !== undefined && status >= 400 && status < 500)
     return new TopologyMismatchError(`${what} cannot be declared: ${text}`);
   return new NotConnectedError(`NATS did not answer about ${what}: ${text}`);

@@ -57,6 +57,8 @@ export function connectionMisconfiguration(error: unknown, address: Address): Me
 
 const TLS_ERRORS = /^(ERR_SSL_|ERR_TLS_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
+const LIMIT_REACHED = /\blimit\b.*\bis reached\b/;
+
 /** An error of declaring, when waiting cannot cure it. `what` is the thing that was declared, for a reply that does not name it. */
 export function topologyMisconfiguration(
   error: unknown,
@@ -68,6 +70,8 @@ export function topologyMisconfiguration(
   if (error instanceof TypeError || error instanceof RangeError) {
     return new TopologyMismatchError(`${what} cannot be declared: ${text}`);
   }
+  // It says 406 for that, too; but queues come and go, and limits are raised.
+  if (LIMIT_REACHED.test(text)) return undefined;
   switch (replyCode(error)) {
     case reply.preconditionFailed:
       return new TopologyMismatchError(explainMismatch(text) ?? `${what} cannot be declared: ${text}`);

@@ -323,6 +323,7 @@ export class Messaging {
       retryQueue: this.dispatcher.retryQueue,
       store: this.store,
       undeliverable: this.dispatcher.undeliverableCount,
+      nacked: this.dispatcher.nacked,
       deadLetterCounts: this.counts,
     });
   }

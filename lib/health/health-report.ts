@@ -1,5 +1,6 @@
 import type { ConsumerState } from '../consumer/gate.js';
 import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
+import type { NackedDestination } from '../publisher/nacked-destinations.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 
 /** What `messaging.health()` says; assembled from memory, without asking the broker, and without credentials. */
@@ -29,7 +30,7 @@ export interface ConsumerHealth {
   readonly state: ConsumerState;
   /** Messages in this process that are not settled yet. */
   readonly inFlight: number;
-  /** Why it is `waiting` or stopped by its kill switch, that it gets nothing though messages are ready, that handlers run past their timeout, or that its lanes are full. */
+  /** Why it is `waiting` or stopped by its kill switch, that it gets nothing though messages are ready, that handlers run past their timeout, that its lanes are full, or its copies cannot be written. */
   readonly reason?: string;
   /** What an `idempotent` subscription has recognised since its start. */
   readonly idempotency?: IdempotencyCounts;
@@ -40,6 +41,8 @@ export interface RetryQueueHealth {
   readonly depth: number;
   readonly bytes: number;
   readonly oldestAgeMs: number;
+  /** What the broker takes nothing for, though it is connected (a queue is full): at most ten. Left out when there are none. */
+  readonly nacked?: readonly NackedDestination[];
   /** On disk: false while it cannot be written; a publish that has to wait is rejected then. */
   readonly healthy?: boolean;
   /** On disk: messages taken over from processes that died, since the start. */

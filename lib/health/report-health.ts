@@ -1,4 +1,5 @@
 import type { QueueConsumer } from '../consumer/queue-consumer.js';
+import type { NackedDestinations } from '../publisher/nacked-destinations.js';
 import type { RetryQueue } from '../publisher/retry-queue.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
 import type { Transport } from '../transport/transport.js';
@@ -14,6 +15,7 @@ export interface HealthSources {
   readonly store: RetryQueueStore;
   /** Messages that waited for their time in the retry queue and that no queue takes. */
   readonly undeliverable: number;
+  readonly nacked: NackedDestinations;
   readonly deadLetterCounts: DeadLetterCounts;
 }
 
@@ -32,7 +34,9 @@ export function reportHealth(sources: HealthSources): HealthReport {
       ...(idempotency && { idempotency: { ...idempotency } }),
     }));
   const undeliverable = sources.undeliverable + (transport.undeliverable?.() ?? 0);
+  const nacked = retryQueue.depth > 0 ? sources.nacked.report() : [];
   const wanting =
+    nacked.length > 0 ||
     state.blocked ||
     publisherDeadLetters > 0 ||
     undeliverable > 0 ||
@@ -49,6 +53,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
       depth: retryQueue.depth,
       bytes: retryQueue.bytes,
       oldestAgeMs: retryQueue.oldestAgeMs,
+      ...(nacked.length > 0 && { nacked }),
       ...(store.report && { healthy, ...counts }),
       ...(others.length > 0 && { others }),
     },

@@ -16,15 +16,18 @@ import type { PublishResult } from '../transport/outgoing.js';
 import type { PublishDone, Transport } from '../transport/transport.js';
 import { Admission, type AdmissionOptions } from './admission.js';
 import { Bounds } from './bounds.js';
+import { NackedDestinations } from './nacked-destinations.js';
 import type { Publication } from './publication.js';
 import type { Death } from './publisher-dead-letters.js';
 import { QueuedReceipt } from './receipt.js';
-import { RetryQueue } from './retry-queue.js';
+import { type Failures, NOT_TRIED, RetryQueue } from './retry-queue.js';
 import type { RetryQueueStore, StoredMessage } from './retry-queue-store.js';
 import { Settlements } from './settlements.js';
 
 /** A queued message that so many passes found unroutable is given up. */
 const MAX_RETURNS = 3;
+const CLOSED = 'The publisher is closed: the application is shutting down';
+const EXPIRED = 'Its time to live ended while it waited in the publisher retry queue';
 
 export interface DispatcherOptions extends AdmissionOptions {
   readonly maxInFlight: number;
@@ -47,6 +50,7 @@ export interface DispatcherEnvironment {
  */
 export class Dispatcher {
   readonly retryQueue: RetryQueue;
+  readonly nacked: NackedDestinations;
   private readonly inFlight = new Set<Publication>();
   private readonly bounds: Bounds;
   private readonly admission: Admission;
@@ -66,18 +70,14 @@ export class Dispatcher {
     private readonly environment: DispatcherEnvironment,
   ) {
     const { store, clock, time } = environment;
+    this.nacked = new NackedDestinations(clock, environment.log);
     this.settlements = new Settlements(store);
     this.retryQueue = new RetryQueue(store, options.interval, clock, time, {
       canSend: () => this.ready && this.windowOpen && !(this.closed && store.kind === 'disk'),
       send: (publication) => this.send(publication),
       accepted: (publication, stored) => this.accepted(publication, stored),
       notAccepted: (publication, error) => this.notAccepted(publication, error),
-      expired: (publication) =>
-        this.giveUp(
-          publication,
-          new MessageExpiredError('Its time to live ended while it waited in the publisher retry queue'),
-          'expired',
-        ),
+      expired: (publication) => this.giveUp(publication, new MessageExpiredError(EXPIRED), 'expired'),
       advance: () => this.advance(),
     });
     this.bounds = new Bounds(options, this.retryQueue);
@@ -192,9 +192,9 @@ export class Dispatcher {
   }
 
   /** It is the queue's now, which tells whether it could take it: at once, or when it is on the disk. */
-  private enqueue(publication: Publication, error: MessagingError, attempts = 0, returns = 0): void {
+  private enqueue(publication: Publication, error: MessagingError, failures = NOT_TRIED): void {
     this.bounds.leave(publication);
-    this.retryQueue.add(publication, attempts, returns);
+    this.retryQueue.add(publication, failures);
     const { events } = this.environment;
     if (events.has('queued')) events.emit('queued', { id: publication.message.id, to: { ...publication.to }, error });
   }
@@ -245,13 +245,14 @@ export class Dispatcher {
         this.giveUp(publication, result.error, 'unsendable');
         break;
       case 'failed':
-        this.failed(publication, result.error);
+        this.failed(publication, result.error, result.nacked === true);
     }
     this.advance();
   }
 
   private succeed(publication: Publication): void {
     const { stored, queued, to, message } = publication;
+    if (stored && !this.nacked.isEmpty) this.nacked.confirmed(to);
     this.leave(publication);
     publication.confirmed();
     if (stored && queued) this.settlements.settle(stored.seq, { id: message.id, outcome: 'confirmed' });
@@ -265,30 +266,31 @@ export class Dispatcher {
     if (events.has('returned')) events.emit('returned', { id: publication.message.id, to: { ...publication.to } });
     const { stored, unroutable } = publication;
     if (unroutable === 'ignore') return this.succeed(publication);
-    const attempts = stored?.attempts ?? 0;
     const returns = (stored?.returns ?? 0) + Number(stored !== undefined);
     if (stored && stored.dueAt > 0) this.undeliverable.add(stored.seq);
     // After an outage the publishing connection can be back before consumers, perhaps of another process, have bound.
-    if (unroutable === 'queue' || (stored && returns < MAX_RETURNS)) this.keep(publication, error, attempts, returns);
+    if (unroutable === 'queue' || (stored && returns < MAX_RETURNS))
+      this.keep(publication, error, { attempts: stored?.attempts ?? 0, returns, nacked: false });
     else this.giveUp(publication, error, 'unsendable');
   }
 
   /** A send failed for a passing reason. An attempt is counted where that matters, and not without a connection. */
-  private failed(publication: Publication, error: MessagingError): void {
+  private failed(publication: Publication, error: MessagingError, nacked: boolean): void {
     const { stored, policy } = publication;
     const { maxAttempts, backoff } = stored ?? policy;
-    const counts = maxAttempts !== undefined || backoff !== undefined;
+    if (nacked) this.nacked.nacked(publication.to, error.message);
+    const counts = nacked || maxAttempts !== undefined || backoff !== undefined;
     const attempts = (stored?.attempts ?? 0) + Number(counts && this.ready && !(error instanceof NotConnectedError));
     if (maxAttempts !== undefined && attempts >= maxAttempts) this.giveUp(publication, error, 'attempts-exhausted');
-    else this.keep(publication, error, attempts, stored?.returns ?? 0);
+    else this.keep(publication, error, { attempts, returns: stored?.returns ?? 0, nacked });
   }
 
   /** It goes to the retry queue, or keeps its place there. */
-  private keep(publication: Publication, error: MessagingError, attempts: number, returns: number): void {
+  private keep(publication: Publication, error: MessagingError, failures: Failures): void {
     publication.failed = true;
     if (publication.queued) publication.notSent(error);
-    if (publication.stored) this.retryQueue.failed(publication, attempts, returns);
-    else this.enqueue(publication, error, attempts, returns);
+    if (publication.stored) this.retryQueue.failed(publication, failures);
+    else this.enqueue(publication, error, failures);
   }
 
   private giveUp(publication: Publication, error: MessagingError, reason: Death['reason']): void {
@@ -351,6 +353,4 @@ export class Dispatcher {
   }
 }
 
-function closedError(): PublisherClosedError {
-  return new PublisherClosedError('The publisher is closed: the application is shutting down');
-}
+const closedError = (): MessagingError => new PublisherClosedError(CLOSED);

@@ -21,6 +21,19 @@ export interface RetryQueuePort {
   advance(): void;
 }
 
+/** How often a message has failed by now, and how just now. */
+export interface Failures {
+  readonly attempts: number;
+  readonly returns: number;
+  /** The broker declined the message, and may do so again: the more often it did, the longer the message waits. */
+  readonly nacked: boolean;
+}
+
+export const NOT_TRIED: Failures = Object.freeze({ attempts: 0, returns: 0, nacked: false });
+
+/** The longest wait of a message that the broker declines, where it has no backoff of its own. */
+const LONGEST_NACK_WAIT_MS = 60_000;
+
 /** So many are given up at once, so that the event loop gets its turn. */
 const MAX_EXPIRED = 500;
 
@@ -79,8 +92,8 @@ export class RetryQueue {
   }
 
   /** Takes a message at the end of the queue; the port is told when it is accepted. */
-  add(publication: Publication, attempts: number, returns: number): void {
-    const stored = this.store.append(this.messageOf(publication, attempts, returns), (kept, error) =>
+  add(publication: Publication, failures: Failures): void {
+    const stored = this.store.append(this.messageOf(publication, failures), (kept, error) =>
       this.appended(publication, kept, error),
     );
     if (!publication.queued) publication.stored = stored;
@@ -97,12 +110,13 @@ export class RetryQueue {
   }
 
   /** A send failed for a passing reason: it keeps its place until the next pass, or until its own backoff is over. */
-  failed(publication: Publication, attempts: number, returns: number): void {
+  failed(publication: Publication, failures: Failures): void {
+    const { attempts, returns } = failures;
     const { stored } = publication;
     if (!stored) return;
     this.taken.delete(stored.seq);
     if (this.pass && publication.promoted) this.tried.add(stored.seq);
-    const dueAt = attempts > stored.attempts ? this.dueAfter(stored, attempts) : stored.dueAt;
+    const dueAt = attempts > stored.attempts ? this.dueAfter(stored, failures) : stored.dueAt;
     if (attempts === stored.attempts && returns === stored.returns && dueAt === stored.dueAt) return;
     publication.stored = this.store.update(stored, { dueAt, attempts, returns });
     this.arm(dueAt);
@@ -146,7 +160,8 @@ export class RetryQueue {
     this.disarm();
   }
 
-  private messageOf(publication: Publication, attempts: number, returns: number): QueuedMessage {
+  private messageOf(publication: Publication, failures: Failures): QueuedMessage {
+    const { attempts, returns } = failures;
     const { to, message, dedupeId, unroutable, key, expiresAt, bytes, policy } = publication;
     const { holdUntil, priority, maxAttempts, backoff } = policy;
     const queuedAt = this.time.now();
@@ -168,13 +183,21 @@ export class RetryQueue {
       unroutable: holdUntil !== undefined && unroutable === 'reject' ? 'queue' : unroutable,
       // What waits for its time holds nobody of its key back.
       key: held > queuedAt ? undefined : key,
-      dueAt: attempts > 0 ? this.dueAfter({ backoff, dueAt: 0 }, attempts) : held > queuedAt ? held : 0,
+      dueAt: attempts > 0 ? this.dueAfter({ backoff, dueAt: 0 }, failures) : held > queuedAt ? held : 0,
       expiresAt: expiresAt === undefined ? undefined : this.time.at(expiresAt),
     };
   }
 
-  private dueAfter({ backoff, dueAt }: Pick<QueuedMessage, 'backoff' | 'dueAt'>, attempts: number): number {
-    return backoff === undefined ? dueAt : this.time.now() + waitAfter(backoff, attempts);
+  private dueAfter(
+    { backoff, dueAt }: Pick<QueuedMessage, 'backoff' | 'dueAt'>,
+    { attempts, nacked }: Failures,
+  ): number {
+    if (backoff !== undefined) return this.time.now() + waitAfter(backoff, attempts);
+    if (!nacked) return dueAt;
+    const { interval } = this;
+    const wait = Math.min(Math.max(interval, LONGEST_NACK_WAIT_MS), interval * 2 ** Math.min(attempts - 1, 30));
+    // What was declined together is tried together: one timer, and in order.
+    return Math.ceil((this.time.now() + wait) / interval) * interval;
   }
 
   private appended(publication: Publication, stored: StoredMessage, error: MessagingError | undefined): void {

@@ -38,6 +38,11 @@ export type PublishResult =
   /** Trying again cannot help. */
   | { readonly status: 'refused'; readonly error: MessagingError }
   /** A passing reason. The copy may or may not be stored, but nothing of it is under way any more: one resend is safe. */
-  | { readonly status: 'failed'; readonly error: MessagingError };
+  | {
+      readonly status: 'failed';
+      readonly error: MessagingError;
+      /** The broker answered that it does not take this message now (a queue is full); other queues may have taken it. */
+      readonly nacked?: boolean;
+    };
 
 export const CONFIRMED: PublishResult = Object.freeze({ status: 'confirmed' });

@@ -129,6 +129,23 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(broker.faults.hits.vanished).toBeGreaterThan(0);
   },
 
+  'one of the queues of a route is full and rejects (`reject-publish`)': async () => {
+    const application = await start();
+    await application.messaging.subscribe({ route }, () => undefined);
+    broker.faults.nack((to) => to.kind === 'route' && to.route === route);
+    const full = await publish(application);
+    expect(full.outcome).toBe('queued');
+    await waitFor(() => broker.faults.hits.nacked > 2);
+    expect(health(application)).toMatchObject({
+      status: 'degraded',
+      retryQueue: { depth: 1, nacked: [{ to: route }] },
+    });
+    broker.faults.nack(false);
+    expect(await full.settled).toMatchObject({ outcome: 'confirmed' });
+    expect(health(application).status).toBe('up');
+    expect(health(application).retryQueue.nacked).toBeUndefined();
+  },
+
   'no queue takes the route': async () => {
     const application = await start();
     await expect(publish(application)).rejects.toThrow(UnroutableError);

@@ -130,7 +130,8 @@ export class MemoryBroker {
   publish(outgoing: Outgoing, defaults: ClientDefaults): PublishResult | undefined {
     const verdict = this.faults.judge(outgoing.to);
     if (verdict === 'lose-silently') return undefined;
-    if (verdict === 'nack') return { status: 'failed', error: new PublishFailedError('The broker nacked the publish') };
+    if (verdict === 'nack')
+      return { status: 'failed', error: new PublishFailedError('The broker nacked the publish'), nacked: true };
     const result = this.router.store(
       addressOf(outgoing, defaults),
       outgoing,

@@ -76,6 +76,7 @@ export class Forwarder implements SubscribeHandlers {
       case 'refused':
         return this.goRound(delivery, sequence, result.error.message);
       case 'failed':
+        if (result.nacked) return this.goRound(delivery, sequence, result.error.message);
         return delivery.release(RETRY_MS);
     }
   }

@@ -173,7 +173,7 @@ export class PublishChannel {
     if (errorCode === apiCode.messageTooLarge || errorCode === apiCode.headersTooLarge)
       return { status: 'refused', error: new MessageTooLargeError(text) };
     if (code === 400) return { status: 'refused', error: new PublishRefusedError(text) };
-    return { status: 'failed', error: new PublishFailedError(text) };
+    return { status: 'failed', error: new PublishFailedError(text), nacked: true };
   }
 
   /** A resend is recognised by its `Nats-Msg-Id`, so that what may still be under way is not stored twice. */

@@ -49,6 +49,8 @@ export class Forwarder implements SubscribeHandlers {
       case 'refused':
         return this.delayAgain(delivery, outgoing, result.error.message);
       case 'failed':
+        // Where a queue of its route is full, the others get a copy each time: the pauses have to grow.
+        if (result.nacked) return this.delayAgain(delivery, outgoing, result.error.message);
         return delivery.release(RETRY_MS);
     }
   }

@@ -56,13 +56,14 @@ export type Verdict = 'acked' | 'nacked' | 'lost' | AmqpError;
 /** What its sender is told of that. */
 export function resultOf(verdict: Verdict, redact: (text: string) => string): PublishResult {
   if (verdict === 'acked') return CONFIRMED;
-  if (verdict === 'nacked' || verdict === 'lost') return failed('RabbitMQ did not confirm the message');
+  if (verdict === 'nacked') return failed('RabbitMQ did not confirm the message (nack)', true);
+  if (verdict === 'lost') return failed('RabbitMQ did not confirm the message');
   if (verdict.code === reply.notFound) return failed(redact(describe(verdict)));
   return { status: 'refused', error: refusalOf(verdict, redact) };
 }
 
-function failed(message: string): PublishResult {
-  return { status: 'failed', error: new PublishFailedError(message) };
+function failed(message: string, nacked = false): PublishResult {
+  return { status: 'failed', error: new PublishFailedError(message), nacked };
 }
 
 /** Sends one suspect after the other; `tell` hears each verdict. Ends early, with `lost` for the rest, when nothing can be sent. */

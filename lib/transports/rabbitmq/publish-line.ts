@@ -136,7 +136,7 @@ export class PublishLine {
         this.tell(entry, CONFIRMED);
       },
       nacked: (entry) => {
-        this.tell(entry, failed('RabbitMQ did not take the message (nack)'));
+        this.tell(entry, nacked('RabbitMQ did not take the message (nack): a queue is full or has no leader'));
         if (this.nacks.nacked()) this.retire(channel, 'RabbitMQ takes nothing on this channel', true);
       },
       ended: (unresolved, error) => this.ended(channel, unresolved, error),
@@ -258,6 +258,10 @@ export class PublishLine {
       this.environment.onEvent({ type: 'warning', message: `A result callback failed: ${(error as Error).message}` });
     }
   }
+}
+
+function nacked(message: string): PublishResult {
+  return { status: 'failed', error: new PublishFailedError(message), nacked: true };
 }
 
 function failed(message: string): PublishResult {

@@ -23,6 +23,11 @@ import type {
 } from '../../../lib/transport/transport.js';
 
 export const failed = (why = 'nacked'): PublishResult => ({ status: 'failed', error: new PublishFailedError(why) });
+export const nacked = (why = 'a queue is full'): PublishResult => ({
+  status: 'failed',
+  error: new PublishFailedError(why),
+  nacked: true,
+});
 export const unroutable = (why = 'no queue takes it'): PublishResult => ({
   status: 'unroutable',
   error: new UnroutableError(why),

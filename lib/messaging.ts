@@ -320,10 +320,8 @@ export class Messaging {
       state: this.state,
       transport: this.transport,
       consumers: this.consumers,
-      retryQueue: this.dispatcher.retryQueue,
+      dispatcher: this.dispatcher,
       store: this.store,
-      undeliverable: this.dispatcher.undeliverableCount,
-      nacked: this.dispatcher.nacked,
       deadLetterCounts: this.counts,
     });
   }
@@ -351,8 +349,7 @@ export class Messaging {
   private async startNow(handled: Handled): Promise<RuntimeSubscription> {
     if (this.shutdown.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
-    const [routed] = mergeByQueue([handled]);
-    const consumer = this.addConsumer(routed);
+    const consumer = this.addConsumer(mergeByQueue([handled])[0]);
     await this.startConsumer(consumer);
     this.startCounting();
     return new RuntimeSubscription(consumer, async () => {

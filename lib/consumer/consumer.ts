@@ -88,13 +88,12 @@ export class Consumer implements QueueConsumer, QueueReport {
     const stopped = (reason: string): void => reports.stopped(reason);
     this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped, attempts: this.attempts });
     this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
-    const { settlement, attempts, precheck, schedule } = this;
+    const { settlement, attempts, precheck, schedule, running, held } = this;
     this.giveBacks = new GiveBacks({ settlement, attempts, precheck, schedule, clock, log });
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
       log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),
     );
-    const next = (): void => this.next();
-    const slots = new OverdueSlots({ overdue: this.overdue, running: this.running, schedule, held: this.held, next });
+    const slots = new OverdueSlots({ overdue: this.overdue, running, schedule, held, next: () => this.next() });
     this.calls = callsFor(handled, {
       ...{ ...environment, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
       ended: (work, outcome) => this.ended(work, outcome),
@@ -126,12 +125,8 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   /** Why it does not consume, where that is nobody's wish; else what is wrong with its handlers. */
   get reason(): string | undefined {
-    const own =
-      this.gate.reason ??
-      this.intake.standstill ??
-      this.overdue.report() ??
-      this.settlement.problem ??
-      this.callStart.problem;
+    const { gate, intake, overdue, settlement, callStart } = this;
+    const own = gate.reason ?? intake.standstill ?? overdue.report() ?? settlement.problem ?? callStart.problem;
     // Every slot of the prefetch is taken by messages that wait for a retry, or behind one that does.
     return own ?? (this.inFlight < this.definition.prefetch ? undefined : this.held?.congestion(this.running.size));
   }

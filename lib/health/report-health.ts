@@ -1,6 +1,5 @@
 import type { QueueConsumer } from '../consumer/queue-consumer.js';
-import type { NackedDestinations } from '../publisher/nacked-destinations.js';
-import type { RetryQueue } from '../publisher/retry-queue.js';
+import type { Dispatcher } from '../publisher/dispatcher.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
 import type { Transport } from '../transport/transport.js';
 import type { ConnectionState } from './connection-state.js';
@@ -11,17 +10,15 @@ export interface HealthSources {
   readonly state: ConnectionState;
   readonly transport: Transport;
   readonly consumers: Iterable<QueueConsumer>;
-  readonly retryQueue: RetryQueue;
+  readonly dispatcher: Pick<Dispatcher, 'retryQueue' | 'nacked' | 'undeliverableCount'>;
   readonly store: RetryQueueStore;
-  /** Messages that waited for their time in the retry queue and that no queue takes. */
-  readonly undeliverable: number;
-  readonly nacked: NackedDestinations;
   readonly deadLetterCounts: DeadLetterCounts;
 }
 
 /** Puts the report together from what the parts of a connection know of themselves. */
 export function reportHealth(sources: HealthSources): HealthReport {
-  const { state, transport, retryQueue, store, deadLetterCounts } = sources;
+  const { state, transport, dispatcher, store, deadLetterCounts } = sources;
+  const { retryQueue } = dispatcher;
   const publisherDeadLetters = store.deadLetters.size;
   const { healthy = true, others = [], ...counts } = store.report ?? {};
   const consumers = [...sources.consumers]
@@ -33,8 +30,8 @@ export function reportHealth(sources: HealthSources): HealthReport {
       ...(reason !== undefined && { reason }),
       ...(idempotency && { idempotency: { ...idempotency } }),
     }));
-  const undeliverable = sources.undeliverable + (transport.undeliverable?.() ?? 0);
-  const nacked = retryQueue.depth > 0 ? sources.nacked.report() : [];
+  const undeliverable = dispatcher.undeliverableCount + (transport.undeliverable?.() ?? 0);
+  const nacked = retryQueue.depth > 0 ? dispatcher.nacked.report() : [];
   const wanting =
     nacked.length > 0 ||
     state.blocked ||

@@ -209,12 +209,12 @@ export class Messaging {
 
   /** Makes what they consume from exist. @throws what makes the first of the impossible ones impossible @internal */
   async declareConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
-    await all(consumers.map((consumer) => this.consumers.declare(consumer)));
+    await this.consumers.declareAll(consumers);
   }
 
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
-    await all(consumers.map((consumer) => this.consumers.start(consumer)));
+    await this.consumers.startAll(consumers);
   }
 
   /** @internal */
@@ -358,12 +358,6 @@ export class Messaging {
       cancel();
     });
   }
-}
-
-/** Resolves when all have ended. @throws the error of the first that failed */
-async function all(promises: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
 }
 
 function defineOff(request: SubscribeRequest): never {

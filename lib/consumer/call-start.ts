@@ -66,10 +66,10 @@ export class CallStart {
 
   /** While a suspect is here, no other one waits for its turn: it would look as guilty. */
   sweep(): void {
-    const { gate, schedule, workOf } = this.parts;
+    const { gate, schedule } = this.parts;
     if (!gate.reserved) return;
     for (const delivery of [...schedule.waiting])
-      if (callsAloneOf(delivery) > 0 && schedule.withdraw(delivery)) this.begin(workOf(delivery));
+      if (callsAloneOf(delivery) > 0 && schedule.withdraw(delivery)) this.begin(this.parts.workOf(delivery));
   }
 
   /** A call has come to this. */

@@ -82,6 +82,16 @@ export class Consumers implements Iterable<QueueConsumer> {
     this.standstills.start();
   }
 
+  /** Side by side. @throws what makes the first of the impossible ones impossible */
+  async declareAll(consumers: readonly QueueConsumer[]): Promise<void> {
+    await allEnded(consumers.map((consumer) => this.declare(consumer)));
+  }
+
+  /** Side by side. @throws what makes the first of the impossible ones impossible */
+  async startAll(consumers: readonly QueueConsumer[]): Promise<void> {
+    await allEnded(consumers.map((consumer) => this.start(consumer)));
+  }
+
   async remove(consumer: QueueConsumer, deadline: AbortSignal): Promise<void> {
     await consumer.stop(deadline);
     this.forget(consumer);
@@ -135,4 +145,10 @@ export class Consumers implements Iterable<QueueConsumer> {
   private forget(consumer: QueueConsumer): void {
     if (this.byQueue.get(consumer.queue) === consumer) this.byQueue.delete(consumer.queue);
   }
+}
+
+/** @throws the error of the first that failed, once all have ended */
+async function allEnded(promises: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(promises)).find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
 }

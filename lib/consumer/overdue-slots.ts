@@ -11,7 +11,7 @@ interface Parts {
   readonly schedule: Schedule<Delivery>;
   readonly held: HeldMessages | undefined;
   /** Somebody may have his turn now. */
-  next(): void;
+  readonly next: () => void;
 }
 
 /** The slots of calls that run on past their timeout: each is kept until its call ends, or its grace does. */

@@ -100,7 +100,7 @@ export class FileDestinations {
   private read(name: string): string | undefined {
     const known = this.known.get(name);
     if (known !== undefined) return known;
-    const text = this.reading(name, (file) => file.destination());
+    const text = this.reading(name, (file) => file.destination.name());
     if (text !== undefined) this.known.set(name, text);
     return text;
   }

@@ -81,7 +81,7 @@ export class OwnFile {
     let file: QueueFile | undefined;
     try {
       file = QueueFile.open(this.sqlite, next.path);
-      file.setDestination(this.destinations.own.name);
+      file.destination.setName(this.destinations.own.name);
       this.replaced(old, error, this.read(file, old, { removed }));
     } catch (cause) {
       file?.close();
@@ -143,7 +143,7 @@ export class OwnFile {
         owned.lock.release();
         return undefined;
       }
-      file.setDestination(this.destinations.own.name);
+      file.destination.setName(this.destinations.own.name);
       this.opened = file;
       this.owned = owned;
       return file;

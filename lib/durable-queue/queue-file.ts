@@ -8,6 +8,7 @@ import {
   type SqliteStatement,
 } from '../clients/sqlite.js';
 import { AdoptionTable } from './adoption-table.js';
+import { DestinationTable } from './destination-table.js';
 import { inOrder } from './in-order.js';
 import { insertEntry } from './insert-entry.js';
 import { runs } from './pack.js';
@@ -40,6 +41,7 @@ export class QueueFile {
   private closed = false;
   private uncounted = 0;
   readonly adoptions: AdoptionTable;
+  readonly destination: DestinationTable;
   private readonly packs: PackTable;
 
   private constructor(
@@ -47,6 +49,7 @@ export class QueueFile {
     private readonly database: SqliteDatabase,
   ) {
     this.adoptions = new AdoptionTable(database);
+    this.destination = new DestinationTable(database, (work) => this.transaction(work));
     this.packs = new PackTable(database);
   }
 
@@ -83,20 +86,6 @@ export class QueueFile {
       database.close();
       throw error;
     }
-  }
-
-  /** Where its entries are to go; undefined where an earlier version wrote it. */
-  destination(): string | undefined {
-    if (!this.get("SELECT 1 FROM sqlite_master WHERE name = 'destination'")) return undefined;
-    return this.get('SELECT name FROM destination')?.name as string | undefined;
-  }
-
-  setDestination(name: string): void {
-    if (this.destination() !== undefined) return;
-    this.transaction(() => {
-      this.run('CREATE TABLE IF NOT EXISTS destination (name TEXT NOT NULL)');
-      this.run('INSERT INTO destination VALUES (?)', name);
-    });
   }
 
   /** All of `work`, on the disk when it returns, or nothing. */

@@ -48,7 +48,7 @@ export function diskRetryQueue(options: DiskRetryQueueOptions): RetryQueueStoreF
   numberBetween('diskRetryQueue.adoptInterval', adoptInterval, 1, LONGEST);
   if (!Array.isArray(adopt) || !adopt.every((one) => typeof one === 'string' && one !== ''))
     throw new InvalidOptionError('diskRetryQueue.adopt', adopt, 'a list of destinations');
-  const complete = { directory, adoptInterval, adopt: [...adopt] as readonly string[] };
+  const complete = { directory, adoptInterval, adopt: [...(adopt as readonly string[])] };
   return { kind: 'disk', create: (environment) => new DiskRetryQueueStore(complete, environment) };
 }
 

@@ -146,7 +146,7 @@ function destinationOf(sqlite: Sqlite, path: string): string | undefined {
   return using(path, () => {
     const file = QueueFile.read(sqlite, path);
     try {
-      return file?.destination();
+      return file?.destination.name();
     } finally {
       file?.close();
     }

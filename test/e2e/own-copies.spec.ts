@@ -45,7 +45,7 @@ function spoilRaw(raw: unknown): void {
 type Message = Pick<MessageContext, 'payload' | 'headers' | 'body' | 'raw'>;
 
 function seenOf({ payload, headers: { tenant, list, table, bytes } }: Message): object {
-  return { payload: String(payload as Buffer), tenant, list, table, bytes: String(bytes as Buffer) };
+  return { payload: String(payload), tenant, list, table, bytes: (bytes as Buffer).toString() };
 }
 
 const AS_SENT = { ...HEADERS, payload: CLEAR, bytes: 'bytes' };

@@ -34,7 +34,8 @@ describeRabbit('messages that were delivered three times without a result', (rab
     for (const id of ids) await client.insist(toRoute('parcel', id, { body: Buffer.from('{}') }));
     for (let look = 0; look < 5; look++) {
       await waitFor(async () => (await channel.checkQueue(QUEUE)).messageCount === ids.length, 'all in the queue');
-      for (const _ of ids) await waitFor(async () => (await channel.get(QUEUE)) !== false, 'a message');
+      for (let got = 0; got < ids.length; got++)
+        await waitFor(async () => (await channel.get(QUEUE)) !== false, 'a message');
       channel.nackAll(true);
     }
     const handled: string[] = [];

@@ -1,5 +1,4 @@
 import type { Channel, ChannelModel, GetMessage } from 'amqplib';
-import type { Headers } from '../../message/headers.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/transport.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
@@ -92,10 +91,7 @@ export class QueueBrowser implements Browser, Settler {
     this.upcoming = this.left > 0 && (await this.get());
     if (this.upcoming) this.newcomers = Math.max(0, this.upcoming.fields.messageCount - --this.left);
     const origin = originOf(raw, this.names);
-    const message = withBrokerDeath(
-      decode(raw, this.queue, origin, this.names),
-      raw.properties.headers as Headers | undefined,
-    );
+    const message = withBrokerDeath(decode(raw, this.queue, origin, this.names), raw.properties.headers);
     return new RabbitmqDelivery(message, this.queue, origin.direct, origin.topic, undefined, raw, this);
   }
 

@@ -1,5 +1,4 @@
 import { isolateHeaders } from '../../message/isolate.js';
-import type { Headers } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { RawMessage } from './decode.js';
@@ -33,7 +32,7 @@ export class RabbitmqDelivery implements Delivery {
 
   get raw(): RawMessage {
     const { fields, properties, content } = this.received;
-    const headers = properties.headers && isolateHeaders(properties.headers as Headers);
+    const headers = properties.headers && isolateHeaders(properties.headers);
     return {
       fields: { ...fields },
       properties: { ...properties, headers },

@@ -281,8 +281,8 @@ export const mutations = [
     edits: [
       [
         'lib/transports/rabbitmq/consumer.ts',
-        '    if (!this.isWanted()) return;\n    this.failures++;',
-        '    this.failures++;',
+        '    if (!this.isWanted()) return;\n    const { connection, queue } = this.options;',
+        '    const { connection, queue } = this.options;',
       ],
     ],
     caughtBy: { file: 'test/unit/rabbitmq/consumer.spec.ts', test: 'does not warn when it is closed' },

@@ -32,7 +32,7 @@ const paths: Readonly<Record<string, Path>> = {
     answers: [refused(), refused()],
     named: true,
   },
-  'dead-lettered': { options: { retry: false }, answers: [confirmed as never], named: true },
+  'dead-lettered': { options: { retry: false }, answers: [confirmed], named: true },
 };
 
 describe('a log line names its message, or says that it has no id', () => {

@@ -182,6 +182,7 @@ export {
   HandlerTimeoutError,
   IdempotencyStoreError,
   InvalidPayloadError,
+  InvalidResultError,
   MissingOutcomeError,
   NackError,
   NoHandlerError,

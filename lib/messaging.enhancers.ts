@@ -7,7 +7,6 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
-import { isObservable, lastValueFrom, type Observable } from 'rxjs';
 import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscribe.decorator.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { RefusedError } from './errors/handling-errors.js';
@@ -16,6 +15,7 @@ import { thrownValue } from './errors/thrown-value.js';
 import { BatchContext } from './pipeline/batch-context.js';
 import { MessageContext } from './pipeline/message-context.js';
 import { Outcome } from './pipeline/outcome.js';
+import { resultOf } from './pipeline/result.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 type Context = MessageContext | BatchContext;
@@ -52,7 +52,7 @@ export class MessagingEnhancers {
     const callback = instance[method];
     checkEnhancers(wrapper, method, callback);
     if (!globalEnhancers && !hasEnhancers(instance.constructor, callback)) {
-      return (context) => resultOf(callback.call(instance, context.payload, context));
+      return (context) => callback.call(instance, context.payload, context);
     }
     const enhanced = creator.create(
       instance,
@@ -120,20 +120,6 @@ function checkEnhancers(wrapper: InstanceWrapper, method: string, callback: Meth
 /** There is one instance, made by the time subscriptions start. */
 export function isSingleton(wrapper: InstanceWrapper): boolean {
   return wrapper.isDependencyTreeStatic() && wrapper.scope !== Scope.TRANSIENT;
-}
-
-/** A handler may return an Observable, as in a controller: it is done when that completes. */
-export function resultOf(result: unknown): unknown {
-  return isStream(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
-}
-
-/** What cannot even be looked at is a result like any other. */
-function isStream(result: unknown): result is Observable<unknown> {
-  try {
-    return isObservable(result);
-  } catch {
-    return false;
-  }
 }
 
 const PARAMETERS = {

@@ -37,7 +37,6 @@ import { reportHealth } from './health/report-health.js';
 import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { connectionListener } from './messaging.connection.js';
 import type { MessageContract, UntypedRoute } from './message/message-contract.js';
-import { resultOf } from './messaging.enhancers.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline, Shutdown } from './messaging.shutdown.js';
 import { SubscriptionDefinitions } from './messaging.subscriptions.js';
@@ -256,7 +255,7 @@ export class Messaging {
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
     const definition = this.definitions.define(request) ?? defineOff(request);
-    return this.startNow({ definition, handler: (context) => resultOf(handler(context.payload as T, context)) });
+    return this.startNow({ definition, handler: (context) => handler(context.payload as T, context) });
   }
 
   /**
@@ -280,7 +279,7 @@ export class Messaging {
     const definition = this.definitions.defineBatch(request) ?? defineOff(request);
     return this.startNow({
       definition,
-      batchHandler: (context) => resultOf(handler(context.payload as T[], context)),
+      batchHandler: (context) => handler(context.payload as T[], context),
     });
   }
 

@@ -5,6 +5,7 @@ import { BatchContext, type BatchHandler } from '../pipeline/batch-context.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
+import { wholeResultOf } from '../pipeline/result.js';
 import type { BatchTrace, ConsumerTelemetry } from '../pipeline/telemetry.js';
 import { isThenable } from '../pipeline/thenable.js';
 import { withTimeout } from '../pipeline/timeout.js';
@@ -66,10 +67,11 @@ export class Batches {
   ) {
     this.definition = definition;
     const { retry, timeoutMs, idempotent } = definition;
+    const whole: BatchHandler = (context) => wholeResultOf(batchHandler(context));
     this.handler =
       timeoutMs === undefined
-        ? batchHandler
-        : withTimeout(batchHandler, timeoutMs, environment.clock, (running, context) => this.runOn(running, context));
+        ? whole
+        : withTimeout(whole, timeoutMs, environment.clock, (running, context) => this.runOn(running, context));
     const middleware = [...definition.middleware, ...definition.validations];
     this.wrapped = idempotent !== undefined || middleware.length > 0;
     const join: Handler = this.wrapped ? (context) => this.joinWrapped(context) : () => this.joinPlain();

@@ -6,6 +6,7 @@ import { decode } from '../pipeline/decode.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
+import { resultOf, wholeResultOf } from '../pipeline/result.js';
 import type { ConsumerTelemetry, ProcessTrace } from '../pipeline/telemetry.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { RetryPolicy } from '../retry/retry-policy.js';
@@ -45,19 +46,29 @@ export class HandlerCall<C extends Call> {
     const trace = this.telemetry?.process(delivery, attempt);
     try {
       context.payload = decode(delivery.message, this.environment.serializer);
-      const result = trace ? trace.run(this.handler, context) : this.handler(context);
+      const result = trace ? trace.run(this.whole, context) : resultOf(this.handler(context));
       if (result === LATER) return undefined;
       if (!isThenable(result)) return told(trace, this.outcomeOr(result, attempt));
-      const promise = result instanceof Promise ? result : Promise.resolve(result);
-      promise.then(
-        (late) => this.ended(call, told(trace, this.outcomeOr(late, attempt))),
-        (error: unknown) => this.ended(call, told(trace, this.outcomeOf(call, error))),
-      );
+      this.await(call, trace, result instanceof Promise ? result : Promise.resolve(result));
       return undefined;
     } catch (error) {
       return told(trace, this.outcomeOf(call, error));
     }
   }
+
+  private await(call: C, trace: ProcessTrace | undefined, promise: Promise<unknown>): void {
+    promise.then(
+      (given) => {
+        const late = resultOf(given);
+        if (late !== given) this.await(call, trace, late as Promise<unknown>);
+        else this.ended(call, told(trace, this.outcomeOr(late, call.attempt)));
+      },
+      (error: unknown) => this.ended(call, told(trace, this.outcomeOf(call, error))),
+    );
+  }
+
+  /** All of it belongs to the trace, also what only begins when an Observable is subscribed to. */
+  private readonly whole: Handler = (context) => wholeResultOf(this.handler(context));
 
   /** What application code decided, within the attempts. */
   limit({ attempt }: C, outcome: Outcome): Outcome {

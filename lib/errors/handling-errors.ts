@@ -60,6 +60,15 @@ export class MissingOutcomeError extends MessagingError {
   readonly retryable = true;
 }
 
+/**
+ * A function of the application gave what its place does not take. Its message says which function, the type of what it
+ * gave (never the value), and what is taken. The message that it was asked about is not retried.
+ */
+export class InvalidResultError extends MessagingError {
+  readonly code = 'INVALID_RESULT';
+  readonly retryable = false;
+}
+
 /** Several handlers share the queue, and none of them is for this message. */
 export class NoHandlerError extends MessagingError {
   readonly code = 'NO_HANDLER';

@@ -10,6 +10,7 @@ import { nameOf } from '../message/message-name.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
+import { resultOf } from '../pipeline/result.js';
 import { ClaimKeeper, type HeldClaim } from './claim-keeper.js';
 import type { Claim, IdempotencyStore } from './idempotency-store.js';
 import type { IdempotentDefinition } from './idempotent-options.js';
@@ -93,7 +94,7 @@ export class IdempotentHandling {
         await this.complete(claim);
         return this.duplicate(context, claim.key, { state: 'done' });
       }
-      const result = await handler(context);
+      const result = await resultOf(await handler(context));
       if (Outcome.is(result) && result !== Outcome.ack) await this.release(claim);
       else await this.complete(claim);
       return result;

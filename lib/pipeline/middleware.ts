@@ -1,4 +1,5 @@
 import type { MessageContext } from './message-context.js';
+import { resultOf } from './result.js';
 
 /** Handles one message; what it returns or throws becomes an Outcome. */
 export type Handler = (context: MessageContext) => unknown;
@@ -12,7 +13,7 @@ export type Middleware = (context: MessageContext, next: () => Promise<unknown>)
 /** One handler out of middleware around a handler; composed once per subscription. */
 export function compose(middleware: readonly Middleware[], handler: Handler): Handler {
   return middleware.reduceRight<Handler>(
-    (next, wrap) => (context) => wrap(context, async () => next(context)),
+    (next, wrap) => (context) => wrap(context, async () => resultOf(await next(context))),
     handler,
   );
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import { HandlerTimeoutError } from '../errors/handling-errors.js';
+import { wholeResultOf } from './result.js';
 import { isThenable } from './thenable.js';
 
 /** What a call under a timeout is about: a message, or a batch. */
@@ -26,14 +27,23 @@ export function withTimeout<C extends Limited>(
   });
   return (context) => {
     const at = clock.monotonic() + ms;
-    const result = handler(context);
+    const result = wholeResultOf(handler(context));
     // What is not a promise is done: nothing can end it early.
     if (!isThenable(result)) return result;
     const running = Promise.resolve(result);
     return new Promise((resolve, reject) => {
       const call = { at, context, running, reject };
       deadlines.add(call);
-      running.then(resolve, reject).finally(() => deadlines.delete(call));
+      running.then(
+        (value) => {
+          deadlines.delete(call);
+          resolve(value);
+        },
+        (error: Error) => {
+          deadlines.delete(call);
+          reject(error);
+        },
+      );
     });
   };
 }

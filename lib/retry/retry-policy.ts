@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import {
+  InvalidResultError,
   MissingOutcomeError,
   RetryLaterError,
   UndecodableMessageError,
@@ -28,6 +29,9 @@ export interface RetryOptions {
 
 /** A longer wait than any broker's own delay would be refused when it is needed; it is cut to this (a bit under 25 days). */
 const MAX_RETRY_DELAY_MS = 2 ** 31 - 1;
+
+/** They say themselves that trying again cannot help. */
+const NEVER_REPEATED: readonly ErrorClass[] = [UnrecoverableError, RefusedError, InvalidResultError];
 
 /** Decides, without side effects, what a failed handler call leads to. */
 export class RetryPolicy {
@@ -111,8 +115,7 @@ export class RetryPolicy {
   }
 
   private isUnrecoverable(error: unknown): boolean {
-    if (error instanceof UnrecoverableError || error instanceof RefusedError) return true;
-    if (isOneOf(this.unrecoverable, error)) return true;
+    if (isOneOf(NEVER_REPEATED, error) || isOneOf(this.unrecoverable, error)) return true;
     // These two say themselves that it is to be retried.
     if (error instanceof RetryLaterError || error instanceof MissingOutcomeError) return false;
     return this.only !== undefined && !isOneOf(this.only, error);

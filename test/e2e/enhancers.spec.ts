@@ -305,6 +305,45 @@ test('a handler that returns an Observable is done when that completes, and fail
   expect(await dead).toMatchObject({ error: { message: 'late' } });
 });
 
+test.each([Scope.DEFAULT, Scope.REQUEST])(
+  'an async handler (scope %p) that gives an Observable, as HttpService does, is done when that completes',
+  async (scope) => {
+    const seen = new Seen<string>();
+    const failing = { retry: false, name: 'failing' } as const;
+    @Injectable({ scope })
+    class Handler {
+      @Subscribe('order.created')
+      async plain(): Promise<Observable<unknown>> {
+        return defer(async () => seen.add('plain ran'));
+      }
+
+      @UseInterceptors({ intercept: (_: ExecutionContext, next: CallHandler) => next.handle() })
+      @Subscribe('order.sent')
+      async intercepted(): Promise<Observable<unknown>> {
+        return defer(async () => seen.add('intercepted ran'));
+      }
+
+      @Subscribe('order.paid', failing)
+      async failing(): Promise<Observable<unknown>> {
+        return throwError(() => new Error('late'));
+      }
+    }
+    const { publisher, messaging } = await start(Handler);
+    for (const [route, line] of [
+      ['order.created', 'plain ran'],
+      ['order.sent', 'intercepted ran'],
+    ]) {
+      const acked = event(messaging, 'settled', ({ outcome }) => outcome === 'ack');
+      await publisher.publish(route, {});
+      await acked;
+      expect(seen.all.at(-1)).toBe(line);
+    }
+    const dead = event(messaging, 'dead-lettered');
+    await publisher.publish('order.paid', {});
+    expect(await dead).toMatchObject({ error: { message: 'late' } });
+  },
+);
+
 test('class-level enhancers apply to providers made by a factory too', async () => {
   const calls = new Seen<string>();
   @UseGuards({ canActivate: () => (calls.add('guard'), true) })

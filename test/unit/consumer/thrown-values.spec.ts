@@ -168,13 +168,26 @@ describe('whatever is thrown, its message is settled', () => {
 });
 
 describe('whatever is returned, its message is settled', () => {
-  test.each(Object.entries(thrown))('a handler returns %s, which is no Outcome: it is done', async (_, what) => {
+  const [awaitable, unaskable] = [true, false].map((can) =>
+    Object.entries(thrown).filter(([, what]) => canBeAsked(what()) === can),
+  );
+
+  test.each(awaitable)('a handler returns %s, which is no Outcome: it is done', async (_, what) => {
     const app = await observed();
     const subscription = await app.subscribe(() => what());
     const delivery = subscription.deliver();
     await app.turn();
     expect(delivery.settlements).toEqual(['ack']);
     expect(app.transport.published).toEqual([]);
+  });
+
+  test.each(unaskable)('a handler returns %s, which does not say if it can be awaited: it failed', async (_, what) => {
+    const app = await observed();
+    const subscription = await app.subscribe(() => what());
+    const delivery = subscription.deliver();
+    await app.turn();
+    expect(delivery.settlements).toEqual(['ack']);
+    expect(app.transport.published).toMatchObject([{ to: { kind: 'queue' } }]);
   });
 
   test.each(Object.entries(thrown))('an asynchronous handler returns %s', async (_, what) => {
@@ -227,6 +240,16 @@ test('a message whose settling fails is given back, so that its slot at the brok
   expect(delivery.settlements).toEqual(['release 500']);
   expect(app.messaging.health().consumers[0].inFlight).toBe(0);
 });
+
+function canBeAsked(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  try {
+    void (value as { then?: unknown }).then;
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** An application that somebody listens to, on a broker that takes every copy. */
 async function observed(): Promise<Application> {

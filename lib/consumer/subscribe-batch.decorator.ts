@@ -1,10 +1,8 @@
 import { integerBetween } from '../errors/option-checks.js';
 import type { MessageContract } from '../message/message-contract.js';
 import type { BatchContext, BatchResult } from '../pipeline/batch-context.js';
-import { requestOf, requestsOf, subscribing } from './subscribe.decorator.js';
+import { BATCH_SUBSCRIPTIONS, requestOf, requestsOf, subscribing } from './subscribe.decorator.js';
 import type { BatchSubscriptionOptions, Route, SubscribeBatchRequest } from './subscription-options.js';
-
-const BATCH_SUBSCRIPTIONS = Symbol.for('nestjs-messaging:batch-subscriptions');
 
 /** Decorates methods that take an array of this payload, and return nothing or outcomes. */
 export type BatchHandlerDecorator<Payload> = <

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
 import type { MessageContract } from '../message/message-contract.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import { isRoute } from './route-or-options.js';
@@ -7,6 +7,7 @@ import { subscriptionName } from './subscription-definition.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 const SUBSCRIPTIONS = Symbol.for('nestjs-messaging:subscriptions');
+export const BATCH_SUBSCRIPTIONS = Symbol.for('nestjs-messaging:batch-subscriptions');
 
 /** Under this key Nest finds what a handler's parameters are. */
 export const HANDLER_ARGUMENTS = 'nestjs-messaging:handler-arguments';
@@ -52,9 +53,13 @@ export function requestOf<R extends { readonly route: Route | readonly Route[] }
   return request as R;
 }
 
-/** Notes down under `key` that a method subscribes, and which of its parameters is what. */
+/**
+ * Notes down under `key` that a method subscribes, and which of its parameters is what.
+ * @throws SubscriptionConflictError for what is no method of instances, and so would never be called
+ */
 export function subscribing(key: symbol, request: object): MethodDecorator {
-  return (target, property) => {
+  return (target, property, descriptor?: PropertyDescriptor) => {
+    checkMethod(target, property, descriptor);
     const parameters = {
       [`${PAYLOAD_TYPE}:0`]: { index: 0, pipes: [] },
       [`${CONTEXT_TYPE}:1`]: { index: 1, pipes: [] },
@@ -62,13 +67,31 @@ export function subscribing(key: symbol, request: object): MethodDecorator {
     Reflect.defineMetadata(HANDLER_ARGUMENTS, parameters, target.constructor, property);
     // Decorators run bottom up; the list is to read top down. It is kept on the class, so that a decorator above that
     // replaces the method does not hide it.
-    Reflect.defineMetadata(key, [request, ...requestsOf(key, target, property)], target, property);
+    Reflect.defineMetadata(key, [request, ...(ownRequests(key, target, property) ?? [])], target, property);
   };
 }
 
-/** What was noted down under `key`. */
+function checkMethod(target: object, property: string | symbol, descriptor: PropertyDescriptor | undefined): void {
+  const value: unknown = descriptor ? descriptor.value : (target as Record<string | symbol, unknown>)[property];
+  if (typeof target === 'function' || typeof property === 'symbol' || typeof value !== 'function')
+    throw new SubscriptionConflictError(
+      `«${String(property)}» cannot subscribe: @Subscribe and @SubscribeBatch are for methods of instances, not for static ones, properties, accessors, or methods named by a symbol`,
+    );
+}
+
+/**
+ * What was noted down under `key`. Whoever overrides a method with a decorator of its own replaces what its base says, of
+ * either kind; who overrides it without one leaves that as it is.
+ */
 export function requestsOf(key: symbol, prototype: object, method: string | symbol): readonly object[] {
-  return (Reflect.getMetadata(key, prototype, method) as readonly object[] | undefined) ?? [];
+  for (let type: object | null = prototype; type !== null; type = Object.getPrototypeOf(type) as object | null)
+    if (ownRequests(SUBSCRIPTIONS, type, method) || ownRequests(BATCH_SUBSCRIPTIONS, type, method))
+      return ownRequests(key, type, method) ?? [];
+  return [];
+}
+
+function ownRequests(key: symbol, prototype: object, method: string | symbol): readonly object[] | undefined {
+  return Reflect.getOwnMetadata(key, prototype, method) as readonly object[] | undefined;
 }
 
 /** What `@Subscribe` said about a method of a class with this prototype. */

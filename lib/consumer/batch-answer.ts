@@ -1,4 +1,5 @@
 import { MissingOutcomeError } from '../errors/handling-errors.js';
+import { typeOfResult } from '../errors/result-checks.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import { Outcome } from '../pipeline/outcome.js';
 
@@ -82,7 +83,7 @@ class Listed implements BatchAnswer {
   errorAt(at: number): unknown {
     const said = this.list[at];
     if (said instanceof Error) return said;
-    const what = said === undefined || said === null ? 'nothing' : `a value that is no Outcome (${typeof said})`;
+    const what = said === undefined || said === null ? 'nothing' : `${typeOfResult(said)}, which is no Outcome,`;
     return new MissingOutcomeError(
       `The batch handler returned an array of ${this.listed} for ${this.size} messages, with ${what} for this one (number ${at + 1}). Return nothing where all are done`,
     );

@@ -86,7 +86,7 @@ export class HandlerCall<C extends Call> {
       return this.retry.outcomeOf(error, attempt);
     } catch (policyError) {
       this.environment.log.error(
-        `«${delivery.queue}»: the backoff function threw, so the message goes to its dead letters: ${errorMessage(policyError)}`,
+        `«${delivery.queue}»: the wait before the next call cannot be told, so the message goes to its dead letters: ${errorMessage(policyError)}`,
       );
       return Outcome.deadLetter('attempts-exhausted', error);
     }

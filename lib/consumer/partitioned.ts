@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { checkShortText, integerBetween, knownKeys, numberBetween, oneOf } from '../errors/option-checks.js';
+import { textResult } from '../errors/result-checks.js';
 import { header, stringHeader } from '../message/headers.js';
 import { viewOf } from '../message/isolate.js';
 import type { WireMessage } from '../message/message.js';
@@ -11,8 +12,11 @@ import type { Schedule, Scheduled, ScheduleTools } from './schedule.js';
 export type PartitionKey =
   | { readonly header: string }
   | { readonly property: string }
-  /** Undefined: the message has no key. One that throws sends the message to its dead letters. */
-  | ((message: WireMessage) => string | undefined);
+  /**
+   * A text or a number; undefined, null or an empty text: the message has no key. One that throws, or gives anything else,
+   * a promise included, sends the message to its dead letters.
+   */
+  | ((message: WireMessage) => string | number | null | undefined);
 
 export interface PartitionedOptions {
   /** What keeps its order. Default: the `key` that the message was published with (header `messaging-key`). */
@@ -117,24 +121,21 @@ function checkHold(
 }
 
 function keyReader(key: PartitionKey = { header: header.key }): KeyReader {
-  if (typeof key === 'function') return (message) => textOf(key(viewOf(message)));
+  if (typeof key === 'function') return (message) => textResult('«partitioned.key»', key(viewOf(message)));
   if (typeof key !== 'object' || key === null)
     throw new InvalidOptionError('partitioned.key', key, '{ header }, { property } or a function');
   knownKeys('partitioned.key', key, ['header', 'property']);
   if ('header' in key) {
     const name = checkShortText('partitioned.key.header', key.header);
-    return ({ headers }) => stringHeader(headers, name) ?? textOf(headers[name]);
+    return ({ headers }) => stringHeader(headers, name) ?? textOf(`The header «${name}»`, headers[name]);
   }
-  const path = checkShortText('partitioned.key.property', key.property).split('.');
-  return (message, tools) => propertyOf(message, path, tools);
+  const name = checkShortText('partitioned.key.property', key.property);
+  const path = name.split('.');
+  return (message, tools) => textOf(`The property «${name}»`, propertyOf(message, path, tools));
 }
 
 /** A payload that cannot be read has no key: its handling ends before the handler. */
-function propertyOf(
-  message: WireMessage,
-  path: readonly string[],
-  tools: Pick<ScheduleTools, 'decode'>,
-): string | undefined {
+function propertyOf(message: WireMessage, path: readonly string[], tools: Pick<ScheduleTools, 'decode'>): unknown {
   let value: unknown;
   try {
     value = tools.decode(message);
@@ -145,12 +146,10 @@ function propertyOf(
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
     value = (value as Record<string, unknown>)[name];
   }
-  return textOf(value);
+  return value;
 }
 
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value === '' ? undefined : value;
-  return typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint'
-    ? String(value)
-    : undefined;
+/** What cannot be compared must not pass for no key: its messages would change places in silence. */
+function textOf(source: string, value: unknown): string | undefined {
+  return typeof value === 'boolean' ? String(value) : textResult(source, value);
 }

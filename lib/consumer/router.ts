@@ -1,5 +1,6 @@
 import { SubscriptionConflictError } from '../errors/configuration-errors.js';
 import { NoHandlerError } from '../errors/handling-errors.js';
+import { textResult } from '../errors/result-checks.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import { compose, type Handler } from '../pipeline/middleware.js';
 import { Outcome } from '../pipeline/outcome.js';
@@ -65,8 +66,8 @@ function router(group: readonly HandledSingly[]): Handler {
   };
   const routeBy = group[0].definition.routing?.routeBy ?? routeOf;
   return (context) => {
-    const route = routeBy(context);
-    const handler = typeof route === 'string' ? (exact.get(route) ?? byPattern(route)) : undefined;
+    const route = textResult('«routeBy»', routeBy(context));
+    const handler = route === undefined ? undefined : (exact.get(route) ?? byPattern(route));
     if (handler) return handler(context);
     return Outcome.deadLetter('no-handler', new NoHandlerError(`«${context.queue}» has no handler for «${route}»`));
   };

@@ -61,8 +61,11 @@ export interface SubscriptionOptions {
    * Default: its routes.
    */
   readonly handles?: string | readonly string[];
-  /** What the handler of a message is chosen by, where several share a queue. Default: the message's route. */
-  readonly routeBy?: (context: MessageContext) => string | undefined;
+  /**
+   * What the handler of a message is chosen by, where several share a queue: a text or a number; undefined or null, and
+   * none is. Anything else is `INVALID_RESULT`. Default: the message's route.
+   */
+  readonly routeBy?: (context: MessageContext) => string | number | null | undefined;
   /** Wrapped around the handler, inside the module's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** The connection it belongs to, where an application has several. */

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { checkPattern, knownKeys } from '../errors/option-checks.js';
+import { booleanResult } from '../errors/result-checks.js';
 import type { Headers } from '../message/headers.js';
 import { compilePattern, wordsOf } from '../transport/topic-pattern.js';
 import type { DeadLetter } from './dead-letter.js';
@@ -76,7 +77,7 @@ export function compileSelection(selection: DeadLetterSelection, now: number, mo
     (newest === undefined || (letter.time !== undefined && letter.time < newest)) &&
     (oldest === undefined || (letter.time !== undefined && letter.time > oldest)) &&
     told.every(([name, value]) => textOf(letter.headers, name) === value) &&
-    (!where || where(letter));
+    (!where || booleanResult('«selection.where»', where(letter)));
 }
 
 /** A header as text; undefined where it is none that can be compared. */

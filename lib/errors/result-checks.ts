@@ -16,10 +16,14 @@ export function booleanResult(source: string, value: unknown): boolean {
 
 /** The error that says what `source` gave, by its type alone, and what it may give. */
 export function invalidResult(source: string, value: unknown, allowed: string): InvalidResultError {
+  return new InvalidResultError(`${source} gave ${typeOfResult(value)}; allowed: ${allowed}`);
+}
+
+/** Its type, in words. A promise is left alone: nobody waits for it, and its failure must not end the process. */
+export function typeOfResult(value: unknown): string {
   const type = typeOf(value);
-  // Nobody waits for it: its failure would otherwise end the process.
   if (type === 'a promise') void Promise.resolve(value).catch(() => {});
-  return new InvalidResultError(`${source} gave ${type}; allowed: ${allowed}`);
+  return type;
 }
 
 function typeOf(value: unknown): string {

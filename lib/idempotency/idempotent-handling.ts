@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { DeliveryLostError, IdempotencyStoreError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import { booleanResult, textResult } from '../errors/result-checks.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
@@ -66,11 +67,11 @@ export class IdempotentHandling {
   }
 
   private async handle(context: MessageContext, handler: Handler): Promise<unknown> {
-    const own = this.options.key(context);
-    if (own === undefined || own === '') {
+    const own = textResult('«idempotent.key»', this.options.key(context));
+    if (own === undefined) {
       if (this.counts.withoutKey++ === 0)
         this.environment.log.warn(
-          `«${this.queue}»: a message without an id came; such messages are handled without a check for duplicates. Its publisher can set one, or «idempotent.key» can take another`,
+          `«${this.queue}»: a message without an id, or for which «idempotent.key» gave none, came; such messages are handled without a check for duplicates. Its publisher can set one, or «idempotent.key» can take another`,
         );
       return handler(context);
     }
@@ -90,7 +91,8 @@ export class IdempotentHandling {
   private async holding(context: MessageContext, claim: HeldClaim, handler: Handler): Promise<unknown> {
     this.keeper.add(claim);
     try {
-      if (await this.options.isDone?.(context)) {
+      const { isDone } = this.options;
+      if (isDone && booleanResult('«idempotent.isDone»', await isDone(context))) {
         await this.complete(claim);
         return this.duplicate(context, claim.key, { state: 'done' });
       }

@@ -20,8 +20,11 @@ export interface IdempotentOptions {
   readonly lease?: number;
   /** Where it is remembered. Default: the module's `idempotencyStore`. */
   readonly store?: IdempotencyStoreFactory;
-  /** What makes two messages the same; undefined: handled without a check. Default: the message's id. */
-  readonly key?: (context: MessageContext) => string | undefined;
+  /**
+   * What makes two messages the same, a text or a number; undefined, null or an empty text: handled without a check.
+   * Anything else, a promise included, sends the message to its dead letters (`INVALID_RESULT`). Default: the message's id.
+   */
+  readonly key?: (context: MessageContext) => string | number | null | undefined;
   /** Asked before the handler, with the key claimed: true, and the message was handled already, says the application. */
   readonly isDone?: (context: MessageContext) => boolean | Promise<boolean>;
 }
@@ -31,7 +34,7 @@ export interface IdempotentDefinition {
   readonly windowMs: number;
   readonly leaseMs: number;
   readonly store: IdempotencyStoreFactory;
-  readonly key: (context: MessageContext) => string | undefined;
+  readonly key: NonNullable<IdempotentOptions['key']>;
   readonly isDone: IdempotentOptions['isDone'];
 }
 

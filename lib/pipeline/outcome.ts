@@ -1,3 +1,4 @@
+import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import type { DeadLetterReason } from './dead-letter-reason.js';
 
@@ -30,13 +31,15 @@ export class Outcome {
   /** Done. */
   static readonly ack = new Outcome('ack', 0, undefined, undefined);
 
-  /** Call the handler again in `delayMs` milliseconds; it spends an attempt. */
+  /** Call the handler again in `delayMs` milliseconds; it spends an attempt. @throws InvalidOptionError */
   static retry(delayMs: number, error?: unknown): Outcome {
+    checkDelay('Outcome.retry(delayMs)', delayMs);
     return new Outcome('retry', delayMs, undefined, error);
   }
 
-  /** Call the handler in `delayMs` milliseconds; no attempt is spent. */
+  /** Call the handler in `delayMs` milliseconds; no attempt is spent. @throws InvalidOptionError */
   static defer(delayMs: number): Outcome {
+    checkDelay('Outcome.defer(delayMs)', delayMs);
     return new Outcome('defer', delayMs, undefined, undefined);
   }
 
@@ -57,4 +60,10 @@ export class Outcome {
   static suspect(delayMs: number): Outcome {
     return new Outcome('suspect', delayMs, undefined, undefined);
   }
+}
+
+/** Without a number it would be at once, and go on for ever. */
+function checkDelay(option: string, delayMs: unknown): void {
+  if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
+    throw new InvalidOptionError(option, delayMs, 'a number of milliseconds');
 }

@@ -2,7 +2,7 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { InvalidPayloadError } from '../errors/handling-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { issuesText } from '../message/schema-issues.js';
-import { isStandardSchema, type SchemaResult, type StandardSchema } from '../message/standard-schema.js';
+import { isStandardSchema, schemaResult, type SchemaResult, type StandardSchema } from '../message/standard-schema.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { RouteLike } from './publish-options.js';
 
@@ -32,7 +32,8 @@ export function checkBody(route: RouteLike, body: unknown): Promise<void> | unde
   );
 }
 
-function refuse(route: string, { issues }: SchemaResult<unknown>, body: unknown): undefined {
+function refuse(route: string, result: SchemaResult<unknown>, body: unknown): undefined {
+  const { issues } = schemaResult(result);
   if (issues)
     throw new InvalidPayloadError(`The body for «${route}» does not fit its schema: ${issuesText(issues, body)}`);
 }

@@ -11,6 +11,7 @@ import {
 } from '../errors/option-checks.js';
 import { MessageTooLargeError, SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import { invalidResult } from '../errors/result-checks.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import { checkHeaderName, headerValue } from '../message/header-values.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
@@ -122,7 +123,10 @@ export class MessageFactory {
         : new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });
     }
     const body: unknown = serialized?.body;
-    if (!Buffer.isBuffer(body)) throw new SerializationError('The serializer did not return { body } with a Buffer');
+    if (!Buffer.isBuffer(body))
+      throw new SerializationError(
+        invalidResult('«serializer.serialize»', serialized, '{ body } with a Buffer').message,
+      );
     const { length } = body;
     if (length > maxBytes)
       throw new MessageTooLargeError(`The body has ${length} bytes; the transport takes ${maxBytes} at most`);

@@ -1,3 +1,4 @@
+import { invalidResult } from '../errors/result-checks.js';
 import type { PublishOptions } from './publish-options.js';
 import type { Receipt } from './receipt.js';
 
@@ -21,5 +22,12 @@ export type PublishMiddleware = (request: PublishRequest, next: PublishNext) => 
 
 /** One function out of middleware around the sending; composed once. */
 export function composePublish(middleware: readonly PublishMiddleware[], send: PublishNext): PublishNext {
-  return middleware.reduceRight<PublishNext>((next, wrap) => async (request) => wrap(request, next), send);
+  const composed = middleware.reduceRight<PublishNext>((next, wrap) => async (request) => wrap(request, next), send);
+  return async (request) => checkReceipt(await composed(request));
+}
+
+/** Without one nobody knows what became of the message, and nobody would be told. */
+function checkReceipt(receipt: Receipt): Receipt {
+  if (typeof receipt?.outcome === 'string') return receipt;
+  throw invalidResult('«publishMiddleware»', receipt, 'the receipt that next(request) gives, or one like it');
 }

@@ -8,6 +8,7 @@ import {
   RefusedError,
 } from '../errors/handling-errors.js';
 import { functions, knownKeys } from '../errors/option-checks.js';
+import { invalidResult } from '../errors/result-checks.js';
 import { Outcome } from '../pipeline/outcome.js';
 import { type Backoff, type BackoffSchedule, exponential, fixed, scheduleOf } from './backoff.js';
 
@@ -83,6 +84,7 @@ export class RetryPolicy {
       );
   }
 
+  /** @throws what a backoff function throws, and InvalidResultError for one that gives no number */
   outcomeOf(error: unknown, attempt: number): Outcome {
     if (error instanceof UndecodableMessageError) return Outcome.deadLetter('undecodable', error);
     if (this.isUnrecoverable(error)) return Outcome.deadLetter('unrecoverable', error);
@@ -122,16 +124,22 @@ export class RetryPolicy {
   }
 
   private delayMs(error: unknown, attempt: number): number | false {
-    const wanted =
-      error instanceof RetryLaterError
-        ? error.delayMs
-        : attempt <= this.immediate
-          ? 0
-          : this.backoff(attempt - this.immediate, error);
+    // An error is no option: one without a number asks for the next call at once.
+    if (error instanceof RetryLaterError) return bounded(Number(error.delayMs) || 0);
+    if (attempt <= this.immediate) return 0;
+    const wanted = this.backoff(attempt - this.immediate, error);
     if (wanted === false) return false;
-    // A backoff function of the application may return anything; NaN and negative amounts mean «at once».
-    return Math.min(MAX_RETRY_DELAY_MS, Math.max(0, Math.round(Number(wanted)) || 0));
+    if (typeof wanted === 'number' && !Number.isNaN(wanted)) return bounded(wanted);
+    throw invalidResult(
+      '«retry.backoff»',
+      wanted,
+      'a number of milliseconds (0 or less: at once), or false for no further call',
+    );
   }
+}
+
+function bounded(ms: number): number {
+  return Math.min(MAX_RETRY_DELAY_MS, Math.max(0, Math.round(ms)));
 }
 
 /** A class can have an `instanceof` of its own, which may throw. */

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { InvalidPayloadError } from '../../errors/handling-errors.js';
 import { issuesText } from '../../message/schema-issues.js';
-import { isStandardSchema, type StandardSchema } from '../../message/standard-schema.js';
+import { isStandardSchema, schemaResult, type StandardSchema } from '../../message/standard-schema.js';
 import type { Middleware } from '../middleware.js';
 import { Outcome } from '../outcome.js';
 
@@ -16,7 +16,7 @@ export function validation(schema: StandardSchema): Middleware {
     throw new InvalidOptionError('validation', schema, 'a schema with the Standard Schema interface («~standard»)');
   const { validate } = schema['~standard'];
   return async (context, next) => {
-    const result = await validate(context.payload);
+    const result = schemaResult(await validate(context.payload));
     if (result.issues)
       return Outcome.deadLetter('invalid', new InvalidPayloadError(issuesText(result.issues, context.payload)));
     context.payload = result.value;

@@ -258,7 +258,7 @@ describe('what a batch handler says', () => {
       ['MISSING_OUTCOME', 'attempts-exhausted'],
       ['MISSING_OUTCOME', 'attempts-exhausted'],
     ]);
-    expect((deadLettered[0].error as Error).message).toMatch(/a value that is no Outcome \(object\).*number 1/);
+    expect((deadLettered[0].error as Error).message).toMatch(/an object, which is no Outcome,.*number 1/);
     expect((deadLettered[1].error as Error).message).toMatch(/array of 1 for 2 messages, with nothing.*number 2/);
   });
 

@@ -360,9 +360,9 @@ describe('what a failed call leads to', () => {
     ['only: others are not', { only: [Busy] }, new NotFound(), 1, 'unrecoverable'],
     ['only: RetryLaterError is always retried', { only: [Busy] }, new RetryLaterError(5), 1, 'retry 5'],
     ['a backoff of false ends it', { backoff: () => false }, new Error('x'), 1, 'attempts-exhausted'],
-    ['a backoff of NaN is at once', { backoff: () => NaN }, new Error('x'), 1, 'retry 0'],
+    ['a backoff of NaN ends it', { backoff: () => NaN }, new Error('x'), 1, 'attempts-exhausted'],
     ['a negative backoff is at once', { backoff: () => -5 }, new Error('x'), 1, 'retry 0'],
-    ['a backoff of nothing is at once', { backoff: (() => undefined) as never }, new Error('x'), 1, 'retry 0'],
+    ['a backoff of nothing ends it', { backoff: (() => undefined) as never }, new Error('x'), 1, 'attempts-exhausted'],
     ['an endless backoff is cut', { backoff: () => Infinity }, new Error('x'), 1, `retry ${2 ** 31 - 1}`],
     [
       'a backoff that throws dead-letters the message',

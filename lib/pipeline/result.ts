@@ -47,7 +47,8 @@ export function wholeResultOf(result: unknown): unknown {
 /** What an Observable emits last can be one again. */
 async function lastOf(source: Observable<unknown>): Promise<unknown> {
   let value: unknown = source;
-  while (answers(isObservable, value as object)) value = await lastValueFrom(value as Observable<unknown>, { defaultValue: undefined });
+  while (answers(isObservable, value as object))
+    value = await lastValueFrom(value as Observable<unknown>, { defaultValue: undefined });
   return value;
 }
 

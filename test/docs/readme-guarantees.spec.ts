@@ -156,16 +156,20 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(await receipt.settled).toMatchObject({ outcome: 'confirmed' });
   },
 
-  'the body cannot be serialised, is too large, or does not fit the schema of its contract': async () => {
-    const application = await subscribed(() => new Promise(() => undefined));
-    await expect(publish(application, 1n)).rejects.toThrow(SerializationError);
-    await expect(publish(application, 'x'.repeat(1_001))).rejects.toThrow(MessageTooLargeError);
-    const contract = message(route, {
-      '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'no', path: ['a'] }] }) },
-    });
-    await expect(application.messaging.publisher.publish(contract, 1)).rejects.toThrow(InvalidPayloadError);
-    expect(unsettled(queue) + ready(queue)).toBe(0);
-  },
+  'the body or a header cannot be serialised (a number that is not finite, a `Map`), is too large, or does not fit the schema of its contract':
+    async () => {
+      const application = await subscribed(() => new Promise(() => undefined));
+      for (const body of [1n, NaN, new Map()])
+        await expect(publish(application, body)).rejects.toThrow(SerializationError);
+      const headers = { size: NaN };
+      await expect(application.messaging.publisher.publish(route, 1, { headers })).rejects.toThrow(SerializationError);
+      await expect(publish(application, 'x'.repeat(1_001))).rejects.toThrow(MessageTooLargeError);
+      const contract = message(route, {
+        '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'no', path: ['a'] }] }) },
+      });
+      await expect(application.messaging.publisher.publish(contract, 1)).rejects.toThrow(InvalidPayloadError);
+      expect(unsettled(queue) + ready(queue)).toBe(0);
+    },
 
   'the publisher retry queue is full': async () => {
     const application = await start({ retryQueue: { maxMessages: 1 } });
@@ -324,6 +328,20 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(ready(dlq)).toBe(0);
   },
 
+  'a consumer is cancelled, or its queue deleted': async () => {
+    const seen = new Seen<string>();
+    const application = await subscribed((_, { id }) => seen.add(id));
+    for (const [at, fault] of [() => broker.faults.cancel(queue), () => broker.faults.deleteQueue(queue)].entries()) {
+      const stopped = event(application.messaging, 'consumer-stopped');
+      fault();
+      await stopped;
+      await waitFor(() => health(application).consumers[0].state === 'consuming');
+      await publish(application, 1, { id: `after-${at}` });
+      await seen.until(at + 1);
+    }
+    expect(seen.all).toEqual(['after-0', 'after-1']);
+  },
+
   'a message ends its process again and again': async () => {
     const first = await subscribed(() => undefined);
     await first.close();
@@ -341,20 +359,6 @@ const guarantees: Record<string, () => Promise<void>> = {
     await waitFor(async () => (await messaging.deadLetters.count()) === 1);
     expect(await messaging.deadLetters.list()).toMatchObject([{ id: 'deadly', reason: 'crashed' }]);
     expect(seen.all).toEqual(['deadly']);
-  },
-
-  'a consumer is cancelled, or its queue deleted': async () => {
-    const seen = new Seen<string>();
-    const application = await subscribed((_, { id }) => seen.add(id));
-    for (const [at, fault] of [() => broker.faults.cancel(queue), () => broker.faults.deleteQueue(queue)].entries()) {
-      const stopped = event(application.messaging, 'consumer-stopped');
-      fault();
-      await stopped;
-      await waitFor(() => health(application).consumers[0].state === 'consuming');
-      await publish(application, 1, { id: `after-${at}` });
-      await seen.until(at + 1);
-    }
-    expect(seen.all).toEqual(['after-0', 'after-1']);
   },
 
   'the application closes while handlers run': async () => {

@@ -326,7 +326,7 @@ describe('README.md, the other tables and lists', () => {
 
   test('the names that stand in the text are exported', () => {
     const exported = { ...root, ...health, ...natsEntry, ...opentelemetry, ...rabbitmqEntry, ...requeue, ...testing };
-    const others = ['Buffer', 'Uint8Array', 'forRootAsync', 'publish', 'isHealthy'];
+    const others = ['Buffer', 'Map', 'Uint8Array', 'forRootAsync', 'publish', 'isHealthy', 'sendToQueue'];
     const named = readme
       .inlineCode()
       .map((text) => /^@?([A-Z]\w*[a-z]\w*|[a-z]\w*(?=\())(\(.*)?$/.exec(text)?.[1])

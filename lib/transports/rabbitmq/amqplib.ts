@@ -152,15 +152,29 @@ export async function openConfirmChannel(model: ChannelModel, on: ChannelListene
  * Runs `work` on a channel of its own: a refused operation closes its channel and must not hurt anything else. Nor must
  * one that is never answered (a quorum queue without a leader): it is given up after a while, and its channel with it.
  */
-export async function withChannel<T>(
+export function withChannel<T>(model: ChannelModel, bound: Bound, work: (channel: Channel) => Promise<T>): Promise<T> {
+  return withOne(openChannel, model, bound, work);
+}
+
+/** The same on a channel whose publishes are confirmed. */
+export function withConfirmChannel<T>(
   model: ChannelModel,
   bound: Bound,
-  work: (channel: Channel) => Promise<T>,
+  work: (channel: ConfirmChannel) => Promise<T>,
+): Promise<T> {
+  return withOne(openConfirmChannel, model, bound, work);
+}
+
+function withOne<C extends Channel, T>(
+  open: (model: ChannelModel, on: ChannelListeners) => Promise<C>,
+  model: ChannelModel,
+  bound: Bound,
+  work: (channel: C) => Promise<T>,
 ): Promise<T> {
   let close = (): void => {};
   let given = false;
   const run = async (): Promise<T> => {
-    const channel = await openChannel(model, { ended: () => {}, defect: () => {} });
+    const channel = await open(model, { ended: () => {}, defect: () => {} });
     let closing = false;
     close = () => {
       // Without waiting for the answer: nothing depends on it.

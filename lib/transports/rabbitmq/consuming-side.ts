@@ -5,11 +5,13 @@ import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import type { Bound } from './bound.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
+import { DeclaredRecord } from './declared-record.js';
+import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Ownership } from './ownership.js';
 import { SupervisedConnection } from './supervised-connection.js';
-import { hasSingleActiveConsumer, queueTypeOf } from './topology.js';
+import { hasSingleActiveConsumer, queueArguments, queueTypeOf } from './topology.js';
 import { TopologyDeclarer } from './topology-declarer.js';
 
 /** How long a hung broker may keep the consumers' channels open before their connection is closed over them. */
@@ -47,7 +49,14 @@ export class ConsumingSide {
     });
     const { clock, confirmTimeout, provision } = environment;
     this.bound = { clock, ms: confirmTimeout };
-    this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound);
+    const record = new DeclaredRecord(
+      `${environment.service}:declared`,
+      queueArguments(settings.queueType, settings.deliveryLimit),
+      this.connection,
+      this.bound,
+    );
+    const former = new FormerBindings(record, this.connection, this.bound, (message) => this.warn(message));
+    this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound, former);
     this.ownership = new Ownership(this.connection, this.bound);
   }
 

@@ -8,6 +8,7 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
 import { FirstDeclarations } from './first-declarations.js';
+import type { FormerBindings } from './former-bindings.js';
 import { Limited } from './limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
@@ -38,6 +39,7 @@ export class TopologyDeclarer {
     private readonly settings: Settings,
     private readonly provision: boolean,
     private readonly bound: Bound,
+    private readonly former: FormerBindings,
   ) {}
 
   async declare(topology: Topology): Promise<void> {
@@ -59,7 +61,12 @@ export class TopologyDeclarer {
   private async make(topology: Topology): Promise<void> {
     await this.checkPartitions(topology);
     const operations = topologyOperations(topology, this.names, this.settings);
-    if (!this.provision || !topology.provision) return this.run(operations, check);
+    if (!this.provision || !topology.provision) {
+      await this.run(operations, check);
+      await this.former.find(topology, operations, false);
+      return;
+    }
+    const former = await this.former.find(topology, operations, true);
     // The end of delays, so that a retry reaches the queue by the broker alone.
     await this.ensureDelayEnds();
     try {
@@ -68,6 +75,7 @@ export class TopologyDeclarer {
       this.forgetDelayEnds();
       throw error;
     }
+    await this.former.unbind(former, topology);
     // Somebody else may have made partitions, or another number of them, at the same time.
     await this.checkPartitions(topology);
     this.counted.add(topology);

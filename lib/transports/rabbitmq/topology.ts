@@ -54,7 +54,7 @@ export function queueTypeOf(topology: Topology, settings: Settings): QueueType {
 }
 
 /** Never depends on the broker's version: after an upgrade the same arguments must still be found. */
-function queueArguments(type: QueueType, deliveryLimit: number): Record<string, unknown> {
+export function queueArguments(type: QueueType, deliveryLimit: number): Record<string, unknown> {
   return type === 'quorum'
     ? { 'x-queue-type': 'quorum', 'x-delivery-limit': deliveryLimit }
     : { 'x-queue-type': 'classic' };

@@ -104,6 +104,43 @@ export const topologyCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a route that the next process of the service does not declare any more is unbound, and what the queue has stays',
+    async run(bed) {
+      const before = await bed.connect();
+      await before.consume(bed.topology('q', [bed.route('old'), bed.route('kept')]));
+      await before.close();
+      const client = await bed.connect();
+      await client.confirmed(client.toRoute(bed.route('old'), { id: 'waiting' }));
+      const topology = bed.topology('q', [bed.route('kept'), bed.route('new')]);
+      const consumer = await client.consume(topology);
+      const [old, ...others] = await client.publish(
+        client.toRoute(bed.route('old')),
+        client.toRoute(bed.route('kept'), { id: 'kept' }),
+        client.toRoute(bed.route('new'), { id: 'new' }),
+      );
+      assert.equal(old?.status, 'unroutable');
+      assert.deepEqual(
+        others.map(({ status }) => status),
+        ['confirmed', 'confirmed'],
+      );
+      assert.deepEqual(
+        (await client.upToFence(consumer)).map(({ id }) => id),
+        ['waiting', 'kept', 'new'],
+      );
+    },
+  },
+  {
+    name: 'a route that another process still consumes stays bound',
+    async run(bed) {
+      const before = await bed.connect();
+      const consumer = await before.consume(bed.topology('q', [bed.route('old')]));
+      const client = await bed.connect();
+      await client.declare(bed.topology('q', [bed.route('new')]));
+      await client.confirmed(client.toRoute(bed.route('old'), { id: 'old' }));
+      assert.equal((await consumer.next()).id, 'old');
+    },
+  },
+  {
     name: 'depth counts what is ready, not what is delivered and unsettled',
     async run(bed) {
       const client = await bed.connect();

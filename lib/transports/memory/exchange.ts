@@ -30,8 +30,9 @@ export class TopicExchange<Q> {
     this.wildcards.delete(pattern);
   }
 
-  unbindAll(queue: Q): void {
-    for (const pattern of [...this.exact.keys(), ...this.wildcards.keys()]) this.unbind(pattern, queue);
+  unbindAll(queue: Q, but: readonly string[] = []): void {
+    for (const pattern of [...this.exact.keys(), ...this.wildcards.keys()])
+      if (!but.includes(pattern)) this.unbind(pattern, queue);
   }
 
   /** Each queue once, however many of its patterns match. */

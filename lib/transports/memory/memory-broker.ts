@@ -121,6 +121,11 @@ export class MemoryBroker {
     this.router.deliverUndelivered();
   }
 
+  /** @internal A client declares the queue for the first time. */
+  unbindFormer(topology: Topology, defaults: ClientDefaults): void {
+    this.directory.unbindFormer(topology, topology.topic ?? defaults.topic);
+  }
+
   /** @internal */
   unbind(topology: Topology, defaults: ClientDefaults): void {
     this.directory.unbind(topology, topology.topic ?? defaults.topic);

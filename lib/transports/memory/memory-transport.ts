@@ -32,6 +32,8 @@ export class MemoryTransport implements Transport {
   private readonly defaults: ClientDefaults;
   private readonly channel: PublishChannel;
   private readonly declared = new DeclaredTopologies();
+  /** Queues that were freed of what an earlier application had bound. */
+  private readonly compared = new Set<string>();
   private readonly subscriptions = new Set<MemorySubscription>();
   private started: { readonly environment: TransportEnvironment; readonly connection: MemoryConnection } | undefined;
   private closed = false;
@@ -144,7 +146,11 @@ export class MemoryTransport implements Transport {
 
   /** Throws TopologyMismatchError. */
   private makeExist(topology: Topology): void {
-    this.broker.declare(topology, this.defaults, topology.provision && this.environment.provision);
+    const provision = topology.provision && this.environment.provision;
+    this.broker.declare(topology, this.defaults, provision);
+    if (!provision || this.compared.has(topology.queue)) return;
+    this.compared.add(topology.queue);
+    this.broker.unbindFormer(topology, this.defaults);
   }
 
   /** Topology first, then consumers; publishers last, so that what they resend finds its queues. */

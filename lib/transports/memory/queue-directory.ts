@@ -54,6 +54,13 @@ export class QueueDirectory {
     if (queue) for (const pattern of topology.patterns) this.topic(topic).unbind(pattern, queue);
   }
 
+  /** What nobody consumes keeps no bindings but these: those of an earlier application are not wanted any more. */
+  unbindFormer({ queue: name, patterns }: Topology, topic: string): void {
+    const queue = this.queues.get(name);
+    if (!queue || queue.consumerCount > 0) return;
+    for (const [other, exchange] of this.topics) exchange.unbindAll(queue, other === topic ? patterns : []);
+  }
+
   delete(name: string): MemoryQueue | undefined {
     const queue = this.queues.get(name);
     if (!queue) return undefined;

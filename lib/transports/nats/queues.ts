@@ -23,6 +23,8 @@ export interface Queue {
 /** Declares queues: durable consumers of the stream. Declaring again is how a deleted one comes back. */
 export class Queues {
   private readonly removals: Removals;
+  /** Queues with their patterns that were compared with what was declared before. */
+  private readonly looked = new Set<string>();
 
   constructor(
     private readonly names: Names,
@@ -31,6 +33,7 @@ export class Queues {
     private readonly provision: boolean,
     clock: Clock,
     private readonly redact: (text: string) => string,
+    private readonly warn: (message: string) => void,
   ) {
     this.removals = new Removals(clock);
   }
@@ -56,7 +59,39 @@ export class Queues {
         provision,
       );
     const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
-    return this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, made, provision);
+    const declared = await this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, made, provision);
+    return this.withoutFormer(link, topology, declared, provision);
+  }
+
+  /**
+   * At the first declaration in this process: a pattern that the application declared before and not any more is unbound,
+   * unless a process consumes the queue, which may be an earlier version that still handles it.
+   */
+  private async withoutFormer(
+    link: Link,
+    { queue, patterns }: Topology,
+    found: Queue,
+    provision: boolean,
+  ): Promise<Queue> {
+    const key = JSON.stringify([queue, patterns]);
+    if (patterns.length === 0 || this.looked.has(key)) return found;
+    const bound = Object.entries(found.record.patterns).flatMap(([pattern, until]) => (until === 0 ? [pattern] : []));
+    const former = bound.filter((pattern) => !patterns.includes(pattern));
+    const isConsumed = found.info.num_waiting > 0 || found.info.num_ack_pending > 0;
+    const mayUnbind = provision && !isConsumed;
+    if (mayUnbind && former.length > 0) await this.unbind(link, { queue, patterns: former, provision });
+    this.looked.add(key);
+    if (former.length === 0) return found;
+    const names = former.map((pattern) => `«${pattern}»`).join(', ');
+    if (!mayUnbind) {
+      const why = provision ? 'a process consumes the queue and may want that' : '«provision» is false';
+      this.warn(
+        `«${queue}» is still bound by ${names}, which is not declared any more: ${why}. A process that may provision, and starts while nobody consumes the queue, unbinds it`,
+      );
+      return found;
+    }
+    this.warn(`Unbound «${queue}» from ${names}, which is not declared any more. What the queue has stays`);
+    return (await this.find(link, queue)) ?? found;
   }
 
   /** Undefined when there is no such queue. */

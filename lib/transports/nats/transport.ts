@@ -179,7 +179,7 @@ export class NatsTransport implements Transport {
       },
       warning: warn,
     });
-    const queues = new Queues(names, settings, streams, provision, environment.clock, redact);
+    const queues = new Queues(names, settings, streams, provision, environment.clock, redact, warn);
     const consuming = new ConsumingSide(settings, names, environment, connection, queues);
     const publisher = new Publisher(names, settings, environment, connection, streams, () => this.forward());
     const forwarder = new Forwarder(publisher, environment);

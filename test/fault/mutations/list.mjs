@@ -124,7 +124,7 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        'else this.keep(publication, error, attempts, stored?.returns ?? 0);',
+        'else this.keep(publication, error, { attempts, returns: stored?.returns ?? 0, nacked });',
         "else this.giveUp(publication, error, 'unsendable');",
       ],
       [

@@ -1,3 +1,4 @@
+import { copiedProperties } from '../message/copied-properties.js';
 import { type Headers, WIRE_VERSION, header } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -24,7 +25,7 @@ export function copyToPartition(delivery: Delivery, queue: string, now: number):
   const headers = { ...message.headers, ...originHeaders(delivery), [header.attempt]: attemptTold(delivery) };
   return {
     to: { kind: 'queue', queue },
-    message: { ...message, headers },
+    message: { ...message, headers, properties: copiedProperties(message) },
     dedupeId: copyDedupeId(message.id, queue, 'partition', now),
     mandatory: true,
   };
@@ -50,7 +51,7 @@ export function copyToQueue(delivery: Delivery, attempt: number, timing: CopyTim
   const hop = Math.min(wait, maxDelayMs);
   return {
     to: { kind: 'queue', queue },
-    message: { ...message, headers: headers as Headers },
+    message: { ...message, headers: headers as Headers, properties: copiedProperties(message) },
     dedupeId: copyDedupeId(message.id, queue, String(attempt), now),
     ...(hop > 0 && { dueAt: now + hop }),
     mandatory: true,

@@ -3,6 +3,7 @@ import { MessagingError } from '../errors/messaging-error.js';
 import { errorMessage, redactCredentials } from '../errors/redact.js';
 import { textIn } from '../errors/thrown-value.js';
 import { type Headers, header } from '../message/headers.js';
+import { copiedProperties } from '../message/copied-properties.js';
 import { newMessageId } from '../message/message-id.js';
 import type { DeadLetterReason } from '../pipeline/dead-letter-reason.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -36,7 +37,12 @@ export function deadLetterCopy(source: DeadLetterSource, route: string): Outgoin
   const { [header.suspect]: _, ...headers } = message.headers;
   return {
     to: { kind: 'dead-letter', route },
-    message: { ...message, id, headers: { ...headers, ...source.origin, ...describe(source) } },
+    message: {
+      ...message,
+      id,
+      headers: { ...headers, ...source.origin, ...describe(source) },
+      properties: copiedProperties(message),
+    },
     dedupeId: copyDedupeId(id, delivery.queue, `dead-letter:${attempt}`, source.now),
     mandatory: true,
   };

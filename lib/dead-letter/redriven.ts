@@ -1,3 +1,4 @@
+import { copiedProperties } from '../message/copied-properties.js';
 import { type Headers, header } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { WireMessage } from '../message/message.js';
@@ -30,7 +31,7 @@ export function redrivenCopy(
   headers[header.attempt] = attempt;
   return {
     to: origin.queue === undefined ? { kind: 'route', route } : { kind: 'queue', queue: origin.queue },
-    message: { ...message, route, headers: headers as Headers },
+    message: { ...message, route, headers: headers as Headers, properties: copiedProperties(message) },
     dedupeId: `${message.id}:redrive:${deadLetterQueue}:${newMessageId(now)}`,
     mandatory: true,
   };

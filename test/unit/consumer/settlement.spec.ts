@@ -233,7 +233,7 @@ describe('a dead letter is complete', () => {
       id: 'a',
       route: 'order.created',
       body,
-      properties: { contentType: 'application/json', correlationId: 'c', priority: 3 },
+      properties: { contentType: 'application/json', correlationId: 'c' },
       headers: {
         tenant: 7,
         traceparent: '00-a',

@@ -258,7 +258,7 @@ export class Batches {
     let verdict = Outcome.discard();
     for (let at = 0; at < members.length; at++) {
       const outcome = answer.outcomeAt(at);
-      if (outcome === Outcome.ack) return outcome;
+      if (outcome?.type === 'ack') return outcome;
       if (outcome ? outcome.type === 'retry' : retry.repeats(answer.errorAt(at))) verdict = Outcome.retry(0);
     }
     return verdict;

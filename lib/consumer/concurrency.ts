@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { WireMessage } from '../message/message.js';
 import { BoundedSchedule } from './bounded-schedule.js';
@@ -77,3 +78,5 @@ class Bounded implements Concurrency {
     return new BoundedSchedule<M>(this.limit);
   }
 }
+
+brand({ Bounded });

@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { MessagingError } from '../errors/messaging-error.js';
 
 /** The archive of dead letters cannot be written or read. What was to be archived stays in its dead-letter queue. */
@@ -5,3 +6,5 @@ export class DeadLetterArchiveError extends MessagingError {
   readonly code = 'DEAD_LETTER_ARCHIVE';
   readonly retryable = true;
 }
+
+brand({ DeadLetterArchiveError });

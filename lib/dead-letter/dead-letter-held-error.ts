@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { MessagingError } from '../errors/messaging-error.js';
 
 /** The archived dead letter is another process's: it is sending it, or has died while it did and its lease is not over. */
@@ -11,3 +12,5 @@ export class DeadLetterHeldError extends MessagingError {
     );
   }
 }
+
+brand({ DeadLetterHeldError });

@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { MessagingError, type MessagingErrorOptions } from '../errors/messaging-error.js';
 import type { RedriveResult } from './redrive-options.js';
 
@@ -14,3 +15,5 @@ export class RedriveInterruptedError extends MessagingError {
     super(message, options);
   }
 }
+
+brand({ RedriveInterruptedError });

@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 
@@ -33,3 +34,5 @@ export function claimAll(
     throw error;
   }
 }
+
+brand({ DirectoryInUseError });

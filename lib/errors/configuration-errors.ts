@@ -1,3 +1,4 @@
+import { brand } from './brand.js';
 import { MessagingError } from './messaging-error.js';
 import { redactCredentials } from './redact.js';
 
@@ -66,3 +67,12 @@ function describe(value: unknown): string {
   if (typeof value === 'object' && value !== null) return 'an object';
   return String(value);
 }
+
+brand({
+  InvalidOptionError,
+  SubscriptionConflictError,
+  BrokerConfigurationError,
+  TopologyMismatchError,
+  MissingPeerError,
+  UnsupportedError,
+});

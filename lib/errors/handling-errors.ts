@@ -1,3 +1,4 @@
+import { brand } from './brand.js';
 import { MessagingError } from './messaging-error.js';
 
 /** Thrown by a handler: trying again cannot help. The message goes straight to its dead-letter queue. */
@@ -92,3 +93,19 @@ export class NackError extends MessagingError {
   readonly code = 'NACK';
   readonly retryable = true;
 }
+
+brand({
+  UnrecoverableError,
+  RetryLaterError,
+  HandlerTimeoutError,
+  UndecodableMessageError,
+  CrashedError,
+  RefusedError,
+  InvalidPayloadError,
+  MissingOutcomeError,
+  InvalidResultError,
+  NoHandlerError,
+  IdempotencyStoreError,
+  DeliveryLostError,
+  NackError,
+});

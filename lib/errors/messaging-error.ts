@@ -1,3 +1,5 @@
+import { brand } from './brand.js';
+
 export interface MessagingErrorOptions {
   /** What caused it. It must not carry a secret: transports redact before they wrap. */
   readonly cause?: unknown;
@@ -18,3 +20,5 @@ export abstract class MessagingError extends Error {
     this.name = new.target.name;
   }
 }
+
+brand({ MessagingError });

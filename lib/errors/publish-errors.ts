@@ -1,3 +1,4 @@
+import { brand } from './brand.js';
 import { MessagingError } from './messaging-error.js';
 
 /** No queue is bound for the route (or the named queue does not exist), and the policy is `reject`. */
@@ -77,3 +78,18 @@ export class SettlementUnknownError extends MessagingError {
   readonly code = 'SETTLEMENT_UNKNOWN';
   readonly retryable = false;
 }
+
+brand({
+  UnroutableError,
+  MessageTooLargeError,
+  SerializationError,
+  RetryQueueFullError,
+  RetryQueueStoreError,
+  PublisherClosedError,
+  MessageExpiredError,
+  PublishRefusedError,
+  PublishFailedError,
+  NotConnectedError,
+  PublishCancelledError,
+  SettlementUnknownError,
+});

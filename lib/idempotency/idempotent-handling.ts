@@ -97,7 +97,7 @@ export class IdempotentHandling {
         return this.duplicate(context, claim.key, { state: 'done' });
       }
       const result = await resultOf(await handler(context));
-      if (Outcome.is(result) && result !== Outcome.ack) await this.release(claim);
+      if (Outcome.is(result) && result.type !== 'ack') await this.release(claim);
       else await this.complete(claim);
       return result;
     } catch (error) {

@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import type { MessageContext } from './message-context.js';
 import type { Outcome } from './outcome.js';
 
@@ -54,3 +55,5 @@ export type BatchHandler = (context: BatchContext) => unknown;
  * messages: an Outcome each; an Error is that message's failure, and one without either is retried.
  */
 export type BatchResult = void | undefined | Outcome | readonly (Outcome | Error | undefined)[];
+
+brand({ BatchContext });

@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { UnsupportedError } from '../errors/configuration-errors.js';
 import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
 import { viewOf } from '../message/isolate.js';
@@ -94,3 +95,5 @@ export class MessageContext {
     this.controller?.abort(this.abortReason);
   }
 }
+
+brand({ MessageContext });

@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import type { DeadLetterReason } from './dead-letter-reason.js';
@@ -67,3 +68,5 @@ function checkDelay(option: string, delayMs: unknown): void {
   if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
     throw new InvalidOptionError(option, delayMs, 'a number of milliseconds');
 }
+
+brand({ Outcome });

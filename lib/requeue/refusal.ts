@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { MessagingError } from '../errors/messaging-error.js';
 
 /** Why the service did not take a message. */
@@ -38,3 +39,5 @@ export class RequeueRefusedError extends MessagingError {
     this.retryable = REFUSALS[refusal]?.retryable ?? false;
   }
 }
+
+brand({ RequeueRefusedError });

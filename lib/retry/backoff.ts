@@ -11,11 +11,12 @@ export type BackoffSchedule =
   | { readonly kind: 'fixed'; readonly ms: number }
   | ({ readonly kind: 'exponential' } & Required<Omit<ExponentialOptions, 'random'>>);
 
-const schedules = new WeakMap<Backoff, BackoffSchedule>();
+/** On the function itself: it can be another copy of the package that asks. */
+const SCHEDULE = Symbol.for('nestjs-messaging:backoff-schedule');
 
 /** What `exponential` or `fixed` was called with; undefined for a function of the application's own. */
 export function scheduleOf(backoff: Backoff): BackoffSchedule | undefined {
-  return schedules.get(backoff);
+  return (backoff as { readonly [SCHEDULE]?: BackoffSchedule })[SCHEDULE];
 }
 
 /** The wait after the failure of this number, in milliseconds. */
@@ -24,8 +25,7 @@ export function waitAfter(schedule: BackoffSchedule, attempt: number): number {
 }
 
 function described(schedule: BackoffSchedule, backoff: Backoff): Backoff {
-  schedules.set(backoff, schedule);
-  return backoff;
+  return Object.defineProperty(backoff, SCHEDULE, { value: schedule });
 }
 
 export interface ExponentialOptions {

@@ -1,3 +1,4 @@
+import { brand } from '../../errors/brand.js';
 import { systemClock, type Clock } from '../../clock/clock.js';
 import { NotConnectedError, PublishFailedError } from '../../errors/publish-errors.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
@@ -174,3 +175,5 @@ function addressOf({ to }: Outgoing, defaults: ClientDefaults): Address {
   if (to.kind === 'route') return { kind: 'route', topic: to.topic ?? defaults.topic, route: to.route };
   return to.kind === 'queue' ? to : { kind: 'dead-letter', topic: defaults.deadLetterTopic, route: to.route };
 }
+
+brand({ MemoryBroker });

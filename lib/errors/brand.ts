@@ -1,0 +1,22 @@
+const BRAND = Symbol.for('nestjs-messaging:brand');
+
+/**
+ * Makes `instanceof` of these classes hold over all copies of the package in a process: an application of several packages
+ * can have several, and what one of them makes another one decides by. A class that extends one of them, and is not
+ * branded itself, is told by its identity, as any class.
+ */
+export function brand(classes: Readonly<Record<string, { readonly prototype: object }>>): void {
+  for (const [name, type] of Object.entries(classes)) {
+    const mark = Symbol.for(`nestjs-messaging:${name}`);
+    Object.defineProperty(type, BRAND, { value: mark });
+    Object.defineProperty(type.prototype, mark, { value: true });
+    Object.defineProperty(type, Symbol.hasInstance, { value: isInstance });
+  }
+}
+
+function isInstance(this: object, value: unknown): boolean {
+  const mark = Object.hasOwn(this, BRAND) ? (this as Record<symbol, symbol>)[BRAND] : undefined;
+  if (mark === undefined) return Function.prototype[Symbol.hasInstance].call(this, value);
+  // A prototype is no instance of its own class.
+  return typeof value === 'object' && value !== null && mark in value && !Object.hasOwn(value, mark);
+}

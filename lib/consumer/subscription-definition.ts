@@ -15,7 +15,7 @@ import type { Middleware } from '../pipeline/middleware.js';
 import { validation } from '../pipeline/middleware/validation.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
 import { compilePattern, wordsOf } from '../transport/topic-pattern.js';
-import { partitionQueue, type Partitioning, type Topology } from '../transport/topology.js';
+import { partitionQueue, type Partitioning, type Topology, type Wait } from '../transport/topology.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
 import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
@@ -100,6 +100,8 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       `«${queue}» cannot be its own dead-letter queue: give «dlq.queue» another name`,
     );
   const { idempotent = false } = request;
+  // What waits for its delay was under way for a while: about that long, or half of it.
+  const waits: Wait[] = [...retry.waits(), ...(delay > 0 ? [[Math.max(1, delay / 2), delay] as const] : [])];
   return {
     name,
     group,
@@ -109,6 +111,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       patterns: routesOf(request),
       ...(deadLetter && { deadLetter }),
       provision: defaults.provision,
+      ...(waits.length > 0 && { waits }),
       ...(partitioning && { partitions: partitioning.count }),
       ...(native && { native }),
     },

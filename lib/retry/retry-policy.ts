@@ -10,6 +10,7 @@ import {
 import { functions, knownKeys } from '../errors/option-checks.js';
 import { invalidResult } from '../errors/result-checks.js';
 import { Outcome } from '../pipeline/outcome.js';
+import type { Wait } from '../transport/topology.js';
 import { type Backoff, type BackoffSchedule, exponential, fixed, scheduleOf } from './backoff.js';
 
 type ErrorClass = abstract new (...args: never[]) => unknown;
@@ -103,6 +104,15 @@ export class RetryPolicy {
     return Array.from({ length: this.attempts - 1 }, (_, at) =>
       at < this.immediate ? 0 : longestWait(schedule, at + 1 - this.immediate),
     );
+  }
+
+  /** Every wait that it can ask for by itself, from … to; empty where a function of the application's own decides. */
+  waits(): readonly Wait[] {
+    const schedule = scheduleOf(this.backoff);
+    const jitter = schedule?.kind === 'exponential' ? schedule.jitter : 0;
+    return (schedule ? (this.longestWaits() ?? []) : [])
+      .filter((longest) => longest > 0)
+      .map((longest) => [Math.max(1, (longest * (1 - jitter)) / (1 + jitter)), longest]);
   }
 
   /** What application code decided itself stays within the attempts, too. */

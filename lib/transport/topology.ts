@@ -7,6 +7,8 @@ export interface Topology {
   readonly patterns: readonly string[];
   /** The dead-letter queue and the route that binds it; left out with `dlq: false`. */
   readonly deadLetter?: { readonly queue: string; readonly route: string };
+  /** The waits that its retries and its `delay` can ask for, each from … to in milliseconds: what they need is made, or checked, with the queue. */
+  readonly waits?: readonly Wait[];
   /** True: create what is missing. False: only check that it is there. */
   readonly provision: boolean;
   /** It is split by key into so many queues, `partitionQueue(queue, 0)` and on: those are handled, this one is what routes lead to. */
@@ -18,6 +20,9 @@ export interface Topology {
   /** The broker's own options for this queue, as given under the broker's key of the subscription. */
   readonly native?: Readonly<Record<string, unknown>>;
 }
+
+/** From the shortest to the longest, in milliseconds. */
+export type Wait = readonly [shortest: number, longest: number];
 
 /** How a queue is split by key. */
 export interface Partitioning {

@@ -1,7 +1,14 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import amqp from 'amqplib';
-import { DeadLetters, MessagingModule, type MessagingModuleOptions, Publisher, Subscribe } from 'nestjs-messaging';
+import {
+  DeadLetters,
+  type MessageContext,
+  MessagingModule,
+  type MessagingModuleOptions,
+  Publisher,
+  Subscribe,
+} from 'nestjs-messaging';
 import { rabbitmq, type RabbitmqOptions } from 'nestjs-messaging/rabbitmq';
 import { Proxy } from '../brokers/proxy.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
@@ -154,6 +161,49 @@ describeRabbit('An application on RabbitMQ', (rabbit) => {
     channel.on('error', () => undefined);
     await expect(channel.checkQueue('orders:order.created:queue')).rejects.toThrow(/404/);
     await connection.close();
+  });
+
+  test('with provision: false the levels that retries wait in are looked for at boot; a start that may make them leaves them there', async () => {
+    const node = rabbit.node;
+    if (!node) return;
+    const attempts = new Set<number>();
+    @Injectable()
+    class Handler {
+      @Subscribe('order.created', { retry: { attempts: 3, backoff: 60 } })
+      handle(_: unknown, { attempt }: MessageContext): void {
+        attempts.add(attempt);
+        throw new Error('no');
+      }
+    }
+    const url = new URL(await rabbit.freshVhostUrl());
+    const operator = await app({ url: url.href }, {}, [Handler as never]);
+    await operator.close();
+    const user = `user-${Date.now()}`;
+    await node.eval(
+      `rabbit_auth_backend_internal:add_user(<<"${user}">>, <<"${PASSWORD}">>, <<"test">>), rabbit_auth_backend_internal:set_permissions(<<"${user}">>, <<"${decodeURIComponent(url.pathname.slice(1))}">>, <<"^$">>, <<".*">>, <<".*">>, <<"test">>).`,
+    );
+    const restricted = new URL(url);
+    Object.assign(restricted, { username: user, password: PASSWORD });
+    const connection = await amqp.connect(url.href);
+    connection.on('error', () => undefined);
+    const channel = await connection.createChannel();
+    const careful = await app({ url: restricted.href }, { provision: false }, [Handler as never]);
+    const headers = { 'content-type': 'application/json' };
+    channel.publish('events', 'order.created', Buffer.from('{}'), { headers, contentType: 'application/json' });
+    await waitFor(async () => (await channel.checkQueue('orders:order.created:dlq')).messageCount === 1);
+    expect([...attempts]).toEqual([1, 2, 3]);
+    await careful.close();
+    await channel.deleteQueue('events.delay.4');
+    await connection.close();
+    await expect(app({ url: restricted.href }, { provision: false }, [Handler as never])).rejects.toMatchObject({
+      code: 'TOPOLOGY_MISMATCH',
+      message: expect.stringMatching(
+        /«orders:order.created:queue» have nowhere to wait.*«events\.delay\.4» does not exist/,
+      ),
+    });
+    await expect(app({ url: restricted.href }, {}, [Handler as never])).rejects.toMatchObject({
+      code: 'BROKER_CONFIGURATION',
+    });
   });
 
   test('a password in the URL is in no log line, error, event, health answer and dead letter', async () => {

@@ -1,3 +1,4 @@
+import { bandOf } from './delay-path.js';
 import { transportHeader, type Names } from './names.js';
 import type { Operation } from './operations.js';
 
@@ -46,6 +47,20 @@ export function delayLevelQueues(band: readonly number[], names: Names): Operati
       },
     },
   ]);
+}
+
+/** Bands that share most of their levels, each thing once: queues, ways between them, ways in. */
+export function delayBands(tops: readonly number[], names: Names): Operation[] {
+  const bands = tops.map(bandOf);
+  const queues = delayLevelQueues([...new Set(bands.flat())], names);
+  const edges = bands.map((band) => delayEdges(band, names));
+  const once = new Map(
+    [...edges.flatMap((all) => all.slice(0, -1)), ...edges.flatMap((all) => all.slice(-1))].map((edge) => [
+      JSON.stringify(edge),
+      edge,
+    ]),
+  );
+  return [...queues, ...once.values()];
 }
 
 /** The ways between the levels of a band, and out of it. The way in is the last: no message gets in before it can get out. */

@@ -6,6 +6,7 @@ import { describe, topologyMisconfiguration } from './broker-errors.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
+import { DelayBands } from './delay-bands.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
 import { FirstDeclarations } from './first-declarations.js';
 import type { FormerBindings } from './former-bindings.js';
@@ -28,6 +29,7 @@ export class TopologyDeclarer {
   private readonly channels = new Limited(MOST_CHANNELS);
   /** The end of delays, declared on this connection since it was last forgotten. */
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
+  private readonly bands: DelayBands;
   /** Those whose partitions were found right, or that have none. */
   private readonly counted = new WeakSet<Topology>();
   /** Declared on this connection and not consumed from yet. */
@@ -40,7 +42,9 @@ export class TopologyDeclarer {
     private readonly provision: boolean,
     private readonly bound: Bound,
     private readonly former: FormerBindings,
-  ) {}
+  ) {
+    this.bands = new DelayBands(names, (operations, act) => this.run(operations, act));
+  }
 
   async declare(topology: Topology): Promise<void> {
     const model = this.connection.current;
@@ -61,10 +65,11 @@ export class TopologyDeclarer {
   private async make(topology: Topology): Promise<void> {
     await this.checkPartitions(topology);
     const operations = topologyOperations(topology, this.names, this.settings);
+    const model = this.connection.current;
     if (!this.provision || !topology.provision) {
       await this.run(operations, check);
       await this.former.find(topology, operations, false);
-      return;
+      return this.bands.check(topology, model);
     }
     const former = await this.former.find(topology, operations, true);
     // The end of delays, so that a retry reaches the queue by the broker alone.
@@ -76,6 +81,7 @@ export class TopologyDeclarer {
       throw error;
     }
     await this.former.unbind(former, topology);
+    await this.bands.make(topology, model);
     // Somebody else may have made partitions, or another number of them, at the same time.
     await this.checkPartitions(topology);
     this.counted.add(topology);

@@ -201,14 +201,14 @@ export class Distributor {
     for (const move of failed) this.send(move);
   }
 
-  /** No copy of it can ever be written: it goes to the dead letters as it is, or is dropped where there are none. */
+  /** No copy of it can ever be written: it goes as it is to the dead letters, also to those of the queue's owner, or is dropped. */
   private refuse({ delivery }: Move, reason: string): void {
     const { deadLetter } = this.options.topology;
     const fate = deadLetter ? `it goes to «${deadLetter.queue}»` : 'it is dropped (dlq: false)';
     this.environment.log.error(
       `«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written, ${fate}: ${reason}`,
     );
-    if (deadLetter && delivery.reject) delivery.reject();
+    if (delivery.reject) delivery.reject();
     else delivery.ack();
   }
 

@@ -179,7 +179,7 @@ export class Settlement {
     { reason = 'unrecoverable', error }: Outcome,
   ): Promise<Settled> {
     const { deadLetter } = this.topology;
-    if (!deadLetter) return this.discard(delivery, attempt, error);
+    if (!deadLetter) return this.giveUp(delivery, attempt, error);
     const { clock, service, deadLetterStack, events, log } = this.environment;
     const origin = originHeaders(delivery, this.topology.partitionOf);
     const copy = deadLetterCopy(
@@ -197,9 +197,21 @@ export class Settlement {
     return settled;
   }
 
+  /** Its queue may have a dead-letter exchange of its owner's, also by a policy, which no client is told of. */
+  private giveUp(delivery: Delivery, attempt: number, error: unknown): Settled {
+    const unless = delivery.reject ? '. A dead-letter exchange of the queue itself takes it, where there is one' : '';
+    this.environment.log.warn(
+      `«${delivery.queue}»: ${nameOf(delivery.message)} was dropped after call ${attempt} (dlq: false): ${errorMessage(error)}${unless}`,
+    );
+    if (delivery.reject) delivery.reject();
+    else delivery.ack();
+    this.telemetry?.dropped();
+    return 'discard';
+  }
+
   private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
     this.environment.log.warn(
-      `«${delivery.queue}»: ${nameOf(delivery.message)} was dropped after call ${attempt}${this.topology.deadLetter ? '' : ' (dlq: false)'}: ${errorMessage(error)}`,
+      `«${delivery.queue}»: ${nameOf(delivery.message)} was dropped after call ${attempt}: ${errorMessage(error)}`,
     );
     delivery.ack();
     this.telemetry?.dropped();

@@ -29,8 +29,9 @@ export interface Delivery {
    */
   release(delayMs?: number): void;
   /**
-   * Hand it to the broker's own dead-lettering, which keeps it whole: for what no copy can be made of. Absent where the
-   * broker has none.
+   * Hand it to the broker's own dead-lettering, which keeps it whole: for what no copy can be made of, and for what is given
+   * up with `dlq: false`, for the queue's owner may have set one up. Without one it is dropped. Absent where the broker has
+   * none.
    */
   reject?(): void;
   /** Publish a copy and ack as one. Absent: core publishes, waits for the confirm, then acks. */

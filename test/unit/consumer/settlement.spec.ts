@@ -4,7 +4,7 @@ import { RetryLaterError, UnrecoverableError } from '../../../lib/errors/handlin
 import { Outcome } from '../../../lib/pipeline/outcome.js';
 import type { RetryOptions } from '../../../lib/retry/retry-policy.js';
 import { type Application, deferred, start } from '../support/application.js';
-import { FakeTransport, confirmed, failed, refused, unroutable } from '../support/fake-transport.js';
+import { FakeDelivery, FakeTransport, confirmed, failed, refused, unroutable } from '../support/fake-transport.js';
 
 const QUEUE = 'orders:order.created:queue';
 const throws =
@@ -318,18 +318,36 @@ describe('a dead letter is complete', () => {
     expect(app.transport.last.message.id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test('with dlq: false it is dropped, and that is a warning and an event', async () => {
+  test('with dlq: false it is left to the broker, which drops it or has dead letters of its own: a warning and an event', async () => {
     const app = await start();
     const settled = app.record('settled');
     const deadLettered = app.record('dead-lettered');
     const subscription = await app.subscribe(throws(new Error('no')), { dlq: false, retry: false });
     const delivery = subscription.deliver({ id: 'a' });
     await app.turn();
-    expect(delivery.settlements).toEqual(['ack']);
+    expect(delivery.settlements).toEqual(['reject']);
     expect(app.transport.batches).toEqual([]);
     expect(settled).toEqual([expect.objectContaining({ outcome: 'discard' })]);
     expect(deadLettered).toEqual([]);
     expect(app.logged('warn')).toEqual([expect.stringContaining('message a was dropped')]);
+  });
+
+  test('with dlq: false what is dropped on purpose is acked: nothing else is to take it', async () => {
+    const app = await start();
+    const subscription = await app.subscribe(() => Outcome.discard(), { dlq: false });
+    const delivery = subscription.deliver();
+    await app.turn();
+    expect(delivery.settlements).toEqual(['ack']);
+  });
+
+  test('with dlq: false it is acked where the broker has no dead letters of its own', async () => {
+    const app = await start();
+    const subscription = await app.subscribe(throws(new Error('no')), { dlq: false, retry: false });
+    const delivery = new FakeDelivery({});
+    Object.defineProperty(delivery, 'reject', { value: undefined });
+    subscription.hand(delivery);
+    await app.turn();
+    expect(delivery.settlements).toEqual(['ack']);
   });
 });
 

@@ -233,7 +233,10 @@ export class FakeSubscription implements TransportSubscription {
 
   deliver(what: Partial<FakeDeliveryOptions> = {}): FakeDelivery {
     const { queue } = this.options.topology;
-    const delivery = new FakeDelivery({ id: `m${++this.number}`, queue, ...what });
+    return this.hand(new FakeDelivery({ id: `m${++this.number}`, queue, ...what }));
+  }
+
+  hand(delivery: FakeDelivery): FakeDelivery {
     this.handlers.delivery(delivery);
     return delivery;
   }

@@ -55,9 +55,11 @@ describeRabbit('consuming', (rabbit) => {
       expect(letter?.message.headers).toEqual({
         tenant: 'x',
         'messaging-reason': 'broker: rejected',
+        'messaging-error-message': `The broker took it out of «tests:${name}:queue» (rejected)`,
         'messaging-origin-queue': `tests:${name}:queue`,
         'messaging-origin-topic': 'events',
         'messaging-origin-route': name,
+        'messaging-origin-time': expect.any(Number),
       });
       expect([...(letter?.message.body ?? [])]).toEqual([0, 255, 128]);
       expect(letter?.direct).toBe(false);

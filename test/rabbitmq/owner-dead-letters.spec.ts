@@ -1,8 +1,9 @@
 import { afterEach, expect, it } from '@jest/globals';
 import amqp, { type Channel, type ChannelModel, type GetMessage } from 'amqplib';
-import { MessagingModule, Publisher, fixed } from '../../lib/index.js';
+import { MessagingModule, Publisher, fixed } from 'nestjs-messaging';
 import { rabbitmq } from '../../lib/transports/rabbitmq/rabbitmq.js';
-import { describeRabbit } from '../brokers/rabbitmq.js';
+import { binary } from '../brokers/rabbitmq/erlang.js';
+import { describeRabbit, describeRabbitNode } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { boot, closeApplications } from '../e2e/support/application.js';
 
@@ -59,4 +60,19 @@ describeRabbit('with dlq: false what is given up comes to the dead-letter exchan
     await failing(url, { rabbitmq: { arguments: { 'x-dead-letter-exchange': 'owner.dlx' } } }, 2);
     expect((await dead(channel)).fields.routingKey).toBe(QUEUE);
   });
+});
+
+describeRabbitNode('with dlq: false what is given up comes to the dead-letter exchange of a policy', (rabbit) => {
+  it('no client is told of it', async () => {
+    const node = await rabbit.start();
+    const vhost = await node.createVhost();
+    const url = node.url(vhost);
+    const channel = await owner(url, 'fanout', '');
+    const policy = `[{${binary('dead-letter-exchange')}, ${binary('owner.dlx')}}]`;
+    await node.eval(
+      `rabbit_policy:set(${binary(vhost)}, ${binary('dlx')}, ${binary('^orders:')}, ${policy}, 0, ${binary('queues')}, ${binary('test')})`,
+    );
+    await failing(url, {});
+    expect((await dead(channel)).properties).toMatchObject({ messageId: 'given-up' });
+  }, 60_000);
 });

@@ -1,6 +1,6 @@
 import { expect, jest, test } from '@jest/globals';
-import * as errors from '../../../lib/index.js';
-import { memory, Outcome } from '../../../lib/index.js';
+import * as errors from 'nestjs-messaging';
+import { memory, Outcome } from 'nestjs-messaging';
 import { scheduleOf } from '../../../lib/retry/backoff.js';
 import { start } from '../support/application.js';
 import { confirmed } from '../support/fake-transport.js';
@@ -10,7 +10,7 @@ type Package = typeof errors;
 /** A second copy of the package, as a monorepo loads it. */
 let copy!: Package;
 jest.isolateModules(() => {
-  copy = jest.requireActual<Package>('../../../lib/index.js');
+  copy = jest.requireActual<Package>('nestjs-messaging');
 });
 
 const CLASSES = Object.entries(errors).filter(
@@ -73,11 +73,11 @@ test('an UnrecoverableError of the other copy is not retried, a RetryLaterError 
 
 test('options made by the other copy are those of this one', () => {
   expect(scheduleOf(copy.exponential({ initial: 5 }))).toEqual(scheduleOf(errors.exponential({ initial: 5 })));
-  expect(() => memory({ broker: new copy.MemoryBroker() as never })).not.toThrow();
+  expect(() => memory({ broker: new copy.MemoryBroker() })).not.toThrow();
 });
 
 test('a bound made by the other copy counts batches', async () => {
   const app = await start();
-  await app.messaging.subscribeBatch({ route: 'r', size: 2, concurrency: copy.bounded(2) as never }, () => undefined);
+  await app.messaging.subscribeBatch({ route: 'r', size: 2, concurrency: copy.bounded(2) }, () => undefined);
   expect(app.transport.subscriptions[0].options.prefetch).toBe(6);
 });

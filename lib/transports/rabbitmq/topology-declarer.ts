@@ -2,7 +2,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from './bound.js';
-import { describe, topologyMisconfiguration } from './broker-errors.js';
+import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
@@ -151,12 +151,14 @@ export class TopologyDeclarer {
           await act(channel, operation);
         }
       },
+      act === perform,
     );
   }
 
   private async attempt(
     what: string | (() => string),
     work: (channel: Channel, model: ChannelModel) => Promise<void>,
+    makes = false,
   ): Promise<void> {
     const model = this.connection.current;
     if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
@@ -166,8 +168,10 @@ export class TopologyDeclarer {
       if (error instanceof TopologyMismatchError) throw error;
       const name = typeof what === 'string' ? what : what();
       const redact = (text: string): string => this.connection.redact(text);
+      // What was made a moment ago and is missing was deleted in between: the next declaration makes it again.
+      const passing = makes && replyCode(error) === reply.notFound;
       throw (
-        topologyMisconfiguration(error, name, redact) ??
+        (passing ? undefined : topologyMisconfiguration(error, name, redact)) ??
         new NotConnectedError(`RabbitMQ did not declare ${name}: ${redact(describe(error))}`)
       );
     }

@@ -10,6 +10,7 @@ const line = (text) => void lines.push(text);
 const ballast = join(mount, 'ballast');
 writeFileSync(ballast, Buffer.alloc(300_000));
 const environment = {
+  destination: 'full:default:none',
   clock: systemClock,
   time,
   log: { log() {}, warn: line, error: line, debug() {} },

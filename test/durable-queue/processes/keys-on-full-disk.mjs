@@ -9,7 +9,7 @@ const time = new SteadyTime(systemClock);
 const ballast = join(mount, 'ballast');
 writeFileSync(ballast, Buffer.alloc(300_000));
 const log = { log() {}, warn() {}, error() {}, debug() {} };
-const environment = { clock: systemClock, time, log, onAdopted() {}, onError() {} };
+const environment = { destination: 'full:default:none', clock: systemClock, time, log, onAdopted() {}, onError() {} };
 const store = diskRetryQueue({ directory: join(mount, 'data') }).create(environment);
 await store.open();
 

@@ -8,7 +8,14 @@ const [mount, role] = process.argv.slice(2);
 const time = new SteadyTime(systemClock);
 const remount = (mode) => execFileSync('mount', ['-o', `remount,${mode}`, mount]);
 const quiet = { log() {}, warn() {}, error() {}, debug() {} };
-const environment = { clock: systemClock, time, log: quiet, onAdopted() {}, onError() {} };
+const environment = {
+  destination: 'full:default:none',
+  clock: systemClock,
+  time,
+  log: quiet,
+  onAdopted() {},
+  onError() {},
+};
 
 async function open(name) {
   const store = diskRetryQueue({ directory: join(mount, name) }).create(environment);

@@ -28,9 +28,8 @@ async function firstOf(connection: ChannelModel, queue: string): Promise<string 
   const channel = await connection.createChannel();
   channel.on('error', () => undefined);
   await channel.prefetch(1);
-  const options = queue === 'stream' ? { arguments: { 'x-stream-offset': 'first' } } : {};
   return new Promise((resolve, reject) => {
-    channel.consume(queue, (message) => resolve(message?.content.toString()), options).catch(reject);
+    channel.consume(queue, (message) => resolve(message?.content.toString())).catch(reject);
   });
 }
 
@@ -158,7 +157,7 @@ describeRabbitNode('a private node', (rabbit) => {
   });
 
   test('keeps what it confirmed when it is killed', async () => {
-    const types = ['classic', 'quorum', 'stream'];
+    const types = ['classic', 'quorum'];
     const connection = await open(node.url());
     const lost = once(connection, 'error');
     const before = await connection.createConfirmChannel();
@@ -176,7 +175,6 @@ describeRabbitNode('a private node', (rabbit) => {
 
     const after = await open(node.url());
     for (const type of types) {
-      // A stream is found some time after the broker has started.
       await waitFor(
         () =>
           firstOf(after, type).then(

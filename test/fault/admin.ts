@@ -46,8 +46,9 @@ export class Admin {
 
   /** Messages that wait in all queues but the dead letters, by queue. */
   async waiting(): Promise<Record<string, number>> {
-    // An exclusive queue answers its connection only, and holds nothing.
-    const queues = (await this.queues()).filter((queue) => queue !== DEAD_LETTER_QUEUE && !queue.endsWith('.owner'));
+    // An exclusive queue answers its connection only, and holds nothing. The record of what was declared is no message.
+    const none = (queue: string): boolean => queue.endsWith('.owner') || queue.endsWith(':declared');
+    const queues = (await this.queues()).filter((queue) => queue !== DEAD_LETTER_QUEUE && !none(queue));
     return this.with(async (channel) => {
       const waiting: Record<string, number> = {};
       for (const queue of queues) {

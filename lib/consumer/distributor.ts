@@ -8,6 +8,7 @@ import { partitionQueue, type Topology } from '../transport/topology.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { copyToPartition } from './copy.js';
 import type { ConsumerState } from './gate.js';
+import { givenUp, giveUp, whoTakes } from './given-up.js';
 import { Intake } from './intake.js';
 import { partitionOf } from './key-hash.js';
 import type { QueueReport } from './queue-consumer.js';
@@ -201,15 +202,14 @@ export class Distributor {
     for (const move of failed) this.send(move);
   }
 
-  /** No copy of it can ever be written: it goes as it is to the dead letters, also to those of the queue's owner, or is dropped. */
+  /** No copy of it can ever be written: it goes as it is to the dead letters, those of the queue's owner with `dlq: false`. */
   private refuse({ delivery }: Move, reason: string): void {
     const { deadLetter } = this.options.topology;
-    const fate = deadLetter ? `it goes to «${deadLetter.queue}»` : 'it is dropped (dlq: false)';
+    const fate = deadLetter ? `goes to «${deadLetter.queue}»` : `is ${givenUp(delivery)} (dlq: false)`;
     this.environment.log.error(
-      `«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written, ${fate}: ${reason}`,
+      `«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written, it ${fate}: ${reason}${deadLetter ? '' : whoTakes(delivery)}`,
     );
-    if (delivery.reject) delivery.reject();
-    else delivery.ack();
+    giveUp(delivery);
   }
 
   private lose(delivery: Delivery): void {

@@ -17,6 +17,7 @@ import type { Transport } from '../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
 import { CopyTrouble } from './copy-trouble.js';
+import { givenUp, giveUp, whoTakes } from './given-up.js';
 import { earlyBy } from './not-before.js';
 import { callsAloneOf, MAX_CRASHES } from './suspicion.js';
 
@@ -197,14 +198,11 @@ export class Settlement {
     return settled;
   }
 
-  /** Its queue may have a dead-letter exchange of its owner's, also by a policy, which no client is told of. */
   private giveUp(delivery: Delivery, attempt: number, error: unknown): Settled {
-    const unless = delivery.reject ? '. A dead-letter exchange of the queue itself takes it, where there is one' : '';
     this.environment.log.warn(
-      `«${delivery.queue}»: ${nameOf(delivery.message)} was dropped after call ${attempt} (dlq: false): ${errorMessage(error)}${unless}`,
+      `«${delivery.queue}»: ${nameOf(delivery.message)} was ${givenUp(delivery)} after call ${attempt} (dlq: false): ${errorMessage(error)}${whoTakes(delivery)}`,
     );
-    if (delivery.reject) delivery.reject();
-    else delivery.ack();
+    giveUp(delivery);
     this.telemetry?.dropped();
     return 'discard';
   }

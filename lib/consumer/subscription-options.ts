@@ -17,7 +17,11 @@ export interface DeadLetterQueueOptions {
 
 /** The options of one subscription, whether decorated or made at run time. */
 export interface SubscriptionOptions {
-  /** Keep given-up messages in a dead-letter queue. `false`: they are dropped with a warning and an event. Default true. */
+  /**
+   * Keep given-up messages in a dead-letter queue. `false`: they are given up with a
+   * warning and an event: rejected where the broker may have dead letters of its own (RabbitMQ: a dead-letter exchange of
+   * the queue), dropped elsewhere. Default true.
+   */
   readonly dlq?: boolean | DeadLetterQueueOptions;
   /**
    * The most unsettled messages at a time in this process, 1…65,535; with `rabbitmq.partitions` in each partition. Default 10.

@@ -85,7 +85,7 @@ export interface ConsumerTelemetry {
   processBatch(deliveries: readonly Delivery[]): BatchTrace | undefined;
   /** A copy is to be written, after which the original is acked; or who was handed the message acks it. */
   settle(delivery: Delivery, operation: SettleOperation): SettleTrace | undefined;
-  /** A message was dropped. */
+  /** A message was dropped, or with `dlq: false` rejected. */
   dropped(): void;
 }
 

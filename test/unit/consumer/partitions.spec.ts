@@ -297,6 +297,17 @@ describe('what is moved to partitions', () => {
     expect(transport.pendingIds).toEqual(['a2']);
   });
 
+  test('that no copy can be written of is rejected with dlq: false, and the log says who takes it then', async () => {
+    const { app, transport, deliver } = await distributor({ dlq: false });
+    const a1 = deliver('a1', 'a');
+    await app.turn();
+    transport.settle(refused('headers too large'), 'a1');
+    expect(a1.settlements).toEqual(['reject']);
+    expect(app.logged('error')).toEqual([
+      expect.stringMatching(/it is rejected \(dlq: false\): headers too large\. A dead-letter exchange .* takes it/),
+    ]);
+  });
+
   test('that is lost with the channel comes again after the result of its first copy', async () => {
     const { app, transport, subscription, deliver } = await distributor();
     const [a1, a2] = [deliver('a1', 'a'), deliver('a2', 'a')];

@@ -42,23 +42,55 @@ export class Markdown {
 
   /** The rows of the first table, by the titles of its columns. */
   table(): Row[] {
-    const lines = this.text.split('\n');
-    const start = lines.findIndex((line) => line.startsWith('|'));
-    if (start < 0) throw new Error('There is no table');
-    const titles = cells(lines[start]);
-    const rows: Row[] = [];
-    for (let at = start + 2; lines[at]?.startsWith('|'); at++) {
-      const values = cells(lines[at]);
-      if (values.length !== titles.length) throw new Error(`A row has ${values.length} cells: ${lines[at]}`);
-      rows.push(Object.fromEntries(titles.map((title, column) => [title, values[column]])));
-    }
-    return rows;
+    const [first] = this.tables();
+    if (!first) throw new Error('There is no table');
+    return first;
+  }
+
+  /** The rows of every table. */
+  tables(): Row[][] {
+    return [...this.prose().matchAll(/^\|.*\n(?:\|.*(?:\n|$))+/gm)].map(([text]) => {
+      const [head, , ...lines] = text.trimEnd().split('\n');
+      const titles = cells(head);
+      return lines.map((line) => {
+        const values = cells(line);
+        if (values.length !== titles.length) throw new Error(`A row has ${values.length} cells: ${line}`);
+        return Object.fromEntries(titles.map((title, column) => [title, values[column]]));
+      });
+    });
+  }
+
+  /** Each piece of running text: a paragraph, or an item of a list; neither tables nor code. */
+  paragraphs(): string[] {
+    return this.prose()
+      .split(/\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) |\||#)/)
+      .map((text) => text.trim())
+      .filter((text) => text !== '' && !/^[|#]/.test(text));
+  }
+
+  /** Where links lead to: `page.md#heading`, as written. */
+  links(): string[] {
+    return [...this.prose().matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link);
+  }
+
+  /** The anchors of its headings, as GitHub makes them. */
+  anchors(): string[] {
+    return [...this.prose().matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    );
   }
 
   /** What stands between backticks in running text and tables. */
   inlineCode(): string[] {
-    const prose = this.text.replace(/^```[\s\S]*?^```$/gm, '');
-    return [...prose.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code);
+    return [...this.prose().matchAll(/`([^`\n]+)`/g)].map(([, code]) => code);
+  }
+
+  /** Without its blocks of code. */
+  private prose(): string {
+    return this.text.replace(/^```[\s\S]*?^```$/gm, '');
   }
 }
 

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { MessagingModule } from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
@@ -28,14 +29,11 @@ const options: Record<string, (unknown: object) => unknown> = {
 const DEFAULTS = { service: 'orders', system: 'memory', provision: true, retry: {}, middleware: [], maxDelayMs: 1_000 };
 
 const write = scratchFolder('pages');
-const pages = [
-  ...Object.keys(options),
-  'docs/batches.md',
-  'docs/routing.md',
-  'docs/contracts.md',
-  'docs/receive.md',
-  'docs/dead-letters.md',
-];
+/** The pages whose code other tests run. */
+const elsewhere = ['publishing', 'handlers', 'events', 'requeue', 'wire'].map((name) => `docs/${name}.md`);
+const pages = readdirSync(resolve(__dirname, '../../docs'))
+  .map((name) => `docs/${name}`)
+  .filter((page) => !elsewhere.includes(page));
 const blocks = pages.flatMap((page) =>
   Markdown.read(page)
     .blocks('ts')

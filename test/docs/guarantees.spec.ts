@@ -551,7 +551,7 @@ const guarantees: Record<string, () => Promise<void>> = {
   },
 };
 
-describe('README.md, when', () => {
+describe('docs/guarantees.md, when', () => {
   beforeEach(() => {
     broker = new MemoryBroker();
   });
@@ -560,9 +560,9 @@ describe('README.md, when', () => {
     return closeApplications();
   });
 
-  const rows = Markdown.read('README.md')
-    .section('What is guaranteed')
-    .table()
+  const rows = Markdown.read('docs/guarantees.md')
+    .tables()
+    .flat()
     .map(({ when, then }) => [when, then]);
 
   test('there is a test for each row, and a row for each test', () => {

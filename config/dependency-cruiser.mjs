@@ -38,10 +38,11 @@ const forbidden = [
   },
   {
     name: 'transports-know-the-seam-only',
-    comment: 'lib/transports/* may only import errors, clock, message, transport and their own folder',
+    comment:
+      'lib/transports/* may only import errors, clock, message, transport, the kit and their own folder; the kit imports no broker',
     severity: 'error',
     from: { path: '^lib/transports/([^/]+)/' },
-    to: { path: '^lib/', pathNot: '^lib/(errors|clock|message|transport|transports/$1)/' },
+    to: { path: '^lib/', pathNot: '^lib/(errors|clock|message|transport|transports/kit|transports/$1)/' },
   },
   {
     name: 'no-test-code',

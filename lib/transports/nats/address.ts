@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Authenticator, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { BrokerConfigurationError } from '../../errors/configuration-errors.js';
 import { loadNats, type NatsClient } from './peers.js';
-import { redactor } from './redaction.js';
+import { percentDecoded, redactor } from '../kit/redactor.js';
 
 /** How long an attempt to connect, a half-open connection included, is waited for unless the options say otherwise. */
 const DEFAULTS = { timeout: 10_000, pingInterval: 10_000, maxPingOut: 2, noAsyncTraces: true };
@@ -34,8 +34,8 @@ export function addressOf(
   }
   const [first] = servers;
   const hosts = servers.map((url) => url.host + (url.port === '' ? ':4222' : ''));
-  const user = decode(first.username);
-  const pass = decode(first.password);
+  const user = percentDecoded(first.username);
+  const pass = percentDecoded(first.password);
   // A URL with a user alone holds a token.
   const login = user === '' ? {} : pass === '' ? { token: user } : { user, pass };
   return {
@@ -73,13 +73,4 @@ async function authenticatorOf(path: string, { credsAuthenticator }: NatsClient)
     );
   }
   return authenticator;
-}
-
-/** Percent-decoded; as it is when it holds a stray `%`. */
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }

@@ -1,6 +1,7 @@
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { checkBoolean, integerBetween, knownKeys, oneOf } from '../../errors/option-checks.js';
+import { redactUrl } from '../kit/redactor.js';
 import { addressOf, type Address } from './address.js';
 
 /** Options of `nats({…})`. */
@@ -101,7 +102,11 @@ function servers(given: unknown): readonly URL[] {
   return list.map((text: unknown) => {
     const url = typeof text === 'string' ? (text.includes('://') ? text : `nats://${text}`) : '';
     if (!/^(nats|tls):\/\//.test(url) || !URL.canParse(url))
-      throw new InvalidOptionError('nats.servers', text, 'nats://user:password@host:port or tls://…');
+      throw new InvalidOptionError(
+        'nats.servers',
+        typeof text === 'string' ? redactUrl(text) : text,
+        'nats://user:password@host:port or tls://…',
+      );
     return new URL(url);
   });
 }

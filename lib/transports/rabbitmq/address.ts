@@ -1,6 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import { loadAmqplib } from './amqplib.js';
-import { redactor } from './redaction.js';
+import { percentDecoded, redactor } from '../kit/redactor.js';
 
 /** One node of the broker. The credentials live in the closures only, so that no inspected object shows them. */
 export interface Address {
@@ -27,10 +27,10 @@ export function parseAddress(text: string, defaults: AddressDefaults): Address {
   const secure = url.protocol === 'amqps:';
   const port = url.port === '' ? (secure ? 5671 : 5672) : Number(url.port);
   const hostname = url.hostname.replace(/^\[|\]$/g, '') || 'localhost';
-  const vhost = defaults.vhost ?? (decode(url.pathname.slice(1)) || '/');
+  const vhost = defaults.vhost ?? (percentDecoded(url.pathname.slice(1)) || '/');
   const anonymous = url.username === '' && url.password === '';
-  const username = anonymous ? 'guest' : decode(url.username);
-  const password = anonymous ? 'guest' : decode(url.password);
+  const username = anonymous ? 'guest' : percentDecoded(url.username);
+  const password = anonymous ? 'guest' : percentDecoded(url.password);
   const redact = redactor(anonymous ? [] : [password, url.password]);
   const target = {
     protocol: secure ? 'amqps' : 'amqp',
@@ -62,13 +62,4 @@ export function parseAddress(text: string, defaults: AddressDefaults): Address {
 function queryNumber(url: URL, name: string): number | undefined {
   const value = url.searchParams.get(name);
   return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : undefined;
-}
-
-/** Percent-decoded; as it is when it holds a stray `%`. */
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }

@@ -1,6 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import { withChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { reply, replyCode } from './broker-errors.js';
 
 /**

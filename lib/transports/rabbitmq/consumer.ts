@@ -3,7 +3,7 @@ import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { sleep } from '../../clock/sleep.js';
 import { RestartPauses } from '../../transport/restart-pauses.js';
-import { answered } from './bound.js';
+import { answered } from '../kit/answered.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { ConsumerSession, type SessionOptions } from './consumer-session.js';
 import type { SupervisedConnection } from './supervised-connection.js';

@@ -3,7 +3,7 @@ import { sleep } from '../../clock/sleep.js';
 import type { Topology } from '../../transport/topology.js';
 import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import { DeclaredRecord } from './declared-record.js';
 import { FormerBindings } from './former-bindings.js';

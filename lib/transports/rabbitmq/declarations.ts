@@ -1,12 +1,12 @@
 import { PublishFailedError } from '../../errors/publish-errors.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { bandOf } from './delay-path.js';
 import { delayEdges, delayEnds, delayLevelQueues, dueBinding } from './delay-topology.js';
 import type { Names } from './names.js';
 import { check, perform, type Operation } from './operations.js';
-import { RENEWAL_INTERVAL_MS } from './renewal.js';
+import { RENEWAL_INTERVAL_MS } from '../kit/renewal.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 
 /** The way a delayed message takes. */

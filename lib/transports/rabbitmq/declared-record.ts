@@ -1,7 +1,7 @@
 import type { ConfirmChannel, GetMessage } from 'amqplib';
 import { sleep } from '../../clock/sleep.js';
 import { withConfirmChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { queueDepth } from './browser.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 

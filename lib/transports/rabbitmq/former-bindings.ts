@@ -1,6 +1,6 @@
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';

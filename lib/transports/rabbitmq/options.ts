@@ -1,8 +1,8 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import type { Partitioning } from '../../transport/topology.js';
+import { redactUrl } from '../kit/redactor.js';
 import { parseAddress, type Address } from './address.js';
-import { redactUrl } from './redaction.js';
 
 export type QueueType = 'quorum' | 'classic';
 

@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 

@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
@@ -10,7 +10,7 @@ import { DelayBands } from './delay-bands.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
 import { FirstDeclarations } from './first-declarations.js';
 import type { FormerBindings } from './former-bindings.js';
-import { Limited } from './limited.js';
+import { Limited } from '../kit/limited.js';
 import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';

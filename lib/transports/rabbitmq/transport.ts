@@ -13,7 +13,7 @@ import type {
   TransportSubscription,
 } from '../../transport/transport.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from './bound.js';
+import type { Bound } from '../kit/answered.js';
 import { describe } from './broker-errors.js';
 import { QueueBrowser, queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
@@ -23,7 +23,7 @@ import { Forwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
 import { partitioningOf, type Settings } from './options.js';
 import { PublishingSide } from './publishing-side.js';
-import { Renewal } from './renewal.js';
+import { Renewal } from '../kit/renewal.js';
 
 /** amqplib's connections, for what this package does not do itself. Undefined while there is none. */
 export interface RabbitmqNative {

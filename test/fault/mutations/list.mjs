@@ -235,7 +235,7 @@ export const mutations = [
   },
   {
     name: 'nothing is declared again as long as all stay connected',
-    edits: [['lib/transports/rabbitmq/renewal.ts', 'this.running = true;\n    this.arm();', 'this.running = true;']],
+    edits: [['lib/transports/kit/renewal.ts', 'this.running = true;\n    this.arm();', 'this.running = true;']],
     caughtBy: { file: 'test/rabbitmq/renewal.spec.ts', test: 'binds again' },
   },
   {

@@ -7,7 +7,6 @@ import {
   type RabbitmqOptions,
 } from '../../../lib/transports/rabbitmq/options.js';
 import { rabbitmq } from '../../../lib/transports/rabbitmq/rabbitmq.js';
-import { redactor, redactUrl } from '../../../lib/transports/rabbitmq/redaction.js';
 
 describe('rabbitmq({…})', () => {
   it.each([
@@ -78,18 +77,5 @@ describe('rabbitmq({…})', () => {
     for (const wrong of [{ prefetch: 5 }, { queueType: 'x' }, { arguments: 5 }, { singleActiveConsumer: 'yes' }]) {
       expect(() => checkSubscriptionOptions(wrong)).toThrow(InvalidOptionError);
     }
-  });
-});
-
-describe('redaction', () => {
-  it('takes the user part out of any URL, valid or not', () => {
-    expect(redactUrl('amqp://user:p@ss/word@host/v')).toBe('amqp://***@host/v');
-    expect(redactUrl('amqp://host/v')).toBe('amqp://host/v');
-    expect(redactUrl('user:p@ss/word@host/v')).toBe('***@host/v');
-  });
-
-  it('takes secrets in each spelling, URLs and named users out of a text', () => {
-    const redact = redactor(['p@ss']);
-    expect(redact("p@ss p%40ss amqp://a:b@c user 'joe'")).toBe("*** *** amqp://***@c user '***'");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Limited } from '../../../lib/transports/rabbitmq/limited.js';
+import { Limited } from '../../../lib/transports/kit/limited.js';
 
 /** Work that ends when it is told to. */
 function manual(): { work: () => Promise<number>; began: number[]; end: (fail?: boolean) => Promise<void> } {

@@ -69,6 +69,16 @@ export class ReceivedMessage<Payload = unknown> {
     return this.context.time;
   }
 
+  /** As `MessageContext.correlationId`. */
+  get correlationId(): string | undefined {
+    return this.context.correlationId;
+  }
+
+  /** As `MessageContext.replyTo`. */
+  get replyTo(): string | undefined {
+    return this.context.replyTo;
+  }
+
   /** As `MessageContext.body`. */
   get body(): Buffer {
     return this.context.body;

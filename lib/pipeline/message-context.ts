@@ -54,6 +54,16 @@ export class MessageContext {
     return integerHeader(this.delivery.message.headers, header.time, 0, Number.MAX_SAFE_INTEGER);
   }
 
+  /** What its publisher gave as `correlationId`; the same in every retry, dead letter and redrive. */
+  get correlationId(): string | undefined {
+    return this.delivery.message.properties.correlationId;
+  }
+
+  /** Where its publisher wants the answer: what it gave as `replyTo`. */
+  get replyTo(): string | undefined {
+    return this.delivery.message.properties.replyTo;
+  }
+
   /** The body as it travelled: a copy of this call's own, made when it is first asked for. */
   get body(): Buffer {
     return this.own.body;

@@ -1,3 +1,5 @@
+import { swcOptions } from '../scripts/compile.mjs';
+
 export default {
   rootDir: '..',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
@@ -9,20 +11,7 @@ export default {
   testTimeout: 60_000,
   maxWorkers: 2,
   transform: {
-    '^.+\\.[cm]?[jt]s$': [
-      '@swc/jest',
-      {
-        swcrc: false,
-        sourceMaps: true,
-        module: { type: 'commonjs' },
-        jsc: {
-          target: 'es2022',
-          keepClassNames: true,
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true, decoratorMetadata: true },
-        },
-      },
-    ],
+    '^.+\\.[cm]?[jt]s$': ['@swc/jest', { ...swcOptions('commonjs'), sourceMaps: true }],
   },
   // Nest 12 is published as ES modules only.
   transformIgnorePatterns: ['/node_modules/(?!(@nestjs)/)'],

@@ -1,7 +1,46 @@
-// Runs a sample: `npm start` the first one, `npm start -- 02-…` another. Builds what is stale.
-import { buildPackage, buildSamples } from './tasks.mjs';
+// Runs a sample: `npm start` the first one, `npm start -- 02-…` another. Installs and compiles only what samples need:
+// a small copy of the package in .build/start, with the samples beside it, where they find it by its name.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { compileFolder } from './compile.mjs';
+import { installSome } from './install.mjs';
+import { isStale } from './tasks.mjs';
+import { told } from './told.mjs';
 
-buildPackage({ onlyIfStale: true });
-buildSamples();
+const packages = [
+  '@nats-io/jetstream',
+  '@nats-io/transport-node',
+  '@nestjs/common',
+  '@nestjs/core',
+  '@nestjs/platform-express',
+  '@nestjs/terminus',
+  '@photostructure/sqlite',
+  '@swc/core',
+  'amqplib',
+  'reflect-metadata',
+  'rxjs',
+];
 
-await import(`../.build/sample/${process.argv[2] ?? '01-shop'}/main.js`);
+const folder = '.build/start';
+const [sample = '01-shop'] = process.argv.slice(2);
+const samples = JSON.parse(readFileSync('sample/samples.json', 'utf8'));
+
+if (Object.hasOwn(samples, sample)) {
+  const { name, version, type, exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+  await installSome(folder, packages, { name, version, private: true, type, exports });
+  await compile();
+  await import(`../${folder}/sample/${sample}/main.js`);
+} else {
+  console.error(`There is no sample «${sample}». npm start -- followed by one of these:\n`);
+  for (const [name, subject] of Object.entries(samples)) console.error(`  ${name.padEnd(20)} ${subject}`);
+  process.exitCode = 1;
+}
+
+async function compile() {
+  const done = `${folder}/.compiled`; // written last
+  if (!isStale(done, ['lib', 'sample', 'scripts/compile.mjs', 'scripts/start.mjs'])) return;
+  await told('Compiling', async () => {
+    compileFolder('lib', `${folder}/dist/esm`, 'es6');
+    compileFolder('sample', `${folder}/sample`, 'es6');
+  });
+  writeFileSync(done, '');
+}

@@ -41,19 +41,8 @@ export function packPackage() {
   return join('.build', `${name}-${version}.tgz`);
 }
 
-/** Builds the samples against dist. */
-export function buildSamples() {
-  const done = '.build/sample/.done';
-  const inputs = ['sample', 'dist/cjs/package.json', 'config/tsconfig.sample.json', ...shared];
-  if (!isStale(done, inputs)) return;
-  console.log('Building the samples …');
-  rmSync('.build/sample', { recursive: true, force: true });
-  run('nest', 'build', 'sample');
-  mkdirSync('.build/sample', { recursive: true });
-  writeFileSync(done, '');
-}
-
-function isStale(output, inputs) {
+/** Whether any of these files and folders is newer than what was made of them. */
+export function isStale(output, inputs) {
   const built = statSync(output, { throwIfNoEntry: false })?.mtimeMs;
   return built === undefined || inputs.some((input) => newest(input) > built);
 }

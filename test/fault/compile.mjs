@@ -1,9 +1,9 @@
 // Translates the package, the brokers' starter and the fault suite into one folder, from where plain Node runs them.
 // It is a copy: an edit or a build elsewhere changes nothing in the middle of a run.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transformSync } from '@swc/core';
+import { compileFolder } from '../../scripts/compile.mjs';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
 const sources = ['lib', 'test/brokers', 'test/fault'];
@@ -11,30 +11,9 @@ const sources = ['lib', 'test/brokers', 'test/fault'];
 /** Gives the folder, inside .build, where node_modules is found. `remove` takes it away again. */
 export function compile(name) {
   const target = join(project, '.build', 'fault', name);
-  for (const source of sources) {
-    for (const file of readdirSync(join(project, source), { recursive: true })) {
-      if (file.endsWith('.ts') && !file.endsWith('.spec.ts')) translate(join(source, file), target);
-    }
-  }
+  for (const source of sources) compileFolder(join(project, source), join(target, source), 'commonjs');
   writeFileSync(join(target, 'package.json'), JSON.stringify(packageFile()));
   return { target, remove: () => rmSync(target, { recursive: true, force: true }) };
-}
-
-function translate(file, target) {
-  const { code } = transformSync(readFileSync(join(project, file), 'utf8'), {
-    filename: file,
-    swcrc: false,
-    module: { type: 'commonjs' },
-    jsc: {
-      target: 'es2022',
-      keepClassNames: true,
-      parser: { syntax: 'typescript', decorators: true },
-      transform: { legacyDecorator: true, decoratorMetadata: true },
-    },
-  });
-  const output = join(target, file.replace(/\.ts$/, '.js'));
-  mkdirSync(dirname(output), { recursive: true });
-  writeFileSync(output, code);
 }
 
 /** The package's own name leads to this copy. */

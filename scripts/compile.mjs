@@ -1,0 +1,36 @@
+// TypeScript to JavaScript, file by file, without a look at the types: for what is run from here.
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+
+/** The options of swc; `module`: `es6` or `commonjs`. */
+export function swcOptions(module) {
+  return {
+    swcrc: false,
+    module: { type: module },
+    jsc: {
+      target: 'es2022',
+      keepClassNames: true,
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+    },
+  };
+}
+
+/**
+ * Compiles every file of a folder but its tests; `target` has, or is below, the node_modules with swc. Each output is
+ * replaced as a whole: another process may be reading it.
+ */
+export function compileFolder(source, target, module) {
+  const { transformSync } = createRequire(resolve(target, 'compiled.js'))('@swc/core');
+  const options = swcOptions(module);
+  for (const file of readdirSync(source, { recursive: true })) {
+    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+    const filename = join(source, file);
+    const { code } = transformSync(readFileSync(filename, 'utf8'), { ...options, filename });
+    const output = join(target, file.replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(`${output}.${process.pid}`, code);
+    renameSync(`${output}.${process.pid}`, output);
+  }
+}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { CaseDefinition } from './case.js';
 import type { Received } from './consumer.js';
@@ -36,6 +37,25 @@ export const delayCases: readonly CaseDefinition[] = [
         assertContainsHeaders(received.message.headers, textHeaders);
         assert.deepEqual(await client.upToFence(consumer), []);
       }
+    },
+  },
+  {
+    name: 'a delayed message does not come within the async context of whoever published',
+    needs: ['delay'],
+    async run(bed) {
+      const published = new AsyncLocalStorage<string>();
+      const client = await bed.connect();
+      const seen: (string | undefined)[] = [];
+      const consumer = await client.consume(bed.topology('q', [bed.route('a')]), {
+        settle: (received) => {
+          seen.push(published.getStore());
+          received.ack();
+        },
+      });
+      const delayed = client.toRoute(bed.route('a'), {}, { dueAt: bed.now + 50 });
+      await published.run('by a request', () => client.confirmed(delayed));
+      await consumer.next();
+      assert.deepEqual(seen, [undefined]);
     },
   },
   {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import type { CaseDefinition } from './case.js';
 import {
@@ -127,6 +128,24 @@ export const deliveryCases: readonly CaseDefinition[] = [
         (await consumer.take(200)).map(({ id }) => id),
         ids,
       );
+    },
+  },
+  {
+    name: 'a delivery does not come within the async context of whoever published',
+    async run(bed) {
+      const published = new AsyncLocalStorage<string>();
+      const client = await bed.connect();
+      const seen: (string | undefined)[] = [];
+      const consumer = await client.consume(bed.topology('q', [bed.route('a')]), {
+        settle: (received) => {
+          seen.push(published.getStore());
+          received.ack();
+        },
+      });
+      const outgoing = range(3).map(() => client.toRoute(bed.route('a')));
+      await published.run('by a request', () => client.confirmed(...outgoing));
+      await consumer.take(3);
+      assert.deepEqual(seen, [undefined, undefined, undefined]);
     },
   },
   {

@@ -1,5 +1,6 @@
 import { nextTurn } from '../../clock/turn.js';
 import { Fifo } from './fifo.js';
+import { inOwnContext } from './own-context.js';
 
 /** Work done in portions. */
 export interface Job {
@@ -39,7 +40,9 @@ export class Dispatcher {
     });
   }
 
-  private readonly drain = (): void => {
+  private readonly drain = (): void => inOwnContext(this.work);
+
+  private readonly work = (): void => {
     try {
       while (this.jobs.size > 0 && this.steps < STEPS_PER_TURN) {
         const job = this.jobs.shift()!;

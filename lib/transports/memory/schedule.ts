@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock } from '../../clock/clock.js';
 import { MinHeap } from './min-heap.js';
+import { inOwnContext } from './own-context.js';
 
 interface Appointment {
   readonly due: number;
@@ -34,7 +35,7 @@ export class Schedule {
     if (!next || next.due >= this.armedFor) return;
     this.cancel();
     this.armedFor = next.due;
-    this.cancel = this.clock().after(next.due - this.clock().monotonic(), () => this.run(), {
+    this.cancel = this.clock().after(next.due - this.clock().monotonic(), () => inOwnContext(() => this.run()), {
       // The broker may outlive every application that used it.
       background: true,
     });

@@ -16,12 +16,19 @@ export {
 } from './messaging.tokens.js';
 export { MESSAGING_CONTEXT } from './messaging.enhancers.js';
 
-export { type HandlerDecorator, Subscribe } from './consumer/subscribe.decorator.js';
+export {
+  type HandlerDecorator,
+  Subscribe,
+  type SubscribeDecorator,
+  type Untyped,
+} from './consumer/subscribe.decorator.js';
 export { type BatchHandlerDecorator, SubscribeBatch } from './consumer/subscribe-batch.decorator.js';
 export {
   type BatchOptions,
   type BatchSubscriptionOptions,
   type DeadLetterQueueOptions,
+  type DecoratedBatchRequest,
+  type DecoratedRequest,
   type Route,
   type SubscribeBatchRequest,
   type SubscribeRequest,
@@ -138,6 +145,7 @@ export { type BodyOf, type MessageContract, message, type UntypedRoute } from '.
 export { type SchemaIssue, type SchemaResult, type StandardSchema } from './message/standard-schema.js';
 export { type MessageProperties, type WireMessage } from './message/message.js';
 export { type SerializedPayload, type Serializer, jsonSerializer } from './message/serializer.js';
+export { type BrokerOptions } from './transport/broker-options.js';
 export { type Clock, systemClock } from './clock/clock.js';
 export { SteadyTime } from './clock/steady-time.js';
 
@@ -150,7 +158,7 @@ export {
 } from './transport/transport.js';
 export { memory, type MemoryOptions } from './transports/memory/memory.js';
 export { MemoryBroker, type MemoryQueueStatus } from './transports/memory/memory-broker.js';
-export { type MemoryBrokerOptions } from './transports/memory/memory-options.js';
+export { type MemoryBrokerOptions, type MemorySubscriptionOptions } from './transports/memory/memory-options.js';
 export { type FaultHits, MemoryFaults } from './transports/memory/memory-faults.js';
 
 export { MessagingError } from './errors/messaging-error.js';

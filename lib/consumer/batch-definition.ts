@@ -36,7 +36,7 @@ export function defineBatchSubscription(
       throw new SubscriptionConflictError(
         `«${name}» tells handlers apart that share a queue, and a batch has one handler. Give each handler a queue of its own by another «name», or choose by «context.entries» in the handler`,
       );
-  knownKeys('subscription', request, NAMES);
+  knownKeys('subscription', request, [...new Set([...NAMES, defaults.system])]);
   const { size, maxWait = DEFAULT_MAX_WAIT_MS, ...options } = request;
   integerBetween('size', size, 1, MAX_PREFETCH);
   numberBetween('maxWait', maxWait, 0, LONGEST);

@@ -102,7 +102,7 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['dlq', ({ topology }) => topology.deadLetter],
   ['name', ({ name }) => name],
   ['topic', ({ topology }) => topology.topic],
-  ['rabbitmq', ({ topology }) => topology.native],
+  ["the broker's own options", ({ topology }) => topology.native],
   ['prefetch', ({ prefetch }) => prefetch],
   ['concurrency', ({ concurrency }) => concurrency],
   ['retry', ({ retry }) => retry],

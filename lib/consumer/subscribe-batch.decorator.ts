@@ -1,8 +1,13 @@
 import { integerBetween } from '../errors/option-checks.js';
 import type { MessageContract } from '../message/message-contract.js';
 import type { BatchContext, BatchResult } from '../pipeline/batch-context.js';
-import { BATCH_SUBSCRIPTIONS, requestOf, requestsOf, subscribing } from './subscribe.decorator.js';
-import type { BatchSubscriptionOptions, Route, SubscribeBatchRequest } from './subscription-options.js';
+import { BATCH_SUBSCRIPTIONS, type Given, requestOf, requestsOf, subscribing } from './subscribe.decorator.js';
+import type {
+  BatchSubscriptionOptions,
+  DecoratedBatchRequest,
+  Route,
+  SubscribeBatchRequest,
+} from './subscription-options.js';
 
 /** Decorates methods that take an array of this payload, and return nothing or outcomes. */
 export type BatchHandlerDecorator<Payload> = <
@@ -22,17 +27,15 @@ export type BatchHandlerDecorator<Payload> = <
  * with; one without either is retried.
  * @throws InvalidOptionError, SubscriptionConflictError for a size, route or name that cannot be
  */
-export function SubscribeBatch<Payload>(
-  route: MessageContract<unknown, Payload>,
+export function SubscribeBatch<Payload = never>(
+  route: MessageContract<unknown, Payload> | Route | readonly Route[],
   options: BatchSubscriptionOptions,
 ): BatchHandlerDecorator<Payload>;
+export function SubscribeBatch<Payload = never>(
+  request: DecoratedBatchRequest<Payload>,
+): BatchHandlerDecorator<Payload>;
 export function SubscribeBatch(
-  route: Route | readonly Route[],
-  options: BatchSubscriptionOptions,
-): BatchHandlerDecorator<never>;
-export function SubscribeBatch(request: SubscribeBatchRequest): BatchHandlerDecorator<never>;
-export function SubscribeBatch(
-  first: Route | readonly Route[] | SubscribeBatchRequest,
+  first: Given<SubscribeBatchRequest>,
   options?: BatchSubscriptionOptions,
 ): MethodDecorator {
   const request = requestOf<SubscribeBatchRequest>(first, options);

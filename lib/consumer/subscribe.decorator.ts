@@ -4,7 +4,7 @@ import type { MessageContract } from '../message/message-contract.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import { isRoute } from './route-or-options.js';
 import { subscriptionName } from './subscription-definition.js';
-import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
+import type { DecoratedRequest, Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 const SUBSCRIPTIONS = Symbol.for('nestjs-messaging:subscriptions');
 export const BATCH_SUBSCRIPTIONS = Symbol.for('nestjs-messaging:batch-subscriptions');
@@ -22,35 +22,52 @@ export type HandlerDecorator<Payload> = <M extends (payload: Payload, context: M
   descriptor: TypedPropertyDescriptor<M>,
 ) => void;
 
+declare const UNTYPED: unique symbol;
+
+/** The payload of a route that is no contract: a method says itself what it takes. */
+export type Untyped = typeof UNTYPED;
+
+/** What `@Subscribe` is: with a contract, for methods that take its payload. */
+export type SubscribeDecorator<Payload> = [Payload] extends [Untyped] ? MethodDecorator : HandlerDecorator<Payload>;
+
 /**
  * Handles the messages of a route (or pattern) with this method: `(payload, context: MessageContext) => …`. It works on
  * methods of providers and controllers, and several times on one method. Resolving acks the message; throwing hands it
  * to the retry policy and at last to the dead-letter queue.
  * @throws InvalidOptionError, SubscriptionConflictError for a route or name that cannot be
  */
-export function Subscribe<Payload>(
-  route: MessageContract<unknown, Payload>,
-  options?: SubscriptionOptions,
-): HandlerDecorator<Payload>;
-export function Subscribe(route: Route | readonly Route[], options?: SubscriptionOptions): MethodDecorator;
-export function Subscribe(request: SubscribeRequest): MethodDecorator;
-export function Subscribe(
-  first: Route | readonly Route[] | SubscribeRequest,
-  options?: SubscriptionOptions,
-): MethodDecorator {
+export function Subscribe<Payload = Untyped>(
+  route: MessageContract<unknown, Payload> | Route | readonly Route[],
+  options: SubscriptionOptions | undefined,
+): SubscribeDecorator<Payload>;
+export function Subscribe<Payload = Untyped>(
+  // With an array type among them the compiler would not say which option is wrong.
+  routeOrRequest: string | ArrayLike<Route> | DecoratedRequest<Payload>,
+): SubscribeDecorator<Payload>;
+export function Subscribe(first: Given<SubscribeRequest>, options?: SubscriptionOptions): MethodDecorator {
   return subscribing(SUBSCRIPTIONS, requestOf(first, options));
 }
 
+/** What a decorator may be called with, or options that hold a contract's schema. */
+export type Given<Request> = Route | ArrayLike<Route> | Request;
+
 /** What a decorator was called with, as one object. @throws InvalidOptionError, SubscriptionConflictError */
 export function requestOf<R extends { readonly route: Route | readonly Route[] }>(
-  first: R['route'] | R,
+  first: Given<R>,
   options: object | undefined,
 ): R {
-  const request = options === undefined && !isRoute(first) ? first : { ...options, route: first };
+  const request =
+    options === undefined && !isRoute(first as object) ? contractOf(first as object) : { ...options, route: first };
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new InvalidOptionError('options', options, 'an object of subscription options');
   subscriptionName(request as SubscribeRequest);
   return request as R;
+}
+
+/** `{ ...contract, prefetch: 20 }`: its schema belongs to its route. */
+function contractOf(request: object): object {
+  const { schema, route, ...options } = request as { readonly schema?: unknown; readonly route?: unknown };
+  return schema === undefined || typeof route !== 'string' ? request : { ...options, route: { route, schema } };
 }
 
 /**

@@ -76,11 +76,11 @@ export function subscriptionName(request: SubscribeRequest): string {
 
 /** Decides and checks every option of a subscription. @throws InvalidOptionError @throws SubscriptionConflictError */
 export function defineSubscription(request: SubscribeRequest, defaults: SubscriptionDefaults): SubscriptionDefinition {
-  knownKeys('subscription', request, OPTION_NAMES);
+  knownKeys('subscription', request, [...new Set([...OPTION_NAMES, defaults.system])]);
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
-  const native = defaults.system === 'rabbitmq' ? request.rabbitmq : undefined;
+  const native = nativeOptions(request, defaults.system);
   const partitioning = native && defaults.partitioningOf?.(native);
   const retry = new RetryPolicy(request.retry ?? defaults.retry);
   const killSwitch = request.killSwitch === undefined ? undefined : checkKillSwitch(request.killSwitch);
@@ -130,6 +130,14 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     validations: validations(request),
     routing: routingOf(request),
   };
+}
+
+/** What stands under the name of the transport. */
+function nativeOptions(request: SubscribeRequest, system: string): Topology['native'] {
+  const native = (request as unknown as Readonly<Record<string, Topology['native']>>)[system];
+  if (native !== undefined && (typeof native !== 'object' || native === null))
+    throw new InvalidOptionError(system, native, 'an object');
+  return native;
 }
 
 /** A schema of a route checks what comes by it; each route has its own. */
@@ -190,6 +198,9 @@ function deadLetterOf(
   };
 }
 
+/** Whatever it runs on, a subscription may hold options for these as well. */
+const BROKERS = ['rabbitmq', 'nats', 'memory'] as const;
+
 export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'route',
   'dlq',
@@ -208,5 +219,5 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'routeBy',
   'middleware',
   'connection',
-  'rabbitmq',
+  ...BROKERS,
 ];

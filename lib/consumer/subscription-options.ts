@@ -4,6 +4,7 @@ import type { StandardSchema } from '../message/standard-schema.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Middleware } from '../pipeline/middleware.js';
 import type { RetryOptions } from '../retry/retry-policy.js';
+import type { BrokerOptions } from '../transport/broker-options.js';
 import type { Concurrency } from './concurrency.js';
 import type { KillSwitchOptions } from './kill-switch.js';
 
@@ -16,7 +17,7 @@ export interface DeadLetterQueueOptions {
 }
 
 /** The options of one subscription, whether decorated or made at run time. */
-export interface SubscriptionOptions {
+export interface SubscriptionOptions extends BrokerOptions {
   /**
    * Keep given-up messages in a dead-letter queue. `false`: they are given up with a
    * warning and an event: rejected where the broker may have dead letters of its own (RabbitMQ: a dead-letter exchange of
@@ -74,8 +75,6 @@ export interface SubscriptionOptions {
   readonly middleware?: readonly Middleware[];
   /** The connection it belongs to, where an application has several. */
   readonly connection?: string;
-  /** Options of RabbitMQ for this queue, typed by `nestjs-messaging/rabbitmq`. */
-  readonly rabbitmq?: Readonly<Record<string, unknown>>;
 }
 
 /** Subscription options together with what they subscribe to. */
@@ -86,6 +85,17 @@ export interface SubscribeRequest extends SubscriptionOptions {
 
 /** A route, or an object that carries one. */
 export type Route = string | { readonly route: string; readonly schema?: StandardSchema };
+
+/**
+ * What a decorator takes as its only object: subscription options with a route, or a contract. It is one type, because a
+ * compiler that has to choose between several says what is wrong with each of them.
+ */
+export interface DecoratedRequest<Payload> extends SubscribeRequest, Contracted<Payload> {}
+
+/** The same of a batch subscription. */
+export interface DecoratedBatchRequest<Payload> extends SubscribeBatchRequest, Contracted<Payload> {}
+
+type Contracted<Payload> = Omit<MessageContract<any, Payload>, 'route'>;
 
 /** A subscription to one message whose payload has a type. */
 export interface TypedSubscribeRequest<Payload> extends SubscriptionOptions {

@@ -11,6 +11,19 @@ export interface MemoryBrokerOptions {
   readonly maxBytes?: number;
 }
 
+declare module '../../transport/broker-options.js' {
+  interface BrokerOptions {
+    /** Options of the memory broker for this queue. */
+    readonly memory?: MemorySubscriptionOptions;
+  }
+}
+
+/** What `memory: {…}` of a subscription takes. */
+export interface MemorySubscriptionOptions {
+  /** The most ready messages of this queue. Default: the transport's. */
+  readonly maxMessages?: number;
+}
+
 export const DEFAULT_MAX_MESSAGES = 1_000_000;
 export const DEFAULT_MAX_BYTES = 16 * 2 ** 20;
 /** The topic of those who name none. */

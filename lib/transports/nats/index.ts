@@ -1,3 +1,3 @@
 export { nats } from './nats.js';
-export type { NatsOptions } from './options.js';
+export type { NatsOptions, NatsSubscriptionOptions } from './options.js';
 export { NatsTransport, type NatsNative } from './transport.js';

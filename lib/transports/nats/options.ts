@@ -37,6 +37,16 @@ export interface NatsOptions {
   readonly maxBytes?: number;
 }
 
+declare module '../../transport/broker-options.js' {
+  interface BrokerOptions {
+    /** Options of NATS for this queue: there are none yet. */
+    readonly nats?: NatsSubscriptionOptions;
+  }
+}
+
+/** What `nats: {…}` of a subscription takes: nothing yet, so that a typing error is not ignored. */
+export type NatsSubscriptionOptions = Readonly<Record<string, never>>;
+
 /** The options, checked and complete. Holds no credentials: they stay inside the closures of `address`. */
 export interface Settings {
   readonly address: Address;
@@ -89,7 +99,7 @@ export function checkOptions(options: NatsOptions): Settings {
   };
 }
 
-/** What `nats: {…}` of a subscription takes: nothing yet, so that a typing error is not ignored. */
+/** @throws InvalidOptionError for any */
 export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): void {
   for (const name of Object.keys(native))
     throw new InvalidOptionError(`nats.${name}`, undefined, 'no option of that name');

@@ -38,6 +38,13 @@ export interface RabbitmqOptions {
   readonly socket?: Readonly<Record<string, unknown>>;
 }
 
+declare module '../../transport/broker-options.js' {
+  interface BrokerOptions {
+    /** Options of RabbitMQ for this queue. */
+    readonly rabbitmq?: RabbitmqSubscriptionOptions;
+  }
+}
+
 /** What `rabbitmq: {…}` of a subscription takes. */
 export interface RabbitmqSubscriptionOptions {
   /** Type of this queue and of its dead-letter queue. Default: the transport's `queueType`. */

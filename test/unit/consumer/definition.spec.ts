@@ -8,6 +8,7 @@ import {
   type SubscriptionDefinition,
 } from '../../../lib/consumer/subscription-definition.js';
 import type { SubscribeRequest } from '../../../lib/consumer/subscription-options.js';
+import { message } from '../../../lib/message/message-contract.js';
 import { start } from '../support/application.js';
 
 function define(request: SubscribeRequest, defaults: object = {}): SubscriptionDefinition {
@@ -86,7 +87,19 @@ describe('a subscription is its queue', () => {
   });
 
   test('another broker’s options are not its own', () => {
-    expect(define({ route: 'r', rabbitmq: { a: 1 } }, { system: 'memory' }).topology).not.toHaveProperty('native');
+    expect(
+      define({ route: 'r', rabbitmq: { queueType: 'classic' } }, { system: 'memory' }).topology,
+    ).not.toHaveProperty('native');
+  });
+
+  test('the options under the name of the transport in use are its own', () => {
+    const request = { route: 'r', rabbitmq: { queueType: 'classic' }, memory: { maxMessages: 5 } } as const;
+    expect(define(request).topology.native).toEqual({ queueType: 'classic' });
+    expect(define(request, { system: 'memory' }).topology.native).toEqual({ maxMessages: 5 });
+    const other = { route: 'r', kafka: { acks: 1 } };
+    expect(define(other, { system: 'kafka' }).topology.native).toEqual({ acks: 1 });
+    expect(() => define(other)).toThrow(expect.objectContaining({ option: 'subscription.kafka' }));
+    expect(() => define({ route: 'r', rabbitmq: 5 as never })).toThrow(expect.objectContaining({ option: 'rabbitmq' }));
   });
 
   test('several routes need a name', () => {
@@ -196,6 +209,17 @@ describe('@Subscribe', () => {
       expect.objectContaining({ code: expect.stringMatching(/INVALID_OPTION|SUBSCRIPTION_CONFLICT/) }),
     );
   });
+});
+
+test('a contract may be spread into the options of @Subscribe: its schema stays with its route', () => {
+  const schema = { '~standard': { version: 1, vendor: 'own', validate: (value: unknown) => ({ value }) } } as const;
+  class Handlers {
+    @Subscribe({ ...message('order.created', schema), prefetch: 20 })
+    handle(): void {}
+  }
+  const [request] = subscriptionsOf(Handlers.prototype, 'handle');
+  expect(request).toEqual({ route: { route: 'order.created', schema }, prefetch: 20 });
+  expect(define(request)).toMatchObject({ prefetch: 20, validations: [expect.any(Function)] });
 });
 
 describe('overrides from the module’s options', () => {

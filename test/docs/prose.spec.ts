@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { Markdown } from './markdown.js';
@@ -22,6 +22,16 @@ describe.each(pages)('%s', (path) => {
   });
 });
 
+describe.each(['README.md', ...docs])('%s', (path) => {
+  test('has no paragraph over 600 characters', () => {
+    const long = Markdown.read(path)
+      .paragraphs()
+      .filter((text) => text.length > 600)
+      .map((text) => `${text.length}: ${text.slice(0, 60)}…`);
+    expect(long).toEqual([]);
+  });
+});
+
 test('README.md has 200 lines at most', () => {
   expect(Markdown.read('README.md').text.trimEnd().split('\n').length).toBeLessThanOrEqual(200);
 });
@@ -29,4 +39,21 @@ test('README.md has 200 lines at most', () => {
 test('every page in docs is in docs/README.md', () => {
   const linked = Markdown.read('docs/README.md').links();
   for (const path of docs) if (path !== 'docs/README.md') expect(linked).toContain(path.replace('docs/', ''));
+});
+
+test('the files in the journey of a message, in docs/architecture.md, exist', () => {
+  const [{ code }] = Markdown.read('docs/architecture.md').section('The journey of a message').blocks('text');
+  const files = code.match(/[\w-]+(?:\/[\w-]+)*\.ts/g)!;
+  expect(files.length).toBeGreaterThan(15);
+  expect(files.filter((file) => !existsSync(resolve(root, 'lib', file)))).toEqual([]);
+});
+
+test('the words of lib/message/message.ts are in docs/glossary.md', () => {
+  const source = readFileSync(resolve(root, 'lib/message/message.ts'), 'utf8');
+  const words = [...source.matchAll(/^ \* ([a-z ]+?) {2,}\S/gm)].map(([, word]) => word);
+  expect(words.length).toBeGreaterThan(8);
+  const documented = Markdown.read('docs/glossary.md')
+    .table()
+    .map(({ word }) => word);
+  expect(documented).toEqual(expect.arrayContaining(words));
 });

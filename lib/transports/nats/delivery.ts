@@ -1,34 +1,15 @@
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
-import type { WireMessage } from '../../message/message.js';
-import type { Delivery } from '../../transport/delivery.js';
+import { SettledOnce, type Settler as KitSettler } from '../kit/settled-once.js';
 
-/** Who settles a delivery with the server: the session that it came in, as long as that lasts. */
-export interface Settler {
-  ack(delivery: NatsDelivery): void;
+/** The session that a delivery came in, as long as that lasts. */
+export interface Settler extends KitSettler<NatsDelivery> {
   ackConfirmed(delivery: NatsDelivery): Promise<boolean>;
-  release(delivery: NatsDelivery, delayMs: number): void;
   renew(delivery: NatsDelivery): void;
 }
 
-export class NatsDelivery implements Delivery {
-  private settler?: Settler;
+export class NatsDelivery extends SettledOnce<Msg, Settler> {
   /** When its lease began last, by the monotonic clock. */
-  renewedAt: number;
-
-  constructor(
-    readonly message: WireMessage,
-    readonly queue: string,
-    readonly direct: boolean,
-    readonly topic: string | undefined,
-    readonly deliveryCount: number | undefined,
-    /** Whose bytes are the message's. */
-    readonly received: Msg,
-    settler: Settler,
-    now: number,
-  ) {
-    this.settler = settler;
-    this.renewedAt = now;
-  }
+  renewedAt = 0;
 
   get raw(): Msg {
     const { headers } = this.received;
@@ -38,32 +19,9 @@ export class NatsDelivery implements Delivery {
     }) as Msg;
   }
 
-  ack(): void {
-    const settler = this.settler;
-    this.settler = undefined;
-    settler?.ack(this);
-  }
-
-  ackConfirmed(): Promise<boolean> {
-    const settler = this.settler;
-    this.settler = undefined;
-    return settler ? settler.ackConfirmed(this) : Promise.resolve(false);
-  }
-
-  release(delayMs = 0): void {
-    const settler = this.settler;
-    this.settler = undefined;
-    settler?.release(this, delayMs);
-  }
-
   /** The server counts its `ackWait` from now on. It is renewed by itself as well, as long as the process lives. */
   async extend(): Promise<void> {
-    this.settler?.renew(this);
-  }
-
-  /** It is not ours any more: settling it does nothing from now on. */
-  abandon(): void {
-    this.settler = undefined;
+    this.holder?.renew(this);
   }
 }
 

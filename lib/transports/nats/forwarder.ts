@@ -1,9 +1,10 @@
 import type { ConsumerConfig } from '@nats-io/jetstream';
 import type { HeaderValue } from '../../message/headers.js';
 import type { Delivery } from '../../transport/delivery.js';
-import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
-import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
-import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
+import type { Outgoing } from '../../transport/outgoing.js';
+import type { TransportEnvironment } from '../../transport/transport.js';
+import { pauseAfter } from '../../transport/undeliverable.js';
+import { Forwarder } from '../kit/forwarder.js';
 import { deliveryInfo } from './ack-subject.js';
 import { apiError } from './broker-errors.js';
 import type { NatsDelivery } from './delivery.js';
@@ -22,19 +23,15 @@ export const FORWARDER_ACK_WAIT_MS = 500;
 
 /**
  * Looks after what is not due yet. The server hands a delayed message out, gets it back with the time that is left, and
- * hands it out again when that is over; then it is published where it belongs, and acked once that is confirmed. Every
- * application that consumes or delays does so, together: nothing waits for one of them. What nobody takes goes round
- * again, for ever.
+ * hands it out again when that is over; then it is published where it belongs. Every application that consumes or delays
+ * does so, together: nothing waits for one of them.
  */
-export class Forwarder implements SubscribeHandlers {
-  /** By their place in the stream. */
-  readonly undeliverable: Undeliverable<number>;
-
+export class NatsForwarder extends Forwarder<number> {
   constructor(
     private readonly publisher: Publisher,
-    private readonly environment: TransportEnvironment,
+    environment: TransportEnvironment,
   ) {
-    this.undeliverable = new Undeliverable(environment);
+    super(environment);
   }
 
   delivery(delivery: Delivery): void {
@@ -53,36 +50,14 @@ export class Forwarder implements SubscribeHandlers {
     const outgoing: Outgoing = {
       to: { kind: 'route', route: delivery.message.route },
       message: { ...delivery.message, headers },
+      // Sent on twice, it is recognised by the server.
       dedupeId: `due ${raw.headers?.get(DEDUPE_HEADER) || sequence}`,
       mandatory: optional === undefined,
     };
-    this.publisher.forward(outgoing, subject, (_, result) => this.forwarded(delivery, sequence, result));
+    this.publisher.forward(outgoing, subject, (_, result) => this.forwarded(delivery, sequence, outgoing, result));
   }
 
-  lost(): void {
-    // The server delivers it again; what was forwarded already is recognised by its id.
-  }
-
-  state(): void {
-    // Nobody waits for it.
-  }
-
-  private forwarded(delivery: Delivery, sequence: number, result: PublishResult): void {
-    switch (result.status) {
-      case 'confirmed':
-        this.undeliverable.delivered(sequence);
-        return delivery.ack();
-      case 'unroutable':
-      case 'refused':
-        return this.goRound(delivery, sequence, result.error.message);
-      case 'failed':
-        if (result.nacked) return this.goRound(delivery, sequence, result.error.message);
-        return delivery.release(RETRY_MS);
-    }
-  }
-
-  private goRound(delivery: Delivery, sequence: number, reason: string): void {
-    this.undeliverable.refused(sequence, delivery.message, reason);
+  protected again(delivery: Delivery): void {
     // It was handed out once to learn when it is due, and once for each round.
     const rounds = Math.max(0, (delivery.deliveryCount ?? 0) - 1);
     delivery.release(pauseAfter(rounds));

@@ -220,16 +220,8 @@ export class PullSession implements Settler {
     } else {
       const { queue, handlers } = this.options;
       const decoded = decode(message.data, message.headers, queue, origin);
-      const delivery = new NatsDelivery(
-        decoded,
-        queue,
-        origin.direct,
-        origin.topic,
-        info.count - 1,
-        message,
-        this,
-        this.heardAt,
-      );
+      const delivery = new NatsDelivery(decoded, queue, origin.direct, origin.topic, info.count - 1, message, this);
+      delivery.renewedAt = this.heardAt;
       this.unsettled.add(delivery);
       if (this.mode === 'paused') this.waiting.push(delivery);
       else handlers.delivery(delivery);

@@ -18,7 +18,7 @@ import { describe } from './broker-errors.js';
 import { QueueBrowser } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
 import { depthOf } from './depth.js';
-import { Forwarder } from './forwarder.js';
+import { NatsForwarder } from './forwarder.js';
 import { type Link, openLink } from './link.js';
 import { namesOf, type Names } from './names.js';
 import type { Settings } from './options.js';
@@ -40,7 +40,7 @@ interface Parts {
   readonly queues: Queues;
   readonly consuming: ConsumingSide;
   readonly publisher: Publisher;
-  readonly forwarder: Forwarder;
+  readonly forwarder: NatsForwarder;
 }
 
 /** NATS JetStream over one supervised connection. */
@@ -182,7 +182,7 @@ export class NatsTransport implements Transport {
     const queues = new Queues(names, settings, streams, provision, environment.clock, redact, warn);
     const consuming = new ConsumingSide(settings, names, environment, connection, queues);
     const publisher = new Publisher(names, settings, environment, connection, streams, () => this.forward());
-    const forwarder = new Forwarder(publisher, environment);
+    const forwarder = new NatsForwarder(publisher, environment);
     return { connection, queues, consuming, publisher, forwarder };
   }
 

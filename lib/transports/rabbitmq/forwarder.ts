@@ -1,70 +1,45 @@
 import type { Delivery } from '../../transport/delivery.js';
-import type { Destination, Outgoing, PublishResult } from '../../transport/outgoing.js';
-import type { SubscribeHandlers, TransportEnvironment } from '../../transport/transport.js';
-import { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
+import type { Destination, Outgoing } from '../../transport/outgoing.js';
+import type { TransportEnvironment } from '../../transport/transport.js';
+import { pauseAfter, RETRY_MS } from '../../transport/undeliverable.js';
+import { Forwarder } from '../kit/forwarder.js';
 import type { Publisher } from './publisher.js';
 import type { RabbitmqDelivery } from './delivery.js';
 import { transportHeader } from './names.js';
 
-/**
- * Takes what is due and cannot be routed by the broker alone (delayed publishes to a topic, messages whose queue is
- * gone) and publishes it where it belongs. What nobody takes is delayed again, for ever: nothing vanishes, and nothing
- * stands in the way of others.
- */
-export class Forwarder implements SubscribeHandlers {
-  readonly undeliverable: Undeliverable<string>;
-
+/** What is due and cannot be routed by the broker alone: delayed publishes to a topic, messages whose queue is gone. */
+export class RabbitmqForwarder extends Forwarder<string> {
   constructor(
     private readonly publisher: Publisher,
-    private readonly environment: TransportEnvironment,
+    environment: TransportEnvironment,
   ) {
-    this.undeliverable = new Undeliverable(environment);
+    super(environment);
   }
 
   delivery(delivery: Delivery): void {
     const { message } = delivery;
+    const route = routeOf(delivery);
     const outgoing: Outgoing = {
       to: destinationOf(delivery),
-      message: { ...message, route: routeOf(delivery) },
+      message: { ...message, route },
       dedupeId: message.id,
       mandatory: rawHeaders(delivery)[transportHeader.optional] !== true,
     };
-    this.publisher.publish([outgoing], (_, result) => this.forwarded(delivery, outgoing, result));
+    this.publisher.publish([outgoing], (_, result) =>
+      this.forwarded(delivery, `${message.id} ${route}`, outgoing, result),
+    );
   }
 
-  lost(): void {
-    // The broker delivers it again; at worst it is forwarded twice.
-  }
-
-  state(): void {
-    // Nobody waits for it.
-  }
-
-  private forwarded(delivery: Delivery, outgoing: Outgoing, result: PublishResult): void {
-    switch (result.status) {
-      case 'confirmed':
-        if (!this.undeliverable.isEmpty) this.undeliverable.delivered(keyOf(outgoing));
-        return delivery.ack();
-      case 'unroutable':
-      case 'refused':
-        return this.delayAgain(delivery, outgoing, result.error.message);
-      case 'failed':
-        // Where a queue of its route is full, the others get a copy each time: the pauses have to grow.
-        if (result.nacked) return this.delayAgain(delivery, outgoing, result.error.message);
-        return delivery.release(RETRY_MS);
-    }
-  }
-
-  private delayAgain(delivery: Delivery, outgoing: Outgoing, reason: string): void {
+  /** As a copy that is delayed: it does not stand in the way of others. */
+  protected again(delivery: Delivery, outgoing: Outgoing): void {
     const round = roundOf(delivery);
-    this.undeliverable.refused(keyOf(outgoing), outgoing.message, reason);
     const headers = { ...outgoing.message.headers, [transportHeader.round]: round + 1 };
-    const again: Outgoing = {
+    const delayed: Outgoing = {
       ...outgoing,
       message: { ...outgoing.message, headers },
       dueAt: this.environment.clock.now() + pauseAfter(round),
     };
-    this.publisher.publish([again], (_, result) => {
+    this.publisher.publish([delayed], (_, result) => {
       if (result.status === 'confirmed') delivery.ack();
       else delivery.release(RETRY_MS);
     });
@@ -98,8 +73,4 @@ function targetKeyOf(delivery: Delivery): string {
 function roundOf(delivery: Delivery): number {
   const round = rawHeaders(delivery)[transportHeader.round];
   return typeof round === 'number' && Number.isInteger(round) && round >= 0 ? round : 0;
-}
-
-function keyOf({ message: { id, route } }: Outgoing): string {
-  return `${id} ${route}`;
 }

@@ -19,7 +19,7 @@ import { QueueBrowser, queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
 import { ConsumingSide } from './consuming-side.js';
 import { MAX_DELAY_MS } from './delay-path.js';
-import { Forwarder } from './forwarder.js';
+import { RabbitmqForwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
 import { partitioningOf, type Settings } from './options.js';
 import { PublishingSide } from './publishing-side.js';
@@ -38,7 +38,7 @@ const ACK_TIMEOUT_MS = 1_800_000;
 interface Sides {
   readonly publishing: PublishingSide;
   readonly consuming: ConsumingSide;
-  readonly forwarder: Forwarder;
+  readonly forwarder: RabbitmqForwarder;
   readonly renewal: Renewal;
 }
 
@@ -80,7 +80,7 @@ export class RabbitmqTransport implements Transport {
       () => consuming.renew(),
       consuming.topologies.first,
     );
-    const forwarder = new Forwarder(publishing.publisher, environment);
+    const forwarder = new RabbitmqForwarder(publishing.publisher, environment);
     const renewal = new Renewal(environment, async () => {
       await Promise.all([publishing.renew(), consuming.renew()]);
     });

@@ -1,0 +1,62 @@
+import type { WireMessage } from '../../message/message.js';
+import type { Delivery } from '../../transport/delivery.js';
+
+/** Who settles a delivery with the broker: the session that it came in, as long as that lasts. */
+export interface Settler<D> {
+  ack(delivery: D): void;
+  /** Absent: nobody knows when the ack is read. */
+  ackConfirmed?(delivery: D): Promise<boolean>;
+  release(delivery: D, delayMs: number): void;
+}
+
+/** A delivery that is settled once, and not at all after it was abandoned. */
+export abstract class SettledOnce<Received, S extends Settler<never>> implements Delivery {
+  private settler: S | undefined;
+
+  constructor(
+    readonly message: WireMessage,
+    readonly queue: string,
+    readonly direct: boolean,
+    readonly topic: string | undefined,
+    readonly deliveryCount: number | undefined,
+    /** As the client handed it over; what can be changed of it is the message's. */
+    readonly received: Received,
+    settler: S,
+  ) {
+    this.settler = settler;
+  }
+
+  abstract get raw(): Received;
+
+  ack(): void {
+    this.take()?.ack(this as never);
+  }
+
+  ackConfirmed(): Promise<boolean> {
+    const settler = this.take();
+    if (settler?.ackConfirmed) return settler.ackConfirmed(this as never);
+    settler?.ack(this as never);
+    return Promise.resolve(false);
+  }
+
+  release(delayMs = 0): void {
+    this.take()?.release(this as never, delayMs);
+  }
+
+  /** It is not ours any more: settling it does nothing from now on. */
+  abandon(): void {
+    this.settler = undefined;
+  }
+
+  /** Who may still be asked something about it; undefined when it was settled or abandoned. */
+  protected get holder(): S | undefined {
+    return this.settler;
+  }
+
+  /** For the one who settles it: nobody does after that. Undefined when it was settled or abandoned before. */
+  protected take(): S | undefined {
+    const { settler } = this;
+    this.settler = undefined;
+    return settler;
+  }
+}

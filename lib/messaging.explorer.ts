@@ -9,6 +9,7 @@ import { subscriptionsOf } from './consumer/subscribe.decorator.js';
 import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
 import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
+import { placed } from './errors/error-place.js';
 import { MessagingError } from './errors/messaging-error.js';
 import { Messaging } from './messaging.js';
 import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
@@ -106,7 +107,7 @@ export class MessagingExplorer {
       const connection = request.connection ?? DEFAULT_CONNECTION;
       if (!names.has(connection)) {
         throw new SubscriptionConflictError(
-          `${String(wrapper.name)}.${method} subscribes to «${subscriptionName(request)}» on the connection «${connection}», which no MessagingModule provides; there are: ${[...names].join(', ')}`,
+          `${placeOf({ wrapper, method })} subscribes to «${subscriptionName(request)}» on the connection «${connection}», which no MessagingModule provides; there are: ${[...names].join(', ')}`,
         );
       }
     }
@@ -114,8 +115,9 @@ export class MessagingExplorer {
 
   private handledBy(found: Found, messaging: Messaging): Handled | undefined {
     const { wrapper, method, request } = found;
-    const definition = this.define(found, messaging);
-    if (definition) {
+    const defined = this.define(found, messaging);
+    if (defined) {
+      const definition = { ...defined, handledBy: placeOf(found) };
       const handler = this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers);
       return 'batch' in definition ? { definition, batchHandler: handler } : { definition, handler };
     }
@@ -123,13 +125,13 @@ export class MessagingExplorer {
     return undefined;
   }
 
-  private define({ wrapper, method, request, batch }: Found, messaging: Messaging): Definition | undefined {
+  private define(found: Found, messaging: Messaging): Definition | undefined {
     const { definitions } = messaging;
+    const { request, batch } = found;
     try {
       return batch ? definitions.defineBatch(request as SubscribeBatchRequest) : definitions.define(request);
     } catch (error) {
-      if (error instanceof MessagingError) error.message = `${String(wrapper.name)}.${method}: ${error.message}`;
-      throw error;
+      throw error instanceof MessagingError ? placed(error, placeOf(found)) : error;
     }
   }
 
@@ -140,6 +142,11 @@ export class MessagingExplorer {
     if (unknown.length > 0)
       this.logger.warn(`The options override subscriptions that no @Subscribe has: ${unknown.join(', ')}`);
   }
+}
+
+/** `Orders.onCreated`. */
+function placeOf({ wrapper, method }: Pick<Found, 'wrapper' | 'method'>): string {
+  return `${String(wrapper.metatype?.name || wrapper.name)}.${method}`;
 }
 
 function prototypeOf(wrapper: InstanceWrapper): object | undefined {

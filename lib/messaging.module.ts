@@ -8,7 +8,10 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
+import { DeadLetters } from './dead-letter/dead-letters.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
+import { placed } from './errors/error-place.js';
+import { MessagingError } from './errors/messaging-error.js';
 import { checkName } from './errors/option-checks.js';
 import { Messaging } from './messaging.js';
 import { MessagingExplorer } from './messaging.explorer.js';
@@ -16,6 +19,7 @@ import { MessagingIntakeModule } from './messaging.intake.module.js';
 import { MessagingLifecycle } from './messaging.lifecycle.js';
 import { type MessagingModuleOptions, resolveOptions } from './messaging.options.js';
 import { MESSAGING_SUBSTITUTE, type MessagingSubstitute } from './messaging.substitute.js';
+import { Publisher } from './publisher/publisher.js';
 import { DEFAULT_CONNECTION, getDeadLettersToken, getMessagingToken, getPublisherToken } from './messaging.tokens.js';
 
 /** Options of `forRoot` that say how the module is registered. */
@@ -39,8 +43,28 @@ export interface MessagingAsyncOptions extends MessagingRegistration, Pick<Modul
   readonly useExisting?: InjectionToken<MessagingOptionsFactory>;
 }
 
-/** Connects an application to a broker: import `forRoot` or `forRootAsync` once per connection. */
+/** The default connection's providers once more, for the modules that import the class `MessagingModule` itself. */
+const ALIASES = [Messaging, Publisher, DeadLetters].map((type) => ({
+  type,
+  alias: Symbol(`nestjs-messaging:${type.name}`),
+}));
+
+/** One connection, as `forRoot` and `forRootAsync` describe it. */
 @Module({})
+class MessagingConnectionModule {}
+
+/**
+ * Connects an application to a broker: import `forRoot` or `forRootAsync` once per connection. Importing the class alone
+ * gives what a `forRoot` elsewhere provides globally, and is refused without one.
+ */
+@Module({
+  providers: ALIASES.map(({ type, alias }) => ({
+    provide: type,
+    inject: [{ token: alias, optional: true }],
+    useFactory: (provided: unknown) => provided ?? refuseBareImport(),
+  })),
+  exports: ALIASES.map(({ type }) => type),
+})
 export class MessagingModule {
   /** @throws InvalidOptionError for an option of the wrong type or range */
   static forRoot({
@@ -52,8 +76,10 @@ export class MessagingModule {
     return build({ ...registration(connection, isGlobal) }, [], (token) => [{ provide: token, useValue: options }]);
   }
 
-  static forRootAsync({ connection, isGlobal, imports = [], ...source }: MessagingAsyncOptions): DynamicModule {
-    return build(registration(connection, isGlobal), imports, (token) => optionProviders(token, source));
+  /** @throws InvalidOptionError; what is wrong with the options themselves is told when the application starts */
+  static forRootAsync({ connection, isGlobal, imports = [], ...source }: MessagingAsyncOptions = {}): DynamicModule {
+    const registered = registration(connection, isGlobal);
+    return build(registered, imports, (token) => optionProviders(token, source, registered.connection));
   }
 }
 
@@ -75,8 +101,9 @@ function build(
   const messaging = getMessagingToken(connection);
   const publisher = getPublisherToken(connection);
   const deadLetters = getDeadLettersToken(connection);
+  const aliases = connection === DEFAULT_CONNECTION ? ALIASES : [];
   return {
-    module: MessagingModule,
+    module: MessagingConnectionModule,
     global: isGlobal,
     imports: [...imports, MessagingIntakeModule],
     providers: [
@@ -89,14 +116,23 @@ function build(
       },
       { provide: publisher, inject: [messaging], useFactory: ({ publisher: value }: Messaging) => value },
       { provide: deadLetters, inject: [messaging], useFactory: ({ deadLetters: value }: Messaging) => value },
+      ...aliases.map(({ type, alias }) => ({ provide: alias, useExisting: type })),
       {
         provide: Symbol(`nestjs-messaging:lifecycle:${connection}`),
         inject: [messaging, MessagingExplorer],
         useFactory: (value: Messaging, explorer: MessagingExplorer) => new MessagingLifecycle(value, explorer),
       },
     ],
-    exports: [messaging, publisher, deadLetters],
+    exports: [messaging, publisher, deadLetters, ...aliases.map(({ alias }) => alias)],
   };
+}
+
+function refuseBareImport(): never {
+  throw new InvalidOptionError(
+    'MessagingModule',
+    MessagingModule,
+    'MessagingModule.forRoot({ service, transport, … }) or forRootAsync({ … }) among the imports: the class alone connects to nothing',
+  );
 }
 
 function create(connection: string, options: MessagingModuleOptions, substitute?: MessagingSubstitute): Messaging {
@@ -117,12 +153,31 @@ function optionProviders(
     useClass,
     useExisting,
   }: Omit<MessagingAsyncOptions, keyof MessagingRegistration | 'imports'>,
+  connection: string,
 ): Provider[] {
   if ([useFactory, useClass, useExisting].filter(Boolean).length !== 1) {
     throw new InvalidOptionError('forRootAsync', undefined, 'exactly one of useFactory, useClass and useExisting');
   }
-  if (useFactory) return [{ provide: token, inject, useFactory: useFactory as (...args: unknown[]) => unknown }];
-  const fromFactory = (factory: MessagingOptionsFactory): unknown => factory.createMessagingOptions();
+  const where = connection === DEFAULT_CONNECTION ? 'forRootAsync' : `forRootAsync of the connection «${connection}»`;
+  const checked = (source: string, given: unknown): unknown => checkGiven(`${where}, ${source}`, given);
+  if (useFactory) {
+    const factory = useFactory as (...args: unknown[]) => unknown;
+    return [{ provide: token, inject, useFactory: async (...args) => checked('useFactory', await factory(...args)) }];
+  }
+  const fromFactory = async (factory: MessagingOptionsFactory): Promise<unknown> =>
+    checked(`${factory.constructor.name}.createMessagingOptions`, await factory.createMessagingOptions());
   if (useExisting) return [{ provide: token, inject: [useExisting], useFactory: fromFactory }];
   return [useClass!, { provide: token, inject: [useClass!], useFactory: fromFactory }];
+}
+
+/** The stack of an error that is found here leads to no line of the application, so it names the place. */
+function checkGiven(place: string, given: unknown): unknown {
+  if (typeof given !== 'object' || given === null)
+    throw new InvalidOptionError(place, given, 'an object of options, as forRoot takes it. Is a `return` missing?');
+  try {
+    resolveOptions(given);
+  } catch (error) {
+    throw error instanceof MessagingError ? placed(error, place) : error;
+  }
+  return given;
 }

@@ -13,7 +13,7 @@ import type { Receiver } from './consumer/receiver.js';
 import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
-import { subscriptionName } from './consumer/subscription-definition.js';
+import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
 import type {
   Route,
   SubscribeBatchRequest,
@@ -254,7 +254,7 @@ export class Messaging {
     handler: (payload: T, context: MessageContext) => unknown,
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
-    const definition = this.definitions.define(request) ?? defineOff(request);
+    const definition = handledBy('messaging.subscribe', this.definitions.define(request) ?? defineOff(request));
     return this.startNow({ definition, handler: (context) => handler(context.payload as T, context) });
   }
 
@@ -276,7 +276,8 @@ export class Messaging {
     handler: (payloads: T[], context: BatchContext) => BatchResult | Promise<BatchResult>,
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
-    const definition = this.definitions.defineBatch(request) ?? defineOff(request);
+    const defined = this.definitions.defineBatch(request) ?? defineOff(request);
+    const definition = handledBy('messaging.subscribeBatch', defined);
     return this.startNow({
       definition,
       batchHandler: (context) => handler(context.payload as T[], context),
@@ -294,7 +295,7 @@ export class Messaging {
   receive<T = unknown>(what: UntypedRoute | UntypedReceiveRequest): Receiver<T>;
   receive<T>(what: Route | ReceiveRequest): Receiver<T> {
     const { request, signal } = receiveRequest(what);
-    const definition = this.definitions.defineReceived(request) ?? defineOff(request);
+    const definition = handledBy('messaging.receive', this.definitions.defineReceived(request) ?? defineOff(request));
     return this.receivers.receive<T>(definition, signal);
   }
 
@@ -357,6 +358,10 @@ export class Messaging {
       cancel();
     });
   }
+}
+
+function handledBy<D extends SubscriptionDefinition>(name: string, definition: D): D {
+  return { ...definition, handledBy: name };
 }
 
 function defineOff(request: SubscribeRequest): never {

@@ -4,6 +4,7 @@ import type { SettlementFollower } from './consumer-reports.js';
 import type { Handled } from './handled.js';
 import { PartitionedConsumer } from './partitioned-consumer.js';
 import type { QueueConsumer } from './queue-consumer.js';
+import { shared } from './router.js';
 import { StandstillWatch } from './standstill-watch.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
@@ -37,11 +38,10 @@ export class Consumers implements Iterable<QueueConsumer> {
 
   /** @throws SubscriptionConflictError when the queue has a subscription already */
   checkFree(definition: SubscriptionDefinition): void {
-    const { queue, patterns } = definition.topology;
-    const other = this.byQueue.get(queue);
+    const other = this.byQueue.get(definition.topology.queue);
     if (other) {
       throw new SubscriptionConflictError(
-        `Two subscriptions share the queue «${queue}» (routes ${other.definition.topology.patterns.join(', ')} and ${patterns.join(', ')}): each message would reach only one of them. Give one a «name»`,
+        `${shared(other.definition, definition)}: each message would reach only one of them. Give one a «name»`,
       );
     }
   }
@@ -131,12 +131,13 @@ export class Consumers implements Iterable<QueueConsumer> {
   }
 
   /** @throws SubscriptionConflictError when a dead letter of one subscription would reach the queue of another as well */
-  private checkDeadLetterRoute({ topology: { queue, deadLetter } }: SubscriptionDefinition): void {
+  private checkDeadLetterRoute(own: SubscriptionDefinition): void {
+    const { queue, deadLetter } = own.topology;
     for (const { definition } of this.byQueue.values()) {
       const other = definition.topology.deadLetter;
       if (deadLetter && other && other.route === deadLetter.route && other.queue !== deadLetter.queue)
         throw new SubscriptionConflictError(
-          `«${queue}» and «${definition.topology.queue}» share the dead-letter route «${deadLetter.route}», so each dead letter would be in both «${deadLetter.queue}» and «${other.queue}». Give one another dlq.route, or both the same dlq.queue`,
+          `«${queue}» (${nameOf(own)}) and «${definition.topology.queue}» (${nameOf(definition)}) share the dead-letter route «${deadLetter.route}», so each dead letter would be in both «${deadLetter.queue}» and «${other.queue}». Give one another dlq.route, or both the same dlq.queue`,
         );
     }
   }
@@ -145,6 +146,10 @@ export class Consumers implements Iterable<QueueConsumer> {
   private forget(consumer: QueueConsumer): void {
     if (this.byQueue.get(consumer.queue) === consumer) this.byQueue.delete(consumer.queue);
   }
+}
+
+function nameOf({ handledBy, name }: SubscriptionDefinition): string {
+  return handledBy ?? name;
 }
 
 /** @throws the error of the first that failed, once all have ended */

@@ -34,7 +34,7 @@ function validated({ definition, handler }: HandledSingly): HandledSingly {
 function sharedWithBatch(group: readonly Handled[]): SubscriptionConflictError {
   const [{ definition }, other] = group;
   return new SubscriptionConflictError(
-    `Two subscriptions share the queue «${definition.topology.queue}» (routes ${definition.topology.patterns.join(', ')} and ${other.definition.topology.patterns.join(', ')}), and one of them is a batch, which has a queue of its own. Give one a «name»`,
+    `${shared(definition, other.definition)}, and one of them is a batch, which has a queue of its own. Give one a «name»`,
   );
 }
 
@@ -45,8 +45,14 @@ function merge(group: readonly HandledSingly[]): HandledSingly {
   for (const [at, one] of group.entries())
     for (const other of group.slice(at + 1)) checkPair(one.definition, other.definition);
   const patterns = [...new Set(group.flatMap((one) => one.definition.topology.patterns))];
+  const handlers = [...new Set(group.flatMap((one) => one.definition.handledBy ?? []))].join(', ');
+  const handledBy = handlers === '' ? undefined : handlers;
   return {
-    definition: { ...definition, topology: { ...definition.topology, patterns } },
+    definition: {
+      ...definition,
+      ...(handledBy !== undefined && { handledBy }),
+      topology: { ...definition.topology, patterns },
+    },
     handler: router(group),
   };
 }
@@ -82,7 +88,7 @@ function handledBy({ routing, topology }: SubscriptionDefinition): readonly stri
 }
 
 function checkPair(one: SubscriptionDefinition, other: SubscriptionDefinition): void {
-  const queue = `Two subscriptions share the queue «${one.topology.queue}» (routes ${one.topology.patterns.join(', ')} and ${other.topology.patterns.join(', ')})`;
+  const queue = shared(one, other);
   for (const pattern of handledBy(one)) {
     const clash = handledBy(other).find((theirs) => overlap(pattern, theirs));
     if (clash !== undefined)
@@ -95,6 +101,15 @@ function checkPair(one: SubscriptionDefinition, other: SubscriptionDefinition): 
     throw new SubscriptionConflictError(
       `${queue}, but differ in «${difference}», which the queue has once. Give both the same options (one object for both), or give one a «name» of its own`,
     );
+}
+
+/** Which queue two subscriptions share, and whose they are. */
+export function shared(one: SubscriptionDefinition, other: SubscriptionDefinition): string {
+  return `Two subscriptions share the queue «${one.topology.queue}» (${described(one)} and ${described(other)})`;
+}
+
+function described({ handledBy = 'a handler', topology: { patterns } }: SubscriptionDefinition): string {
+  return `${handledBy} for ${patterns.join(', ')}`;
 }
 
 /** What subscriptions of one queue have in common, by the option that says it. */

@@ -72,7 +72,7 @@ function contractOf(request: object): object {
 
 /**
  * Notes down under `key` that a method subscribes, and which of its parameters is what.
- * @throws SubscriptionConflictError for what is no method of instances, and so would never be called
+ * @throws SubscriptionConflictError, with its place, for what is no method of instances, and so would never be called
  */
 export function subscribing(key: symbol, request: object): MethodDecorator {
   return (target, property, descriptor?: PropertyDescriptor) => {
@@ -88,12 +88,26 @@ export function subscribing(key: symbol, request: object): MethodDecorator {
   };
 }
 
-function checkMethod(target: object, property: string | symbol, descriptor: PropertyDescriptor | undefined): void {
-  const value: unknown = descriptor ? descriptor.value : (target as Record<string | symbol, unknown>)[property];
-  if (typeof target === 'function' || typeof property === 'symbol' || typeof value !== 'function')
+function checkMethod(target: unknown, property: unknown, descriptor: PropertyDescriptor | undefined): void {
+  if (typeof property === 'object' && property !== null)
     throw new SubscriptionConflictError(
-      `«${String(property)}» cannot subscribe: @Subscribe and @SubscribeBatch are for methods of instances, not for static ones, properties, accessors, or methods named by a symbol`,
+      `@Subscribe and @SubscribeBatch need «experimentalDecorators» in tsconfig.json, as all decorators of Nest do: «${String((property as { name?: unknown }).name)}» was decorated without`,
     );
+  const owner = target as Record<string | symbol, unknown>;
+  const value: unknown = descriptor ? descriptor.value : owner[property as string | symbol];
+  if (typeof target === 'function' || typeof property !== 'string' || typeof value !== 'function')
+    throw new SubscriptionConflictError(
+      `${placeOf(target, property)} cannot subscribe: @Subscribe and @SubscribeBatch are for methods of instances, not for static ones, properties, accessors, classes, or methods named by a symbol`,
+    );
+}
+
+/** `Orders.onCreated`. */
+function placeOf(target: unknown, property: unknown): string {
+  const isStatic = typeof target === 'function';
+  const type = isStatic ? target : (target as object | undefined)?.constructor;
+  const name = type?.name || 'an unnamed class';
+  if (property === undefined) return `The class ${name}`;
+  return `${name}.${String(property)}${isStatic ? ' (static)' : ''}`;
 }
 
 /**

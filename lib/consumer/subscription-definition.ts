@@ -2,6 +2,7 @@ import { InvalidOptionError, SubscriptionConflictError } from '../errors/configu
 import {
   checkName,
   checkPattern,
+  checkRoute,
   checkShortText,
   functions,
   integerBetween,
@@ -24,6 +25,8 @@ import type { Route, SubscribeRequest, SubscriptionOptions } from './subscriptio
 export interface SubscriptionDefinition {
   /** The name that `subscriptions` overrides by: `name`, or the only route. */
   readonly name: string;
+  /** What handles it, in words: `Orders.onCreated`, or several where they share the queue. Undefined: nobody has said. */
+  readonly handledBy?: string;
   /** The consumers that share its queue. */
   readonly group: string;
   readonly topology: Topology;
@@ -157,7 +160,7 @@ function routesOf({ route }: SubscribeRequest): readonly string[] {
     typeof one === 'string' ? one : one?.route,
   );
   if (routes.length === 0) throw new InvalidOptionError('route', route, 'a route, or an array of at least one route');
-  for (const one of routes) checkPattern('route', one);
+  for (const one of routes) checkPattern('route', checkRoute('route', one));
   return [...new Set(routes)];
 }
 
@@ -191,6 +194,7 @@ function deadLetterOf(
   if (dlq !== true && (typeof dlq !== 'object' || dlq === null))
     throw new InvalidOptionError('dlq', dlq, 'true, false, or { queue?, route? }');
   if (dlq !== true) knownKeys('dlq', dlq, ['queue', 'route']);
+  if (dlq !== true && dlq.route !== undefined) checkRoute('dlq.route', dlq.route);
   const { queue = `${group}:${name}:dlq`, route = `${name}:dlq` } = dlq === true ? {} : dlq;
   return {
     queue: checkShortText('dlq.queue', queue),

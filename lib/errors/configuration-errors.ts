@@ -2,6 +2,9 @@ import { brand } from './brand.js';
 import { MessagingError } from './messaging-error.js';
 import { redactCredentials } from './redact.js';
 
+/** In place of a value that may be a secret. */
+export const NOT_SHOWN = Symbol('a value that is not shown, because it may be a secret');
+
 /** An option has the wrong type, is out of range, or contradicts another one. Thrown at once, before anything is sent. */
 export class InvalidOptionError extends MessagingError {
   readonly code = 'INVALID_OPTION';
@@ -58,6 +61,7 @@ export class UnsupportedError extends MessagingError {
 }
 
 function describe(value: unknown): string {
+  if (value === NOT_SHOWN) return NOT_SHOWN.description!;
   if (typeof value === 'string') {
     const text = redactCredentials(value);
     return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);

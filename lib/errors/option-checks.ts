@@ -1,4 +1,7 @@
-import { InvalidOptionError } from './configuration-errors.js';
+import { InvalidOptionError, NOT_SHOWN } from './configuration-errors.js';
+import { didYouMean, near } from './did-you-mean.js';
+import { printable } from './printable.js';
+import { isSecretName, mayHoldSecret } from './secret-names.js';
 
 const MAX_NAME_BYTES = 255;
 
@@ -15,6 +18,14 @@ export function checkName(option: string, value: unknown): string {
   if (checkShortText(option, value).includes(':'))
     throw new InvalidOptionError(option, value, 'a text without «:», which separates the parts of a queue name');
   return value as string;
+}
+
+/** A route: a name without spaces and what cannot be seen, which are typing errors, and which not every broker takes. */
+export function checkRoute(option: string, value: unknown): string {
+  const route = checkShortText(option, value);
+  if (/\s/.test(route) || printable(route) !== route)
+    throw new InvalidOptionError(option, printable(route), 'a text without spaces and control characters');
+  return route;
 }
 
 /** A route or pattern: words separated by dots; `*` and `#` stand alone as a word. */
@@ -66,13 +77,59 @@ export function functions<T>(option: string, value: readonly T[], allowed = 'an 
 /** Most names that are not known are typing errors, and would be ignored in silence. */
 export function knownKeys(option: string, value: object, known: readonly string[]): void {
   if (typeof value !== 'object' || value === null) throw new InvalidOptionError(option, value, 'an object');
-  for (const key of Object.keys(value)) {
-    // Its value is not told: it may be a secret in the wrong place.
-    if (!known.includes(key))
+  for (const [name, given] of Object.entries(value)) {
+    if (!known.includes(name))
       throw new InvalidOptionError(
-        `${option}.${key}`,
-        undefined,
-        `nothing of that name; there are: ${known.join(', ')}`,
+        pathOf(option, name),
+        shown(name, given, known),
+        `nothing of that name; there ${known.length > 0 ? `are: ${known.join(', ')}` : 'is none'}${didYouMean(name, known)}`,
       );
   }
+}
+
+/** Options of no group are called by their name alone. */
+function pathOf(group: string, name: string): string {
+  return group === '' ? name : `${group}.${name}`;
+}
+
+/** A text is only shown where it is clear what it was meant for, since it may be a secret in the wrong place. */
+function shown(name: string, value: unknown, known: readonly string[]): unknown {
+  if (isSecretName(name)) return NOT_SHOWN;
+  if (typeof value !== 'string') return value;
+  const [meant] = near(name, known);
+  return meant === undefined || mayHoldSecret(name) || mayHoldSecret(meant) ? NOT_SHOWN : value;
+}
+
+/**
+ * Refuses options that are given as `undefined`: an environment variable that is not set would mean the default in silence,
+ * which for these is another place or another identity. `defaults` says what leaving each of them out means.
+ */
+export function refuseUndefined<O extends object>(
+  option: string,
+  options: O,
+  defaults: Readonly<Partial<Record<keyof O & string, string>>>,
+): void {
+  for (const [name, meaning] of Object.entries(defaults) as [keyof O & string, string][]) {
+    if (Object.hasOwn(options, name) && options[name] === undefined)
+      throw new InvalidOptionError(
+        pathOf(option, name),
+        undefined,
+        `a value, or leave it out for ${meaning}. Is an environment variable not set?`,
+      );
+  }
+}
+
+const UNSET = /^(undefined|null|)$/;
+
+/**
+ * Refuses an address whose host, user or password was put together from an environment variable that is not set:
+ * `amqp://${USER}@${HOST}` without them. The address itself is not told, for its password may be right.
+ */
+export function refuseUnset(option: string, url: URL): void {
+  const { hostname, username, password } = url;
+  const part = UNSET.test(hostname)
+    ? `the host «${hostname}»`
+    : [username, password].some((one) => one !== '' && UNSET.test(one)) && 'the user or password «undefined»';
+  if (part)
+    throw new InvalidOptionError(option, NOT_SHOWN, `an address without ${part}. Is an environment variable not set?`);
 }

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { checkPattern } from '../errors/option-checks.js';
+import { checkPattern, checkRoute } from '../errors/option-checks.js';
 import { isStandardSchema, type StandardSchema } from './standard-schema.js';
 
 declare const BODY: unique symbol;
@@ -35,7 +35,7 @@ export function message<Body, Payload>(
 ): MessageContract<Body, Payload>;
 export function message<Body>(route: string): MessageContract<Body>;
 export function message(route: string, schema?: StandardSchema): MessageContract {
-  checkPattern('route', route);
+  checkPattern('route', checkRoute('route', route));
   if (schema !== undefined && !isStandardSchema(schema))
     throw new InvalidOptionError('schema', schema, 'a schema with the Standard Schema interface («~standard»)');
   return Object.freeze({ route, ...(schema && { schema }) });

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
-import { checkShortText } from '../errors/option-checks.js';
+import { checkRoute, checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
@@ -238,8 +238,12 @@ function destination(route: string, queue: string | undefined, topic: string | u
     : { kind: 'route', route, topic: checkShortText('topic', topic) };
 }
 
+/** Most publishes have the route of the one before. */
+let lastRoute: string | undefined;
+
 function routeName(route: RouteLike): string {
-  return checkShortText('route', typeof route === 'object' && route !== null ? route.route : route);
+  const name: unknown = typeof route === 'object' && route !== null ? route.route : route;
+  return name === lastRoute && lastRoute !== undefined ? lastRoute : (lastRoute = checkRoute('route', name));
 }
 
 function watched(receipt: Promise<Receipt>, id: string, bytes: number, window: BatchWindow): Promise<EntryResult> {

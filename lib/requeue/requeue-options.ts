@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { integerBetween, knownKeys } from '../errors/option-checks.js';
+import { integerBetween, knownKeys, refuseUndefined } from '../errors/option-checks.js';
 import type { RetryQueueStoreError } from '../errors/publish-errors.js';
 import type { RequeueTelemetry } from './requeue-telemetry.js';
 import { type ServerAddresses, serverAddresses } from './server-addresses.js';
@@ -89,9 +89,18 @@ const CALLBACKS = ['onConnectionError', 'onWriteError', 'onAdopted', 'onClosed']
 const NAMES = [...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'nats', 'dataDir', 'telemetry', 'clock', ...CALLBACKS];
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** What leaving out means of the options that say where to connect, and as whom. */
+const LEFT_OUT = {
+  servers: `«${DEFAULT_SERVER}»`,
+  credsFile: 'none',
+  subject: `«${REQUEUE_DEFAULTS.subject}»`,
+  group: `«${REQUEUE_DEFAULTS.group}»`,
+};
+
 /** @throws InvalidOptionError */
 export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings {
   knownKeys('requeue', options, NAMES);
+  refuseUndefined('', options, LEFT_OUT);
   const { clock = systemClock, nats = {}, credsFile, telemetry } = options;
   const value = <K extends keyof typeof REQUEUE_DEFAULTS>(name: K): unknown => options[name] ?? REQUEUE_DEFAULTS[name];
   const whole = (name: keyof typeof REQUEUE_DEFAULTS, min: number, max: number): number =>

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { refuseUnset } from '../errors/option-checks.js';
 
 /** Where the servers are, and who logs in. */
 export interface ServerAddresses {
@@ -16,6 +17,7 @@ export function serverAddresses(value: unknown): ServerAddresses {
   let login: Pick<ServerAddresses, 'user' | 'password'> = { user: undefined, password: undefined };
   for (const one of given) {
     const url = parse(one);
+    refuseUnset('servers', url);
     const found = { user: decode(url.username), password: decode(url.password) };
     if (servers.length > 0 && (found.user !== login.user || found.password !== login.password))
       throw new InvalidOptionError('servers', undefined, 'the same user and password in every address');

@@ -1,3 +1,4 @@
+import { knownKeys } from '../../errors/option-checks.js';
 import { brand } from '../../errors/brand.js';
 import { systemClock, type Clock } from '../../clock/clock.js';
 import { NotConnectedError, PublishFailedError } from '../../errors/publish-errors.js';
@@ -5,13 +6,7 @@ import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { Topology } from '../../transport/topology.js';
 import { Dispatcher } from './dispatcher.js';
 import { MemoryFaults } from './memory-faults.js';
-import {
-  DEFAULT_MAX_BYTES,
-  DEFAULT_MAX_MESSAGES,
-  requireInteger,
-  requireKnown,
-  type MemoryBrokerOptions,
-} from './memory-options.js';
+import { DEFAULT_MAX_BYTES, DEFAULT_MAX_MESSAGES, requireInteger, type MemoryBrokerOptions } from './memory-options.js';
 import type { MemoryQueue } from './memory-queue.js';
 import { MessageRouter } from './message-router.js';
 import { QueueDirectory, type Address } from './queue-directory.js';
@@ -63,7 +58,7 @@ export class MemoryBroker {
   private blockedBy: string | undefined;
 
   constructor(options: MemoryBrokerOptions = {}) {
-    requireKnown(options, ['clock', 'maxMessages', 'maxBytes']);
+    knownKeys('', options, ['clock', 'maxMessages', 'maxBytes']);
     this.ownClock = options.clock;
     this.maxBytes = requireInteger('maxBytes', options.maxBytes ?? DEFAULT_MAX_BYTES, 1);
     const maxMessages = requireInteger('maxMessages', options.maxMessages ?? DEFAULT_MAX_MESSAGES, 1);

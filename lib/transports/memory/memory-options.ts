@@ -34,11 +34,3 @@ export function requireInteger(option: string, value: unknown, min: number): num
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min) return value;
   throw new InvalidOptionError(option, value, `a whole number of at least ${min}`);
 }
-
-/** Throws InvalidOptionError for a name that is not among the known ones: most are typing errors. */
-export function requireKnown(options: object, known: readonly string[], prefix = ''): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name))
-      throw new InvalidOptionError(prefix + name, value, `no such option; known: ${known.join(', ')}`);
-  }
-}

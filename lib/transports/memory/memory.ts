@@ -1,7 +1,8 @@
+import { knownKeys } from '../../errors/option-checks.js';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import type { TransportFactory } from '../../transport/transport.js';
 import { MemoryBroker } from './memory-broker.js';
-import { DEFAULT_TOPIC, requireInteger, requireKnown } from './memory-options.js';
+import { DEFAULT_TOPIC, requireInteger } from './memory-options.js';
 import { MemoryTransport } from './memory-transport.js';
 
 /** Options of `memory()`. */
@@ -21,7 +22,7 @@ export interface MemoryOptions {
  * Throws InvalidOptionError for an option that is not what it must be.
  */
 export function memory(options: MemoryOptions = {}): TransportFactory {
-  requireKnown(options, ['broker', 'topic', 'maxMessages', 'maxBytes']);
+  knownKeys('', options, ['broker', 'topic', 'maxMessages', 'maxBytes']);
   const { broker, topic = DEFAULT_TOPIC, maxMessages, maxBytes } = options;
   if (typeof topic !== 'string' || topic === '')
     throw new InvalidOptionError('topic', topic, 'a text that is not empty');

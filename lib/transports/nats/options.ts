@@ -1,6 +1,13 @@
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
-import { checkBoolean, integerBetween, knownKeys, oneOf } from '../../errors/option-checks.js';
+import {
+  checkBoolean,
+  integerBetween,
+  knownKeys,
+  oneOf,
+  refuseUndefined,
+  refuseUnset,
+} from '../../errors/option-checks.js';
 import { redactUrl } from '../kit/redactor.js';
 import { addressOf, type Address } from './address.js';
 
@@ -72,8 +79,17 @@ const DEFAULTS = {
   maxBytes: 1_000_000,
 } as const;
 
+/** What leaving out means of the options that say where to connect, and as whom. */
+const LEFT_OUT = {
+  servers: `«${DEFAULTS.servers}»`,
+  stream: `«${DEFAULTS.stream}»`,
+  credentials: 'none',
+  client: 'a connection of its own',
+};
+
 export function checkOptions(options: NatsOptions): Settings {
   knownKeys('nats', options, KNOWN);
+  refuseUndefined('nats', options, LEFT_OUT);
   const { client, credentials, options: native = {} } = options;
   if (client !== undefined && (options.servers ?? credentials ?? options.options) !== undefined)
     throw new InvalidOptionError('nats.client', 'given', 'either client or servers, credentials and options');
@@ -101,8 +117,7 @@ export function checkOptions(options: NatsOptions): Settings {
 
 /** @throws InvalidOptionError for any */
 export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): void {
-  for (const name of Object.keys(native))
-    throw new InvalidOptionError(`nats.${name}`, undefined, 'no option of that name');
+  knownKeys('nats', native, []);
 }
 
 function servers(given: unknown): readonly URL[] {
@@ -117,6 +132,8 @@ function servers(given: unknown): readonly URL[] {
         typeof text === 'string' ? redactUrl(text) : text,
         'nats://user:password@host:port or tls://…',
       );
-    return new URL(url);
+    const address = new URL(url);
+    refuseUnset('nats.servers', address);
+    return address;
   });
 }

@@ -1,5 +1,6 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
+import { knownKeys, refuseUndefined, refuseUnset } from '../../errors/option-checks.js';
 import type { Partitioning } from '../../transport/topology.js';
 import { redactUrl } from '../kit/redactor.js';
 import { parseAddress, type Address } from './address.js';
@@ -92,12 +93,17 @@ const DEFAULTS = {
   maxBytes: 16 * 2 ** 20,
 } as const;
 
+/** What leaving out means of the options that say where to connect, and as whom. */
+const LEFT_OUT = {
+  url: `«${DEFAULTS.url}» as guest`,
+  urls: 'a single «url»',
+  vhost: 'the path of the URL',
+  exchange: `«${DEFAULTS.exchange}»`,
+};
+
 export function checkOptions(options: RabbitmqOptions): Settings {
-  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('rabbitmq', options, 'an object');
-  for (const name of Object.keys(options)) {
-    if (!(KNOWN as readonly string[]).includes(name))
-      throw new InvalidOptionError(`rabbitmq.${name}`, 'given', `one of ${KNOWN.join(', ')}`);
-  }
+  knownKeys('rabbitmq', options, KNOWN);
+  refuseUndefined('rabbitmq', options, LEFT_OUT);
   const heartbeat = options.heartbeat === undefined ? undefined : integer('heartbeat', options.heartbeat, 0, 65_535);
   const defaults = {
     vhost: options.vhost === undefined ? undefined : text('vhost', options.vhost, 255),
@@ -123,18 +129,12 @@ export function checkOptions(options: RabbitmqOptions): Settings {
 
 /** The broker's own options of one subscription, checked. */
 export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): RabbitmqSubscriptionOptions {
+  knownKeys('rabbitmq', native, ['queueType', 'singleActiveConsumer', 'partitions', 'distribute', 'arguments']);
   for (const [name, value] of Object.entries(native)) {
     if (name === 'queueType') queueType(name, value);
     else if (name === 'arguments') object(name, value);
-    else if (name === 'singleActiveConsumer') boolean(name, value);
-    else if (name === 'distribute') boolean(name, value);
     else if (name === 'partitions') integer(name, value, LEAST_PARTITIONS, MOST_PARTITIONS);
-    else
-      throw new InvalidOptionError(
-        `rabbitmq.${name}`,
-        value,
-        'one of queueType, singleActiveConsumer, partitions, distribute, arguments',
-      );
+    else boolean(name, value);
   }
   checkOrder(native);
   return native;
@@ -206,6 +206,7 @@ function urls(options: RabbitmqOptions): readonly string[] {
     if (!/^amqps?:\/\//.test(url) || !URL.canParse(url)) {
       throw new InvalidOptionError('rabbitmq.url', redactUrl(url), 'amqp://user:password@host:port/vhost or amqps://…');
     }
+    refuseUnset('rabbitmq.url', new URL(url));
   }
   return list as string[];
 }

@@ -1,10 +1,13 @@
 import { header, integerHeader } from '../message/headers.js';
 import type { Delivery } from '../transport/delivery.js';
+import type { UnwrittenCopies } from './unwritten-copies.js';
 
 const MAX_ATTEMPT = 1_000_000;
 
 /** What a delivery says of the earlier ones of its message; how it says so depends on how the transport retries. */
 export interface AttemptCount {
+  /** What neither the message nor the broker can say. */
+  readonly unwritten: UnwrittenCopies;
   /** The number of this handler call, 1 for the first. */
   attemptOf(delivery: Delivery): number;
   /** How many earlier deliveries ended for a reason unknown here. */

@@ -1,5 +1,6 @@
 import type { Delivery } from '../transport/delivery.js';
 import { type AttemptCount, RecentNumbers, attemptTold } from './attempt-count.js';
+import { UnwrittenCopies } from './unwritten-copies.js';
 
 /**
  * Where a retry is a copy, the attempt travels in the message, and the broker counts only what comes back unsettled: after
@@ -12,6 +13,7 @@ import { type AttemptCount, RecentNumbers, attemptTold } from './attempt-count.j
  * Another process cannot know; that is why a message that was delivered before is given back as a fresh copy.
  */
 export class CopyAttempts implements AttemptCount {
+  readonly unwritten = new UnwrittenCopies();
   /** By message: the count that is explained, less the interruptions until then. */
   private readonly explained: RecentNumbers;
   private interruptions = 0;
@@ -21,7 +23,7 @@ export class CopyAttempts implements AttemptCount {
   }
 
   attemptOf(delivery: Delivery): number {
-    return Math.max(attemptTold(delivery), this.crashesOf(delivery));
+    return Math.max(attemptTold(delivery), this.crashesOf(delivery), this.unwritten.attemptsOf(delivery) + 1);
   }
 
   crashesOf({ deliveryCount, message }: Delivery): number {

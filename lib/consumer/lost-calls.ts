@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import { DeliveryLostError } from '../errors/handling-errors.js';
 import type { Log } from '../events/log.js';
 import { nameOf } from '../message/message-name.js';
-import type { WireMessage } from '../message/message.js';
 import { Outcome } from '../pipeline/outcome.js';
 import { type Delivery, wasDelivered } from '../transport/delivery.js';
+import { messageDigest } from './message-digest.js';
 import type { Work } from './work.js';
 
 /** Calls that are remembered at a time. */
@@ -72,7 +71,7 @@ export class LostCalls {
       this.parts.log.warn(
         `«${queue}»: the broker took ${nameOf(message)} back after ${ranMs} ms, while its handler ran: it did not wait longer for an ack. Set the subscription’s «timeout» below that, or raise the broker’s own (consumer_timeout of RabbitMQ, ackWait of NATS)`,
       );
-    this.add({ key: keyOf(message), work, ranMs, late, running: true, until: Infinity });
+    this.add({ key: messageDigest(message), work, ranMs, late, running: true, until: Infinity });
   }
 
   /** A call whose delivery was lost has ended. */
@@ -95,7 +94,7 @@ export class LostCalls {
     const ranMs = Math.round(now - work.startedAt);
     if (ranMs < LONG_MS) return;
     const until = now + ACK_DOUBTFUL_MS;
-    const key = keyOf(work.delivery.message);
+    const key = messageDigest(work.delivery.message);
     this.add({ key, work, ranMs, late: false, running: false, until, outcome: Outcome.ack });
   }
 
@@ -106,7 +105,7 @@ export class LostCalls {
     let key: string | undefined;
     for (const call of this.calls) {
       if (call.work.delivery.message.id !== id || call.again) continue;
-      if (call.key !== (key ??= keyOf(work.delivery.message))) continue;
+      if (call.key !== (key ??= messageDigest(work.delivery.message))) continue;
       if (call.running) {
         call.again = work;
         return true;
@@ -153,10 +152,4 @@ export function lostError({ message }: Delivery): DeliveryLostError {
   return new DeliveryLostError(
     `The connection that delivered ${nameOf(message)} is gone; the broker delivers it again`,
   );
-}
-
-/** An id alone does not say that it is the same message: publishers may use one twice. */
-function keyOf({ route, body, headers }: WireMessage): string {
-  const told = JSON.stringify(headers, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-  return createHash('sha256').update(`${route}\0${told}\0`).update(body).digest('base64');
 }

@@ -19,7 +19,9 @@ export class Precheck {
 
   /** What becomes of it without a handler call; undefined: it is to be handled. */
   outcomeOf(delivery: Delivery, attempt: number): Outcome | undefined {
-    const verdict = verdictOn(delivery, this.attempts.crashesOf(delivery, attempt));
+    const { attempts } = this;
+    const verdict =
+      attempts.unwritten.verdictOn(delivery) ?? verdictOn(delivery, attempts.crashesOf(delivery, attempt));
     if (verdict) return verdict;
     const expiresAt = integerHeader(delivery.message.headers, header.expiresAt, 0, Number.MAX_SAFE_INTEGER);
     if (expiresAt !== undefined && expiresAt <= this.clock.now()) {

@@ -1,6 +1,7 @@
 import { header } from '../message/headers.js';
 import type { Delivery } from '../transport/delivery.js';
 import { type AttemptCount, RecentNumbers, attemptTold } from './attempt-count.js';
+import { UnwrittenCopies } from './unwritten-copies.js';
 
 /**
  * Where a retry is a redelivery, the broker counts the attempts: each delivery is one, on top of what the header of a copy
@@ -13,6 +14,7 @@ import { type AttemptCount, RecentNumbers, attemptTold } from './attempt-count.j
  * what was on its way then never got here.
  */
 export class RedeliveryAttempts implements AttemptCount {
+  readonly unwritten = new UnwrittenCopies();
   private readonly excused: RecentNumbers;
   private interruptions = 0;
 

@@ -142,7 +142,8 @@ export class Settlement {
     return 'released';
   }
 
-  private retry(delivery: Delivery, attempt: number, { delayMs, error }: Outcome): Settled | Promise<Settled> {
+  private retry(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
+    const { delayMs, error } = outcome;
     const { transport, log } = this.environment;
     log.debug(
       `«${delivery.queue}»: call ${attempt} failed (${errorMessage(error)}), the next one in ${delayMs} ms, ${nameOf(delivery.message)}`,
@@ -151,7 +152,7 @@ export class Settlement {
       delivery.release(delayMs);
       return 'retry';
     }
-    return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry');
+    return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry', outcome);
   }
 
   /** One that came too early says itself for when it is: a broker that holds it as it is, or must, needs no copy. */
@@ -174,11 +175,8 @@ export class Settlement {
     });
   }
 
-  private async deadLetter(
-    delivery: Delivery,
-    attempt: number,
-    { reason = 'unrecoverable', error }: Outcome,
-  ): Promise<Settled> {
+  private async deadLetter(delivery: Delivery, attempt: number, outcome: Outcome): Promise<Settled> {
+    const { reason = 'unrecoverable', error } = outcome;
     const { deadLetter } = this.topology;
     if (!deadLetter) return this.giveUp(delivery, attempt, error);
     const { clock, service, deadLetterStack, events, log } = this.environment;
@@ -187,8 +185,9 @@ export class Settlement {
       { delivery, origin, attempt, reason, error, service, now: clock.now(), stack: deadLetterStack },
       deadLetter.route,
     );
-    const settled = await this.move(delivery, attempt, copy, 'dead-letter');
+    const settled = await this.move(delivery, attempt, copy, 'dead-letter', outcome);
     if (settled === 'dead-letter') {
+      this.attempts.unwritten.written(delivery);
       log.warn(
         `«${delivery.queue}»: ${nameOf(copy.message)} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
       );
@@ -221,6 +220,7 @@ export class Settlement {
     attempt: number,
     copy: Outgoing,
     settled: 'retry' | 'dead-letter',
+    outcome?: Outcome,
   ): Promise<Settled> {
     const trace = this.telemetry?.settle(delivery, settled);
     const result = await this.write(delivery, copy);
@@ -231,6 +231,8 @@ export class Settlement {
       this.giveBackSince = -Infinity;
       return settled;
     }
+    if (outcome && (settled === 'dead-letter' || (result.status === 'failed' && result.missing)))
+      this.attempts.unwritten.keep(delivery, attempt, outcome);
     if (result.status === 'refused') return this.copyRefused(delivery, attempt, settled, result.error);
     return this.copyFailed(delivery, result);
   }
@@ -246,9 +248,12 @@ export class Settlement {
     log.error(`«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written: ${error.message}`);
     if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error });
     if (wanted === 'retry') return this.deadLetter(delivery, attempt, Outcome.deadLetter('unrecoverable', error));
-    if (!delivery.reject || !this.topology.deadLetter) return this.release(delivery, this.nextGiveBackWait());
-    delivery.reject();
-    return 'dead-letter';
+    if (delivery.reject) {
+      delivery.reject();
+      return 'dead-letter';
+    }
+    this.trouble.failed(error);
+    return this.release(delivery, this.nextGiveBackWait());
   }
 
   private async copyFailed(

@@ -245,7 +245,7 @@ export class Dispatcher {
         this.giveUp(publication, result.error, 'unsendable');
         break;
       case 'failed':
-        this.failed(publication, result.error, result.nacked === true);
+        this.failed(publication, result.error, result.nacked === true || result.missing === true);
     }
     this.advance();
   }

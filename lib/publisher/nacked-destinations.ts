@@ -54,7 +54,7 @@ export class NackedDestinations {
     this.byName.set(name, { since: new Date(this.clock.now()).toISOString(), reason, lastAt: now, over: false });
     if (this.byName.size > MOST) this.byName.delete(this.byName.keys().next().value!);
     this.log.warn(
-      `The broker declines messages for «${name}»: ${reason}. They wait in the publisher retry queue and are sent again after growing pauses; other queues of the route get a copy each time`,
+      `The broker takes no messages for «${name}»: ${reason}. They wait in the publisher retry queue and are sent again after growing pauses; queues of the route that do take them get a copy each time`,
     );
   }
 

@@ -106,13 +106,16 @@ export class RetryPolicy {
     );
   }
 
-  /** Every wait that it can ask for by itself, from … to; empty where a function of the application's own decides. */
+  /**
+   * Every wait that it can ask for by itself, from … to, and half of it, for some of it may be over when the copy is sent;
+   * empty where a function of the application's own decides.
+   */
   waits(): readonly Wait[] {
     const schedule = scheduleOf(this.backoff);
     const jitter = schedule?.kind === 'exponential' ? schedule.jitter : 0;
     return (schedule ? (this.longestWaits() ?? []) : [])
       .filter((longest) => longest > 0)
-      .map((longest) => [Math.max(1, (longest * (1 - jitter)) / (1 + jitter)), longest]);
+      .map((longest) => [Math.max(1, (longest * (1 - jitter)) / (1 + jitter) / 2), longest]);
   }
 
   /** What application code decided itself stays within the attempts, too. */

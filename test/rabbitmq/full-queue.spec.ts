@@ -100,7 +100,7 @@ describeRabbit('a route of which one queue is full and rejects', (rabbit) => {
     expect(status).toBe('degraded');
     expect(retryQueue).toMatchObject({ depth: 2, nacked: FULL.map((to) => ({ to, since, reason: DECLINED })) });
     const warnings = app.log.lines.filter((line) => line.startsWith('warn'));
-    expect(warnings).toEqual(FULL.map((route) => expect.stringContaining(`declines messages for «${route}»`)));
+    expect(warnings).toEqual(FULL.map((route) => expect.stringContaining(`takes no messages for «${route}»`)));
 
     for (const route of FULL) await channel.purgeQueue(`full ${route}`);
     await clock.advance(2 ** 5 * INTERVAL_MS);

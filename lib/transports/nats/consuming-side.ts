@@ -5,6 +5,7 @@ import type { Topology } from '../../transport/topology.js';
 import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
 import { Binding } from './binding.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
+import type { DelayedStream } from './delayed-stream.js';
 import { declareForwarder, FORWARDER, FORWARDER_ACK_WAIT_MS } from './forwarder.js';
 import type { Link } from './link.js';
 import { tokenOf, type Names } from './names.js';
@@ -29,6 +30,7 @@ export class ConsumingSide {
     private readonly environment: TransportEnvironment,
     private readonly connection: SupervisedConnection,
     private readonly queues: Queues,
+    private readonly delayed: DelayedStream,
   ) {}
 
   async declare(topology: Topology): Promise<void> {
@@ -87,8 +89,9 @@ export class ConsumingSide {
   forward(handlers: SubscribeHandlers): void {
     if (this.forwarding) return;
     this.forwarding = true;
-    const { names, connection } = this;
+    const { names, connection, delayed } = this;
     const redact = (text: string): string => connection.redact(text);
+    const { provision } = this.environment;
     this.add({
       queue: names.delayed,
       stream: names.delayed,
@@ -97,7 +100,10 @@ export class ConsumingSide {
       ackWait: FORWARDER_ACK_WAIT_MS,
       handlers,
       binding: () => undefined,
-      declare: (link) => declareForwarder(link, names, redact),
+      declare: async (link) => {
+        if (!provision) await delayed.look(link);
+        return declareForwarder(link, names, redact);
+      },
     }).startInBackground();
   }
 

@@ -33,8 +33,8 @@ export interface ChannelListeners {
   silent(link: Link): void;
   /** There was no room for anything of ours in a dead letter. */
   bare(outgoing: Outgoing): void;
-  /** No stream takes what is published. */
-  streamMissing(outgoing: Outgoing): void;
+  /** No stream takes what is published. Resolves with what is missing, where this process may not make it. */
+  streamMissing(outgoing: Outgoing, delayed: boolean): Promise<MessagingError | undefined>;
 }
 
 /** Publishing on one connection: many under way, each with its own result. */
@@ -125,7 +125,8 @@ export class PublishChannel {
     const unconfirmed = this.window.take(Number(message.subject.slice(this.inbox.length + 1)));
     if (!unconfirmed) return;
     const { outgoing, subject, delayed, done } = unconfirmed;
-    const ack = this.read(message, outgoing);
+    if (message.headers?.code === 503) return void this.noStream(outgoing, delayed, done);
+    const ack = this.read(message);
     if ('status' in ack) return done(outgoing, ack);
     // What is delayed is kept in any case, and looks for its queue when it is due.
     if (!outgoing.mandatory || delayed || this.routes.takes(subject, ack.seq)) return done(outgoing, CONFIRMED);
@@ -155,12 +156,15 @@ export class PublishChannel {
     if (result) done(outgoing, result);
   }
 
-  private read(message: Msg, outgoing: Outgoing): PubAck | PublishResult {
-    if (message.headers?.code === 503) {
-      this.on.streamMissing(outgoing);
-      const error = new PublishFailedError('JetStream is not available, or no stream takes the subject');
-      return { status: 'failed', error };
-    }
+  private async noStream(outgoing: Outgoing, delayed: boolean, done: PublishDone): Promise<void> {
+    const lacking = await this.on.streamMissing(outgoing, delayed);
+    const error = new PublishFailedError(
+      lacking?.message ?? 'JetStream is not available, or no stream takes the subject',
+    );
+    done(outgoing, { status: 'failed', error, ...(lacking && { missing: true }) });
+  }
+
+  private read(message: Msg): PubAck | PublishResult {
     let ack: PubAck;
     try {
       ack = JSON.parse(message.string()) as PubAck;

@@ -1,10 +1,13 @@
 import { sleep } from '../../clock/sleep.js';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import type { MessagingError } from '../../errors/messaging-error.js';
 import { PublishRefusedError, NotConnectedError } from '../../errors/publish-errors.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import { describe } from './broker-errors.js';
 import { subjectOf, tooLarge } from './encode.js';
 import { copyRoom } from './fitting.js';
+import type { DelayedStream } from './delayed-stream.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -20,6 +23,8 @@ export class Publisher {
   private channel?: PublishChannel;
   private probing = false;
   private repairing = false;
+  /** What several publishes miss is looked for once. */
+  private readonly looking = new Map<string, Promise<MessagingError | undefined>>();
 
   constructor(
     private readonly names: Names,
@@ -27,6 +32,7 @@ export class Publisher {
     private readonly environment: TransportEnvironment,
     private readonly connection: SupervisedConnection,
     private readonly streams: Streams,
+    private readonly delayed: DelayedStream,
     private readonly delaying: () => void,
   ) {}
 
@@ -34,7 +40,7 @@ export class Publisher {
     this.channel = new PublishChannel(link, this.names, this.environment, (text) => this.connection.redact(text), {
       silent: (silent) => void this.probe(silent),
       bare: ({ message, to }) => this.warnBare(message.id, to.kind === 'dead-letter' ? to.route : ''),
-      streamMissing: (outgoing) => void this.repair(outgoing),
+      streamMissing: (outgoing, delayed) => this.streamMissing(outgoing, delayed),
     });
   }
 
@@ -102,10 +108,33 @@ export class Publisher {
     if (!answered.signal.aborted) this.connection.destroy(link, 'the server does not answer');
   }
 
+  /** What is missing, where it is not ours to make. */
+  private async streamMissing(outgoing: Outgoing, delayed: boolean): Promise<MessagingError | undefined> {
+    if (this.environment.provision) {
+      void this.repair(outgoing);
+      return undefined;
+    }
+    const link = this.connection.current;
+    if (!link) return undefined;
+    const { to } = outgoing;
+    const topic = to.kind === 'route' && to.topic !== undefined ? to.topic : this.names.stream;
+    const need = delayed ? this.names.delayed : topic;
+    const known = this.looking.get(need);
+    if (known) return known;
+    const looking = (delayed ? this.delayed.look(link) : this.streams.look(link, topic))
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof TopologyMismatchError ? error : undefined),
+      )
+      .finally(() => this.looking.delete(need));
+    this.looking.set(need, looking);
+    return looking;
+  }
+
   /** Somebody deleted the stream, or nobody has declared the topic yet: what is sent again then finds it. */
   private async repair({ to }: Outgoing): Promise<void> {
     const link = this.connection.current;
-    if (!link || this.repairing || !this.environment.provision) return;
+    if (!link || this.repairing) return;
     this.repairing = true;
     try {
       await this.streams.prepare(link);

@@ -4,6 +4,7 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Topology } from '../../transport/topology.js';
 import { describeQueue, filtersFor, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
+import type { DelayedStream } from './delayed-stream.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import { tokenOf, type Names } from './names.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
@@ -30,6 +31,7 @@ export class Queues {
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly streams: Streams,
+    private readonly delayed: DelayedStream,
     private readonly provision: boolean,
     clock: Clock,
     private readonly redact: (text: string) => string,
@@ -60,7 +62,19 @@ export class Queues {
       );
     const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
     const declared = await this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, made, provision);
-    return this.withoutFormer(link, topology, declared, provision);
+    const found = await this.withoutFormer(link, topology, declared, provision);
+    if (!provision) await this.checkWaits(link, topology);
+    return found;
+  }
+
+  private async checkWaits(link: Link, { queue, waits = [] }: Topology): Promise<void> {
+    if (waits.length === 0) return;
+    await this.delayed.check(link).catch((error: unknown) => {
+      if (!(error instanceof TopologyMismatchError)) throw error;
+      throw new TopologyMismatchError(
+        `The retries and delayed messages of «${queue}» have nowhere to wait: ${error.message}`,
+      );
+    });
   }
 
   /**

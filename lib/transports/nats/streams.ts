@@ -47,6 +47,19 @@ export class Streams {
     return this.ensure(link, provision && this.provision);
   }
 
+  /** With `provision: false`, what a publish to a topic needs and nobody has made. @throws TopologyMismatchError */
+  async look(link: Link, topic: string): Promise<void> {
+    const { stream, private: own } = this.names;
+    const what = `the stream «${stream}»`;
+    try {
+      const { subjects } = (await link.manager.streams.info(stream)).config;
+      const lacking = [topicFilter(topic), `${own}.>`].filter((subject) => !subjects.includes(subject));
+      if (lacking.length > 0) throw lackingSubjects(what, lacking);
+    } catch (error) {
+      throw apiError(error, what, this.redact);
+    }
+  }
+
   /** What an operator should know of the stream, each once. */
   private advise({ config }: Found): void {
     const name = `The stream «${config.name}»`;
@@ -109,11 +122,7 @@ export class Streams {
     for (let updates = 0; updates < MOST_UPDATES; updates++) {
       const lacking = this.subjects().filter((subject) => !subjects.includes(subject));
       if (lacking.length === 0) return;
-      if (!provision) {
-        throw new TopologyMismatchError(
-          `${what} lacks the subjects ${lacking.map((subject) => `«${subject}»`).join(', ')}. Add them, or set «provision» to true`,
-        );
-      }
+      if (!provision) throw lackingSubjects(what, lacking);
       await link.manager.streams.update(this.names.stream, { subjects: [...subjects, ...lacking] });
       subjects = (await link.manager.streams.info(this.names.stream)).config.subjects;
     }
@@ -170,6 +179,12 @@ export class Streams {
     this.told.add(message);
     this.warn(message);
   }
+}
+
+function lackingSubjects(what: string, lacking: readonly string[]): TopologyMismatchError {
+  return new TopologyMismatchError(
+    `${what} lacks the subjects ${lacking.map((subject) => `«${subject}»`).join(', ')}. Add them, or set «provision» to true`,
+  );
 }
 
 function missing(what: string): TopologyMismatchError {

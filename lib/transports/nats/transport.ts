@@ -17,6 +17,7 @@ import type {
 import { describe } from './broker-errors.js';
 import { QueueBrowser } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
+import { DelayedStream } from './delayed-stream.js';
 import { depthOf } from './depth.js';
 import { NatsForwarder } from './forwarder.js';
 import { type Link, openLink } from './link.js';
@@ -161,6 +162,7 @@ export class NatsTransport implements Transport {
     const warn = (message: string): void => environment.onEvent({ type: 'warning', message });
     const redact = (text: string): string => settings.address.redact(text);
     const streams = new Streams(names, settings, provision, environment.clock, redact, warn);
+    const delayed = new DelayedStream(names, redact);
     const connection = new SupervisedConnection(environment.service, settings.address, environment, {
       prepare: async (opened) => {
         const link = await openLink(opened, await loadNats());
@@ -179,9 +181,9 @@ export class NatsTransport implements Transport {
       },
       warning: warn,
     });
-    const queues = new Queues(names, settings, streams, provision, environment.clock, redact, warn);
-    const consuming = new ConsumingSide(settings, names, environment, connection, queues);
-    const publisher = new Publisher(names, settings, environment, connection, streams, () => this.forward());
+    const queues = new Queues(names, settings, streams, delayed, provision, environment.clock, redact, warn);
+    const consuming = new ConsumingSide(settings, names, environment, connection, queues, delayed);
+    const publisher = new Publisher(names, settings, environment, connection, streams, delayed, () => this.forward());
     const forwarder = new NatsForwarder(publisher, environment);
     return { connection, queues, consuming, publisher, forwarder };
   }

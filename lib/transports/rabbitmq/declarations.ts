@@ -27,6 +27,11 @@ export interface DeclarationContext {
   bindAgain(): Promise<void>;
 }
 
+/** It may come, and is not ours to make. */
+export class MissingTopologyError extends PublishFailedError {
+  override readonly name = PublishFailedError.name;
+}
+
 /** So long after an exchange came back, every process that consumes has bound its queues to it again. */
 const BOUND_AGAIN_AFTER_MS = 2 * RENEWAL_INTERVAL_MS;
 
@@ -123,7 +128,12 @@ export class Declarations {
       await this.run(delayLevelQueues(band, names), provision);
       await this.run(delayEdges(band, names), provision);
     } catch (error) {
-      this.rethrow(error, `the delay levels of «${names.exchange}»`);
+      const wait = `${band.reduce((sum, level) => sum + 2 ** level, 0)} ms`;
+      this.rethrow(
+        error,
+        `the delay levels of «${names.exchange}» for waits of up to ${wait}`,
+        'A process with «provision» true makes them: when it starts with a subscription that retries or delays for as long, or when it delays a message for as long',
+      );
     }
     this.delays.add(highest);
   }
@@ -144,11 +154,14 @@ export class Declarations {
     });
   }
 
-  private rethrow(error: unknown, what: string): never {
-    const { connection } = this.context;
+  private rethrow(error: unknown, what: string, remedy = 'Create it, or set «provision» to true'): never {
+    const { connection, provision } = this.context;
     const redact = (text: string): string => connection.redact(text);
+    const reason = redact(describe(error));
     // What is missing can come; what is there with other arguments, or forbidden, stays so.
+    if (replyCode(error) === reply.notFound && !provision)
+      throw new MissingTopologyError(`RabbitMQ does not have ${what}: ${reason}. ${remedy}`);
     const permanent = replyCode(error) === reply.notFound ? undefined : topologyMisconfiguration(error, what, redact);
-    throw permanent ?? new PublishFailedError(`RabbitMQ cannot declare ${what}: ${redact(describe(error))}`);
+    throw permanent ?? new PublishFailedError(`RabbitMQ cannot declare ${what}: ${reason}`);
   }
 }

@@ -6,7 +6,7 @@ import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/ou
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import { MAX_DELAY_MS, delayLevels } from './delay-path.js';
 import { pathHeaders } from './delay-topology.js';
-import type { Declarations, DelayRoute } from './declarations.js';
+import { type Declarations, type DelayRoute, MissingTopologyError } from './declarations.js';
 import {
   encode,
   encodingError,
@@ -193,10 +193,14 @@ export class Publisher {
     const [first] = lane.held;
     const need = this.needOf(first.outgoing);
     const fails = (held: Held): boolean => held === first || this.needOf(held.outgoing) === need;
-    const status = error.retryable ? 'failed' : 'refused';
+    const result: PublishResult = {
+      status: error.retryable ? 'failed' : 'refused',
+      error,
+      ...(error instanceof MissingTopologyError && { missing: true }),
+    };
     const left: Held[] = [];
     for (const held of lane.held) {
-      if (fails(held)) this.tell(held.outgoing, held.done, { status, error });
+      if (fails(held)) this.tell(held.outgoing, held.done, result);
       else left.push(held);
     }
     lane.held = left;

@@ -142,7 +142,7 @@ describe('on a transport that retries by redelivery', () => {
     expect(queue.deadLetters[0].headers['messaging-reason']).toBe('attempts-exhausted');
   });
 
-  test('what this process lost with its connection, or could not write a copy of, spends no attempt', async () => {
+  test('what this process lost with its connection, or could not write a dead letter of, spends no attempt, and no call beyond them', async () => {
     const queue = new CountingQueue();
     const attempts: number[] = [];
     const process = await queue.process(fails(attempts), { retry: false });
@@ -160,7 +160,7 @@ describe('on a transport that retries by redelivery', () => {
     lost.subscription.deliver({ id: 'b', deliveryCount: 6 });
     expect(seen).toMatchObject([{ attempt: 1 }]);
     await queue.deliver(process);
-    expect(attempts).toEqual(Array(7).fill(1));
+    expect(attempts).toEqual([1]);
     expect(queue.deadLetters[0].headers['messaging-reason']).toBe('attempts-exhausted');
   });
 

@@ -80,7 +80,7 @@ describe('a message that the broker declines', () => {
       since: new Date(app.clock.now() - 20_000).toISOString(),
       reason: 'a queue is full',
     });
-    expect(app.logged('warn').filter((line) => line.includes('declines messages'))).toHaveLength(13);
+    expect(app.logged('warn').filter((line) => line.includes('takes no messages'))).toHaveLength(13);
     app.transport.answer = () => confirmed;
     await app.clock.advance(60_000);
     expect(app.messaging.health().status).toBe('up');

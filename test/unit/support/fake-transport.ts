@@ -28,6 +28,11 @@ export const nacked = (why = 'a queue is full'): PublishResult => ({
   error: new PublishFailedError(why),
   nacked: true,
 });
+export const missing = (what = 'a delay level'): PublishResult => ({
+  status: 'failed',
+  error: new PublishFailedError(`${what} does not exist`),
+  missing: true,
+});
 export const unroutable = (why = 'no queue takes it'): PublishResult => ({
   status: 'unroutable',
   error: new UnroutableError(why),

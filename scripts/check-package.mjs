@@ -1,6 +1,12 @@
-// Packs the package as it would be published and has publint and attw look at the tarball.
+// Packs the package as it would be published, weighs the tarball, and has publint and attw look at it.
+import { statSync } from 'node:fs';
 import { packPackage, run } from './tasks.mjs';
 
+const MOST_BYTES = 450_000;
+
 const tarball = packPackage();
+const { size } = statSync(tarball);
+console.log(`${tarball}: ${size} bytes of at most ${MOST_BYTES}`);
+if (size > MOST_BYTES) process.exit(1);
 run('publint', 'run', tarball, '--strict');
 run('attw', tarball);

@@ -25,6 +25,7 @@ try {
     for (const [index, node] of nodes.entries()) await check(application, folders[at], nodeMajors[index], node);
   }
   await checkCommandLine(nodes);
+  for (const folder of folders) await checkTypes(folder);
 } catch (error) {
   failures.push(error.message);
 } finally {
@@ -114,6 +115,24 @@ async function checkDeclarations(name, target) {
   expect(output.includes('nestjs-messaging/dist'), `${name}: the declarations were not checked`);
   const faults = output.split('\n').filter((line) => /^(src|.*nestjs-messaging\/dist).*error TS/.test(line));
   expect(faults.length === 0, `${name}: its declarations:\n${faults.join('\n')}`);
+}
+
+/** Every entry without any optional peer, and each broker's options, however an application resolves the package. */
+async function checkTypes(target) {
+  cpSync('test/package/types', join(target, 'types'), { recursive: true });
+  await command('npm', ['uninstall', '@nestjs/terminus', '--no-audit', '--no-fund', '--no-package-lock'], target);
+  for (const [module, resolution] of [
+    ['nodenext', 'nodenext'],
+    ['preserve', 'bundler'],
+    ['commonjs', 'node10'],
+  ]) {
+    const options = ['--module', module, '--moduleResolution', resolution, '--ignoreDeprecations', '6.0'];
+    const args = [tsc, '-p', 'types/tsconfig.json', ...options];
+    const { output } = await ended(process.execPath, args, target);
+    const faults = output.split('\n').filter((line) => /^(types|.*nestjs-messaging\/dist).*error TS/.test(line));
+    expect(faults.length === 0, `${target}, ${resolution}:\n${faults.join('\n')}`);
+    progress(`types by ${resolution}: every entry without its peer, and a misspelt option is an error`);
+  }
 }
 
 /** Node in that major version: this one, or the npm package «node», kept for the next time. */

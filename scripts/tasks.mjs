@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { slim } from './slim.mjs';
 
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
@@ -21,11 +22,12 @@ const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'nest-cli.
 /** Builds dist/esm and dist/cjs. */
 export function buildPackage({ onlyIfStale = false } = {}) {
   const done = 'dist/cjs/package.json'; // written last, so its time is the time of the build
-  const inputs = ['lib', 'config/tsconfig.esm.json', 'config/tsconfig.cjs.json', ...shared];
+  const inputs = ['lib', 'scripts/slim.mjs', 'config/tsconfig.esm.json', 'config/tsconfig.cjs.json', ...shared];
   if (onlyIfStale && !isStale(done, inputs)) return;
   console.log('Building dist/esm and dist/cjs …');
   rmSync('dist', { recursive: true, force: true });
   run('nest', 'build', 'esm', 'cjs');
+  slim();
   mkdirSync('dist/cjs', { recursive: true });
   writeFileSync(done, '{ "type": "commonjs" }\n');
 }

@@ -6,7 +6,6 @@ import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.
 import { jsonSerializer, type Serializer } from '../message/serializer.js';
 import type { Messaging } from '../messaging.js';
 import type { MessagingModuleOptions } from '../messaging.options.js';
-import type { MessagingSubstitute } from '../messaging.substitute.js';
 import { DEFAULT_CONNECTION } from '../messaging.tokens.js';
 import { memoryRetryQueue } from '../publisher/memory-retry-queue.js';
 import { memory } from '../transports/memory/memory.js';
@@ -41,7 +40,7 @@ const TIMEOUT_MS = 4_000;
 const LONGEST_MS = 2 ** 31 - 1;
 
 /** What a test sees of an application's messages, and where it moves their time. Injectable. */
-export class MessagingProbe implements MessagingSubstitute {
+export class MessagingProbe {
   private readonly manual = new ManualClock();
   private readonly brokers = new Map<string, MemoryBroker>();
   private readonly serializers = new Map<string, Serializer>();

@@ -77,63 +77,112 @@ CONF
   echo "$root"
 }
 
-# rabbitmq VERSION SUITE [line of rabbitmq.conf …]: sets URL.
+# rabbitmq VERSION SUITE [line of rabbitmq.conf …]: sets URL, and PID of the node.
 rabbitmq() {
-  local version=$1 suite=$2 root data port epmd dist
+  local version=$1 root data port epmd dist
+  root=$(debian_root "rabbitmq-$version" "$2" rabbitmq-server)
   shift 2
-  root=$(debian_root "rabbitmq-$version" "$suite" rabbitmq-server)
   data=$(mktemp -d "$work/rabbitmq-XXXX")
-  port=$(free_port) epmd=$(free_port) dist=$(free_port)
+  port=$(free_port) epmd=${EPMD:-$(free_port)} dist=$(free_port)
   mkdir "$data/home" "$data/config"
   (umask 277 && echo findings >"$data/home/.erlang.cookie")
   echo '[].' >"$data/enabled_plugins"
   printf '%s\n' "listeners.tcp.1 = 127.0.0.1:$port" 'disk_free_limit.absolute = 50MB' 'vm_memory_high_watermark.absolute = 512MB' "$@" >"$data/rabbitmq.conf"
-  inside "$root" "$data" "$epmd" "$dist" "$port" /usr/bin/epmd -port "$epmd" -address 127.0.0.1
-  inside "$root" "$data" "$epmd" "$dist" "$port" /usr/lib/rabbitmq/bin/rabbitmq-server
-  export URL=amqp://guest:guest@127.0.0.1:$port
-  for _ in $(seq 600); do
+  node=("$root" "$data" "$epmd" "$dist" "$port")
+  [ -n "${EPMD:-}" ] || launch /usr/bin/epmd -port "$epmd" -address 127.0.0.1
+  boot_rabbitmq
+}
+
+# boot_rabbitmq: starts the last node, also once more on its data after `kill_broker`.
+boot_rabbitmq() {
+  local data=${node[1]} port=${node[4]}
+  launch /usr/lib/rabbitmq/bin/rabbitmq-server
+  export PID=${started[-1]} URL=amqp://guest:guest@127.0.0.1:$port
+  for _ in $(seq 1200); do
     # A broker that answers the protocol header with connection.start is ready.
     if node -e 'const s = require("net").connect(+process.argv[1], "127.0.0.1", () => s.write("AMQP\0\0\x09\x01")); s.on("data", () => process.exit(0)); s.on("error", () => process.exit(1)); setTimeout(() => process.exit(1), 2000)' "$port" 2>/dev/null; then
       return
     fi
     sleep 0.1
   done
-  echo "RabbitMQ $version did not start" >&2
+  echo 'RabbitMQ did not start' >&2
   tail -5 "$data/output.log" >&2
   exit 1
 }
 
+# cluster VERSION SUITE: three nodes as one; sets URL of the first, and URLS and PIDS, of all.
+cluster() {
+  local EPMD='' urls=() pids=() first n
+  for n in 1 2 3; do
+    rabbitmq "$1" "$2"
+    EPMD=${node[2]}
+    urls+=("$URL") pids+=("$PID")
+    if [ "$n" = 1 ]; then
+      first=("${node[@]}")
+    else
+      erlang "rabbit:stop(), case code:ensure_loaded(rabbit_db_cluster) of {module, M} -> M:join('findings-${first[4]}@localhost', disc); _ -> rabbit_mnesia:join_cluster('findings-${first[4]}@localhost', disc) end, rabbit:start()" >/dev/null
+    fi
+  done
+  node=("${first[@]}")
+  export URL=${urls[0]} URLS="${urls[*]}" PIDS="${pids[*]}"
+}
+
+# erlang EXPRESSION: evaluates it in the last node, as `rabbitmqctl eval` does, and prints the result.
+erlang() {
+  (inside /usr/bin/erl_call -address "127.0.0.1:${node[3]}" -c findings -h "findings-$RANDOM-$RANDOM" -timeout 60 -e) <<<"$1."
+}
+
+# kill_broker: SIGKILL for the last node of RabbitMQ or server of NATS. Its data stay.
+kill_broker() {
+  local alive=() pid
+  kill -KILL "$PID" 2>/dev/null || true
+  while kill -0 "$PID" 2>/dev/null; do sleep 0.02; done
+  for pid in "${started[@]}"; do [ "$pid" = "$PID" ] || alive+=("$pid"); done
+  started=("${alive[@]}")
+}
+
+# launch COMMAND …: inside the last node's root, in the background.
+launch() {
+  (inside "$@") >>"${node[1]}/output.log" 2>&1 &
+  started+=($!)
+  disown
+}
+
+# inside COMMAND …: replaces the shell.
 inside() {
-  local root=$1 data=$2 epmd=$3 dist=$4 port=$5
-  shift 5
-  env -i PATH=$path LANG=C.UTF-8 HOME=/data/home ERL_EPMD_PORT="$epmd" ERL_EPMD_ADDRESS=127.0.0.1 ERL_CRASH_DUMP_SECONDS=0 \
+  local root=${node[0]} data=${node[1]} epmd=${node[2]} dist=${node[3]} port=${node[4]}
+  exec env -i PATH=$path LANG=C.UTF-8 HOME=/data/home ERL_EPMD_PORT="$epmd" ERL_EPMD_ADDRESS=127.0.0.1 ERL_CRASH_DUMP_SECONDS=0 \
     RABBITMQ_NODENAME="findings-$port@localhost" RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT="$dist" \
     RABBITMQ_MNESIA_BASE=/data/mnesia RABBITMQ_LOG_BASE=/data/log RABBITMQ_PID_FILE=/data/pid RABBITMQ_CONF_ENV_FILE=/dev/null \
     RABBITMQ_CONFIG_FILE=/data/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=/data/enabled_plugins RABBITMQ_GENERATED_CONFIG_DIR=/data/config \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1} +S 2:2' RUNNING_UNDER_SYSTEMD=true \
     setpriv --pdeathsig KILL unshare --mount --propagation private sh -ec \
     'mount --rbind /proc "$1/proc"; mount --rbind /dev "$1/dev"; mount --bind "$2" "$1/data"; root=$1; shift 2; exec chroot "$root" "$@"' \
-    sh "$root" "$data" "$@" >>"$data/output.log" 2>&1 &
-  started+=($!)
-  disown
+    sh "$root" "$data" "$@"
 }
 
-# nats VERSION SUITE: sets URL.
+# nats VERSION SUITE: sets URL, and PID of the server.
 nats() {
   local root port
   root=$(debian_root "nats-$1" "$2" nats-server)
   port=$(free_port)
-  mkdir -p "$work/nats-$port"
-  setpriv --pdeathsig KILL "$root/usr/sbin/nats-server" -a 127.0.0.1 -p "$port" -js -sd "$work/nats-$port" >"$work/nats-$port/output.log" 2>&1 &
+  server=("$root/usr/sbin/nats-server" -a 127.0.0.1 -p "$port" -js -sd "$work/nats-$port")
+  boot_nats
+}
+
+# boot_nats: starts the last server, also once more on its data after `kill_broker`.
+boot_nats() {
+  local port=${server[4]}
+  setpriv --pdeathsig KILL "${server[@]}" >>"$work/nats-$port.log" 2>&1 &
   started+=($!)
   disown
-  export URL=nats://127.0.0.1:$port
+  export PID=${started[-1]} URL=nats://127.0.0.1:$port
   for _ in $(seq 200); do
     if node -e 'const s = require("net").connect(+process.argv[1], "127.0.0.1"); s.on("data", () => process.exit(0)); s.on("error", () => process.exit(1))' "$port" 2>/dev/null; then
       return
     fi
     sleep 0.05
   done
-  echo "NATS $1 did not start" >&2
+  echo 'NATS did not start' >&2
   exit 1
 }

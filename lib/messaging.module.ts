@@ -9,6 +9,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { DeadLetters } from './dead-letter/dead-letters.js';
+import { otherCopiesOf } from './errors/brand.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { placed } from './errors/error-place.js';
 import { MessagingError } from './errors/messaging-error.js';
@@ -43,10 +44,10 @@ export interface MessagingAsyncOptions extends MessagingRegistration, Pick<Modul
   readonly useExisting?: InjectionToken<MessagingOptionsFactory>;
 }
 
-/** The default connection's providers once more, for the modules that import the class `MessagingModule` itself. */
+/** The default connection's providers once more, for the modules that import the class `MessagingModule` itself, of any copy of the package. */
 const ALIASES = [Messaging, Publisher, DeadLetters].map((type) => ({
   type,
-  alias: Symbol(`nestjs-messaging:${type.name}`),
+  alias: Symbol.for(`nestjs-messaging:${type.name}`),
 }));
 
 /** One connection, as `forRoot` and `forRootAsync` describe it. */
@@ -102,6 +103,7 @@ function build(
   const publisher = getPublisherToken(connection);
   const deadLetters = getDeadLettersToken(connection);
   const aliases = connection === DEFAULT_CONNECTION ? ALIASES : [];
+  const ofOtherCopies = [messaging, publisher, deadLetters].flatMap(inOtherCopies);
   return {
     module: MessagingConnectionModule,
     global: isGlobal,
@@ -122,8 +124,9 @@ function build(
         inject: [messaging, MessagingExplorer],
         useFactory: (value: Messaging, explorer: MessagingExplorer) => new MessagingLifecycle(value, explorer),
       },
+      ...ofOtherCopies,
     ],
-    exports: [messaging, publisher, deadLetters, ...aliases.map(({ alias }) => alias)],
+    exports: [messaging, publisher, deadLetters, ...aliases.map(({ alias }) => alias), ...ofOtherCopies],
   };
 }
 
@@ -133,6 +136,12 @@ function refuseBareImport(): never {
     MessagingModule,
     'MessagingModule.forRoot({ service, transport, … }) or forRootAsync({ … }) among the imports: the class alone connects to nothing',
   );
+}
+
+/** Who injects a class of another copy of the package gets what this copy's is: an application can have several copies. */
+function inOtherCopies(token: InjectionToken): Provider[] {
+  if (typeof token !== 'function') return [];
+  return otherCopiesOf(token as Type).map((provide) => ({ provide, useExisting: token }));
 }
 
 function create(connection: string, options: MessagingModuleOptions, substitute?: MessagingSubstitute): Messaging {
@@ -162,7 +171,13 @@ function optionProviders(
   const checked = (source: string, given: unknown): unknown => checkGiven(`${where}, ${source}`, given);
   if (useFactory) {
     const factory = useFactory as (...args: unknown[]) => unknown;
-    return [{ provide: token, inject, useFactory: async (...args) => checked('useFactory', await factory(...args)) }];
+    return [
+      {
+        provide: token,
+        inject,
+        useFactory: async (...args: unknown[]) => checked('useFactory', await factory(...args)),
+      },
+    ];
   }
   const fromFactory = async (factory: MessagingOptionsFactory): Promise<unknown> =>
     checked(`${factory.constructor.name}.createMessagingOptions`, await factory.createMessagingOptions());

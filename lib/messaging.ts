@@ -25,6 +25,7 @@ import type {
 } from './consumer/subscription-options.js';
 import { Archiving } from './dead-letter/archiving.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
+import { brand } from './errors/brand.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
 import { errorMessage } from './errors/redact.js';
@@ -277,9 +278,8 @@ export class Messaging {
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
     const defined = this.definitions.defineBatch(request) ?? defineOff(request);
-    const definition = handledBy('messaging.subscribeBatch', defined);
     return this.startNow({
-      definition,
+      definition: handledBy('messaging.subscribeBatch', defined),
       batchHandler: (context) => handler(context.payload as T[], context),
     });
   }
@@ -359,6 +359,8 @@ export class Messaging {
     });
   }
 }
+
+brand({ Messaging });
 
 function handledBy<D extends SubscriptionDefinition>(name: string, definition: D): D {
   return { ...definition, handledBy: name };

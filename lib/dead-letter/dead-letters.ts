@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys } from '../errors/option-checks.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
@@ -180,6 +181,8 @@ export class DeadLetters {
     return new Set(one);
   }
 }
+
+brand({ DeadLetters });
 
 /** @returns how many */
 function deleteOwn(publishers: PublisherDeadLetters, matches: DeadLetterMatcher): number {

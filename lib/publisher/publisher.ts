@@ -1,3 +1,4 @@
+import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { checkRoute, checkShortText } from '../errors/option-checks.js';
@@ -218,6 +219,8 @@ export class Publisher {
     return receipt;
   }
 }
+
+brand({ Publisher });
 
 /** Bytes and headers as they are now. An object is read when the last middleware has called `next`. */
 function given(body: unknown, options: PublishOptions): Pick<PublishRequest, 'body' | 'options'> {

@@ -23,6 +23,8 @@ export class Operator {
     const own = this.account.getPublicKey();
     const limits = { ...account.limits, ...jetstream };
     return [
+      // Clients sign without native code, which takes a loaded machine longer than the two seconds of the default.
+      'authorization: { timeout: 60 }',
       `operator: ${token(this.operator, this.operator.getPublicKey(), { type: 'operator' })}`,
       `system_account: ${system}`,
       'resolver: MEMORY',

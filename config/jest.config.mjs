@@ -9,7 +9,9 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/(.build|dist)/'],
   testEnvironment: 'node',
   testTimeout: 60_000,
-  maxWorkers: 2,
+  // More than there are cores: most of the time is a wait for a broker.
+  maxWorkers: 3,
+  testSequencer: '<rootDir>/config/longest-first.mjs',
   transform: {
     '^.+\\.[cm]?[jt]s$': ['@swc/jest', { ...swcOptions('commonjs'), sourceMaps: true }],
   },

@@ -3,13 +3,13 @@ import { NotConnectedError } from '../../errors/publish-errors.js';
 import { sleep } from '../../clock/sleep.js';
 import { RestartPauses } from '../../transport/restart-pauses.js';
 import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } from '../../transport/transport.js';
+import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { describe } from './broker-errors.js';
 import type { Link } from './link.js';
 import { PullSession, type SessionOptions } from './pull-session.js';
-import type { SupervisedConnection } from './supervised-connection.js';
 
 export interface ConsumerOptions extends Omit<SessionOptions, 'handlers' | 'clock' | 'created'> {
-  readonly connection: SupervisedConnection;
+  readonly connection: SupervisedConnection<Link>;
   readonly environment: TransportEnvironment;
   readonly handlers: SubscribeHandlers;
   /** Makes the queue exist and tells since when it does; rejects with a MessagingError when that can never be. */

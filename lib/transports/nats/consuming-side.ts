@@ -3,6 +3,7 @@ import { sleep } from '../../clock/sleep.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import type { Topology } from '../../transport/topology.js';
 import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
+import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { Binding } from './binding.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import type { DelayedStream } from './delayed-stream.js';
@@ -11,7 +12,6 @@ import type { Link } from './link.js';
 import { tokenOf, type Names } from './names.js';
 import type { Settings } from './options.js';
 import type { Queue, Queues } from './queues.js';
-import type { SupervisedConnection } from './supervised-connection.js';
 
 /** How long a hung server may keep the consumers open. */
 const CONSUMERS_CLOSE_WITHIN_MS = 4_000;
@@ -28,7 +28,7 @@ export class ConsumingSide {
     private readonly settings: Settings,
     private readonly names: Names,
     private readonly environment: TransportEnvironment,
-    private readonly connection: SupervisedConnection,
+    private readonly connection: SupervisedConnection<Link>,
     private readonly queues: Queues,
     private readonly delayed: DelayedStream,
   ) {}

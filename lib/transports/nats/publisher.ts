@@ -4,6 +4,7 @@ import type { MessagingError } from '../../errors/messaging-error.js';
 import { PublishRefusedError, NotConnectedError } from '../../errors/publish-errors.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
+import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { describe } from './broker-errors.js';
 import { subjectOf, tooLarge } from './encode.js';
 import { copyRoom } from './fitting.js';
@@ -13,7 +14,6 @@ import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { PublishChannel } from './publish-channel.js';
 import type { Streams } from './streams.js';
-import type { SupervisedConnection } from './supervised-connection.js';
 
 /** A year. */
 export const MAX_DELAY_MS = 365 * 24 * 3_600_000;
@@ -30,7 +30,7 @@ export class Publisher {
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly environment: TransportEnvironment,
-    private readonly connection: SupervisedConnection,
+    private readonly connection: SupervisedConnection<Link>,
     private readonly streams: Streams,
     private readonly delayed: DelayedStream,
     private readonly delaying: () => void,
@@ -105,7 +105,7 @@ export class Publisher {
     );
     await sleep(clock, confirmTimeout, answered.signal);
     this.probing = false;
-    if (!answered.signal.aborted) this.connection.destroy(link, 'the server does not answer');
+    if (!answered.signal.aborted) this.connection.destroy('the server does not answer', link);
   }
 
   /** What is missing, where it is not ours to make. */

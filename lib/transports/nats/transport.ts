@@ -14,11 +14,13 @@ import type {
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
+import { SupervisedConnection } from '../kit/supervised-connection.js';
 import { describe } from './broker-errors.js';
 import { QueueBrowser } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
 import { DelayedStream } from './delayed-stream.js';
 import { depthOf } from './depth.js';
+import { NatsDialer } from './dialer.js';
 import { NatsForwarder } from './forwarder.js';
 import { type Link, openLink } from './link.js';
 import { namesOf, type Names } from './names.js';
@@ -27,7 +29,6 @@ import { loadNats } from './peers.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
 import { Queues } from './queues.js';
 import { Streams } from './streams.js';
-import { SupervisedConnection } from './supervised-connection.js';
 
 /** The client's own objects, for what this package does not do itself. Undefined while there is no connection. */
 export interface NatsNative {
@@ -37,7 +38,7 @@ export interface NatsNative {
 
 /** What exists from `connect` on. */
 interface Parts {
-  readonly connection: SupervisedConnection;
+  readonly connection: SupervisedConnection<Link>;
   readonly queues: Queues;
   readonly consuming: ConsumingSide;
   readonly publisher: Publisher;
@@ -163,13 +164,13 @@ export class NatsTransport implements Transport {
     const redact = (text: string): string => settings.address.redact(text);
     const streams = new Streams(names, settings, provision, environment.clock, redact, warn);
     const delayed = new DelayedStream(names, redact);
-    const connection = new SupervisedConnection(environment.service, settings.address, environment, {
-      prepare: async (opened) => {
-        const link = await openLink(opened, await loadNats());
-        await streams.prepare(link);
-        await consuming.redeclare(link);
-        return link;
-      },
+    const dialer = new NatsDialer(settings.address, environment.service, environment.clock, async (opened) => {
+      const link = await openLink(opened, await loadNats());
+      await streams.prepare(link);
+      await consuming.redeclare(link);
+      return link;
+    });
+    const connection: SupervisedConnection<Link> = new SupervisedConnection(dialer, environment, {
       opened: (link) => {
         publisher.open(link);
         environment.onEvent({ type: 'connected' });

@@ -6,10 +6,10 @@ import { RestartPauses } from '../../transport/restart-pauses.js';
 import { answered } from '../kit/answered.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { ConsumerSession, type SessionOptions } from './consumer-session.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 
 export interface ConsumerOptions extends Omit<SessionOptions, 'handlers' | 'warning' | 'clock'> {
-  readonly connection: SupervisedConnection;
+  readonly connection: RabbitmqConnection;
   readonly environment: TransportEnvironment;
   readonly handlers: SubscribeHandlers;
   /** Another consumer may be the active one of the queue. */

@@ -10,7 +10,7 @@ import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Ownership } from './ownership.js';
-import { SupervisedConnection } from './supervised-connection.js';
+import { RabbitmqConnection } from './connection.js';
 import { hasSingleActiveConsumer, queueArguments, queueTypeOf } from './topology.js';
 import { TopologyDeclarer } from './topology-declarer.js';
 
@@ -22,7 +22,7 @@ const MOST_PREFETCH = 65_535;
 
 /** The connection that messages are consumed on, with their topologies: a blocked publisher never keeps it from acking. */
 export class ConsumingSide {
-  readonly connection: SupervisedConnection;
+  readonly connection: RabbitmqConnection;
   readonly topologies: TopologyDeclarer;
   /** For whatever the broker is asked here. */
   readonly bound: Bound;
@@ -42,7 +42,7 @@ export class ConsumingSide {
     private readonly environment: TransportEnvironment,
   ) {
     const name = `${settings.connectionName ?? environment.service} (consuming)`;
-    this.connection = new SupervisedConnection(name, settings.addresses, environment, {
+    this.connection = new RabbitmqConnection(name, settings.addresses, environment, {
       opened: () => void this.redeclare(),
       lost: () => {},
       warning: (message) => this.warn(message),

@@ -1,5 +1,5 @@
 import { PublishFailedError } from '../../errors/publish-errors.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from '../kit/answered.js';
 import { bandOf } from './delay-path.js';
@@ -18,7 +18,7 @@ export interface DelayRoute {
 }
 
 export interface DeclarationContext {
-  readonly connection: SupervisedConnection;
+  readonly connection: RabbitmqConnection;
   readonly names: Names;
   readonly bound: Bound;
   readonly provision: boolean;

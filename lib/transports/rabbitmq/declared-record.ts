@@ -3,7 +3,7 @@ import { sleep } from '../../clock/sleep.js';
 import { withConfirmChannel } from './amqplib.js';
 import type { Bound } from '../kit/answered.js';
 import { queueDepth } from './browser.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 
 export interface Binding {
   readonly queue: string;
@@ -55,7 +55,7 @@ export class DeclaredRecord {
   constructor(
     readonly queue: string,
     private readonly queueArguments: Readonly<Record<string, unknown>>,
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly bound: Bound,
   ) {}
 

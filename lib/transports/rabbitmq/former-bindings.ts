@@ -6,7 +6,7 @@ import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
 import { type Binding, type Bindings, type DeclaredRecord, type RecordedBinding, same } from './declared-record.js';
 import type { Operation } from './operations.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 
 /** Of the bindings that a queue had once, so many are remembered. */
 const MOST_FORMER = 100;
@@ -35,7 +35,7 @@ export class FormerBindings {
 
   constructor(
     private readonly record: DeclaredRecord,
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly bound: Bound,
     private readonly warn: (message: string) => void,
   ) {}

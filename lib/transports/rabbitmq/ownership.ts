@@ -3,7 +3,7 @@ import { NotConnectedError } from '../../errors/publish-errors.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from '../kit/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 
 /**
  * Which partitions are this process's: for each it holds an exclusive queue, which the broker gives to one connection and
@@ -14,7 +14,7 @@ export class Ownership {
   private readonly turns = new Map<string, Promise<void>>();
 
   constructor(
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly bound: Bound,
   ) {}
 

@@ -11,7 +11,7 @@ import { PublishChannel } from './publish-channel.js';
 import type { Quarantine } from './quarantine.js';
 import type { Sending } from './sending.js';
 import { SoloChannel } from './solo-channel.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 
 /** How long the broker may take to close a channel. One that has published to a queue without a leader takes longer. */
 const CLOSE_WITHIN_MS = 2_000;
@@ -48,7 +48,7 @@ export class PublishLine {
   private readonly nacks: NackWatch;
 
   constructor(
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly quarantine: Quarantine,
     private readonly environment: TransportEnvironment,
     private readonly listeners: LineListeners,

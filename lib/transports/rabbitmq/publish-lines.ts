@@ -5,7 +5,7 @@ import type { Declarations, DelayRoute } from './declarations.js';
 import { PublishLine, type LineListeners } from './publish-line.js';
 import type { Quarantine } from './quarantine.js';
 import type { Sending } from './sending.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 import { Suspects } from './suspects.js';
 
 /**
@@ -23,7 +23,7 @@ export class PublishLines {
   private blocked = false;
 
   constructor(
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly quarantine: Quarantine,
     private readonly declarations: Declarations,
     private readonly environment: TransportEnvironment,

@@ -6,11 +6,11 @@ import type { Settings } from './options.js';
 import { Publisher } from './publisher.js';
 import { PublishLines } from './publish-lines.js';
 import { Quarantine } from './quarantine.js';
-import { SupervisedConnection } from './supervised-connection.js';
+import { RabbitmqConnection } from './connection.js';
 
 /** The connection that messages are published on, and nothing else: the broker blocks it as a whole. */
 export class PublishingSide {
-  readonly connection: SupervisedConnection;
+  readonly connection: RabbitmqConnection;
   readonly publisher: Publisher;
   private readonly lines: PublishLines;
   private readonly quarantine: Quarantine;
@@ -32,7 +32,7 @@ export class PublishingSide {
     const bound = { clock, ms: confirmTimeout };
     const warning = (message: string): void => environment.onEvent({ type: 'warning', message });
     const name = settings.connectionName ?? service;
-    this.connection = new SupervisedConnection(`${name} (publishing)`, settings.addresses, environment, {
+    this.connection = new RabbitmqConnection(`${name} (publishing)`, settings.addresses, environment, {
       opened: (model) => {
         if (!first.pending) return this.lines.connectionOpened();
         void first.over(bound).then(() => this.connection.current === model && this.lines.connectionOpened());
@@ -46,7 +46,7 @@ export class PublishingSide {
     const declarations = new Declarations({ connection, names, bound, provision, warning, bindAgain });
     this.declarations = declarations;
     this.quarantine = new Quarantine(
-      (listeners) => new SupervisedConnection(`${name} (quarantine)`, settings.addresses, environment, listeners),
+      (listeners) => new RabbitmqConnection(`${name} (quarantine)`, settings.addresses, environment, listeners),
       environment,
     );
     this.lines = new PublishLines(connection, this.quarantine, declarations, environment);

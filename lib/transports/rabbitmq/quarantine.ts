@@ -5,7 +5,7 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import { refusalOf, resultOf } from './isolation.js';
 import type { Sending } from './sending.js';
 import { SoloChannel } from './solo-channel.js';
-import type { ConnectionListeners, SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqListeners, RabbitmqConnection } from './connection.js';
 
 /** So often a message must be the only one on a connection that the broker closes before it is refused for that. */
 const CLOSURES = 2;
@@ -19,13 +19,13 @@ type Tell = (entry: Sending, result: PublishResult) => void;
  */
 export class Quarantine {
   private readonly held: { readonly entry: Sending; readonly tell: Tell }[] = [];
-  private connection?: SupervisedConnection;
+  private connection?: RabbitmqConnection;
   private solo?: SoloChannel<Sending>;
   private blocked = false;
   private closed = false;
 
   constructor(
-    private readonly connect: (listeners: ConnectionListeners) => SupervisedConnection,
+    private readonly connect: (listeners: RabbitmqListeners) => RabbitmqConnection,
     private readonly environment: TransportEnvironment,
   ) {}
 
@@ -61,7 +61,7 @@ export class Quarantine {
     await connection.close();
   }
 
-  private async trial(connection: SupervisedConnection, entry: Sending): Promise<PublishResult> {
+  private async trial(connection: RabbitmqConnection, entry: Sending): Promise<PublishResult> {
     for (let closures = 1; ; closures++) {
       const model = connection.current ?? (await this.opened(connection));
       if (!model) return failed(new NotConnectedError(`Not connected to RabbitMQ: ${connection.reason}`));
@@ -83,7 +83,7 @@ export class Quarantine {
     return (this.solo = new SoloChannel(model, clock, confirmTimeout, () => this.blocked));
   }
 
-  private async opened(connection: SupervisedConnection): Promise<SupervisedConnection['current']> {
+  private async opened(connection: RabbitmqConnection): Promise<RabbitmqConnection['current']> {
     if (this.closed) return undefined;
     const { clock, confirmTimeout, reconnect } = this.environment;
     const giveUp = new AbortController();

@@ -15,7 +15,7 @@ import type { Names } from './names.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
 import { checkPartitions, keepsOrder } from './partition-count.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 import { topologyOperations } from './topology.js';
 
 /** Channels that declare at the same time. */
@@ -36,7 +36,7 @@ export class TopologyDeclarer {
   private readonly justDeclared = new WeakMap<Topology, ChannelModel>();
 
   constructor(
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly provision: boolean,

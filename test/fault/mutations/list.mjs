@@ -9,7 +9,7 @@ const hung = 'test/rabbitmq/hung-queue.spec.ts';
 const consumer = 'lib/consumer/consumer.ts';
 const settlement = 'lib/consumer/settlement.ts';
 const dispatcher = 'lib/publisher/dispatcher.ts';
-const connection = 'lib/transports/rabbitmq/supervised-connection.ts';
+const connection = 'lib/transports/kit/supervised-connection.ts';
 
 const UNDRAINED = 'await this.endIntake(deadline);\n    await this.drained(deadline);';
 
@@ -138,7 +138,11 @@ export const mutations = [
   {
     name: 'errors and log lines show passwords',
     edits: [
-      [connection, 'return this.addresses.reduce((clean, address) => address.redact(clean), text);', 'return text;'],
+      [
+        'lib/transports/rabbitmq/dialer.ts',
+        'return this.addresses.reduce((clean, address) => address.redact(clean), text);',
+        'return text;',
+      ],
       [
         'lib/errors/redact.ts',
         "return text.includes('://') ? text.replace(CREDENTIALS, '://***@') : text;",

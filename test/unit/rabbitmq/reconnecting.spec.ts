@@ -4,30 +4,27 @@ import type { ChannelModel } from 'amqplib';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { TransportEnvironment } from '../../../lib/transport/transport.js';
 import type { Address } from '../../../lib/transports/rabbitmq/address.js';
-import { SupervisedConnection } from '../../../lib/transports/rabbitmq/supervised-connection.js';
+import { RabbitmqConnection } from '../../../lib/transports/rabbitmq/connection.js';
 
-/** A broker that always lets in, and the times when it did. */
+/** A connection to a broker that always lets in. */
 async function start(): Promise<{
   clock: ManualClock;
-  openings: number[];
-  connection: SupervisedConnection;
+  connection: RabbitmqConnection;
   end: (error?: Error) => void;
 }> {
   const clock = new ManualClock();
-  const openings: number[] = [];
   let model = new EventEmitter();
   const address: Address = {
     host: 'broker',
     vhost: '/',
     redact: (text) => text,
     open: async () => {
-      openings.push(clock.monotonic());
       model = Object.assign(new EventEmitter(), { connection: {} });
       return model as ChannelModel;
     },
   };
   const environment = { clock, random: () => 0.5, reconnect: { initial: 100, max: 30_000, jitter: 0 } };
-  const connection = new SupervisedConnection('test', [address], environment as unknown as TransportEnvironment, {
+  const connection = new RabbitmqConnection('test', [address], environment as unknown as TransportEnvironment, {
     opened: () => {},
     lost: () => {},
     warning: () => {},
@@ -37,30 +34,8 @@ async function start(): Promise<{
     if (error) model.emit('error', error);
     model.emit('close', error);
   };
-  return { clock, openings, connection, end };
+  return { clock, connection, end };
 }
-
-it('the waits grow also where connecting succeeds and each connection ends at once', async () => {
-  const { clock, openings, end } = await start();
-  for (let n = 0; n < 6; n++) {
-    end();
-    await clock.advance(60_000 * Number(n === 5) + 100 * 2 ** n);
-  }
-  const waits = openings.slice(1).map((time, index) => time - openings[index]);
-  expect(waits).toEqual([100, 200, 400, 800, 1_600, 3_200]);
-});
-
-it('after a connection that has lasted the waits begin anew', async () => {
-  const { clock, openings, end } = await start();
-  end();
-  await clock.advance(100);
-  end();
-  await clock.advance(200);
-  await clock.advance(5_000);
-  end();
-  await clock.advance(100);
-  expect(openings).toHaveLength(4);
-});
 
 it('tells what the broker said when it ended the connection, until the next one; a broken socket says nothing', async () => {
   const { clock, connection, end } = await start();

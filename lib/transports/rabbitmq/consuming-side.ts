@@ -6,6 +6,7 @@ import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import type { Bound } from '../kit/answered.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import { DeclaredRecord } from './declared-record.js';
+import { FormerQueues } from './former-queues.js';
 import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -32,6 +33,8 @@ export class ConsumingSide {
   private readonly declared = new Map<string, Topology>();
   private readonly unbound = new WeakSet<Topology>();
   private readonly ownership: Ownership;
+  private readonly former: FormerBindings;
+  private readonly formerQueues: FormerQueues;
   private forwarding = false;
   private renewing: Promise<void> = Promise.resolve();
   private lastProblem?: string;
@@ -55,8 +58,10 @@ export class ConsumingSide {
       this.connection,
       this.bound,
     );
-    const former = new FormerBindings(record, this.connection, this.bound, (message) => this.warn(message));
-    this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound, former);
+    const warn = (message: string): void => this.warn(message);
+    this.former = new FormerBindings(record, this.connection, this.bound, warn);
+    this.formerQueues = new FormerQueues(record, this.connection, this.bound, warn);
+    this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound, this.former);
     this.ownership = new Ownership(this.connection, this.bound);
   }
 
@@ -129,6 +134,7 @@ export class ConsumingSide {
         renew().catch((error: Error) => this.notRenewed(error)),
       );
       await Promise.all(renewals);
+      await this.formerQueues.look(this.former.declared);
     });
     return this.renewing;
   }

@@ -32,6 +32,8 @@ export class FormerBindings {
   /** By what was declared. Former dead-letter queues stay: an earlier version binds them again as long as it runs. */
   private readonly found = new Map<string, Former>();
   private told = false;
+  /** The queues that this process has declared. */
+  readonly declared = new Set<string>();
 
   constructor(
     private readonly record: DeclaredRecord,
@@ -43,6 +45,7 @@ export class FormerBindings {
   /** Before what is wanted is declared, so that nothing is bound without being on record. It does not reject. */
   async find(topology: Topology, operations: readonly Operation[], provision: boolean): Promise<Former> {
     const { queue } = topology;
+    this.declared.add(queue);
     if (topology.partitionOf !== undefined || topology.membersOf !== undefined) return NOTHING;
     const wanted = operations.flatMap((one) => (one.kind === 'binding' ? [one] : []));
     const key = JSON.stringify([queue, wanted]);
@@ -64,7 +67,7 @@ export class FormerBindings {
     this.found.set(key, former);
     for (const one of former.keep)
       this.warn(
-        `${left(one)}, ${provision ? 'but another process consumes the queue and may want it. If none does' : 'and «provision» is false. To remove it'}: ${commandFor(one)}`,
+        `${left(one)}, ${provision ? 'but another process consumes the queue and may want it. If none does' : 'and «provision» is false. To remove it'}: ${commandToUnbind(one)}`,
       );
     return former;
   }
@@ -78,7 +81,7 @@ export class FormerBindings {
         for (const { queue, exchange, key } of unbind) await channel.unbindQueue(queue, exchange, key);
       });
     } catch (error) {
-      const commands = unbind.map(commandFor).join('; ');
+      const commands = unbind.map(commandToUnbind).join('; ');
       this.warn(`Not unbound: ${this.connection.redact(describe(error))}. To do so: ${commands}`);
       return;
     }
@@ -165,6 +168,6 @@ function left({ queue, exchange, key }: Binding): string {
   return `«${queue}» is still bound to «${exchange}» by «${key}»: this service declared that before, and not any more`;
 }
 
-function commandFor({ queue, exchange, key }: Binding): string {
+export function commandToUnbind({ queue, exchange, key }: Binding): string {
   return `rabbitmqadmin delete binding source='${exchange}' destination_type=queue destination='${queue}' properties_key='${key}'`;
 }

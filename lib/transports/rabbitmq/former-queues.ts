@@ -3,7 +3,7 @@ import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
 import type { DeclaredRecord, RecordedBinding } from './declared-record.js';
 import { commandToUnbind } from './former-bindings.js';
-import type { SupervisedConnection } from './supervised-connection.js';
+import type { RabbitmqConnection } from './connection.js';
 
 /**
  * Queues of subscriptions that were removed altogether: they stay bound, and fill. Nobody can say for sure that a queue is
@@ -15,7 +15,7 @@ export class FormerQueues {
 
   constructor(
     private readonly record: DeclaredRecord,
-    private readonly connection: SupervisedConnection,
+    private readonly connection: RabbitmqConnection,
     private readonly bound: Bound,
     private readonly warn: (message: string) => void,
   ) {}

@@ -162,6 +162,25 @@ describe('receive', () => {
     expect(delivery.settlements).toEqual([]);
   });
 
+  test.each([
+    ['longer than the broker waits, spends an attempt', 2_000, 2],
+    ['for a while, spends none', undefined, 1],
+  ])('one that a loop has held %s when it fails', async (_, lateMs, attempt) => {
+    const { application, subscription, first, next } = await loop();
+    application.transport.answer = () => confirmed;
+    const delivery = subscription.deliver({ id: 'a', deliveryCount: 0 });
+    const { value: message } = await first;
+    await application.clock.advance(2_000);
+    subscription.lose(delivery, lateMs);
+    void message!.nack(new Error('no'));
+    const following = next();
+    const again = subscription.deliver({ id: 'a', deliveryCount: 1 });
+    await application.turn();
+    if (attempt === 1) return void expect(await following).toMatchObject({ id: 'a', attempt: 1 });
+    expect(again.settlements).toEqual(['ack']);
+    expect(application.transport.last.message.headers).toMatchObject({ 'messaging-attempt': attempt });
+  });
+
   test('a delivery that is lost while it waits unread is never handed out', async () => {
     const { subscription, first, next } = await loop();
     subscription.deliver();

@@ -32,6 +32,13 @@ export interface Transport {
   connect(environment: TransportEnvironment): Promise<void>;
 
   /**
+   * Looks at what is there of these topologies and makes nothing, so that who is refused leaves nothing behind. Resolves
+   * while disconnected. Absent where a declaration that is refused makes nothing of others either.
+   * Rejects with one TopologyMismatchError that tells everything that exists with other arguments.
+   */
+  compare?(topologies: readonly Topology[]): Promise<void>;
+
+  /**
    * Makes the topology exist, now and after every reconnect. Resolves at once while disconnected.
    * Rejects with TopologyMismatchError when something exists with other arguments, or is missing while `provision` is false.
    */

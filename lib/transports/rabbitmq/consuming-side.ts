@@ -65,6 +65,14 @@ export class ConsumingSide {
     this.ownership = new Ownership(this.connection, this.bound);
   }
 
+  /** It rejects only for what waiting does not cure: the rest is told when they are declared. */
+  async compare(topologies: readonly Topology[]): Promise<void> {
+    if (!this.connection.current) return;
+    await this.topologies.compare(topologies).catch((error: unknown) => {
+      if (!(error as MessagingError).retryable) throw error;
+    });
+  }
+
   async declare(topology: Topology): Promise<void> {
     this.declared.set(topology.queue, topology);
     if (!this.connection.current) return this.topologies.first.add(topology.queue);

@@ -2,15 +2,27 @@ import type { Channel } from 'amqplib';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
-/** One thing to exist on the broker. Everything is durable. */
+export type ExchangeType = 'topic' | 'direct' | 'headers' | 'fanout';
+
+/** One thing to exist on the broker: durable, if nothing else is said. */
 export type Operation =
   | {
       readonly kind: 'exchange';
       readonly name: string;
-      readonly type: 'topic' | 'direct' | 'headers' | 'fanout';
+      readonly type: ExchangeType;
+      readonly durable?: boolean;
+      readonly autoDelete?: boolean;
       readonly arguments?: Arguments;
     }
-  | { readonly kind: 'queue'; readonly name: string; readonly arguments: Arguments }
+  | {
+      readonly kind: 'queue';
+      readonly name: string;
+      readonly arguments: Arguments;
+      /** Default true. */
+      readonly durable?: boolean;
+      /** Default false. */
+      readonly autoDelete?: boolean;
+    }
   | {
       readonly kind: 'binding';
       readonly queue: string;
@@ -29,10 +41,10 @@ export type Operation =
 export async function perform(channel: Channel, operation: Operation): Promise<void> {
   switch (operation.kind) {
     case 'exchange':
-      await channel.assertExchange(operation.name, operation.type, { durable: true, arguments: operation.arguments });
+      await channel.assertExchange(operation.name, operation.type, kept(operation));
       return;
     case 'queue':
-      await channel.assertQueue(operation.name, { durable: true, arguments: operation.arguments });
+      await channel.assertQueue(operation.name, kept(operation));
       return;
     case 'binding':
       await channel.bindQueue(operation.queue, operation.exchange, operation.key, operation.arguments ?? {});
@@ -41,6 +53,14 @@ export async function perform(channel: Channel, operation: Operation): Promise<v
       await channel.bindExchange(operation.destination, operation.source, '', operation.arguments);
       return;
   }
+}
+
+function kept({
+  durable = true,
+  autoDelete = false,
+  arguments: given,
+}: Extract<Operation, { kind: 'queue' | 'exchange' }>) {
+  return { durable, autoDelete, arguments: given };
 }
 
 /** Only looks whether it is there. AMQP cannot ask for bindings. */

@@ -1,6 +1,6 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
-import { knownKeys, refuseUndefined, refuseUnset } from '../../errors/option-checks.js';
+import { knownKeys, refuseUndefined, refuseUnset, oneOf } from '../../errors/option-checks.js';
 import type { Partitioning } from '../../transport/topology.js';
 import { redactUrl } from '../kit/redactor.js';
 import { parseAddress, type Address } from './address.js';
@@ -62,8 +62,16 @@ export interface RabbitmqSubscriptionOptions {
    * Default true.
    */
   readonly distribute?: boolean;
-  /** Further arguments of the queue (`x-max-length`, `x-max-priority`, …). They win over ours. */
+  /** Further arguments of the queue (`x-max-length`, `x-max-priority`, …). They win over ours; undefined leaves one of ours out. */
   readonly arguments?: Readonly<Record<string, unknown>>;
+  /** The same for the dead-letter queue. */
+  readonly deadLetterArguments?: Readonly<Record<string, unknown>>;
+  /** False: the queue ends with its node; classic queues only. Default true. */
+  readonly durable?: boolean;
+  /** The broker deletes the queue when its last consumer has gone, with what is in it; classic queues only. Default false. */
+  readonly autoDelete?: boolean;
+  /** What the exchange of the subscription's `topic` is, where somebody else made it. Default `topic`. */
+  readonly exchangeType?: 'topic' | 'direct' | 'headers' | 'fanout';
 }
 
 /** The options, checked and complete. Holds no credentials: they stay inside `addresses`' closures. */
@@ -127,12 +135,20 @@ export function checkOptions(options: RabbitmqOptions): Settings {
   };
 }
 
+const SUBSCRIPTION_OPTIONS: readonly (keyof RabbitmqSubscriptionOptions)[] = [
+  'queueType', 'singleActiveConsumer', 'partitions', 'distribute', 'arguments', 'deadLetterArguments', 'durable',
+  'autoDelete', 'exchangeType',
+]; // prettier-ignore
+
+const EXCHANGE_TYPES = ['topic', 'direct', 'headers', 'fanout'] as const;
+
 /** The broker's own options of one subscription, checked. */
 export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): RabbitmqSubscriptionOptions {
-  knownKeys('rabbitmq', native, ['queueType', 'singleActiveConsumer', 'partitions', 'distribute', 'arguments']);
+  knownKeys('rabbitmq', native, SUBSCRIPTION_OPTIONS);
   for (const [name, value] of Object.entries(native)) {
     if (name === 'queueType') queueType(name, value);
-    else if (name === 'arguments') object(name, value);
+    else if (name === 'arguments' || name === 'deadLetterArguments') object(name, value);
+    else if (name === 'exchangeType') oneOf('rabbitmq.exchangeType', value, EXCHANGE_TYPES);
     else if (name === 'partitions') integer(name, value, LEAST_PARTITIONS, MOST_PARTITIONS);
     else boolean(name, value);
   }

@@ -3,9 +3,10 @@ import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from '../kit/answered.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
-import type { MessagingError } from '../../errors/messaging-error.js';
+import { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
+import { Comparison } from './comparison.js';
 import { DelayBands } from './delay-bands.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
 import { FirstDeclarations } from './first-declarations.js';
@@ -30,6 +31,7 @@ export class TopologyDeclarer {
   /** The end of delays, declared on this connection since it was last forgotten. */
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
   private readonly bands: DelayBands;
+  private readonly comparison: Comparison;
   /** Those whose partitions were found right, or that have none. */
   private readonly counted = new WeakSet<Topology>();
   /** Declared on this connection and not consumed from yet. */
@@ -43,6 +45,7 @@ export class TopologyDeclarer {
     private readonly bound: Bound,
     private readonly former: FormerBindings,
   ) {
+    this.comparison = new Comparison(names, settings, (work) => this.ask(work));
     this.bands = new DelayBands(names, (operations, act) => this.run(operations, act));
   }
 
@@ -50,6 +53,16 @@ export class TopologyDeclarer {
     const model = this.connection.current;
     await this.perform(topology);
     if (model) this.justDeclared.set(topology, model);
+  }
+
+  /** What exists with what is wanted, before anything is made. @throws TopologyMismatchError with every difference */
+  async compare(topologies: readonly Topology[]): Promise<void> {
+    if (!this.provision) return;
+    try {
+      await this.comparison.compare(topologies.filter(({ provision }) => provision));
+    } catch (error) {
+      throw error instanceof MessagingError ? error : this.declarationError(error, 'what exists already');
+    }
   }
 
   private async perform(topology: Topology): Promise<void> {
@@ -63,6 +76,7 @@ export class TopologyDeclarer {
   }
 
   private async make(topology: Topology): Promise<void> {
+    await this.compare([topology]);
     await this.checkPartitions(topology);
     const operations = topologyOperations(topology, this.names, this.settings);
     const model = this.connection.current;
@@ -148,10 +162,26 @@ export class TopologyDeclarer {
       async (channel) => {
         for (const operation of operations) {
           what = nameOf(operation);
-          await act(channel, operation);
+          const isTheirs = operation.kind === 'exchange' && this.comparison.isTheirs(operation.name);
+          await (isTheirs ? check : act)(channel, operation);
         }
       },
       act === perform,
+    );
+  }
+
+  /** Errors of the broker are left as they are. */
+  private async ask(work: (channel: Channel) => Promise<void>): Promise<void> {
+    const model = this.connection.current;
+    if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
+    await this.channels.run(() => withChannel(model, this.bound, work));
+  }
+
+  private declarationError(error: unknown, name: string): MessagingError {
+    const redact = (text: string): string => this.connection.redact(text);
+    return (
+      topologyMisconfiguration(error, name, redact) ??
+      new NotConnectedError(`RabbitMQ did not declare ${name}: ${redact(describe(error))}`)
     );
   }
 
@@ -167,13 +197,10 @@ export class TopologyDeclarer {
     } catch (error) {
       if (error instanceof TopologyMismatchError) throw error;
       const name = typeof what === 'string' ? what : what();
-      const redact = (text: string): string => this.connection.redact(text);
       // What was made a moment ago and is missing was deleted in between: the next declaration makes it again.
-      const passing = makes && replyCode(error) === reply.notFound;
-      throw (
-        (passing ? undefined : topologyMisconfiguration(error, name, redact)) ??
-        new NotConnectedError(`RabbitMQ did not declare ${name}: ${redact(describe(error))}`)
-      );
+      if (makes && replyCode(error) === reply.notFound)
+        throw new NotConnectedError(`RabbitMQ did not declare ${name}: ${this.connection.redact(describe(error))}`);
+      throw this.declarationError(error, name);
     }
   }
 }

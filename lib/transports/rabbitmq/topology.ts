@@ -9,18 +9,25 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
   const exchange = topology.topic ?? names.exchange;
   const native = checkSubscriptionOptions(topology.native);
   const type = native.queueType ?? settings.queueType;
-  const operations: Operation[] = [{ kind: 'exchange', name: exchange, type: 'topic' }];
+  const operations: Operation[] = [
+    { kind: 'exchange', name: exchange, type: (topology.topic !== undefined && native.exchangeType) || 'topic' },
+  ];
   if (deadLetter) {
     operations.push(
       { kind: 'exchange', name: names.deadLetters, type: 'direct' },
-      { kind: 'queue', name: deadLetter.queue, arguments: queueArguments(type, settings.deliveryLimit) },
+      {
+        kind: 'queue',
+        name: deadLetter.queue,
+        arguments: { ...queueArguments(type, settings.deliveryLimit), ...native.deadLetterArguments },
+      },
       { kind: 'binding', queue: deadLetter.queue, exchange: names.deadLetters, key: deadLetter.route },
     );
   }
   if (topology.membersOf !== undefined) return [membersOperation(queue, settings.deliveryLimit)];
+  const workType = queueTypeOf(topology, settings);
   const work: Record<string, unknown> = {
-    ...queueArguments(type, settings.deliveryLimit),
-    ...(deadLetter && deadLetterArguments(type, names.deadLetters, deadLetter.route)),
+    ...queueArguments(workType, settings.deliveryLimit),
+    ...(deadLetter && deadLetterArguments(workType, names.deadLetters, deadLetter.route)),
     ...(hasSingleActiveConsumer(topology) && { 'x-single-active-consumer': true }),
     ...native.arguments,
   };
@@ -29,7 +36,14 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
     for (let partition = topology.partitions - 1; partition >= 0; partition--)
       operations.push({ kind: 'queue', name: partitionQueue(queue, partition), arguments: work });
   }
-  operations.push({ kind: 'queue', name: queue, arguments: work });
+  const { durable, autoDelete } = native;
+  operations.push({
+    kind: 'queue',
+    name: queue,
+    arguments: work,
+    ...(durable !== undefined && { durable }),
+    ...(autoDelete !== undefined && { autoDelete }),
+  });
   for (const pattern of patterns) operations.push({ kind: 'binding', queue, exchange, key: pattern });
   return operations;
 }
@@ -50,7 +64,8 @@ function membersOperation(name: string, deliveryLimit: number): Operation {
 
 /** The queue type that a subscription's queue has, as far as we declare it. */
 export function queueTypeOf(topology: Topology, settings: Settings): QueueType {
-  return checkSubscriptionOptions(topology.native).queueType ?? settings.queueType;
+  const { arguments: others, queueType = settings.queueType } = checkSubscriptionOptions(topology.native);
+  return (others?.['x-queue-type'] as QueueType | undefined) ?? queueType;
 }
 
 /** Never depends on the broker's version: after an upgrade the same arguments must still be found. */

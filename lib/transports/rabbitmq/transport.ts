@@ -94,6 +94,10 @@ export class RabbitmqTransport implements Transport {
     }
   }
 
+  async compare(topologies: readonly Topology[]): Promise<void> {
+    await this.connected().consuming.compare(topologies);
+  }
+
   async declare(topology: Topology): Promise<void> {
     await this.connected().consuming.declare(topology);
   }

@@ -1,0 +1,88 @@
+import type { Topology } from '../../transport/topology.js';
+import type { Declared, Difference } from './differences.js';
+
+/** The options that ask for what is declared. */
+const ASKED_BY: Readonly<Record<string, string>> = {
+  'x-queue-type': 'queueType',
+  'x-delivery-limit': 'deliveryLimit',
+  'x-dead-letter-exchange': 'dlq',
+  'x-dead-letter-routing-key': 'dlq',
+  'x-dead-letter-strategy': 'dlq',
+  'x-overflow': 'dlq',
+  'x-single-active-consumer': 'singleActiveConsumer',
+  durable: 'durable',
+  auto_delete: 'autoDelete',
+  type: 'exchangeType',
+};
+
+/** What is different, which option asks for it, and the options that take it as it is. */
+export function mismatchText(operation: Declared, differences: readonly Difference[], topology: Topology): string {
+  const { kind, name } = operation;
+  const told = differences
+    .map(
+      ({ name: argument, wanted, found }) =>
+        `another «${argument}»: wanted ${shown(wanted)}, found ${shown(found)} (asked for by «${askedBy(argument, topology)}»)`,
+    )
+    .join('; ');
+  return `The ${kind} «${name}» exists with ${told}. ${remedy(operation, differences, topology)}`;
+}
+
+function remedy({ kind, name }: Declared, differences: readonly Difference[], topology: Topology): string {
+  const native = acceptedBy(kind, name, differences, topology);
+  const otherwise = kind === 'queue' ? 'delete the queue once it is empty' : 'use another exchange';
+  if (native === undefined) return `To go on, ${otherwise}`;
+  return `To take it as it is, give the subscription of «${topology.queue}» \`rabbitmq: ${literal(native)}\`; or ${otherwise}`;
+}
+
+function acceptedBy(
+  kind: Declared['kind'],
+  name: string,
+  differences: readonly Difference[],
+  { queue, topic, deadLetter, native = {}, partitions }: Topology,
+): Readonly<Record<string, unknown>> | undefined {
+  if (kind === 'exchange') {
+    const [{ name: what, found }] = differences;
+    const isTheirs = topic === name && differences.length === 1 && what === 'type';
+    return isTheirs ? { ...native, exchangeType: found } : undefined;
+  }
+  if (partitions !== undefined || (name !== queue && name !== deadLetter?.queue)) return undefined;
+  const under = name === queue ? 'arguments' : 'deadLetterArguments';
+  const accepted: Record<string, unknown> = { ...native };
+  const values: Record<string, unknown> = { ...(native[under] as object | undefined) };
+  for (const { name: argument, found } of differences) {
+    const option = OPTIONS[argument];
+    if (option === undefined) values[argument] = found;
+    else if (name === queue) accepted[option] = found === true;
+    else return undefined;
+  }
+  if (Object.keys(values).length > 0) accepted[under] = values;
+  return accepted;
+}
+
+/** What a queue is asked for by an option of its own only. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  durable: 'durable',
+  auto_delete: 'autoDelete',
+  'x-single-active-consumer': 'singleActiveConsumer',
+};
+
+function askedBy(argument: string, { native }: Topology): string {
+  for (const option of ['arguments', 'deadLetterArguments'])
+    if (Object.hasOwn((native?.[option] ?? {}) as object, argument)) return `rabbitmq.${option}`;
+  return ASKED_BY[argument] ?? 'rabbitmq.arguments';
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'none' : `«${String(value)}»`;
+}
+
+/** As it is written in a program. */
+function literal(value: unknown): string {
+  if (typeof value === 'string') return `'${value.replace(/[\\']/g, '\\$&')}'`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;
+  const entries = Object.entries(value).map(
+    ([name, one]) => `${/^[a-z]\w*$/i.test(name) ? name : literal(name)}: ${literal(one)}`,
+  );
+  return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
+}

@@ -119,7 +119,12 @@ export class Messaging {
     const shared = { transport, clock, events, log: this.log, telemetry };
     this.dispatcher = new Dispatcher(
       { maxInFlight: options.maxInFlight, ...options.retryQueue },
-      { ...shared, store: this.store, time },
+      {
+        ...shared,
+        store: this.store,
+        time,
+        bindings: () => ({ topologies: [...this.consumers].map(({ definition }) => definition.topology), topic }),
+      },
     );
     const { maxBytes, maxDelayMs } = this.transport.capabilities;
     this.publisher = new Publisher(

@@ -23,6 +23,7 @@ import { QueuedReceipt } from './receipt.js';
 import { type Failures, NOT_TRIED, RetryQueue } from './retry-queue.js';
 import type { RetryQueueStore, StoredMessage } from './retry-queue-store.js';
 import { Settlements } from './settlements.js';
+import { type KnownBindings, unroutableHint } from './unroutable-hint.js';
 
 /** A queued message that so many passes found unroutable is given up. */
 const MAX_RETURNS = 3;
@@ -42,6 +43,8 @@ export interface DispatcherEnvironment {
   readonly events: MessagingEvents;
   readonly log: Log;
   readonly telemetry?: Telemetry;
+  /** What this process knows of what is bound. Left out: nothing. */
+  readonly bindings?: () => KnownBindings;
 }
 
 /**
@@ -271,7 +274,13 @@ export class Dispatcher {
     // After an outage the publishing connection can be back before consumers, perhaps of another process, have bound.
     if (unroutable === 'queue' || (stored && returns < MAX_RETURNS))
       this.keep(publication, error, { attempts: stored?.attempts ?? 0, returns, nacked: false });
-    else this.giveUp(publication, error, 'unsendable');
+    else this.giveUp(publication, this.explained(publication, error), 'unsendable');
+  }
+
+  private explained({ to }: Publication, error: MessagingError): MessagingError {
+    const { bindings } = this.environment;
+    if (bindings) error.message += unroutableHint(to, bindings());
+    return error;
   }
 
   /** A send failed for a passing reason. An attempt is counted where that matters, and not without a connection. */

@@ -4,6 +4,7 @@ import type { WireMessage } from '../message/message.js';
 import type { PublishTrace } from '../pipeline/telemetry.js';
 import type { BackoffSchedule } from '../retry/backoff.js';
 import type { Destination, Outgoing } from '../transport/outgoing.js';
+import { rejection } from './caller-stack.js';
 import type { UnroutablePolicy } from './publish-options.js';
 import { ConfirmedReceipt, type Receipt } from './receipt.js';
 import type { StoredMessage } from './retry-queue-store.js';
@@ -54,8 +55,7 @@ export class Publication implements Outgoing {
   /** Until its caller is told, or its resend has ended. */
   trace: PublishTrace | undefined;
 
-  private resolve: ((receipt: Receipt) => void) | undefined;
-  private reject: ((error: MessagingError) => void) | undefined;
+  private resolve: ((receipt: Receipt | Promise<never>) => void) | undefined;
 
   constructor(
     to: Destination,
@@ -91,9 +91,8 @@ export class Publication implements Outgoing {
 
   /** The promise its caller awaits. */
   receipt(): Promise<Receipt> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       this.resolve = resolve;
-      this.reject = reject;
     });
   }
 
@@ -113,7 +112,7 @@ export class Publication implements Outgoing {
   /** It will never be sent. */
   rejected(error: MessagingError): void {
     this.trace?.failed(error);
-    this.reject?.(error);
+    this.resolve?.(rejection(error));
     this.release();
   }
 
@@ -124,7 +123,7 @@ export class Publication implements Outgoing {
   }
 
   private release(): void {
-    this.resolve = this.reject = this.trace = undefined;
+    this.resolve = this.trace = undefined;
   }
 }
 

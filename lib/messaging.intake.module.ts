@@ -1,5 +1,8 @@
 import { Logger, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
+import { type CancelTimer, systemClock } from './clock/clock.js';
+import { nestLog } from './messaging.log.js';
+import { watchShutdownHooks } from './messaging.shutdown-hooks.js';
 import { MessagingEnhancers } from './messaging.enhancers.js';
 import { MessagingExplorer } from './messaging.explorer.js';
 
@@ -21,6 +24,7 @@ const NEAREST = 0;
 })
 export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('Messaging');
+  private cancelLook: CancelTimer | undefined;
 
   constructor(
     private readonly explorer: MessagingExplorer,
@@ -32,6 +36,7 @@ export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDe
   }
 
   async onApplicationBootstrap(): Promise<void> {
+    this.cancelLook = watchShutdownHooks(systemClock, nestLog('Messaging'), process);
     try {
       await this.explorer.start();
     } catch (error) {
@@ -41,6 +46,7 @@ export class MessagingIntakeModule implements OnApplicationBootstrap, OnModuleDe
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.cancelLook?.();
     const results = await Promise.allSettled(this.explorer.connections().map((messaging) => messaging.stopIntake()));
     for (const result of results) {
       if (result.status === 'rejected') this.logger.error(`The intake could not be stopped: ${String(result.reason)}`);

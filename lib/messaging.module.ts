@@ -1,7 +1,6 @@
 import {
   type DynamicModule,
   type InjectionToken,
-  Logger,
   Module,
   type ModuleMetadata,
   type OptionalFactoryDependency,
@@ -17,6 +16,7 @@ import { checkName } from './errors/option-checks.js';
 import { Messaging } from './messaging.js';
 import { MessagingExplorer } from './messaging.explorer.js';
 import { MessagingIntakeModule } from './messaging.intake.module.js';
+import { nestLog } from './messaging.log.js';
 import { MessagingLifecycle } from './messaging.lifecycle.js';
 import { type MessagingModuleOptions, resolveOptions } from './messaging.options.js';
 import { MESSAGING_SUBSTITUTE, type MessagingSubstitute } from './messaging.substitute.js';
@@ -145,7 +145,7 @@ function inOtherCopies(token: InjectionToken): Provider[] {
 }
 
 function create(connection: string, options: MessagingModuleOptions, substitute?: MessagingSubstitute): Messaging {
-  const logger = new Logger(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
+  const logger = nestLog(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
   // What is wrong with them is told in a test as well.
   const resolved = resolveOptions(options);
   if (!substitute) return new Messaging(connection, resolved, logger);

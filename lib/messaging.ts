@@ -13,6 +13,7 @@ import type { Receiver } from './consumer/receiver.js';
 import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
+import { subscriptionLine } from './consumer/subscription-line.js';
 import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
 import type {
   Route,
@@ -180,6 +181,8 @@ export class Messaging {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
     const volatile = volatility(this.transport, this.store);
     if (volatile !== undefined) this.log.log(volatile);
+    if (!this.options.consume)
+      this.log.log('This process only publishes («consume» is false): no subscription is started');
     await this.telemetry?.start();
     await this.store.open();
     await this.archiving?.open();
@@ -220,6 +223,9 @@ export class Messaging {
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     await this.consumers.startAll(consumers);
+    for (const { definition } of consumers) this.log.log(...subscriptionLine(definition));
+    const count = consumers.length;
+    this.log.log(count === 0 ? 'There are no subscriptions' : `${count} subscription${count === 1 ? '' : 's'} started`);
   }
 
   /** @internal */
@@ -356,6 +362,7 @@ export class Messaging {
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     const consumer = this.addConsumer(mergeByQueue([handled])[0]);
     await this.startConsumer(consumer);
+    this.log.log(...subscriptionLine(consumer.definition));
     this.startCounting();
     return new RuntimeSubscription(consumer, async () => {
       const { signal, cancel } = deadline(this.options.clock, this.options.shutdownTimeout);

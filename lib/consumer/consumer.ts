@@ -82,7 +82,15 @@ export class Consumer implements QueueConsumer, QueueReport {
       this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
     const keepsOrder = this.held !== undefined;
     const telemetry = follower ? follower.telemetry : environment.telemetry?.consumer({ queue: topology.queue, group });
-    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, !!follower, telemetry);
+    this.settlement = new Settlement(
+      topology,
+      this.attempts,
+      environment,
+      keepsOrder,
+      !!follower,
+      telemetry,
+      retry.attempts,
+    );
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);
@@ -261,6 +269,8 @@ export class Consumer implements QueueConsumer, QueueReport {
       return this.settling.settle(work, outcome);
     if (held.hold(work, outcome.delayMs)) {
       this.callStart.left(work);
+      if (outcome.type === 'retry')
+        this.settlement.failures.retried(work.delivery, work.attempt, outcome.delayMs, outcome.error);
       this.reports.settled(work, 'retry', outcome.error);
       work.attempt += outcome.type === 'retry' ? 1 : 0;
       if (work.overdue === 0) this.schedule.hold?.(work.delivery);

@@ -17,6 +17,7 @@ import type { Transport } from '../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
 import { CopyTrouble } from './copy-trouble.js';
+import { FailureLog } from './failure-log.js';
 import { givenUp, giveUp, whoTakes } from './given-up.js';
 import { earlyBy } from './not-before.js';
 import { callsAloneOf, MAX_CRASHES } from './suspicion.js';
@@ -43,6 +44,7 @@ const GIVE_BACK_MAX = 30_000;
  * (retry, deferral or dead letter) is confirmed; where the copy cannot be written the original is given back, with backoff.
  */
 export class Settlement {
+  readonly failures: FailureLog;
   private readonly trouble: CopyTrouble;
   private giveBackWait = 0;
   private giveBackSince = -Infinity;
@@ -56,7 +58,10 @@ export class Settlement {
     /** Whether somebody waits for the broker's answer to an ack, where it gives one. */
     private readonly awaitsAcks = false,
     private readonly telemetry?: ConsumerTelemetry,
+    /** Handler calls in all. */
+    maxAttempts?: number,
   ) {
+    this.failures = new FailureLog(topology.queue, environment, maxAttempts);
     this.trouble = new CopyTrouble(environment.clock);
   }
 
@@ -144,10 +149,8 @@ export class Settlement {
 
   private retry(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
     const { delayMs, error } = outcome;
-    const { transport, log } = this.environment;
-    log.debug(
-      `«${delivery.queue}»: call ${attempt} failed (${errorMessage(error)}), the next one in ${delayMs} ms, ${nameOf(delivery.message)}`,
-    );
+    const { transport } = this.environment;
+    this.failures.retried(delivery, attempt, delayMs, error);
     if (transport.capabilities.retry === 'redelivery') {
       delivery.release(delayMs);
       return 'retry';
@@ -179,7 +182,7 @@ export class Settlement {
     const { reason = 'unrecoverable', error } = outcome;
     const { deadLetter } = this.topology;
     if (!deadLetter) return this.giveUp(delivery, attempt, error);
-    const { clock, service, deadLetterStack, events, log } = this.environment;
+    const { clock, service, deadLetterStack, events } = this.environment;
     const origin = originHeaders(delivery, this.topology.partitionOf);
     const copy = deadLetterCopy(
       { delivery, origin, attempt, reason, error, service, now: clock.now(), stack: deadLetterStack },
@@ -188,9 +191,8 @@ export class Settlement {
     const settled = await this.move(delivery, attempt, copy, 'dead-letter', outcome);
     if (settled === 'dead-letter') {
       this.attempts.unwritten.written(delivery);
-      log.warn(
-        `«${delivery.queue}»: ${nameOf(copy.message)} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`,
-      );
+      const line = `${nameOf(copy.message)} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`;
+      this.failures.ended(delivery, attempt, error, line, { reason, deadLetterQueue: deadLetter.queue });
       if (events.has('dead-lettered'))
         events.emit('dead-lettered', { delivery: deliveryView(delivery), attempt, reason, error });
     }
@@ -198,18 +200,16 @@ export class Settlement {
   }
 
   private giveUp(delivery: Delivery, attempt: number, error: unknown): Settled {
-    this.environment.log.warn(
-      `«${delivery.queue}»: ${nameOf(delivery.message)} was ${givenUp(delivery)} after call ${attempt} (dlq: false): ${errorMessage(error)}${whoTakes(delivery)}`,
-    );
+    const line = `${nameOf(delivery.message)} was ${givenUp(delivery)} after call ${attempt} (dlq: false): ${errorMessage(error)}${whoTakes(delivery)}`;
+    this.failures.ended(delivery, attempt, error, line);
     giveUp(delivery);
     this.telemetry?.dropped();
     return 'discard';
   }
 
   private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
-    this.environment.log.warn(
-      `«${delivery.queue}»: ${nameOf(delivery.message)} was dropped after call ${attempt}: ${errorMessage(error)}`,
-    );
+    const line = `${nameOf(delivery.message)} was dropped after call ${attempt}: ${errorMessage(error)}`;
+    this.failures.ended(delivery, attempt, error, line);
     delivery.ack();
     this.telemetry?.dropped();
     return 'discard';

@@ -1,11 +1,14 @@
 import type { Clock } from '../clock/clock.js';
+import { connectionAdvice } from './connection-advice.js';
 import type { ConnectionHealth } from './health-report.js';
+
+const STARTING = 'starting';
 
 /** The state of the connection as its events tell it. */
 export class ConnectionState {
   private state: ConnectionHealth['state'] = 'connecting';
   private since: number;
-  private reason: string | undefined = 'starting';
+  private reason: string | undefined = STARTING;
 
   constructor(private readonly clock: Clock) {
     this.since = clock.now();
@@ -25,6 +28,11 @@ export class ConnectionState {
     this.reason = reason;
   }
 
+  /** Why it is not connected is this. */
+  isBecauseOf(reason: string): boolean {
+    return this.reason === reason;
+  }
+
   report(host: string): ConnectionHealth {
     const since = new Date(this.since).toISOString();
     return {
@@ -32,7 +40,13 @@ export class ConnectionState {
       since,
       host,
       blocked: this.blocked,
-      ...(this.reason !== undefined && { reason: this.reason }),
+      ...(this.reason !== undefined && { reason: this.reason, ...this.advice() }),
     };
+  }
+
+  /** Who starts or closes has nothing to look at. */
+  private advice(): { advice?: string } {
+    if (this.state === 'closed' || this.reason === STARTING) return {};
+    return { advice: connectionAdvice(this.reason!, this.blocked) };
   }
 }

@@ -23,6 +23,8 @@ export interface ConnectionHealth {
   readonly blocked: boolean;
   /** Why it is not connected. */
   readonly reason?: string;
+  /** What to look at while it is not connected or blocked, in one sentence. */
+  readonly advice?: string;
 }
 
 export interface ConsumerHealth {

@@ -124,8 +124,8 @@ export type TransportEvent =
   /** The broker asked publishers to stop (alarm). What is under way stays unresolved until `unblocked`. */
   | { readonly type: 'blocked'; readonly reason: string }
   | { readonly type: 'unblocked' }
-  /** Something that is not an end of the connection: worth a log line. */
-  | { readonly type: 'warning'; readonly message: string };
+  /** Something that is not an end of the connection: worth a log line. `reason`: it is why connecting failed once more, without credentials. */
+  | { readonly type: 'warning'; readonly message: string; readonly reason?: string };
 
 export interface SubscribeOptions {
   readonly topology: Topology;

@@ -35,7 +35,8 @@ export interface ConnectionListeners<L> {
   opened(link: L): void;
   /** It was open and is not any more, or could not be opened the first time. `reason` holds no credentials. */
   lost(reason: string): void;
-  warning(message: string): void;
+  /** `reason`: connecting failed once more, because of this. */
+  warning(message: string, reason?: string): void;
 }
 
 /** How long a link that is asked to end may take. */
@@ -142,7 +143,8 @@ export class SupervisedConnection<L extends object> {
     const { clock, reconnect, random } = this.environment;
     this.cancelRetry = clock.after(reconnectDelay(reconnect, ++this.failures, random), () => {
       this.connect().catch((error: unknown) => {
-        this.warn(`Cannot connect to ${this.dialer.name}: ${this.describe(error)}`);
+        const reason = this.describe(error);
+        this.warn(`Cannot connect to ${this.dialer.name}: ${reason}`, reason);
         this.retry();
       });
     });
@@ -156,10 +158,10 @@ export class SupervisedConnection<L extends object> {
   }
 
   /** Once per kind of trouble: a broker that is away for a day is one warning, not thousands. */
-  private warn(message: string): void {
+  private warn(message: string, reason?: string): void {
     // Whatever fails now fails because we are closing.
     if (this.closing || message === this.lastWarning) return;
     this.lastWarning = message;
-    this.listeners.warning(message);
+    this.listeners.warning(message, reason);
   }
 }

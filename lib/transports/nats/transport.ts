@@ -160,7 +160,8 @@ export class NatsTransport implements Transport {
   private assemble(environment: TransportEnvironment): Parts {
     const { settings, names } = this;
     const { provision } = environment;
-    const warn = (message: string): void => environment.onEvent({ type: 'warning', message });
+    const warn = (message: string, reason?: string): void =>
+      environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) });
     const redact = (text: string): string => settings.address.redact(text);
     const streams = new Streams(names, settings, provision, environment.clock, redact, warn);
     const delayed = new DelayedStream(names, redact);

@@ -48,7 +48,7 @@ export class ConsumingSide {
     this.connection = new RabbitmqConnection(name, settings.addresses, environment, {
       opened: () => void this.redeclare(),
       lost: () => {},
-      warning: (message) => this.warn(message),
+      warning: (message, reason) => this.warn(message, reason),
     });
     const { clock, confirmTimeout, provision } = environment;
     this.bound = { clock, ms: confirmTimeout };
@@ -201,9 +201,9 @@ export class ConsumingSide {
     this.warn(error.message);
   }
 
-  private warn(message: string): void {
+  private warn(message: string, reason?: string): void {
     // Whatever fails now fails because we are closing.
     if (this.connection.isClosed) return;
-    this.environment.onEvent({ type: 'warning', message });
+    this.environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) });
   }
 }

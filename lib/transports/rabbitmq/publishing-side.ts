@@ -30,7 +30,8 @@ export class PublishingSide {
   ) {
     const { clock, service, confirmTimeout, provision } = environment;
     const bound = { clock, ms: confirmTimeout };
-    const warning = (message: string): void => environment.onEvent({ type: 'warning', message });
+    const warning = (message: string, reason?: string): void =>
+      environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) });
     const name = settings.connectionName ?? service;
     this.connection = new RabbitmqConnection(`${name} (publishing)`, settings.addresses, environment, {
       opened: (model) => {

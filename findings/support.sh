@@ -120,7 +120,9 @@ cluster() {
     if [ "$n" = 1 ]; then
       first=("${node[@]}")
     else
-      erlang "rabbit:stop(), case code:ensure_loaded(rabbit_db_cluster) of {module, M} -> M:join('findings-${first[4]}@localhost', disc); _ -> rabbit_mnesia:join_cluster('findings-${first[4]}@localhost', disc) end, rabbit:start()" >/dev/null
+      local join="rabbit:stop(), J = case code:ensure_loaded(rabbit_db_cluster) of {module, M} -> M:join('findings-${first[4]}@localhost', disc); _ -> rabbit_mnesia:join_cluster('findings-${first[4]}@localhost', disc) end, rabbit:start(), J"
+      # A node that has just started may not take it yet.
+      until erlang "$join" 2>/dev/null | grep -qE 'ok, ok|already_member'; do sleep 1; done
     fi
   done
   node=("${first[@]}")

@@ -1,7 +1,9 @@
 import { expect, it } from '@jest/globals';
 import type { Channel } from 'amqplib';
 import { BrokerConfigurationError, TopologyMismatchError } from '../../lib/errors/configuration-errors.js';
+import type { Delivery } from '../../lib/transport/delivery.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
+import { Proxy } from '../brokers/proxy.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { Client, message, outgoing, topologyOf, toRoute } from './client.js';
 import { beforeEachPeers } from './peers.js';
@@ -39,6 +41,36 @@ describeRabbit('consuming', (rabbit) => {
     expect(consumer.deliveries.map(({ deliveryCount }) => deliveryCount)).toEqual([0, 1, 2]);
     expect(consumer.deliveries.map(({ message: one }) => one.headers)).toEqual(Array(3).fill({ own: 1 }));
   });
+
+  const onNode = rabbit.node ? it : it.skip;
+
+  onNode(
+    'a hundred acks that were said to be taken are, however slow their queue is when the connection breaks then',
+    async () => {
+      const proxy = await Proxy.start(url);
+      const broken = await Client.connect(proxy.url(url));
+      const held: Delivery[] = [];
+      const consumer = await broken.consume(topologyOf('taken', { native: { queueType: 'quorum' } }), {
+        prefetch: 100,
+        on: (delivery) => void (held.length < 100 ? held.push(delivery) : delivery.ack()),
+      });
+      await client.publish(...Array.from({ length: 100 }, (_, n) => toRoute('taken', String(n))));
+      await waitFor(() => held.length === 100, 'all deliveries');
+      const hang = (on: boolean): Promise<void> =>
+        rabbit.node!.hangQueue(decodeURIComponent(new URL(url).pathname.slice(1)), 'tests:taken:queue', on);
+      await hang(true);
+      expect(new Set(await Promise.all(held.map((delivery) => delivery.ackConfirmed!())))).toEqual(new Set([true]));
+      const lost = broken.count('disconnected');
+      proxy.reset();
+      await waitFor(() => broken.count('disconnected') > lost, 'the end of the connection');
+      await hang(false);
+      await client.insist(toRoute('taken', 'last'));
+      await waitFor(() => consumer.ids.includes('last'), 'the last');
+      expect(consumer.ids.slice(100).filter((id) => id !== 'last')).toEqual([]);
+      await broken.close();
+      await proxy.close();
+    },
+  );
 
   it.each(['quorum', 'classic'] as const)(
     'what a plain client rejects from a %s queue comes to its dead-letter queue',

@@ -49,7 +49,10 @@ export class ConsumerSession implements Settler {
 
   /** The prefetch of later consumers, as it is: of all questions the one that changes nothing. */
   private readonly fence = new Fence(
-    () => this.channel.prefetch(this.options.prefetch),
+    () => {
+      this.acks.flush();
+      return this.channel.prefetch(this.options.prefetch);
+    },
     () => this.settled(),
   );
 
@@ -133,7 +136,7 @@ export class ConsumerSession implements Settler {
   ackConfirmed(delivery: RabbitmqDelivery): Promise<boolean> {
     if (!this.open) return Promise.resolve(false);
     this.unsettled.delete(delivery);
-    attempt(() => this.channel.ack(delivery.received));
+    this.acks.give(delivery.received.fields.deliveryTag);
     const read = this.fence.passed();
     this.settled();
     return read;

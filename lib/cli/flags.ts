@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { didYouMean } from '../errors/did-you-mean.js';
 import { redactCredentials } from '../errors/redact.js';
 
 /** One option of a command. */
@@ -28,7 +29,10 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): Fla
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as FlagValues;
   } catch (error) {
-    throw new UsageError(redactCredentials((error as Error).message.split('. To specify')[0]));
+    const text = redactCredentials((error as Error).message.split('. To specify')[0]);
+    const [, unknown] = /^Unknown option '(--[^']*)'/.exec(text) ?? [];
+    const names = flags.map(({ name }) => `--${name}`);
+    throw new UsageError(unknown === undefined ? text : text + didYouMean(unknown, names).replace(/\?$/, ''));
   }
 }
 

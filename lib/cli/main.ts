@@ -1,7 +1,8 @@
 import { DirectoryInUseError } from '../durable-queue/directory-claim.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { didYouMean } from '../errors/did-you-mean.js';
 import { printable } from '../errors/printable.js';
-import { errorMessage } from '../errors/redact.js';
+import { errorMessage, redactCredentials } from '../errors/redact.js';
 import { type Command, type Console, EXIT } from './command.js';
 import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
 import { deadLettersListCommand } from './dead-letters-list.command.js';
@@ -35,7 +36,7 @@ export async function main(args: readonly string[], console: Console): Promise<n
     return args.length === 0 ? EXIT.usage : EXIT.ok;
   }
   const command = COMMANDS.find(({ name }) => name.split(' ').every((word, at) => args[at] === word));
-  if (!command) return fail(console, `There is no command «${args[0]}». See ${PROGRAM} --help`, EXIT.usage);
+  if (!command) return fail(console, `${noCommand(args)}. See ${PROGRAM} --help`, EXIT.usage);
   const rest = args.slice(command.name.split(' ').length);
   if (rest.some((word) => HELP.includes(word) && word !== 'help')) {
     console.stdout.write(`${helpOf(command)}\n`);
@@ -47,6 +48,20 @@ export async function main(args: readonly string[], console: Console): Promise<n
     const hint = error instanceof UsageError ? `. See ${PROGRAM} ${command.name} --help` : '';
     return fail(console, inFlags(error, command) + hint, exitCode(error));
   }
+}
+
+/** `dead-letters` alone, or with a word that is none of its commands, is told what they are. */
+function noCommand(args: readonly string[]): string {
+  const [first, second] = args;
+  const names = COMMANDS.map(({ name }) => name).reverse();
+  const ofGroup = names.filter((name) => name.startsWith(`${first} `));
+  const isName = second !== undefined && !second.startsWith('-');
+  const said = ofGroup.length > 0 && isName ? `${first} ${second}` : first;
+  const isGroup = ofGroup.length > 0 && !isName;
+  const groups = new Set(names.map((name) => name.split(' ')[0]));
+  const guess = isGroup ? '' : (didYouMean(said, names) || didYouMean(first, groups)).replace(/\?$/, '');
+  const list = ofGroup.length > 0 ? `. There are: ${ofGroup.join(', ')}` : '';
+  return `There is no command «${redactCredentials(said)}»${guess}${list}`;
 }
 
 /** The help text of a command. */

@@ -1,9 +1,10 @@
 // Runs a sample: `npm start` the first one, `npm start -- 02-…` another. Installs and compiles only what samples need:
 // a small copy of the package in .build/start, with the samples beside it, where they find it by its name.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { compileFolder } from './compile.mjs';
 import { installSome } from './install.mjs';
-import { isStale } from './tasks.mjs';
+import { isStale } from './stale.mjs';
 import { told } from './told.mjs';
 
 const packages = [
@@ -19,6 +20,8 @@ const packages = [
   'reflect-metadata',
   'rxjs',
 ];
+
+process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
 const folder = '.build/start';
 const [sample = '01-shop'] = process.argv.slice(2);

@@ -1,9 +1,10 @@
 // What the other scripts share.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { slim } from './slim.mjs';
+import { isStale } from './stale.mjs';
 
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
@@ -41,17 +42,4 @@ export function packPackage() {
   const stdio = ['ignore', 'ignore', 'inherit'];
   if (spawnSync('npm', pack, { stdio, shell: process.platform === 'win32' }).status !== 0) process.exit(1);
   return join('.build', `${name}-${version}.tgz`);
-}
-
-/** Whether any of these files and folders is newer than what was made of them. */
-export function isStale(output, inputs) {
-  const built = statSync(output, { throwIfNoEntry: false })?.mtimeMs;
-  return built === undefined || inputs.some((input) => newest(input) > built);
-}
-
-/** A folder's own time counts as well: it changes where a file is removed. */
-function newest(path) {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat?.isDirectory()) return stat?.mtimeMs ?? 0;
-  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }

@@ -10,11 +10,13 @@ export function giveUp(delivery: Delivery): void {
 }
 
 /** What `giveUp` does, for a log line. */
-export function givenUp({ reject }: Delivery): 'rejected' | 'dropped' {
-  return reject ? 'rejected' : 'dropped';
+export function givenUp(delivery: Delivery): 'rejected' | 'dropped' {
+  return delivery.reject ? 'rejected' : 'dropped';
 }
 
 /** Who has it after `giveUp`: the end of that log line. */
-export function whoTakes({ reject }: Delivery): string {
-  return reject ? '. A dead-letter exchange that the queue has from its owner takes it; without one it is dropped' : '';
+export function whoTakes(delivery: Delivery): string {
+  return delivery.reject
+    ? '. A dead-letter exchange that the queue has from its owner takes it; without one it is dropped'
+    : '';
 }

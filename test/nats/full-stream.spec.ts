@@ -62,8 +62,7 @@ describeNatsNode('a stream that is full and takes nothing new', (server) => {
     const { url } = await server.start();
     const { messaging } = await handling(url);
     const handled = new Seen<string>();
-    let open!: () => void;
-    const opened = new Promise<void>((resolve) => (open = resolve));
+    const opened = new Promise<void>((resolve) => (letGo = resolve));
     await messaging.subscribe({ route: ROUTE }, async (_: unknown, { id }) => {
       await opened;
       handled.add(id);
@@ -102,7 +101,7 @@ describeNatsNode('a stream that is full and takes nothing new', (server) => {
       1,
     );
 
-    open();
+    letGo();
     await handled.until(ids.length - 2);
     await waitFor(async () => {
       await app.clock.advance(INTERVAL_MS);

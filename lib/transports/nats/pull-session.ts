@@ -2,6 +2,7 @@ import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
+import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import { AckAnswers } from './ack-answers.js';
 import { deliveryInfo } from './ack-subject.js';
 import type { Binding } from './binding.js';
@@ -50,7 +51,7 @@ export interface SessionOptions {
  * Consuming over one connection. Messages are asked for by pull requests, never more than `prefetch` less what is
  * unsettled, so that prefetch holds without a limit on the server, where what is given back for later would count.
  */
-export class PullSession implements Settler {
+export class PullSession implements ConsumerSession, Settler {
   readonly ended: Promise<string>;
   private readonly inbox: string;
   private readonly subscription: Subscription;
@@ -60,6 +61,7 @@ export class PullSession implements Settler {
   /** Asked for and not arrived. */
   private requested = 0;
   private mode: 'consuming' | 'paused' | 'stopped' | 'ended' = 'paused';
+  private stopped?: Promise<void>;
   private pullScheduled = false;
   private heardAt: number;
   private askedAt = 0;
@@ -105,7 +107,11 @@ export class PullSession implements Settler {
   }
 
   /** Resolves when nothing is on its way any more. What arrives until then is delivered. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return (this.stopped ??= this.endIntake());
+  }
+
+  private async endIntake(): Promise<void> {
     if (this.mode === 'ended') return;
     this.mode = 'stopped';
     for (const delivery of this.waiting.splice(0)) delivery.release();
@@ -118,6 +124,11 @@ export class PullSession implements Settler {
   /** Nothing is asked for, and nothing unsettled any more: the session can end. */
   finish(): void {
     if (this.mode === 'stopped' && this.unsettled.size === 0 && this.answers.size === 0) this.end('stopped');
+  }
+
+  /** What is on its way still comes, and is given back by the next session. */
+  giveUp(reason: string): void {
+    void this.stop().then(() => this.end(reason));
   }
 
   /** Gives back everything that is unsettled. */

@@ -85,7 +85,7 @@ export class NatsTransport implements Transport {
 
   async declare(topology: Topology): Promise<void> {
     const { consuming, publisher } = this.connected();
-    await consuming.declare(topology);
+    await consuming.subscriptions.declare(topology);
     publisher.forgetRoutes();
   }
 
@@ -124,7 +124,7 @@ export class NatsTransport implements Transport {
     return this.ask((link) =>
       QueueBrowser.open(
         queue,
-        { link, names, queues, redact, warn: (message) => consuming.warn(message) },
+        { link, names, queues, redact, warn: (message) => consuming.subscriptions.warn(message) },
         rest as QueueBrowser | undefined,
       ),
     );
@@ -152,7 +152,7 @@ export class NatsTransport implements Transport {
   private async end(): Promise<void> {
     const { parts } = this;
     if (!parts) return;
-    await parts.consuming.close();
+    await parts.consuming.subscriptions.close();
     parts.publisher.end('closed');
     await parts.connection.close();
   }
@@ -168,7 +168,7 @@ export class NatsTransport implements Transport {
     const dialer = new NatsDialer(settings.address, environment.service, environment.clock, async (opened) => {
       const link = await openLink(opened, await loadNats());
       await streams.prepare(link);
-      await consuming.redeclare(link);
+      await consuming.subscriptions.redeclare(link);
       return link;
     });
     const connection: SupervisedConnection<Link> = new SupervisedConnection(dialer, environment, {

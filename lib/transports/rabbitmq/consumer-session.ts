@@ -1,10 +1,11 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
-import type { Clock } from '../../clock/clock.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
+import { answered, type Bound } from '../kit/answered.js';
+import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import { Acks } from './acks.js';
 import { ackTag, isAtLeast, openChannel, type AmqpError } from './amqplib.js';
 import { type CountHeader, decode, deliveryCountOf, originOf, type RawMessage } from './decode.js';
-import { ackTimeoutIn } from './broker-errors.js';
+import { ackTimeoutIn, describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { RabbitmqDelivery, type Settler } from './delivery.js';
 import { Fence } from './fence.js';
 import type { Names } from './names.js';
@@ -18,13 +19,16 @@ export interface SessionOptions {
   /** The broker counts deliveries of this queue. */
   readonly counts: boolean;
   readonly prefetch: number;
-  readonly clock: Clock;
+  /** For what the broker is asked. */
+  readonly bound: Bound;
   readonly handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>;
   warning(message: string): void;
+  /** A text without credentials. */
+  redact(text: string): string;
 }
 
 /** One channel with one consumer on it, from its opening to its end. Delivery tags never outlive it. */
-export class ConsumerSession implements Settler {
+export class ChannelSession implements ConsumerSession, Settler {
   /** Resolves with the reason when the channel is gone or the broker cancelled the consumer. */
   readonly ended: Promise<string>;
   private readonly unsettled = new Set<RabbitmqDelivery>();
@@ -60,8 +64,8 @@ export class ConsumerSession implements Settler {
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
 
-  static async open(model: ChannelModel, options: SessionOptions): Promise<ConsumerSession> {
-    const session = new ConsumerSession(options);
+  static async open(model: ChannelModel, options: SessionOptions): Promise<ChannelSession> {
+    const session = new ChannelSession(options);
     if (options.counts) session.countedIn = isAtLeast(model, 4, 3) ? 'x-acquired-count' : 'x-delivery-count';
     session.channel = await openChannel(model, {
       ended: (error) => session.channelEnded(error),
@@ -80,11 +84,20 @@ export class ConsumerSession implements Settler {
   consume(): Promise<void> {
     this.intake = 'open';
     this.handOverSurplus();
-    return this.enqueue(async () => {
+    const begun = this.enqueue(async () => {
       if (this.intake !== 'open' || this.tag !== undefined) return;
       const { consumerTag } = await this.channel.consume(this.options.queue, this.receive, { noAck: false });
       this.tag = consumerTag;
     });
+    return answered(begun, this.options.bound).catch((error: unknown) => {
+      throw this.forbidden(error) ?? error;
+    });
+  }
+
+  /** The user may not read the queue. Exclusive use by another consumer is no misconfiguration: it ends. */
+  private forbidden(error: unknown): Error | undefined {
+    if (replyCode(error) !== reply.accessRefused || describe(error).includes('exclusive')) return undefined;
+    return topologyMisconfiguration(error, `the queue «${this.options.queue}»`, this.options.redact);
   }
 
   /** No delivery is handed over from now on, until `consume`. */
@@ -114,6 +127,10 @@ export class ConsumerSession implements Settler {
   finish(): void {
     this.closeWhenIdle = true;
     this.closeIfIdle();
+  }
+
+  giveUp(reason: string): void {
+    void this.close(reason);
   }
 
   /**
@@ -155,7 +172,7 @@ export class ConsumerSession implements Settler {
       this.giveBack(delivery.received);
       return this.settled();
     }
-    const cancel = this.options.clock.after(delayMs, () => {
+    const cancel = this.options.bound.clock.after(delayMs, () => {
       this.releasing.delete(delivery);
       this.giveBack(delivery.received);
       this.settled();
@@ -210,7 +227,7 @@ export class ConsumerSession implements Settler {
       this,
     );
     this.unsettled.add(delivery);
-    if (this.countedIn === 'x-acquired-count') delivery.receivedAt = this.options.clock.monotonic();
+    if (this.countedIn === 'x-acquired-count') delivery.receivedAt = this.options.bound.clock.monotonic();
     handlers.delivery(delivery);
   }
 
@@ -232,7 +249,7 @@ export class ConsumerSession implements Settler {
   /** Since 4.3 the broker cancels the consumer over an ack that does not come in time, and says no more. */
   private lateSince(oldest: RabbitmqDelivery | undefined): number | undefined {
     if (oldest?.receivedAt === undefined) return undefined;
-    const age = Math.floor(this.options.clock.monotonic() - oldest.receivedAt);
+    const age = Math.floor(this.options.bound.clock.monotonic() - oldest.receivedAt);
     return age >= SHORTEST_ACK_TIMEOUT_MS ? age : undefined;
   }
 

@@ -284,11 +284,11 @@ export const mutations = [
     name: 'closing warns of what it interrupts',
     edits: [
       [
-        'lib/transports/rabbitmq/consumer.ts',
-        '    if (!this.isWanted()) return;\n    const { connection, queue } = this.options;',
-        '    const { connection, queue } = this.options;',
+        'lib/transports/kit/supervised-consumer.ts',
+        '    if (!this.isWanted()) return;\n    const reason',
+        '    const reason',
       ],
     ],
-    caughtBy: { file: 'test/unit/rabbitmq/consumer.spec.ts', test: 'does not warn when it is closed' },
+    caughtBy: { file: 'test/unit/kit/supervised-consumer.spec.ts', test: 'does not warn when it is closed' },
   },
 ];

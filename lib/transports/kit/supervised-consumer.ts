@@ -1,30 +1,52 @@
-import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } from '../../transport/transport.js';
+import { sleep } from '../../clock/sleep.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
-import { sleep } from '../../clock/sleep.js';
 import { RestartPauses } from '../../transport/restart-pauses.js';
-import { answered } from '../kit/answered.js';
-import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
-import { ConsumerSession, type SessionOptions } from './consumer-session.js';
-import type { RabbitmqConnection } from './connection.js';
+import type { SubscribeHandlers, TransportEnvironment, TransportSubscription } from '../../transport/transport.js';
+import type { SupervisedConnection } from './supervised-connection.js';
 
-export interface ConsumerOptions extends Omit<SessionOptions, 'handlers' | 'warning' | 'clock'> {
-  readonly connection: RabbitmqConnection;
+/** Consuming over one link, from its beginning to its end. */
+export interface ConsumerSession {
+  /** Resolves with the reason when nothing comes any more, and nothing can be settled. */
+  readonly ended: Promise<string>;
+  /** Deliveries arrive from now on; rejects when the broker does not allow it. */
+  consume(): Promise<void> | void;
+  /** No delivery is handed over from now on, until `consume`. */
+  pause(): Promise<void> | void;
+  /** Resolves when no delivery comes any more. */
+  stop(): Promise<void>;
+  /** Ends the session as soon as nothing is unsettled. */
+  finish(): void;
+  /** Ends the session although it did nothing wrong; what is unsettled is reported as lost. */
+  giveUp(reason: string): void;
+  /** Gives back what is unsettled, and ends the session. */
+  close(): Promise<void>;
+}
+
+export interface SupervisedConsumerOptions<L extends object, S extends ConsumerSession> {
+  readonly queue: string;
+  readonly connection: SupervisedConnection<L>;
   readonly environment: TransportEnvironment;
   readonly handlers: SubscribeHandlers;
   /** Another consumer may be the active one of the queue. */
   readonly mayStandBy?: boolean;
-  /** Makes the queue exist; rejects with a MessagingError when that can never be. */
-  declare(): Promise<void>;
+  /** `close` of a session gives back in one step and to the old place, so that `stop(true)` closes it. */
+  readonly givesBackAtOnce?: boolean;
+  /**
+   * Makes the queue exist and opens a session that does not consume yet; undefined when the link is gone meanwhile.
+   * `previous` ended by itself. Rejects with a MessagingError that is not retryable when that can never be.
+   */
+  open(link: L, previous: S | undefined): Promise<S | undefined>;
   /** It was stopped, and nothing of it is unsettled any more. */
   ended(): void;
 }
 
 /** One subscription, kept consuming: after every loss it declares and consumes again, with growing pauses, until `stop`. */
-export class Consumer implements TransportSubscription {
+export class SupervisedConsumer<L extends object, S extends ConsumerSession> implements TransportSubscription {
   consuming = false;
   private wanted: 'consuming' | 'paused' | 'stopped' = 'consuming';
-  private session?: ConsumerSession;
+  private session?: S;
+  private previous?: S;
   private readonly pauses: RestartPauses;
   /** It could not be started at the last attempt. */
   private failing = false;
@@ -33,7 +55,7 @@ export class Consumer implements TransportSubscription {
   /** Of those who stand by nobody can tell whether they should get something. */
   readonly attachAgain?: (reason: string) => void;
 
-  constructor(private readonly options: ConsumerOptions) {
+  constructor(private readonly options: SupervisedConsumerOptions<L, S>) {
     const { clock, reconnect, random } = options.environment;
     this.pauses = new RestartPauses(reconnect, clock, random);
     if (!options.mayStandBy) this.attachAgain = (reason) => this.giveUpSession(reason);
@@ -70,14 +92,9 @@ export class Consumer implements TransportSubscription {
   resume(): void {
     if (this.wanted !== 'paused') return;
     this.wanted = 'consuming';
-    const { session } = this;
-    session?.consume().then(
-      () => this.wanted === 'consuming' && this.session === session && this.setConsuming(true),
-      () => void session.close(),
-    );
+    if (this.session) void this.goOn(this.session);
   }
 
-  /** Once the consumer is cancelled, another gets what comes next; only the end of the channel gives back at once. */
   async stop(giveBack = false): Promise<void> {
     if (this.wanted !== 'stopped') {
       this.wanted = 'stopped';
@@ -85,7 +102,7 @@ export class Consumer implements TransportSubscription {
       this.setConsuming(false, 'stopped');
     }
     const { session } = this;
-    if (giveBack) return session?.close();
+    if (giveBack && this.options.givesBackAtOnce) return session?.close();
     await session?.stop();
     session?.finish();
   }
@@ -101,20 +118,23 @@ export class Consumer implements TransportSubscription {
     const { session } = this;
     if (!session || this.wanted !== 'consuming') return;
     const { connection, environment } = this.options;
-    const destroy = (): void => connection.destroy('the broker does not close a channel');
+    const link = connection.current;
+    const destroy = (): void => void (link && connection.destroy('the broker does not end a consumer', link));
     const cancel = environment.clock.after(environment.confirmTimeout, destroy, { background: true });
     void session.ended.then(cancel);
-    void session.close(reason);
+    session.giveUp(reason);
   }
 
   private async supervise(): Promise<void> {
     const { connection, environment } = this.options;
     const { signal } = this.stopping;
-    while (this.isWanted()) {
-      if (this.session) {
-        const reason = await this.session.ended;
+    while (this.isWanted() || this.session) {
+      const { session } = this;
+      if (session) {
+        const reason = await session.ended;
+        this.previous = session;
         this.session = undefined;
-        if (this.isWanted()) this.interrupted(connection.redact(reason));
+        if (this.isWanted()) this.interrupted(connection.current ? connection.redact(reason) : connection.reason);
         continue;
       }
       if (this.pauses.failures > 0) await sleep(environment.clock, this.pauses.nextMs, signal);
@@ -125,24 +145,20 @@ export class Consumer implements TransportSubscription {
   }
 
   private async attach(): Promise<void> {
-    const { connection, environment } = this.options;
-    const model = connection.current;
-    if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
-    await this.options.declare();
-    const bound = { clock: environment.clock, ms: environment.confirmTimeout };
-    const session = await ConsumerSession.open(model, {
-      ...this.options,
-      clock: environment.clock,
-      warning: (message) => environment.onEvent({ type: 'warning', message }),
-    });
+    const { connection, open } = this.options;
+    const link = connection.current;
+    if (!link) throw new NotConnectedError(`Not connected: ${connection.reason}`);
+    const session = await open(link, this.previous);
+    if (!session) return;
+    this.previous = undefined;
     // Before anything can arrive: whoever stops or pauses from within the first delivery must find it.
     this.session = session;
     try {
-      if (this.wanted === 'consuming') await answered(session.consume(), bound);
+      if (this.wanted === 'consuming') await session.consume();
     } catch (error) {
       this.session = undefined;
       void session.close();
-      throw this.forbidden(error) ?? error;
+      throw error;
     }
     this.failing = false;
     this.pauses.began();
@@ -151,29 +167,31 @@ export class Consumer implements TransportSubscription {
     if (this.wanted === 'stopped') await session.stop().then(() => session.finish());
   }
 
-  /** The user may not read the queue. Exclusive use by another consumer is no misconfiguration: it ends. */
-  private forbidden(error: unknown): MessagingError | undefined {
-    if (replyCode(error) !== reply.accessRefused || describe(error).includes('exclusive')) return undefined;
-    const { queue, connection } = this.options;
-    return topologyMisconfiguration(error, `the queue «${queue}»`, (text) => connection.redact(text));
+  private async goOn(session: S): Promise<void> {
+    try {
+      await session.consume();
+    } catch {
+      return void session.close();
+    }
+    if (this.wanted === 'consuming' && this.session === session) this.setConsuming(true);
   }
 
   /** Its session ended by itself. One that ends without the connection may end again at once. */
   private interrupted(reason: string): void {
-    const { connection, queue } = this.options;
-    if (this.stumbled(connection.current ? reason : connection.reason) === 2)
-      this.warn(`Consuming from «${queue}» ends again and again, trying again with growing pauses: ${reason}`);
+    if (this.stumbled(reason) === 2)
+      this.warn(
+        `Consuming from «${this.options.queue}» ends again and again, trying again with growing pauses: ${reason}`,
+      );
   }
 
   private failed(error: unknown): void {
     // Nobody waits for it any more: that it failed is our own doing.
     if (!this.isWanted()) return;
-    const { connection, queue } = this.options;
-    const reason = connection.redact(describe(error));
+    const reason = this.options.connection.describe(error);
     this.stumbled(reason);
     if (this.failing) return;
     this.failing = true;
-    this.warn(`Cannot consume from «${queue}», trying again: ${reason}`);
+    this.warn(`Cannot consume from «${this.options.queue}», trying again: ${reason}`);
   }
 
   /** Tells how often it has in a row. Without a connection the waiting ends when it is back: that is supervised elsewhere. */

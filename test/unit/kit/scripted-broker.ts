@@ -1,0 +1,97 @@
+import { ManualClock } from '../../../lib/clock/manual-clock.js';
+import type { TransportEnvironment, TransportEvent } from '../../../lib/transport/transport.js';
+import { SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
+import type { ConsumerSession } from '../../../lib/transports/kit/supervised-consumer.js';
+
+export interface Link {
+  readonly number: number;
+}
+
+/** A session that does what it is told, and says what it was told. */
+export class ScriptedSession implements ConsumerSession {
+  readonly told: string[] = [];
+  readonly ended: Promise<string>;
+  /** Rejects `consume`. */
+  refusal?: Error;
+  /** It ends neither by `close` nor by `giveUp`. */
+  hangs = false;
+  end!: (reason: string) => void;
+
+  constructor(readonly previous?: ScriptedSession) {
+    this.ended = new Promise((resolve) => (this.end = resolve));
+  }
+
+  async consume(): Promise<void> {
+    this.told.push('consume');
+    if (this.refusal) throw this.refusal;
+  }
+
+  pause(): void {
+    this.told.push('pause');
+  }
+
+  async stop(): Promise<void> {
+    this.told.push('stop');
+  }
+
+  finish(): void {
+    this.told.push('finish');
+  }
+
+  giveUp(reason: string): void {
+    this.told.push('give up');
+    if (!this.hangs) this.end(reason);
+  }
+
+  async close(): Promise<void> {
+    this.told.push('close');
+    if (!this.hangs) this.end('closed');
+  }
+}
+
+/** A connection to a broker that always lets in, until `cut` and again after `mend`. */
+export class ScriptedBroker {
+  readonly clock = new ManualClock();
+  readonly warnings: string[] = [];
+  readonly destroyed: string[] = [];
+  private up = true;
+  private links = 0;
+  readonly environment = {
+    clock: this.clock,
+    random: () => 0.5,
+    reconnect: { initial: 100, max: 1_000, jitter: 0 },
+    confirmTimeout: 5_000,
+    onEvent: (event: TransportEvent) => void (event.type === 'warning' && this.warnings.push(event.message)),
+  } as unknown as TransportEnvironment;
+  opened: (link: Link) => void = () => {};
+  private ended: (link: Link, reason: string) => void = () => {};
+  readonly connection = new SupervisedConnection<Link>(
+    {
+      name: 'Broker',
+      open: async (_, on) => {
+        this.ended = (link, reason) => on.ended(link, reason);
+        if (!this.up) throw new Error('refused');
+        return { number: ++this.links };
+      },
+      end: async () => {},
+      destroy: (link, reason, on) => {
+        this.destroyed.push(reason);
+        on.ended(link, reason);
+      },
+      describe: (error) => (error as Error).message,
+      redact: (text) => text.replace('secret', '***'),
+    },
+    this.environment,
+    { opened: (link) => this.opened(link), lost: () => {}, warning: () => {} },
+  );
+
+  cut(): void {
+    this.up = false;
+    this.ended(this.connection.current!, 'the cable was cut');
+  }
+
+  /** Takes effect with the next attempt to connect. */
+  mend(): void {
+    this.up = true;
+  }
+}

@@ -12,7 +12,7 @@ export interface SubscriptionsOptions<L extends object> {
   /** How long a hung broker may keep the consumers open, in milliseconds. */
   readonly closeWithinMs: number;
   /** Makes a topology exist. Rejects with a MessagingError. */
-  make(link: L, topology: Topology): Promise<unknown>;
+  readonly make: (link: L, topology: Topology) => Promise<unknown>;
 }
 
 /** What makes a consumer, but for what all consumers of a connection share. */

@@ -36,7 +36,7 @@ export interface SupervisedConsumerOptions<L extends object, S extends ConsumerS
    * Makes the queue exist and opens a session that does not consume yet; undefined when the link is gone meanwhile.
    * `previous` ended by itself. Rejects with a MessagingError that is not retryable when that can never be.
    */
-  open(link: L, previous: S | undefined): Promise<S | undefined>;
+  readonly open: (link: L, previous: S | undefined) => Promise<S | undefined>;
   /** It was stopped, and nothing of it is unsettled any more. */
   ended(): void;
 }

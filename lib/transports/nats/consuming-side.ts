@@ -23,7 +23,7 @@ const FORWARDER_PREFETCH = 100;
 /** How a consumer of the server is read. `declare` makes it exist and tells since when it does. */
 interface Reading extends Omit<SessionOptions, 'clock' | 'created' | 'handlers'> {
   readonly handlers: SubscribeHandlers;
-  declare(link: Link): Promise<string>;
+  readonly declare: (link: Link) => Promise<string>;
 }
 
 /** The subscriptions of one transport, with what is known of their queues. */

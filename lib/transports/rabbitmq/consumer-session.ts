@@ -24,7 +24,7 @@ export interface SessionOptions {
   readonly handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>;
   warning(message: string): void;
   /** A text without credentials. */
-  redact(text: string): string;
+  readonly redact: (text: string) => string;
 }
 
 /** One channel with one consumer on it, from its opening to its end. Delivery tags never outlive it. */

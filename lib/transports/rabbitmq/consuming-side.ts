@@ -31,7 +31,7 @@ type Plan = ConsumerPlan<ChannelModel, ChannelSession>;
 /** How a queue is consumed. `declare` makes it exist. */
 interface Consuming extends Pick<SessionOptions, 'queue' | 'prefetch' | 'counts'>, Pick<Plan, 'mayStandBy'> {
   readonly handlers: SubscribeHandlers;
-  declare(): Promise<void>;
+  readonly declare: () => Promise<void>;
 }
 
 /** The connection that messages are consumed on, with their topologies: a blocked publisher never keeps it from acking. */

@@ -3,7 +3,6 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { TransportEnvironment } from '../../../lib/transport/transport.js';
 import { SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
-import type { Address } from '../../../lib/transports/nats/address.js';
 import { NatsDialer } from '../../../lib/transports/nats/dialer.js';
 import type { Link } from '../../../lib/transports/nats/link.js';
 
@@ -55,7 +54,7 @@ function connectedBy(client: NatsConnection): {
   const prepare = async (connection: NatsConnection): Promise<Link> => ({ connection }) as Link;
   const environment = { clock, random: () => 0.5, reconnect: { initial: 100, max: 30_000, jitter: 0 } };
   const connection = new SupervisedConnection<Link>(
-    new NatsDialer(address as unknown as Address, 'test', clock, prepare),
+    new NatsDialer(address, 'test', clock, prepare),
     environment as unknown as TransportEnvironment,
     {
       opened: () => void told.push('opened'),

@@ -13,8 +13,8 @@ import type { Receiver } from './consumer/receiver.js';
 import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
-import { subscriptionLine } from './consumer/subscription-line.js';
-import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription-definition.js';
+import { handledBy, subscriptionLine, tellSubscriptions } from './consumer/subscription-line.js';
+import { subscriptionName } from './consumer/subscription-definition.js';
 import type {
   Route,
   SubscribeBatchRequest,
@@ -223,9 +223,7 @@ export class Messaging {
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     await this.consumers.startAll(consumers);
-    for (const { definition } of consumers) this.log.log(...subscriptionLine(definition));
-    const count = consumers.length;
-    this.log.log(count === 0 ? 'There are no subscriptions' : `${count} subscription${count === 1 ? '' : 's'} started`);
+    tellSubscriptions(consumers, this.log);
   }
 
   /** @internal */
@@ -373,10 +371,6 @@ export class Messaging {
 }
 
 brand({ Messaging });
-
-function handledBy<D extends SubscriptionDefinition>(name: string, definition: D): D {
-  return { ...definition, handledBy: name };
-}
 
 function defineOff(request: SubscribeRequest): never {
   throw new PublisherClosedError(

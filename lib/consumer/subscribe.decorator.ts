@@ -107,7 +107,7 @@ function placeOf(target: unknown, property: unknown): string {
   const type = isStatic ? target : (target as object | undefined)?.constructor;
   const name = type?.name || 'an unnamed class';
   if (property === undefined) return `The class ${name}`;
-  return `${name}.${String(property)}${isStatic ? ' (static)' : ''}`;
+  return `${name}.${String(property as string | symbol)}${isStatic ? ' (static)' : ''}`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { LogFields } from '../events/log.js';
+import type { Log, LogFields } from '../events/log.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /** What an operator is told of one subscription when it starts. */
@@ -11,4 +11,19 @@ export function subscriptionLine(definition: SubscriptionDefinition): readonly [
     `«${queue}»: ${routes.join(', ')} → ${handledBy}, prefetch ${prefetch}${split}, ${dead}`,
     { queue, routes, handler: handledBy, prefetch, partitions, deadLetterQueue: deadLetter?.queue },
   ];
+}
+
+/** Tells all that start together, and how many they are. */
+export function tellSubscriptions(
+  consumers: readonly { readonly definition: SubscriptionDefinition }[],
+  log: Log,
+): void {
+  for (const { definition } of consumers) log.log(...subscriptionLine(definition));
+  const { length } = consumers;
+  log.log(length === 0 ? 'There are no subscriptions' : `${length} subscription${length === 1 ? '' : 's'} started`);
+}
+
+/** The definition, with who handles it. */
+export function handledBy<D extends SubscriptionDefinition>(name: string, definition: D): D {
+  return { ...definition, handledBy: name };
 }

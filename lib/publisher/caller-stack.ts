@@ -12,8 +12,8 @@ const told = new WeakSet<MessagingError>();
  */
 export async function rejection(error: MessagingError): Promise<never> {
   // In the first turn the caller's promise begins to wait for this one; from the second on it can be followed.
-  await null;
-  await null;
+  await Promise.resolve();
+  await Promise.resolve();
   const holder: { stack?: unknown } = {};
   Error.captureStackTrace(holder);
   throw waitedFor(error, callersIn(holder.stack));

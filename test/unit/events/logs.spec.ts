@@ -175,7 +175,7 @@ describe('A line with fields', () => {
 
   test('is a text where somebody makes one of it, and an object with its fields elsewhere', () => {
     const entry = new LogEntry('it failed', { queue: 'q' });
-    expect(`${entry}`).toBe('it failed');
+    expect(String(entry)).toBe('it failed');
     expect({ ...entry }).toEqual({ message: 'it failed', queue: 'q' });
   });
 });

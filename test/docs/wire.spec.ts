@@ -11,8 +11,8 @@ import { jsonSerializer } from '../../lib/message/serializer.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
 import type { PublishOptions } from '../../lib/publisher/publish-options.js';
 import type { Delivery } from '../../lib/transport/delivery.js';
-import { bandOf, MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
-import { delayEnds, delayLevelQueues } from '../../lib/transports/rabbitmq/delay-topology.js';
+import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
+import { delayBands, delayEnds } from '../../lib/transports/rabbitmq/delay-topology.js';
 import { encode, targetOf } from '../../lib/transports/rabbitmq/encode.js';
 import { namesOf, transportHeader } from '../../lib/transports/rabbitmq/names.js';
 import type { Operation } from '../../lib/transports/rabbitmq/operations.js';
@@ -161,8 +161,8 @@ describe('docs/wire.md', () => {
     });
 
     test('of delays have the documented names', () => {
-      const band = Array.from({ length: 32 }, (_, top) => bandOf(top)).flat();
-      const levels = declared(delayLevelQueues([...new Set(band)], names));
+      const [queues] = delayBands([...Array(32).keys()], names);
+      const levels = declared(queues);
       const rows = section.text
         .split('\n')
         .filter((line) => line.startsWith('| `events.d'))

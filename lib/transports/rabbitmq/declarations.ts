@@ -3,9 +3,9 @@ import type { RabbitmqConnection } from './connection.js';
 import { withChannel } from './amqplib.js';
 import type { Bound } from '../kit/answered.js';
 import { bandOf } from './delay-path.js';
-import { delayEdges, delayEnds, delayLevelQueues, dueBinding } from './delay-topology.js';
+import { delayBands, delayEnds, dueBinding } from './delay-topology.js';
 import type { Names } from './names.js';
-import { check, perform, type Operation } from './operations.js';
+import { check, inStages, perform, type Operation } from './operations.js';
 import { RENEWAL_INTERVAL_MS } from '../kit/renewal.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 
@@ -122,13 +122,11 @@ export class Declarations {
 
   private async declareBand(highest: number): Promise<void> {
     const { names, provision } = this.context;
-    const band = bandOf(highest);
     try {
       await this.run(delayEnds(names), provision);
-      await this.run(delayLevelQueues(band, names), provision);
-      await this.run(delayEdges(band, names), provision);
+      await inStages(delayBands([highest], names), (share) => this.run(share, provision));
     } catch (error) {
-      const wait = `${band.reduce((sum, level) => sum + 2 ** level, 0)} ms`;
+      const wait = `${bandOf(highest).reduce((sum, level) => sum + 2 ** level, 0)} ms`;
       this.rethrow(
         error,
         `the delay levels of «${names.exchange}» for waits of up to ${wait}`,

@@ -5,7 +5,7 @@ import type { Topology, Wait } from '../../transport/topology.js';
 import { delayLevels, MAX_DELAY_MS } from './delay-path.js';
 import { delayBands, delayEnds } from './delay-topology.js';
 import type { Names } from './names.js';
-import { check, perform, type Operation } from './operations.js';
+import { check, inStages, perform, type Operation } from './operations.js';
 
 type Run = (operations: readonly Operation[], act: typeof perform) => Promise<void>;
 
@@ -20,7 +20,9 @@ export class DelayBands {
 
   /** What cannot be made for a passing reason is made when it is first needed. */
   async make(topology: Topology, model: ChannelModel | undefined): Promise<void> {
-    const making = this.once(topology, model, (tops) => this.run(delayBands(tops, this.names), perform));
+    const making = this.once(topology, model, (tops) =>
+      inStages(delayBands(tops, this.names), (share) => this.run(share, perform)),
+    );
     await making.catch((error: unknown) => {
       if (!(error as MessagingError).retryable) throw error;
     });
@@ -30,7 +32,7 @@ export class DelayBands {
   async check(topology: Topology, model: ChannelModel | undefined): Promise<void> {
     const { names } = this;
     const looking = this.once(topology, model, (tops) =>
-      this.run([...delayEnds(names), ...delayBands(tops, names)], check),
+      this.run([...delayEnds(names), ...delayBands(tops, names).flat()], check),
     );
     await looking.catch((error: unknown) => {
       if (!(error instanceof TopologyMismatchError)) throw error;

@@ -30,9 +30,22 @@ export function delayEnds(names: Names): Operation[] {
   ];
 }
 
-/** The levels of one band, highest first. */
-export function delayLevelQueues(band: readonly number[], names: Names): Operation[] {
-  return band.flatMap((level) => [
+/**
+ * What these bands are made of, each thing once: queues, then the ways between and out of them, then the ways in, for no
+ * message may get in before it can get out. What stands together does not depend on each other.
+ */
+export function delayBands(tops: readonly number[], names: Names): Operation[][] {
+  const bands = tops.map(bandOf);
+  const ways = bands.flatMap((band) => delayWays(band, names));
+  return [
+    [...new Set(bands.flat())].flatMap((level) => levelQueue(level, names)),
+    [...new Map(ways.map((way) => [JSON.stringify(way), way])).values()],
+    tops.map((top) => wayIn(top, names)),
+  ];
+}
+
+function levelQueue(level: number, names: Names): Operation[] {
+  return [
     { kind: 'exchange', name: levelName(names, level), type: 'headers' },
     {
       kind: 'queue',
@@ -46,33 +59,19 @@ export function delayLevelQueues(band: readonly number[], names: Names): Operati
         'x-delivery-limit': DELIVERY_LIMIT,
       },
     },
-  ]);
+  ];
 }
 
-/** Bands that share most of their levels, each thing once: queues, ways between them, ways in. */
-export function delayBands(tops: readonly number[], names: Names): Operation[] {
-  const bands = tops.map(bandOf);
-  const queues = delayLevelQueues([...new Set(bands.flat())], names);
-  const edges = bands.map((band) => delayEdges(band, names));
-  const once = new Map(
-    [...edges.flatMap((all) => all.slice(0, -1)), ...edges.flatMap((all) => all.slice(-1))].map((edge) => [
-      JSON.stringify(edge),
-      edge,
-    ]),
-  );
-  return [...queues, ...once.values()];
-}
-
-/** The ways between the levels of a band, and out of it. The way in is the last: no message gets in before it can get out. */
-export function delayEdges(band: readonly number[], names: Names): Operation[] {
-  const edges: Operation[] = [];
+/** The ways between the levels of a band, and out of it. */
+function delayWays(band: readonly number[], names: Names): Operation[] {
+  const ways: Operation[] = [];
   for (const level of band) {
     const hop = transportHeader.hop(level);
     const exit = levelName(names, level);
-    edges.push({ kind: 'exchange-binding', destination: names.due, source: exit, arguments: matching(hop, DUE) });
+    ways.push({ kind: 'exchange-binding', destination: names.due, source: exit, arguments: matching(hop, DUE) });
     for (const next of band) {
       if (next < level)
-        edges.push({
+        ways.push({
           kind: 'binding',
           queue: levelName(names, next),
           exchange: exit,
@@ -81,17 +80,17 @@ export function delayEdges(band: readonly number[], names: Names): Operation[] {
         });
     }
   }
-  const top = band[0];
-  return [
-    ...edges,
-    {
-      kind: 'binding',
-      queue: levelName(names, top),
-      exchange: names.delay,
-      key: '',
-      arguments: matching(transportHeader.delay, String(top)),
-    },
-  ];
+  return ways;
+}
+
+function wayIn(top: number, names: Names): Operation {
+  return {
+    kind: 'binding',
+    queue: levelName(names, top),
+    exchange: names.delay,
+    key: '',
+    arguments: matching(transportHeader.delay, String(top)),
+  };
 }
 
 /** Lets what is due for a queue reach it without the forwarder. */

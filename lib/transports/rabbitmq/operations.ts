@@ -63,6 +63,23 @@ function kept({
   return { durable, autoDelete, arguments: given };
 }
 
+/** So many channels declare at the same time what does not depend on each other: each waits for every answer. */
+const SHARES = 8;
+
+/** One stage after the other, each in shares side by side. */
+export async function inStages(
+  stages: readonly (readonly Operation[])[],
+  run: (share: readonly Operation[]) => Promise<void>,
+): Promise<void> {
+  for (const stage of stages) {
+    const size = Math.ceil(stage.length / SHARES);
+    const shares: (readonly Operation[])[] = [];
+    for (let from = 0; from < stage.length; from += size) shares.push(stage.slice(from, from + size));
+    const failed = (await Promise.allSettled(shares.map(run))).find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+}
+
 /** Only looks whether it is there. AMQP cannot ask for bindings. */
 export async function check(channel: Channel, operation: Operation): Promise<void> {
   if (operation.kind === 'exchange') await channel.checkExchange(operation.name);

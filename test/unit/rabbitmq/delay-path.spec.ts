@@ -1,13 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { bandOf, delayLevels, MAX_DELAY_MS } from '../../../lib/transports/rabbitmq/delay-path.js';
-import {
-  delayEdges,
-  delayEnds,
-  delayLevelQueues,
-  pathHeaders,
-} from '../../../lib/transports/rabbitmq/delay-topology.js';
+import { delayBands, delayEnds, pathHeaders } from '../../../lib/transports/rabbitmq/delay-topology.js';
 import { namesOf } from '../../../lib/transports/rabbitmq/names.js';
-import type { Operation } from '../../../lib/transports/rabbitmq/operations.js';
+import { inStages, type Operation } from '../../../lib/transports/rabbitmq/operations.js';
 
 const sum = (levels: readonly number[]): number => levels.reduce((total, level) => total + 2 ** level, 0);
 
@@ -52,29 +47,69 @@ describe('the path of a delay', () => {
     const names = namesOf('x');
     for (const delay of delays) {
       const levels = delayLevels(delay);
-      const band = bandOf(levels[0]);
-      const operations = [...delayEnds(names), ...delayLevelQueues(band, names), ...delayEdges(band, names)];
+      const operations = [...delayEnds(names), ...delayBands([levels[0]], names).flat()];
       expect(walk(operations, pathHeaders(levels))).toEqual([...levels.map((level) => `x.delay.${level}`), 'x.due']);
     }
   });
 
-  it('nothing is bound before both of its ends are declared', () => {
+  describe('of several bands', () => {
     const names = namesOf('x');
-    const band = bandOf(19);
-    const seen = new Set<string>();
-    for (const operation of [...delayEnds(names), ...delayLevelQueues(band, names), ...delayEdges(band, names)]) {
-      if (operation.kind === 'exchange' || operation.kind === 'queue') seen.add(`${operation.kind} ${operation.name}`);
-      if (operation.kind === 'binding') {
-        expect(seen).toContain(`queue ${operation.queue}`);
-        expect(seen).toContain(`exchange ${operation.exchange}`);
+    const stages = delayBands([19, 12, 20], names);
+
+    it('nothing is bound before both of its ends are declared, whatever the order within a stage', () => {
+      const seen = new Set<string>(delayEnds(names).flatMap(declared));
+      for (const stage of stages) {
+        for (const operation of stage) for (const end of ends(operation)) expect(seen).toContain(end);
+        for (const end of stage.flatMap(declared)) seen.add(end);
       }
-      if (operation.kind === 'exchange-binding') {
-        expect(seen).toContain(`exchange ${operation.source}`);
-        expect(seen).toContain(`exchange ${operation.destination}`);
-      }
-    }
+    });
+
+    it('there is no way in before all is there, and nothing is declared twice', () => {
+      const isWayIn = (one: Operation): boolean => one.kind === 'binding' && one.exchange === 'x.delay';
+      expect(stages.map((stage) => stage.filter(isWayIn).length)).toEqual([0, 0, 3]);
+      const all = stages.flat().map((one) => JSON.stringify(one));
+      expect(new Set(all).size).toBe(all.length);
+      expect(stages[0].filter(({ kind }) => kind === 'queue')).toHaveLength(new Set([19, 12, 20].flatMap(bandOf)).size);
+    });
   });
 });
+
+describe('what is declared in stages', () => {
+  const queues = (count: number): Operation[] =>
+    Array.from({ length: count }, (_, at) => ({ kind: 'queue', name: `q${at}`, arguments: {} }));
+
+  it.each([0, 1, 7, 8, 9, 34, 115])('has each of %i operations once, in at most 8 shares', async (count) => {
+    const shares: (readonly Operation[])[] = [];
+    await inStages([queues(count)], async (share) => void shares.push(share));
+    expect(shares.flat()).toEqual(queues(count));
+    expect(shares.length).toBeLessThanOrEqual(8);
+  });
+
+  it('begins no stage before the one before has ended, and none after one that failed in part', async () => {
+    const told: string[] = [];
+    const run = async (share: readonly Operation[]): Promise<void> => {
+      told.push('begins');
+      await Promise.resolve();
+      told.push('ends');
+      if (share.some((one) => one.kind === 'queue' && one.name === 'q1')) throw new Error('refused');
+    };
+    await expect(inStages([queues(1), queues(3), queues(1)], run)).rejects.toThrow('refused');
+    expect(told).toEqual(['begins', 'ends', 'begins', 'begins', 'begins', 'ends', 'ends', 'ends']);
+  });
+});
+
+/** What an operation declares, as `ends` names it. */
+function declared(operation: Operation): string[] {
+  return operation.kind === 'exchange' || operation.kind === 'queue' ? [`${operation.kind} ${operation.name}`] : [];
+}
+
+/** What a binding is between. */
+function ends(operation: Operation): string[] {
+  if (operation.kind === 'binding') return [`queue ${operation.queue}`, `exchange ${operation.exchange}`];
+  if (operation.kind === 'exchange-binding')
+    return [`exchange ${operation.source}`, `exchange ${operation.destination}`];
+  return [];
+}
 
 /** Follows the headers as the broker would: the queues passed, and where it ends. */
 function walk(operations: readonly Operation[], headers: Record<string, string>): string[] {

@@ -121,8 +121,9 @@ cluster() {
       first=("${node[@]}")
     else
       local join="rabbit:stop(), J = case code:ensure_loaded(rabbit_db_cluster) of {module, M} -> M:join('findings-${first[4]}@localhost', disc); _ -> rabbit_mnesia:join_cluster('findings-${first[4]}@localhost', disc) end, rabbit:start(), J"
-      # A node that has just started may not take it yet.
-      until erlang "$join" 2>/dev/null | grep -qE 'ok, ok|already_member'; do sleep 1; done
+      # Its listener takes clients before it has booted; stopped by then it would end.
+      until erlang 'init:get_status()' 2>/dev/null | grep -q '{started, *started}'; do sleep 0.2; done
+      erlang "$join" | grep -qE 'ok, ok|already_member'
     fi
   done
   node=("${first[@]}")

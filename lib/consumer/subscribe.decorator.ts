@@ -22,10 +22,10 @@ export type HandlerDecorator<Payload> = <M extends (payload: Payload, context: M
   descriptor: TypedPropertyDescriptor<M>,
 ) => void;
 
-declare const UNTYPED: unique symbol;
-
 /** The payload of a route that is no contract: a method says itself what it takes. */
-export type Untyped = typeof UNTYPED;
+export interface Untyped {
+  readonly untyped: never;
+}
 
 /** What `@Subscribe` is: with a contract, for methods that take its payload. */
 export type SubscribeDecorator<Payload> = [Payload] extends [Untyped] ? MethodDecorator : HandlerDecorator<Payload>;
@@ -56,8 +56,7 @@ export function requestOf<R extends { readonly route: Route | readonly Route[] }
   first: Given<R>,
   options: object | undefined,
 ): R {
-  const request =
-    options === undefined && !isRoute(first as object) ? contractOf(first as object) : { ...options, route: first };
+  const request = options === undefined && !isRoute(first) ? contractOf(first) : { ...options, route: first };
   if (options !== undefined && (typeof options !== 'object' || options === null))
     throw new InvalidOptionError('options', options, 'an object of subscription options');
   subscriptionName(request as SubscribeRequest);

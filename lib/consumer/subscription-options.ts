@@ -95,6 +95,7 @@ export interface DecoratedRequest<Payload> extends SubscribeRequest, Contracted<
 /** The same of a batch subscription. */
 export interface DecoratedBatchRequest<Payload> extends SubscribeBatchRequest, Contracted<Payload> {}
 
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- what is published does not matter to who receives
 type Contracted<Payload> = Omit<MessageContract<any, Payload>, 'route'>;
 
 /** A subscription to one message whose payload has a type. */

@@ -68,12 +68,12 @@ const OPTIONS: Readonly<Record<string, string>> = {
 
 function askedBy(argument: string, { native }: Topology): string {
   for (const option of ['arguments', 'deadLetterArguments'])
-    if (Object.hasOwn((native?.[option] ?? {}) as object, argument)) return `rabbitmq.${option}`;
+    if (Object.hasOwn(native?.[option] ?? {}, argument)) return `rabbitmq.${option}`;
   return ASKED_BY[argument] ?? 'rabbitmq.arguments';
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? 'none' : `«${String(value)}»`;
+  return value === undefined ? 'none' : `«${typeof value === 'string' ? value : JSON.stringify(value)}»`;
 }
 
 /** As it is written in a program. */

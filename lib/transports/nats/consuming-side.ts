@@ -8,8 +8,8 @@ import type {
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
 import { Binding } from './binding.js';
-import type { DelayedStream } from './delayed-stream.js';
-import { declareForwarder, FORWARDER, FORWARDER_ACK_WAIT_MS } from './forwarder.js';
+import { type DelayedStream, FORWARDER } from './delayed-stream.js';
+import { declareForwarder, FORWARDER_ACK_WAIT_MS } from './forwarder.js';
 import type { Link } from './link.js';
 import { tokenOf, type Names } from './names.js';
 import type { Settings } from './options.js';

@@ -1,8 +1,10 @@
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
-import { FORWARDER } from './forwarder.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
+
+/** The consumer of the delayed stream that the forwarders of all applications share. */
+export const FORWARDER = 'forwarder';
 
 const ONE_START = 'or set «provision» to true for one start, which makes it';
 

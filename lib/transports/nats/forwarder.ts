@@ -8,13 +8,13 @@ import { Forwarder } from '../kit/forwarder.js';
 import { deliveryInfo } from './ack-subject.js';
 import { apiError } from './broker-errors.js';
 import type { NatsDelivery } from './delivery.js';
+import { FORWARDER } from './delayed-stream.js';
 import { delayHeader } from './encode.js';
 import { DEDUPE_HEADER } from './headers.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
 
-export const FORWARDER = 'forwarder';
 /**
  * What was on its way to a process whose connection fell comes again so late. Short: nothing stays here for long, and
  * what is sent on twice is recognised by its id.

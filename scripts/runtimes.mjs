@@ -1,6 +1,6 @@
 // Tries the packed package where no other test does: bundled, in two copies, on Deno and Bun. See docs/runtimes.md.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -99,6 +99,7 @@ async function twoCopies() {
       ['--workspaces=false', '--install-links', '--legacy-peer-deps'],
     );
     const file = name === 'app' ? 'main.ts' : 'billing.ts';
+    if (name === 'billing') symlinkSync(copy, join(folder, 'node_modules/billing'), 'junction');
     cpSync(join('test/runtimes/two-copies', file), join(copy, 'src', file));
     await ended(resolve('node_modules/.bin/tsc'), ['-p', '.', '--typeRoots', resolve('node_modules/@types')], target);
   }

@@ -7,6 +7,7 @@ import {
   type SubscriptionDefinition,
 } from './consumer/subscription-definition.js';
 import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
+import { PublisherClosedError } from './errors/publish-errors.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { Transport } from './transport/transport.js';
 
@@ -64,4 +65,11 @@ export class SubscriptionDefinitions {
       ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
     };
   }
+}
+
+/** @throws PublisherClosedError that names the subscription */
+export function switchedOff(request: SubscribeRequest): never {
+  throw new PublisherClosedError(
+    `The subscription «${subscriptionName(request)}» is switched off by the module's options`,
+  );
 }

@@ -14,7 +14,6 @@ import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import { handledBy, subscriptionLine, tellSubscriptions } from './consumer/subscription-line.js';
-import { subscriptionName } from './consumer/subscription-definition.js';
 import type {
   Route,
   SubscribeBatchRequest,
@@ -41,7 +40,7 @@ import { connectionListener } from './messaging.connection.js';
 import type { MessageContract, UntypedRoute } from './message/message-contract.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline, Shutdown } from './messaging.shutdown.js';
-import { SubscriptionDefinitions } from './messaging.subscriptions.js';
+import { SubscriptionDefinitions, switchedOff } from './messaging.subscriptions.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import { telemetryEnvironment } from './messaging.telemetry.js';
 import type { MessageContext } from './pipeline/message-context.js';
@@ -179,6 +178,7 @@ export class Messaging {
    */
   async connect(declare?: () => Promise<void>): Promise<void> {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
+    const { transport, state, dispatcher, events, log } = this;
     const volatile = volatility(this.transport, this.store);
     if (volatile !== undefined) this.log.log(volatile);
     if (!this.options.consume)
@@ -195,11 +195,7 @@ export class Messaging {
       confirmTimeout,
       provision,
       onEvent: connectionListener({
-        transport: this.transport,
-        state: this.state,
-        dispatcher: this.dispatcher,
-        events: this.events,
-        log: this.log,
+        ...{ transport, state, dispatcher, events, log },
         isClosing: () => this.shutdown.isClosing,
         isDeclaring: () => this.declaring,
       }),
@@ -264,7 +260,7 @@ export class Messaging {
     handler: (payload: T, context: MessageContext) => unknown,
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
-    const definition = handledBy('messaging.subscribe', this.definitions.define(request) ?? defineOff(request));
+    const definition = handledBy('messaging.subscribe', this.definitions.define(request) ?? switchedOff(request));
     return this.startNow({ definition, handler: (context) => handler(context.payload as T, context) });
   }
 
@@ -286,7 +282,7 @@ export class Messaging {
     handler: (payloads: T[], context: BatchContext) => BatchResult | Promise<BatchResult>,
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
-    const defined = this.definitions.defineBatch(request) ?? defineOff(request);
+    const defined = this.definitions.defineBatch(request) ?? switchedOff(request);
     return this.startNow({
       definition: handledBy('messaging.subscribeBatch', defined),
       batchHandler: (context) => handler(context.payload as T[], context),
@@ -304,7 +300,7 @@ export class Messaging {
   receive<T = unknown>(what: UntypedRoute | UntypedReceiveRequest): Receiver<T>;
   receive<T>(what: Route | ReceiveRequest): Receiver<T> {
     const { request, signal } = receiveRequest(what);
-    const definition = handledBy('messaging.receive', this.definitions.defineReceived(request) ?? defineOff(request));
+    const definition = handledBy('messaging.receive', this.definitions.defineReceived(request) ?? switchedOff(request));
     return this.receivers.receive<T>(definition, signal);
   }
 
@@ -371,9 +367,3 @@ export class Messaging {
 }
 
 brand({ Messaging });
-
-function defineOff(request: SubscribeRequest): never {
-  throw new PublisherClosedError(
-    `The subscription «${subscriptionName(request)}» is switched off by the module's options`,
-  );
-}

@@ -16,7 +16,7 @@ import { type ConsumerState, Gate } from './gate.js';
 import { GiveBacks } from './give-backs.js';
 import type { HandlerChainEnvironment } from './handler-chain.js';
 import type { Handled } from './handled.js';
-import { HeldMessages } from './held-messages.js';
+import { HeldMessages, withoutHold } from './held-messages.js';
 import { Intake } from './intake.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { OverdueHandlers } from './overdue-handlers.js';
@@ -82,15 +82,8 @@ export class Consumer implements QueueConsumer, QueueReport {
       this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
     const keepsOrder = this.held !== undefined;
     const telemetry = follower ? follower.telemetry : environment.telemetry?.consumer({ queue: topology.queue, group });
-    this.settlement = new Settlement(
-      topology,
-      this.attempts,
-      environment,
-      keepsOrder,
-      !!follower,
-      telemetry,
-      retry.attempts,
-    );
+    const calls = retry.attempts;
+    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, !!follower, telemetry, calls);
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);
@@ -269,17 +262,12 @@ export class Consumer implements QueueConsumer, QueueReport {
       return this.settling.settle(work, outcome);
     if (held.hold(work, outcome.delayMs)) {
       this.callStart.left(work);
-      if (outcome.type === 'retry')
-        this.settlement.failures.retried(work.delivery, work.attempt, outcome.delayMs, outcome.error);
+      this.settlement.failures.held(work, outcome);
       this.reports.settled(work, 'retry', outcome.error);
       work.attempt += outcome.type === 'retry' ? 1 : 0;
       if (work.overdue === 0) this.schedule.hold?.(work.delivery);
       this.next();
-    } else
-      this.settling.settle(
-        work,
-        outcome.type === 'defer' ? outcome : Outcome.deadLetter('hold-exceeded', outcome.error),
-      );
+    } else this.settling.settle(work, withoutHold(outcome));
   }
 
   /** A held message is to be handled again, as soon as an earlier call of it that runs on has ended. */

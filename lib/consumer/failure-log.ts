@@ -3,7 +3,9 @@ import { errorMessage } from '../errors/redact.js';
 import { textIn } from '../errors/thrown-value.js';
 import type { Log, LogFields } from '../events/log.js';
 import { nameOf } from '../message/message-name.js';
+import type { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
+import type { Work } from './work.js';
 
 /** A dependency that is down fails every message: so many first failures are warned of one by one, and the rest counted. */
 const WARNINGS_PER_WINDOW = 100;
@@ -29,6 +31,11 @@ export class FailureLog {
     const fields = { ...this.fields(delivery, attempt, error), nextCallAt: isoTime(clock.now() + delayMs) };
     if (attempt === 1 && this.mayWarn()) log.warn(line, { ...fields, stack: stackOf(error) });
     else log.debug(line, fields);
+  }
+
+  /** The same of a message that is called again in place. */
+  held({ delivery, attempt }: Work, { type, delayMs, error }: Outcome): void {
+    if (type === 'retry') this.retried(delivery, attempt, delayMs, error);
   }
 
   /** The last call failed, or no other can help: what has become of the message is in `line`. */

@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
+import { Outcome } from '../pipeline/outcome.js';
 import type { Work } from './work.js';
 
 /** Messages that failed and wait here for their next call, unsettled, so that they keep their turn. */
@@ -64,3 +65,8 @@ export class HeldMessages {
 }
 
 function nothing(): void {}
+
+/** What becomes of a message whose next call is too far away to be waited for here. */
+export function withoutHold(outcome: Outcome): Outcome {
+  return outcome.type === 'defer' ? outcome : Outcome.deadLetter('hold-exceeded', outcome.error);
+}

@@ -96,17 +96,17 @@ function checkMethod(target: unknown, property: unknown, descriptor: PropertyDes
   const value: unknown = descriptor ? descriptor.value : owner[property as string | symbol];
   if (typeof target === 'function' || typeof property !== 'string' || typeof value !== 'function')
     throw new SubscriptionConflictError(
-      `${placeOf(target, property)} cannot subscribe: @Subscribe and @SubscribeBatch are for methods of instances, not for static ones, properties, accessors, classes, or methods named by a symbol`,
+      `${placeOf(target, property as PropertyKey | undefined)} cannot subscribe: @Subscribe and @SubscribeBatch are for methods of instances, not for static ones, properties, accessors, classes, or methods named by a symbol`,
     );
 }
 
 /** `Orders.onCreated`. */
-function placeOf(target: unknown, property: unknown): string {
+function placeOf(target: unknown, property: PropertyKey | undefined): string {
   const isStatic = typeof target === 'function';
   const type = isStatic ? target : (target as object | undefined)?.constructor;
   const name = type?.name || 'an unnamed class';
   if (property === undefined) return `The class ${name}`;
-  return `${name}.${String(property as string | symbol)}${isStatic ? ' (static)' : ''}`;
+  return `${name}.${String(property)}${isStatic ? ' (static)' : ''}`;
 }
 
 /**

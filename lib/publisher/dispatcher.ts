@@ -23,11 +23,12 @@ import { QueuedReceipt } from './receipt.js';
 import { type Failures, NOT_TRIED, RetryQueue } from './retry-queue.js';
 import type { RetryQueueStore, StoredMessage } from './retry-queue-store.js';
 import { Settlements } from './settlements.js';
-import { type KnownBindings, unroutableHint } from './unroutable-hint.js';
+import { explained, type KnownBindings } from './unroutable-hint.js';
 
 /** A queued message that so many passes found unroutable is given up. */
 const MAX_RETURNS = 3;
 const CLOSED = 'The publisher is closed: the application is shutting down';
+const BEHIND = 'Earlier messages of its key wait in the publisher retry queue';
 const EXPIRED = 'Its time to live ended while it waited in the publisher retry queue';
 
 export interface DispatcherOptions extends AdmissionOptions {
@@ -186,11 +187,7 @@ export class Dispatcher {
     if (publication.policy.holdUntil !== undefined)
       this.enqueue(publication, new PublishFailedError('It waits for its time in the publisher retry queue'));
     else if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));
-    else if (this.mustQueue(publication))
-      this.enqueue(
-        publication,
-        new PublishFailedError('Earlier messages of its key wait in the publisher retry queue'),
-      );
+    else if (this.mustQueue(publication)) this.enqueue(publication, new PublishFailedError(BEHIND));
     else this.send(publication);
   }
 
@@ -274,13 +271,7 @@ export class Dispatcher {
     // After an outage the publishing connection can be back before consumers, perhaps of another process, have bound.
     if (unroutable === 'queue' || (stored && returns < MAX_RETURNS))
       this.keep(publication, error, { attempts: stored?.attempts ?? 0, returns, nacked: false });
-    else this.giveUp(publication, this.explained(publication, error), 'unsendable');
-  }
-
-  private explained({ to }: Publication, error: MessagingError): MessagingError {
-    const { bindings } = this.environment;
-    if (bindings) error.message += unroutableHint(to, bindings());
-    return error;
+    else this.giveUp(publication, explained(error, publication.to, this.environment.bindings), 'unsendable');
   }
 
   /** A send failed for a passing reason. An attempt is counted where that matters, and not without a connection. */

@@ -12,6 +12,12 @@ export interface KnownBindings {
   readonly topic: string | undefined;
 }
 
+/** The error, with what may help whoever published in its message. */
+export function explained<E extends Error>(error: E, to: Destination, bindings?: () => KnownBindings): E {
+  if (bindings) error.message += unroutableHint(to, bindings());
+  return error;
+}
+
 /** What may help whoever published to where no queue is: what is near, and what this process knows of. Empty: nothing. */
 export function unroutableHint(to: Destination, { topologies, topic }: KnownBindings): string {
   if (to.kind === 'dead-letter') return '';

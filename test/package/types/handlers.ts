@@ -13,7 +13,7 @@ export const transports = [rabbitmq({ queueType: 'classic' }), nats({ stream: 'e
 export class Handlers {
   @Subscribe('order.created', { rabbitmq: { queueType: 'classic' }, nats: {}, memory: { maxMessages: 5 } })
   handle(order: { readonly id: number }, context: MessageContext): void {
-    const options: RabbitmqSubscriptionOptions & NatsSubscriptionOptions = {};
+    const options: [RabbitmqSubscriptionOptions, NatsSubscriptionOptions] = [{}, {}];
     void [order, context, options];
   }
 }

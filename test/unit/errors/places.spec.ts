@@ -34,7 +34,7 @@ const failure = (promise: Promise<unknown>): Promise<Error> =>
     (error: Error) => error,
   );
 
-const given = (options: object): MessagingModuleOptions => options as MessagingModuleOptions;
+const given = (options: object): MessagingModuleOptions => options;
 
 describe('An unknown option', () => {
   test.each([

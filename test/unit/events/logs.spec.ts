@@ -148,7 +148,7 @@ describe('A line with fields', () => {
   function written(logger: LoggerService): string {
     let text = '';
     const keep = (part: unknown): boolean => ((text += String(part)), true);
-    jest.spyOn(process.stdout, 'write').mockImplementation(keep as never);
+    jest.spyOn(process.stdout, 'write').mockImplementation(keep);
     Logger.overrideLogger(logger);
     nestLog('Messaging').warn('it failed', fields);
     jest.restoreAllMocks();

@@ -20,7 +20,7 @@ export const mutations = [
     edits: [
       [
         settlement,
-        "return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry');",
+        "return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry', outcome);",
         'return this.release(delivery, undefined);',
       ],
     ],

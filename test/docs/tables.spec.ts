@@ -331,7 +331,7 @@ describe('tables and lists of README.md and docs:', () => {
 
   test('the names that stand in the text are exported', () => {
     const exported = { ...root, ...health, ...natsEntry, ...opentelemetry, ...rabbitmqEntry, ...requeue, ...testing };
-    const others = ['Buffer', 'Map', 'Uint8Array', 'publish', 'isHealthy', 'sendToQueue'];
+    const others = ['AppModule', 'Buffer', 'Map', 'Uint8Array', 'publish', 'isHealthy', 'sendToQueue'];
     const methods = ['publishMany', 'emit', 'drained', 'cancel', 'run', 'health', 'forRootAsync'];
     const named = ['README.md', 'docs/guarantees.md', 'docs/options.md', 'docs/publishing.md', 'docs/handlers.md']
       .concat('docs/queues.md', 'docs/errors.md', 'docs/events.md', 'docs/operating.md')

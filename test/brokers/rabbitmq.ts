@@ -12,6 +12,7 @@ export class RabbitBroker {
   /** Where it is a node of this run. */
   readonly node?: RabbitHandle;
   private started?: Promise<void>;
+  private vhosts: string[] = [];
 
   constructor(private readonly rabbit: AvailableRabbit) {
     this.version = rabbit.version;
@@ -31,11 +32,21 @@ export class RabbitBroker {
   async freshVhostUrl(): Promise<string> {
     const { url, managementUrl } = this.rabbit;
     await this.ready();
-    if (this.node) return this.node.url(await this.node.createVhost());
+    if (this.node) {
+      const vhost = await this.node.createVhost();
+      this.vhosts.push(vhost);
+      return this.node.url(vhost);
+    }
     if (managementUrl === undefined) return url;
     const vhost = `test-${randomUUID()}`;
     await createVhostByHttp(managementUrl, vhost);
     return Object.assign(new URL(url), { pathname: `/${vhost}` }).href;
+  }
+
+  /** A node with thousands of quorum queues is slow for whoever comes later. The node does it by itself, in its own time. */
+  async removeVhosts(): Promise<void> {
+    const vhosts = this.vhosts.splice(0);
+    if (vhosts.length > 0) await this.node?.deleteVhosts(vhosts);
   }
 }
 
@@ -59,7 +70,12 @@ export function rabbitBrokers(): RabbitBroker[] {
 
 /** The block once for each version that is there; a skipped one for each that is not. */
 export function describeRabbit(name: string, block: (rabbit: RabbitBroker) => void): void {
-  for (const rabbit of rabbitBrokers()) describe(`${name} (RabbitMQ ${rabbit.version})`, () => block(rabbit));
+  for (const rabbit of rabbitBrokers()) {
+    describe(`${name} (RabbitMQ ${rabbit.version})`, () => {
+      block(rabbit);
+      afterAll(() => rabbit.removeVhosts());
+    });
+  }
   for (const { broker, reason } of announced().skipped) {
     describe.skip(titleOf(name, broker, reason), () => block(new RabbitBroker({ version: 'none', url: 'amqp:' })));
   }

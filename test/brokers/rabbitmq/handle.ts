@@ -93,6 +93,14 @@ export class RabbitHandle {
     return name;
   }
 
+  /** Begins to, and does not wait for it. */
+  async deleteVhosts(names: readonly string[]): Promise<void> {
+    const all = names.map(binary).join(', ');
+    await this.eval(
+      `spawn(fun() -> lists:foreach(fun(V) -> rabbit_vhost:delete(V, ${binary('test')}) end, [${all}]) end)`,
+    );
+  }
+
   connections(vhost?: string): Promise<RabbitConnection[]> {
     return evaluateJson(
       this.erlang,

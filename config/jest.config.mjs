@@ -9,8 +9,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/(.build|dist)/'],
   testEnvironment: 'node',
   testTimeout: 60_000,
-  // More than there are cores: most of the time is a wait for a broker.
-  maxWorkers: 3,
+  maxWorkers: 2,
   testSequencer: '<rootDir>/config/longest-first.mjs',
   transform: {
     '^.+\\.[cm]?[jt]s$': ['@swc/jest', { ...swcOptions('commonjs'), sourceMaps: true }],

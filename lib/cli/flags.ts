@@ -32,7 +32,7 @@ export function parseFlags(args: readonly string[], flags: readonly Flag[]): Fla
     const text = redactCredentials((error as Error).message.split('. To specify')[0]);
     const [, unknown] = /^Unknown option '(--[^']*)'/.exec(text) ?? [];
     const names = flags.map(({ name }) => `--${name}`);
-    throw new UsageError(unknown === undefined ? text : text + didYouMean(unknown, names).replace(/\?$/, ''));
+    throw new UsageError(unknown === undefined ? text : text + perhapsMeant(unknown, names));
   }
 }
 
@@ -64,4 +64,9 @@ export function flagLines(flags: readonly Flag[]): string {
       return `  ${left[at].padEnd(width)}  ${told}`;
     })
     .join('\n');
+}
+
+/** A guess that another sentence follows. */
+export function perhapsMeant(name: string, known: Iterable<string>): string {
+  return didYouMean(name, known).replace(/\?$/, '');
 }

@@ -1,6 +1,5 @@
 import { DirectoryInUseError } from '../durable-queue/directory-claim.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { didYouMean } from '../errors/did-you-mean.js';
 import { printable } from '../errors/printable.js';
 import { errorMessage, redactCredentials } from '../errors/redact.js';
 import { type Command, type Console, EXIT } from './command.js';
@@ -8,7 +7,7 @@ import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
 import { deadLettersListCommand } from './dead-letters-list.command.js';
 import { deadLettersRedriveCommand } from './dead-letters-redrive.command.js';
 import { deadLettersShowCommand } from './dead-letters-show.command.js';
-import { flagLines, parseFlags, UsageError } from './flags.js';
+import { flagLines, parseFlags, perhapsMeant, UsageError } from './flags.js';
 import { requeueInspectCommand } from './requeue-inspect.command.js';
 import { requeuePurgeCommand } from './requeue-purge.command.js';
 import { requeueRetryCommand } from './requeue-retry.command.js';
@@ -59,7 +58,7 @@ function noCommand(args: readonly string[]): string {
   const said = ofGroup.length > 0 && isName ? `${first} ${second}` : first;
   const isGroup = ofGroup.length > 0 && !isName;
   const groups = new Set(names.map((name) => name.split(' ')[0]));
-  const guess = isGroup ? '' : (didYouMean(said, names) || didYouMean(first, groups)).replace(/\?$/, '');
+  const guess = isGroup ? '' : perhapsMeant(said, names) || perhapsMeant(first, groups);
   const list = ofGroup.length > 0 ? `. There are: ${ofGroup.join(', ')}` : '';
   return `There is no command «${redactCredentials(said)}»${guess}${list}`;
 }

@@ -1,7 +1,8 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
-import { integerBetween, knownKeys, numberBetween } from '../errors/option-checks.js';
+import { integerBetween, numberBetween } from '../errors/option-checks.js';
 import { handlersAtATime, unbounded } from './concurrency.js';
 import {
+  checkOptionNames,
   defineSubscription,
   OPTION_NAMES,
   type SubscriptionDefaults,
@@ -36,7 +37,7 @@ export function defineBatchSubscription(
       throw new SubscriptionConflictError(
         `«${name}» tells handlers apart that share a queue, and a batch has one handler. Give each handler a queue of its own by another «name», or choose by «context.entries» in the handler`,
       );
-  knownKeys('subscription', request, [...new Set([...NAMES, defaults.system])]);
+  checkOptionNames(request, NAMES, defaults.system);
   const { size, maxWait = DEFAULT_MAX_WAIT_MS, ...options } = request;
   integerBetween('size', size, 1, MAX_PREFETCH);
   numberBetween('maxWait', maxWait, 0, LONGEST);

@@ -61,7 +61,7 @@ function router(group: readonly HandledSingly[]): Handler {
   const exact = new Map<string, Handler>();
   const patterns: { readonly meant: PatternMatcher; readonly handler: Handler }[] = [];
   for (const { definition, handler } of group) {
-    for (const pattern of handledBy(definition)) {
+    for (const pattern of patternsHandledBy(definition)) {
       if (hasWildcard(pattern)) patterns.push({ meant: compilePattern(pattern), handler });
       else exact.set(pattern, handler);
     }
@@ -83,14 +83,14 @@ function routeOf({ route }: MessageContext): string {
   return route;
 }
 
-function handledBy({ routing, topology }: SubscriptionDefinition): readonly string[] {
+function patternsHandledBy({ routing, topology }: SubscriptionDefinition): readonly string[] {
   return routing?.handles ?? topology.patterns;
 }
 
 function checkPair(one: SubscriptionDefinition, other: SubscriptionDefinition): void {
   const queue = shared(one, other);
-  for (const pattern of handledBy(one)) {
-    const clash = handledBy(other).find((theirs) => overlap(pattern, theirs));
+  for (const pattern of patternsHandledBy(one)) {
+    const clash = patternsHandledBy(other).find((theirs) => overlap(pattern, theirs));
     if (clash !== undefined)
       throw new SubscriptionConflictError(
         `${queue}, and both handle ${pattern === clash ? `«${pattern}»` : `what fits «${pattern}» and «${clash}»`}: each message would reach only one of them. Give one a «name»`,

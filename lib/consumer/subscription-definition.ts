@@ -79,7 +79,7 @@ export function subscriptionName(request: SubscribeRequest): string {
 
 /** Decides and checks every option of a subscription. @throws InvalidOptionError @throws SubscriptionConflictError */
 export function defineSubscription(request: SubscribeRequest, defaults: SubscriptionDefaults): SubscriptionDefinition {
-  knownKeys('subscription', request, [...new Set([...OPTION_NAMES, defaults.system])]);
+  checkOptionNames(request, OPTION_NAMES, defaults.system);
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
@@ -133,6 +133,11 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     validations: validations(request),
     routing: routingOf(request),
   };
+}
+
+/** A transport that core does not know by name has options under its own. @throws InvalidOptionError */
+export function checkOptionNames(request: object, names: readonly string[], system: string): void {
+  knownKeys('subscription', request, [...new Set([...names, system])]);
 }
 
 /** What stands under the name of the transport. */

@@ -150,7 +150,7 @@ describeRabbitNode('a private node', (rabbit) => {
   test('hangs while it is suspended: the heartbeat notices', async () => {
     const connection = await open(`${node.url()}?heartbeat=1`);
     const lost = once(connection, 'error');
-    node.suspend();
+    await node.suspend();
     expect(String((await lost)[0])).toMatch(/heartbeat/i);
     node.resume();
     await node.ready();

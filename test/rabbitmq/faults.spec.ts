@@ -76,7 +76,7 @@ describeRabbitNode('faults', (rabbit) => {
     const client = await Client.connect(node.url(), { environment: { confirmTimeout: 1_000 } });
     const consumer = await client.consume(topologyOf('hung'));
     await client.insist(toRoute('hung', '1'));
-    node.suspend();
+    await node.suspend();
     const results = await client.publish(toRoute('hung', '2'), toRoute('hung', '3'));
     expect(results.map(({ status }) => status)).toEqual(['failed', 'failed']);
     node.resume();

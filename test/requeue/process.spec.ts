@@ -184,7 +184,7 @@ describeNatsNode('the requeue process', (nats: NatsBroker) => {
     const cli = await Cli.requeue(server.url, directory, '--ack-timeout', '250');
     const seen = await client.subscribe('orders');
     await client.send('requeue.orders', 'x', { attempts: 1, delay: 200 });
-    server.suspend();
+    await server.suspend();
     // Nothing announces that three timeouts have passed.
     const began = Date.now();
     await waitFor(() => Date.now() - began > 1_000);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
+import { suspendProcess } from '../suspend.js';
 import { serverInfo } from './server-info.js';
 
 export interface NatsServerOptions {
@@ -62,8 +63,8 @@ export class NatsServer {
   }
 
   /** The server hangs: its sockets stay open and say nothing. */
-  suspend(): void {
-    this.child?.kill('SIGSTOP');
+  async suspend(): Promise<void> {
+    if (this.child?.pid) await suspendProcess(this.child.pid);
   }
 
   resume(): void {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'amqplib';
+import { suspendProcess } from '../suspend.js';
 import { diskLimit, memoryLimit, type RabbitPorts } from './configuration.js';
 import { binary, type ErlangNode, evaluate, evaluateJson } from './erlang.js';
 
@@ -163,9 +164,9 @@ export class RabbitHandle {
   }
 
   /** The node hangs: its sockets stay open and say nothing. */
-  suspend(): void {
-    process.kill(this.pid, 'SIGSTOP');
+  async suspend(): Promise<void> {
     this.suspended = true;
+    await suspendProcess(this.pid);
   }
 
   resume(): void {

@@ -182,7 +182,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     await this.endIntake(deadline);
     await this.drained(deadline);
     for (const work of this.running.values()) this.giveBacks.add(this.abandon(work));
-    await this.giveBacks.ended();
+    await this.giveBacks.endedAfterDeadline();
     this.leases?.stop();
   }
 
@@ -197,7 +197,7 @@ export class Consumer implements QueueConsumer, QueueReport {
       this.held.suspend();
       for (const work of this.callStart.waiting) this.giveBacks.add(this.abandon(work));
       await this.drained(deadline);
-      await this.copyBack();
+      await this.copyBack(deadline);
     }
     // The broker must know before anything is released: what is released before would come right back.
     await until(this.intake.end(), deadline);
@@ -205,7 +205,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     const unstarted = this.held?.works() ?? this.batches?.close() ?? [];
     for (const work of [...unstarted, ...this.callStart.waiting]) this.giveBacks.add(this.abandon(work));
     this.giveBacks.giveWaiting();
-    await this.giveBacks.ended();
+    await this.giveBacks.ended(deadline);
   }
 
   async unbind(): Promise<void> {
@@ -338,11 +338,11 @@ export class Consumer implements QueueConsumer, QueueReport {
   }
 
   /** What came back so often that once more would look like a crash is given back as a copy, out of its order. */
-  private async copyBack(): Promise<void> {
+  private async copyBack(deadline: AbortSignal): Promise<void> {
     for (const work of this.held!.works())
       if (this.settlement.mustCopyBack(work.delivery)) this.giveBacks.add(this.abandon(work));
     this.giveBacks.giveWaiting((delivery) => this.settlement.mustCopyBack(delivery));
-    await this.giveBacks.ended();
+    await this.giveBacks.ended(deadline);
   }
 
   /** Its handler runs past the deadline, or it is held: a result no longer counts. */

@@ -8,8 +8,8 @@ import type { Schedule } from './schedule.js';
 import type { Settlement } from './settlement.js';
 import { until } from './until.js';
 
-/** How long what is given back may take, where the broker has to take a copy first. */
-const WITHIN_MS = 500;
+/** How long what is given back at the deadline may take, where a slow broker has to take a copy first. */
+const AFTER_DEADLINE_MS = 2_000;
 
 interface Parts {
   readonly settlement: Settlement;
@@ -46,12 +46,16 @@ export class GiveBacks {
     this.pending.add(ended);
   }
 
-  /** Resolves when all are there, or in half a second: what is not given back by then comes back with the connection. */
-  async ended(): Promise<void> {
-    if (this.pending.size === 0) return;
+  /** Resolves when all are there, at the latest at the deadline. */
+  async ended(deadline: AbortSignal): Promise<void> {
+    if (this.pending.size > 0) await until(Promise.all(this.pending), deadline);
+  }
+
+  /** Two seconds more: what is not there by then comes back with the connection, also where its copy has been written. */
+  async endedAfterDeadline(): Promise<void> {
     const late = new AbortController();
-    const cancel = this.parts.clock.after(WITHIN_MS, () => late.abort());
-    await until(Promise.all(this.pending), late.signal);
+    const cancel = this.parts.clock.after(AFTER_DEADLINE_MS, () => late.abort());
+    await this.ended(late.signal);
     cancel();
   }
 }

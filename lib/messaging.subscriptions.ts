@@ -60,7 +60,8 @@ export class SubscriptionDefinitions {
       middleware,
       idempotencyStore,
       system,
-      partitioningOf: (native) => this.transport.partitions?.(native),
+      wildcards: capabilities.wildcards,
+      ...(capabilities.keyOrder === 'queue' && { partitioning: this.transport.partitioning }),
       maxDelayMs: capabilities.maxDelayMs,
       ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
     };

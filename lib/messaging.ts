@@ -38,6 +38,7 @@ import { reportHealth } from './health/report-health.js';
 import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { connectionListener } from './messaging.connection.js';
 import type { MessageContract, UntypedRoute } from './message/message-contract.js';
+import { tellLimits } from './messaging.limits.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline, Shutdown } from './messaging.shutdown.js';
 import { SubscriptionDefinitions, switchedOff } from './messaging.subscriptions.js';
@@ -220,6 +221,8 @@ export class Messaging {
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     await this.consumers.startAll(consumers);
     tellSubscriptions(consumers, this.log);
+    const definitions = consumers.map(({ definition }) => definition);
+    tellLimits(definitions, this.transport, this.archiving !== undefined, this.log);
   }
 
   /** @internal */

@@ -5,6 +5,7 @@ import { printable } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { MessagingEvents } from '../events/messaging-events.js';
 import type { PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
+import { queuesOf } from '../transport/queue-operations.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
 import { withBroker } from './dead-letters-broker.js';
@@ -49,7 +50,7 @@ export function eventsFor({ stderr }: Console): MessagingEvents {
 }
 
 async function assertThere(transport: Transport, queue: string): Promise<void> {
-  if ((await transport.depth(queue)) === undefined)
+  if ((await queuesOf(transport, 'its dead letters are in an archive').depth(queue)) === undefined)
     throw new TopologyMismatchError(
       `There is no queue «${queue}» on ${transport.system} at ${transport.host}. Its name is <service>:<subscription>:dlq`,
     );

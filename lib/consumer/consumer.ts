@@ -6,6 +6,7 @@ import { decode } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
+import { queuesOf } from '../transport/queue-operations.js';
 import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
 import type { Batches } from './batches.js';
@@ -209,7 +210,8 @@ export class Consumer implements QueueConsumer, QueueReport {
   }
 
   async unbind(): Promise<void> {
-    await this.environment.transport.unbind(this.definition.topology);
+    const queues = queuesOf(this.environment.transport, 'nothing can be unbound');
+    await queues.unbind(this.definition.topology);
   }
 
   private take(delivery: Delivery): void {

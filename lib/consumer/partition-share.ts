@@ -124,7 +124,7 @@ export class PartitionShare {
     this.uncounted = this.problem === undefined ? 0 : this.uncounted + 1;
     if (this.uncounted % EMERGENCY !== 0) return;
     try {
-      const [members] = await transport.consumers!([membersQueue(topology.queue)]);
+      const [members] = await transport.partitioning!.consumers([membersQueue(topology.queue)]);
       const processes = Math.max(1, members ?? 1);
       const most = Math.ceil(partitions / processes);
       this.least = Math.floor(partitions / processes);
@@ -147,7 +147,9 @@ export class PartitionShare {
     // Not all begin with the same.
     const start = Math.floor(random() * others.length);
     const inTurn = [...others.slice(start), ...others.slice(0, start)];
-    const counts = await transport.consumers!(inTurn.map((partition) => partitionQueue(topology.queue, partition)));
+    const counts = await transport.partitioning!.consumers(
+      inTurn.map((partition) => partitionQueue(topology.queue, partition)),
+    );
     let room = this.least - this.owned.size;
     const wanted: number[] = [];
     for (const [at, partition] of inTurn.entries()) {

@@ -1,4 +1,5 @@
 import { decode } from '../pipeline/decode.js';
+import { queuesOf } from '../transport/queue-operations.js';
 import { partitionQueue, type Topology } from '../transport/topology.js';
 import type { AttemptCount } from './attempt-count.js';
 import { attemptCountFor } from './attempt-counts.js';
@@ -112,7 +113,8 @@ export class PartitionedConsumer implements QueueConsumer {
   }
 
   async unbind(): Promise<void> {
-    await this.environment.transport.unbind(this.definition.topology);
+    const queues = queuesOf(this.environment.transport, 'nothing can be unbound');
+    await queues.unbind(this.definition.topology);
   }
 }
 

@@ -74,7 +74,7 @@ class Partitioned implements Concurrency {
       throw new InvalidOptionError(
         'partitioned.onFailure',
         'pass',
-        '«hold» beside «rabbitmq.partitions», which keep the order over all processes; or leave out the partitions',
+        '«hold» beside partitions, which keep the order over all processes; or leave out the partitions',
       );
     if (this.lanes !== undefined && this.lanes > prefetch)
       throw new InvalidOptionError(

@@ -50,7 +50,8 @@ export class StandstillWatch {
   ) {}
 
   start(): void {
-    if (this.running) return;
+    // Who cannot ask whether messages are ready cannot tell.
+    if (this.running || !this.environment.transport.queues) return;
     this.running = true;
     this.schedule();
   }
@@ -104,7 +105,7 @@ export class StandstillWatch {
 
   private async readyIn(queue: string): Promise<number | undefined> {
     try {
-      return (await this.environment.transport.depth(queue)) ?? 0;
+      return (await this.environment.transport.queues?.depth(queue)) ?? 0;
     } catch {
       // Disconnected: the connection's own state says so.
       return undefined;

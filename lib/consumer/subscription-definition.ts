@@ -1,4 +1,4 @@
-import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
+import { InvalidOptionError, SubscriptionConflictError, UnsupportedError } from '../errors/configuration-errors.js';
 import {
   checkName,
   checkPattern,
@@ -15,8 +15,9 @@ import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.
 import type { Middleware } from '../pipeline/middleware.js';
 import { validation } from '../pipeline/middleware/validation.js';
 import { RetryPolicy, type RetryOptions } from '../retry/retry-policy.js';
-import { compilePattern, wordsOf } from '../transport/topic-pattern.js';
-import { partitionQueue, type Partitioning, type Topology, type Wait } from '../transport/topology.js';
+import { compilePattern, hasWildcard, wordsOf } from '../transport/topic-pattern.js';
+import { type Partitioning, partitionQueue, type QueueSplit, type Topology, type Wait } from '../transport/topology.js';
+import { TRANSPORT_NAMES } from '../transports/names.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
 import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
@@ -31,7 +32,7 @@ export interface SubscriptionDefinition {
   readonly group: string;
   readonly topology: Topology;
   /** Its queue is split by key; `topology.partitions` says into how many. */
-  readonly partitioning: Partitioning | undefined;
+  readonly partitioning: QueueSplit | undefined;
   readonly prefetch: number;
   readonly concurrency: Concurrency;
   readonly retry: RetryPolicy;
@@ -60,8 +61,10 @@ export interface SubscriptionDefaults {
   /** Of `idempotent` subscriptions that name none. Default: in memory. */
   readonly idempotencyStore?: IdempotencyStoreFactory;
   readonly maxDelayMs: number;
-  /** How the broker's own options split the queue; left out where the broker cannot. @throws InvalidOptionError */
-  readonly partitioningOf?: (native: Readonly<Record<string, unknown>>) => Partitioning | undefined;
+  /** False: the broker does not decide about `*` and `#`. Default true. */
+  readonly wildcards?: boolean;
+  /** Left out where the broker does not split queues. */
+  readonly partitioning?: Pick<Partitioning, 'option' | 'splitBy'>;
   /** How long the broker waits for an ack, in milliseconds. Left out: for ever. */
   readonly ackTimeoutMs?: number;
 }
@@ -84,17 +87,18 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const group = checkName('group', request.group ?? defaults.service);
   const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
   const native = nativeOptions(request, defaults.system);
-  const partitioning = native && defaults.partitioningOf?.(native);
+  const partitioning = native && defaults.partitioning?.splitBy(native);
   const retry = new RetryPolicy(request.retry ?? defaults.retry);
   const killSwitch = request.killSwitch === undefined ? undefined : checkKillSwitch(request.killSwitch);
-  checkConcurrency(concurrency, {
+  const surroundings: ConcurrencySurroundings = {
     prefetch: integerBetween('prefetch', prefetch, 1, 65_535),
     delayMs: numberBetween('delay', delay, 0, defaults.maxDelayMs),
     ackTimeoutMs: defaults.ackTimeoutMs ?? Infinity,
     isPartitioned: partitioning !== undefined,
     firstRetryMs: retry.longestWaits()?.[0],
     probeAfterMs: killSwitch?.probeAfter,
-  });
+  };
+  checkConcurrency(concurrency, surroundings, defaults.partitioning?.option);
   const queue = checkShortText('queue', request.queue ?? `${group}:${name}:queue`);
   if (partitioning) checkShortText('queue', `${partitionQueue(queue, partitioning.count)}.owner`);
   const deadLetter = dlq === false ? undefined : deadLetterOf(dlq, group, name);
@@ -111,7 +115,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     topology: {
       queue,
       ...(request.topic !== undefined && { topic: checkShortText('topic', request.topic) }),
-      patterns: routesOf(request),
+      patterns: patternsOf(request, defaults),
       ...(deadLetter && { deadLetter }),
       provision: defaults.provision,
       ...(waits.length > 0 && { waits }),
@@ -169,12 +173,26 @@ function routesOf({ route }: SubscribeRequest): readonly string[] {
   return [...new Set(routes)];
 }
 
-function checkConcurrency(concurrency: Concurrency, surroundings: ConcurrencySurroundings): void {
+/** @throws UnsupportedError for wildcards that nobody would decide about */
+function patternsOf(request: SubscribeRequest, { system, wildcards = true }: SubscriptionDefaults): readonly string[] {
+  const routes = routesOf(request);
+  const pattern = wildcards ? undefined : routes.find(hasWildcard);
+  if (pattern === undefined) return routes;
+  throw new UnsupportedError(
+    `${system} has no wildcards, and would take «${pattern}» for a route of that name. List the routes, with a «name»: { route: ['order.created', 'order.paid'], name: 'orders' }`,
+  );
+}
+
+function checkConcurrency(
+  concurrency: Concurrency,
+  surroundings: ConcurrencySurroundings,
+  partitionsOption = 'partitions',
+): void {
   if (typeof concurrency !== 'object' || concurrency === null || typeof concurrency.schedule !== 'function')
     throw new InvalidOptionError('concurrency', concurrency, 'bounded(n), unbounded() or partitioned({ … })');
   if (surroundings.isPartitioned && concurrency.keyOf === undefined)
     throw new InvalidOptionError(
-      'rabbitmq.partitions',
+      partitionsOption,
       'given',
       'nothing without a key to split by: add «concurrency: partitioned({ key })», or leave out the partitions',
     );
@@ -207,9 +225,6 @@ function deadLetterOf(
   };
 }
 
-/** Whatever it runs on, a subscription may hold options for these as well. */
-const BROKERS = ['rabbitmq', 'nats', 'memory'] as const;
-
 export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'route',
   'dlq',
@@ -228,5 +243,5 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'routeBy',
   'middleware',
   'connection',
-  ...BROKERS,
+  ...TRANSPORT_NAMES,
 ];

@@ -57,6 +57,7 @@ export class ArchiveSource implements RedriveSource {
   /** A canary that was given up again is in its dead-letter queue, or archived once more. */
   async returned(canaries: readonly SentFirst[]): Promise<Iterable<string>> {
     const { archive, transport } = this.parts;
+    const { queues } = transport;
     const ids = canaries.map(({ id }) => id);
     const returned = new Set<string>();
     let after = this.last ?? 0;
@@ -68,10 +69,12 @@ export class ArchiveSource implements RedriveSource {
       }
       full = page.length === PAGE;
     }
+    // Where nobody can look into the queue, it is archived soon.
+    if (!queues) return returned;
     const wanted = new Set(ids);
     for (const queue of new Set(canaries.flatMap(({ deadLetterQueue }) => deadLetterQueue ?? []))) {
-      if ((await transport.depth(queue)) === undefined) continue;
-      for (const id of await idsIn(transport, queue, wanted)) returned.add(id);
+      if ((await queues.depth(queue)) === undefined) continue;
+      for (const id of await idsIn(queues, queue, wanted)) returned.add(id);
     }
     return returned;
   }

@@ -14,6 +14,7 @@ import { publishAll } from '../transport/publish-all.js';
 import type { Transport } from '../transport/transport.js';
 import type { ArchivedEntry, ArchiveEntry, DeadLetterArchive } from './dead-letter-archive.js';
 import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
+import { DeadLetterIntake } from './dead-letter-intake.js';
 import { readDeadLetter } from './dead-letter.js';
 import { redrivenCopy } from './redriven.js';
 
@@ -46,11 +47,14 @@ export class DeadLetterArchiver {
   private hurried = false;
   private failing = false;
   private stopListening: () => void = () => undefined;
+  private readonly intake: DeadLetterIntake;
 
   constructor(
     private readonly parts: ArchiverParts,
     private readonly intervalMs: number,
-  ) {}
+  ) {
+    this.intake = new DeadLetterIntake(parts.transport, BATCH, () => this.soon());
+  }
 
   start(): void {
     if (!this.stopped) return;
@@ -65,6 +69,7 @@ export class DeadLetterArchiver {
     this.stopListening();
     this.cancelTimer?.();
     await this.running;
+    await this.intake.stop();
   }
 
   /** Both steps, now. It does not reject. */
@@ -109,9 +114,10 @@ export class DeadLetterArchiver {
   }
 
   private async empty(queue: string): Promise<void> {
-    const { transport } = this.parts;
-    if (!(await transport.depth(queue))) return;
-    const browser = await transport.browse(queue);
+    const { queues } = this.parts.transport;
+    if (!queues) return this.keepConsumed(queue);
+    if (!(await queues.depth(queue))) return;
+    const browser = await queues.browse(queue);
     try {
       let batch: Delivery[] = [];
       let bytes = 0;
@@ -130,8 +136,19 @@ export class DeadLetterArchiver {
   }
 
   private async keep(queue: string, batch: readonly Delivery[]): Promise<void> {
-    await this.parts.archive.add(batch.map(({ message }) => archiveEntry(queue, message)));
+    await this.add(queue, batch);
     for (const delivery of batch) delivery.ack();
+  }
+
+  private async keepConsumed(queue: string): Promise<void> {
+    const batch = await this.intake.held(queue);
+    if (batch.length === 0) return;
+    await this.add(queue, batch);
+    this.intake.kept(queue, batch);
+  }
+
+  private async add(queue: string, batch: readonly Delivery[]): Promise<void> {
+    await this.parts.archive.add(batch.map(({ message }) => archiveEntry(queue, message)));
   }
 
   private async retry(): Promise<void> {

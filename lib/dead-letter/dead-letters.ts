@@ -10,6 +10,7 @@ import {
   type PublisherDeadLetters,
 } from '../publisher/publisher-dead-letters.js';
 import type { Delivery } from '../transport/delivery.js';
+import { type QueueOperations, queuesOf } from '../transport/queue-operations.js';
 import type { Transport } from '../transport/transport.js';
 import type { ArchivedDeadLetters } from './archived-dead-letters.js';
 import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
@@ -40,6 +41,10 @@ export interface DeadLettersParts {
 /** Of the publisher's own. */
 const DELETED_TOGETHER = 100;
 
+/** Where the broker's queues cannot be looked into. */
+export const DEAD_LETTERS_UNSEEN =
+  'their dead letters can be seen, counted, redriven and deleted in an archive only. Give the option «deadLetters.archive»';
+
 /** What is done with a selected message: true takes it out of its queue. */
 type Visit = (deadLetter: DeadLetter, delivery: Delivery) => boolean;
 
@@ -63,9 +68,8 @@ export class DeadLetters {
 
   /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
   async count(selection: Pick<DeadLetterSelection, 'subscription' | 'queue'> = {}): Promise<number> {
-    const { publishers, transport } = this.parts;
-    let count = includesPublisher(selection) ? publishers.size : 0;
-    for (const queue of this.select(selection)) count += (await transport.depth(queue)) ?? 0;
+    let count = includesPublisher(selection) ? this.parts.publishers.size : 0;
+    for (const queue of this.select(selection)) count += (await this.queues.depth(queue)) ?? 0;
     return count;
   }
 
@@ -112,8 +116,8 @@ export class DeadLetters {
   async redrive(selection: DeadLetterSelection = {}, options: RedriveOptions = {}): Promise<RedriveResult> {
     const resolved = resolveRedrive(options);
     const matches = this.compile(selection);
-    const { publishers, transport, clock } = this.parts;
-    const queues = [...this.select(selection)].map((queue) => new QueueSource(queue, transport, clock));
+    const { publishers, clock } = this.parts;
+    const queues = [...this.select(selection)].map((queue) => new QueueSource(queue, this.queues, clock));
     const sources = includesPublisher(selection) ? [new PublisherSource(publishers, clock), ...queues] : queues;
     try {
       return await new Redrive(this.parts, { sources, matches }, resolved).run();
@@ -141,6 +145,11 @@ export class DeadLetters {
     return { done, failed: [] };
   }
 
+  /** @throws UnsupportedError */
+  private get queues(): QueueOperations {
+    return queuesOf(this.parts.transport, DEAD_LETTERS_UNSEEN);
+  }
+
   private compile(selection: DeadLetterSelection, more: string[] = []): DeadLetterMatcher {
     return compileSelection(selection, this.parts.clock.now(), more);
   }
@@ -152,10 +161,9 @@ export class DeadLetters {
     visit: Visit,
     enough = (): boolean => false,
   ): Promise<void> {
-    const { transport } = this.parts;
     for (const queue of this.select(selection)) {
-      if (enough() || (await transport.depth(queue)) === undefined) continue;
-      const browser = await transport.browse(queue);
+      if (enough() || (await this.queues.depth(queue)) === undefined) continue;
+      const browser = await this.queues.browse(queue);
       try {
         for (let delivery = await browser.next(); delivery; delivery = enough() ? undefined : await browser.next()) {
           const deadLetter = readDeadLetter(delivery.message, queue);
@@ -170,7 +178,8 @@ export class DeadLetters {
   private select({ subscription, queue }: DeadLetterSelection): ReadonlySet<string> {
     if (queue !== undefined) return new Set(typeof queue === 'string' ? [queue] : queue);
     const queues = this.parts.queues();
-    if (subscription === undefined) return new Set([...queues.values()].flat());
+    // Of all there are, those that can be seen; that the others cannot was said at boot.
+    if (subscription === undefined) return new Set(this.parts.transport.queues ? [...queues.values()].flat() : []);
     const one = queues.get(subscription);
     if (one === undefined)
       throw new InvalidOptionError(

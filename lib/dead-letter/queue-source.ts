@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { Delivery } from '../transport/delivery.js';
-import type { Browser, Transport } from '../transport/transport.js';
+import type { Browser, QueueOperations } from '../transport/queue-operations.js';
 import { type DeadLetter, readDeadLetter } from './dead-letter.js';
 import type { Candidate, RedriveLook, RedriveSource, SentFirst } from './redrive-source.js';
 import { redrivenCopy } from './redriven.js';
@@ -15,16 +15,16 @@ export class QueueSource implements RedriveSource {
 
   constructor(
     private readonly queue: string,
-    private readonly transport: Transport,
+    private readonly queues: QueueOperations,
     private readonly clock: Clock,
   ) {}
 
   size(): Promise<number | undefined> {
-    return this.transport.depth(this.queue);
+    return this.queues.depth(this.queue);
   }
 
   async look(): Promise<RedriveLook> {
-    const browser = await this.transport.browse(this.queue, this.latest);
+    const browser = await this.queues.browse(this.queue, this.latest);
     this.latest = browser;
     return new QueueLook(this.queue, browser, this.clock);
   }
@@ -32,11 +32,11 @@ export class QueueSource implements RedriveSource {
   /** Where nothing has come to the queue, nothing has returned. */
   async returned(canaries: readonly SentFirst[]): Promise<Iterable<string>> {
     if (!canaries.some(({ deadLetterQueue }) => deadLetterQueue === this.queue)) return [];
-    const look = await this.transport.browse(this.queue, this.latest);
+    const look = await this.queues.browse(this.queue, this.latest);
     const arrived = await look.arrived();
     await look.close();
     if (arrived === 0) return [];
-    return idsIn(this.transport, this.queue, new Set(canaries.map(({ id }) => id)));
+    return idsIn(this.queues, this.queue, new Set(canaries.map(({ id }) => id)));
   }
 }
 
@@ -76,12 +76,12 @@ class QueueLook implements RedriveLook {
 
 /** Which of these ids are in a queue; all of it is read. */
 export async function idsIn(
-  transport: Transport,
+  queues: QueueOperations,
   queue: string,
   wanted: ReadonlySet<string>,
 ): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
-  const all = await transport.browse(queue);
+  const all = await queues.browse(queue);
   try {
     for (let one = await all.next(); one; one = await all.next())
       if (wanted.has(one.message.id)) found.add(one.message.id);

@@ -24,6 +24,7 @@ export class DeadLetterCounts {
   ) {}
 
   start(): void {
+    if (!this.transport.queues) return;
     if (this.running) return this.changed();
     this.running = true;
     void this.refresh();
@@ -55,7 +56,7 @@ export class DeadLetterCounts {
     for (const queue of this.counts.keys()) if (!queues.has(queue)) this.counts.delete(queue);
     for (const queue of queues) {
       try {
-        const count = await this.transport.depth(queue);
+        const count = await this.transport.queues?.depth(queue);
         if (count !== undefined) this.counts.set(queue, { count, at: this.clock.monotonic() });
       } catch {
         // Disconnected: the connection's own state says so.

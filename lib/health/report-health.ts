@@ -30,7 +30,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
       ...(reason !== undefined && { reason }),
       ...(idempotency && { idempotency: { ...idempotency } }),
     }));
-  const undeliverable = dispatcher.undeliverableCount + (transport.undeliverable?.() ?? 0);
+  const undeliverable = dispatcher.undeliverableCount + (transport.queues?.undeliverable?.() ?? 0);
   const nacked = retryQueue.depth > 0 ? dispatcher.nacked.report() : [];
   const wanting =
     nacked.length > 0 ||

@@ -21,6 +21,8 @@ export interface TransportHarness {
   elapse?(ms: number): Promise<void>;
   /** How long a case waits for something that has to happen, in milliseconds; default 15,000. */
   readonly patienceMs?: number;
+  /** What the broker cannot do of what core does better with. Cases about it are left out. */
+  readonly lacks?: readonly HarnessLack[];
   /** Headers arrive as text, whatever they were: cases about their types are not for this broker. */
   readonly textHeaders?: boolean;
   /** The broker recognises a resend by its `dedupeId` and stores it once. */
@@ -36,6 +38,12 @@ export interface TransportHarness {
   /** Removes the queues that a case has declared. Without it they stay, unbound. */
   remove?(queues: readonly string[]): Promise<void>;
 }
+
+/**
+ * `queues`: the transport has no `queues`. `unroutable`: the broker does not say, per publish, that no queue takes the message. `deliveryCount`: it does not count how
+ * often it redelivered a message. `confirmedAcks`: it does not answer acks.
+ */
+export type HarnessLack = 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks';
 
 export type HarnessEnvironment = Omit<TransportEnvironment, 'onEvent'>;
 
@@ -80,12 +88,13 @@ export interface PeerMessage {
 
 /** What a case can need of a transport or of its harness, each with the way to tell whether it is there. */
 const needs = {
-  unroutable: (harness: TransportHarness) => harness.capabilities.unroutable,
+  queues: (harness: TransportHarness) => !harness.lacks?.includes('queues'),
+  unroutable: (harness: TransportHarness) => !harness.lacks?.includes('unroutable'),
   wildcards: (harness: TransportHarness) => harness.capabilities.wildcards,
-  deliveryCount: (harness: TransportHarness) => harness.capabilities.deliveryCount,
+  deliveryCount: (harness: TransportHarness) => !harness.lacks?.includes('deliveryCount'),
   redelivery: (harness: TransportHarness) => harness.capabilities.retry === 'redelivery',
   lease: (harness: TransportHarness) => Number.isFinite(harness.capabilities.leaseMs),
-  confirmedAcks: (harness: TransportHarness) => harness.capabilities.confirmsAcks === true,
+  confirmedAcks: (harness: TransportHarness) => !harness.lacks?.includes('confirmedAcks'),
   delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
   maxDelay: (harness: TransportHarness) =>
     harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),

@@ -2,30 +2,30 @@
 export interface TransportCapabilities {
   /** Messages survive the death of the broker's process. */
   readonly durable: boolean;
-  /** The broker says, per publish, that no queue takes the message. */
-  readonly unroutable: boolean;
   /**
    * How a handler retry is made. `copy`: a copy to the queue with our attempt header, then the original is acked.
    * `redelivery`: `release(delayMs)`; the broker holds the message meanwhile, without a slot of the prefetch, and each of
    * its deliveries says its `deliveryCount`, which is where the attempt comes from.
    */
   readonly retry: 'copy' | 'redelivery';
-  /** `*` and `#` in routes, decided by the broker. */
+  /** `*` and `#` in routes, decided by the broker. False: core refuses them at boot. */
   readonly wildcards: boolean;
+  /**
+   * How the broker keeps the messages of one key in order over several processes. `none`: not at all. `queue`: it gives a
+   * queue to one consumer at a time, and `partitioning` splits queues by key. `key`: by itself, it hands the messages of
+   * a key to one consumer at a time.
+   */
+  readonly keyOrder: 'none' | 'queue' | 'key';
   /**
    * The longest `dueAt` ahead that the transport takes, in milliseconds; 0 where it takes none. A copy with a longer wait
    * goes in several hops.
    */
   readonly maxDelayMs: number;
-  /** The broker counts how often it redelivered a message. */
-  readonly deliveryCount: boolean;
   /**
    * How long a delivery stays ours without `extend`, in milliseconds; Infinity where it stays until the connection ends.
    * Core extends what is here, messages that wait for their handler included, while the process lives.
    */
   readonly leaseMs: number;
-  /** The broker answers acks: deliveries have `ackConfirmed`. Left out where it does not. */
-  readonly confirmsAcks?: boolean;
   /**
    * How long the broker lets a delivery be unsettled before it takes back all that the consumer holds, in milliseconds; left
    * out where it does not mind.

@@ -20,7 +20,7 @@ export interface Delivery {
   /**
    * As `ack`; resolves with whether the broker has taken it. True: the loss of this connection does not bring the message
    * back. False: it is lost, was settled before, or nobody knows: it may come again. It never rejects. Each one has its
-   * own answer, also where several are sent together. Absent where `confirmsAcks` is.
+   * own answer, also where several are sent together. Absent where the broker does not answer acks.
    */
   ackConfirmed?(): Promise<boolean>;
   /**

@@ -24,8 +24,21 @@ export interface Topology {
 /** From the shortest to the longest, in milliseconds. */
 export type Wait = readonly [shortest: number, longest: number];
 
-/** How a queue is split by key. */
+/** Queues that the broker's own options split by key into several, each with one consumer at a time. */
 export interface Partitioning {
+  /** The option that splits a queue, as errors name it: `rabbitmq.partitions`. */
+  readonly option: string;
+  /** How the broker's own options of a subscription split its queue; undefined: not at all. @throws InvalidOptionError */
+  splitBy(native: Readonly<Record<string, unknown>>): QueueSplit | undefined;
+  /**
+   * How many consumers each of these queues has at the moment, over all processes; of a partition 0 or 1. Undefined for a
+   * queue that does not exist. Rejects while disconnected.
+   */
+  consumers(queues: readonly string[]): Promise<readonly (number | undefined)[]>;
+}
+
+/** How a queue is split by key. */
+export interface QueueSplit {
   readonly count: number;
   /** False: what is in the partitions is handled, but nothing is moved to them. */
   readonly distribute: boolean;

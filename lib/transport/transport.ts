@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import type { TransportCapabilities } from './capabilities.js';
 import type { Delivery } from './delivery.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
+import type { QueueOperations } from './queue-operations.js';
 import type { Partitioning, Topology } from './topology.js';
 
 /** What `memory()`, `rabbitmq({…})`, … return: options, checked; each application that starts makes its own transport of it. */
@@ -32,13 +33,6 @@ export interface Transport {
   connect(environment: TransportEnvironment): Promise<void>;
 
   /**
-   * Looks at what is there of these topologies and makes nothing, so that who is refused leaves nothing behind. Resolves
-   * while disconnected. Absent where a declaration that is refused makes nothing of others either.
-   * Rejects with one TopologyMismatchError that tells everything that exists with other arguments.
-   */
-  compare?(topologies: readonly Topology[]): Promise<void>;
-
-  /**
    * Makes the topology exist, now and after every reconnect. Resolves at once while disconnected.
    * Rejects with TopologyMismatchError when something exists with other arguments, or is missing while `provision` is false.
    */
@@ -53,34 +47,6 @@ export interface Transport {
   /** Consumes from a declared queue, again after every reconnect. Resolves when consuming or, while disconnected, at once. */
   subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription>;
 
-  /** Removes the patterns of a queue, so that nothing more is routed to it. */
-  unbind(topology: Topology): Promise<void>;
-
-  /** Number of messages ready in a queue; undefined when the queue does not exist. Rejects while disconnected. */
-  depth(queue: string): Promise<number | undefined>;
-
-  /**
-   * How the broker's own options of a subscription split its queue; undefined: not at all. Absent where the broker cannot.
-   * @throws InvalidOptionError
-   */
-  partitions?(native: Readonly<Record<string, unknown>>): Partitioning | undefined;
-
-  /**
-   * How many consumers each of these queues has at the moment, over all processes; of a partition 0 or 1. Undefined for a
-   * queue that does not exist. Rejects while disconnected. Absent where `partitions` is.
-   */
-  consumers?(queues: readonly string[]): Promise<readonly (number | undefined)[]>;
-
-  /**
-   * Reads a queue without consuming it: what is not acked goes back on `close`. Rejects while disconnected.
-   * `rest` is an earlier look into it that was closed: it is gone on with. What that one gave back is shown again, and
-   * nothing that came to the queue after the first look had begun.
-   */
-  browse(queue: string, rest?: Browser): Promise<Browser>;
-
-  /** Delayed messages that were seen due and unroutable, and wait to be tried again. Absent where that cannot be. */
-  undeliverable?(): number;
-
   /** Round trip to the broker; rejects when it does not answer. */
   probe(): Promise<void>;
 
@@ -89,6 +55,12 @@ export interface Transport {
 
   /** Ends everything: what is unsettled goes back to the broker, what is unconfirmed fails. Calling it again is harmless. */
   close(): Promise<void>;
+
+  /** Absent where the broker's queues cannot be looked into; core says at boot what is missing then. */
+  readonly queues?: QueueOperations;
+
+  /** Where `keyOrder` is `queue`, and only there. */
+  readonly partitioning?: Partitioning;
 }
 
 /** Called once per message with its fate. */
@@ -166,14 +138,4 @@ export interface TransportSubscription {
    * transport that cannot leaves them to the caller, as without it.
    */
   stop(giveBack?: boolean): Promise<void>;
-}
-
-/** A look into a queue. */
-export interface Browser {
-  /** The next message, or undefined at the end of what was there. */
-  next(): Promise<Delivery | undefined>;
-  /** How many messages have come to the queue since the first look began, as far as is known by now. */
-  arrived(): Promise<number>;
-  /** Gives back what was neither acked nor released. */
-  close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { transportContract } from 'nestjs-messaging/testing';
 import { leasing } from '../unit/support/leasing.js';
+import { queueless } from '../unit/support/queueless.js';
 import { redelivering } from '../unit/support/redelivering.js';
 import { memoryHarness } from './memory.harness.js';
 import { skipped } from './skipped.js';
@@ -38,6 +39,19 @@ describe('transport contract: memory', () => {
     for (const { name, run } of more) it(name, run);
 
     it('runs the cases of that', () => expect(more).toHaveLength(2));
+  });
+
+  describe('where its queues cannot be looked into', () => {
+    const harness = { ...queueless(memoryHarness()), lacks: ['queues'] as const };
+    const more = transportContract(harness).filter(({ name }) => !skipped.memory.includes(name));
+
+    for (const { name, unmet, run } of more) if (unmet.length === 0) it(name, run);
+
+    it('leaves out the cases that look into them, and no others', () => {
+      const left = more.filter(({ unmet }) => unmet.length > 0);
+      expect(new Set(left.flatMap(({ unmet }) => unmet))).toEqual(new Set(['queues']));
+      expect(left.length).toBeLessThan(35);
+    });
   });
 
   it('names every case once', () => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Delivery } from '../../lib/transport/delivery.js';
 import { CONFIRMED, type Outgoing } from '../../lib/transport/outgoing.js';
+import type { Browser, QueueOperations } from '../../lib/transport/queue-operations.js';
 import type { Topology } from '../../lib/transport/topology.js';
 import type {
-  Browser,
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
@@ -48,16 +48,8 @@ export class Faultless implements Transport {
     return this.inner.subscribe(options, handlers);
   }
 
-  unbind(topology: Topology): Promise<void> {
-    return this.inner.unbind(topology);
-  }
-
-  depth(queue: string): Promise<number | undefined> {
-    return this.inner.depth(queue);
-  }
-
-  browse(queue: string, rest?: Browser): Promise<Browser> {
-    return this.inner.browse(queue, rest);
+  get queues(): QueueOperations {
+    return this.inner.queues!;
   }
 
   probe(): Promise<void> {
@@ -300,8 +292,12 @@ class LostTwice extends Faultless {
 }
 
 class BrowsingTakes extends Faultless {
-  override async browse(queue: string, rest?: Browser): Promise<Browser> {
-    const browser = await this.inner.browse(queue, rest);
+  override get queues(): QueueOperations {
+    return { ...super.queues, browse: (queue, rest) => this.browse(queue, rest) };
+  }
+
+  private async browse(queue: string, rest?: Browser): Promise<Browser> {
+    const browser = await super.queues.browse(queue, rest);
     return {
       async next() {
         const delivery = await browser.next();
@@ -315,8 +311,9 @@ class BrowsingTakes extends Faultless {
 }
 
 class BrowsingBeginsAnew extends Faultless {
-  override browse(queue: string): Promise<Browser> {
-    return this.inner.browse(queue);
+  override get queues(): QueueOperations {
+    const { queues } = this.inner;
+    return { ...queues!, browse: (queue) => queues!.browse(queue) };
   }
 }
 

@@ -29,7 +29,7 @@ describeBoth('a redrive that is killed', (fresh) => {
 
       let killed = 0;
       // What a killed reader held may come back to the queue only after the next one has looked.
-      while (killed < KILLS || (await broker.transport.depth(DLQ)) !== 0) {
+      while (killed < KILLS || (await broker.transport.queues!.depth(DLQ)) !== 0) {
         const running = redrive();
         if (killed < KILLS) {
           // Somewhere in a batch, or between two: as soon as so many have arrived.

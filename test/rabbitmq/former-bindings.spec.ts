@@ -40,7 +40,7 @@ describeRabbit('what an earlier version of a service has bound', (rabbit) => {
       'unroutable',
       'confirmed',
     ]);
-    expect(await two.transport.depth(QUEUE)).toBe(2);
+    expect(await two.transport.queues!.depth(QUEUE)).toBe(2);
     expect(two.warnings()).toEqual([
       expect.stringContaining(`Unbound «${QUEUE}» from «events» by «invoice.created»`),
       expect.stringContaining(`Unbound «${QUEUE}» from «events» by «invoice.*»`),
@@ -98,7 +98,10 @@ describeRabbit('what an earlier version of a service has bound', (rabbit) => {
       ),
     ]);
     await two.publish(dead('2'));
-    expect([await two.transport.depth('tests:old.dlq'), await two.transport.depth('tests:new.dlq')]).toEqual([1, 1]);
+    expect([
+      await two.transport.queues!.depth('tests:old.dlq'),
+      await two.transport.queues!.depth('tests:new.dlq'),
+    ]).toEqual([1, 1]);
     await Promise.all([old.close(), two.close()]);
   });
 
@@ -108,7 +111,7 @@ describeRabbit('what an earlier version of a service has bound', (rabbit) => {
     await (await deployed(topologyOf('billing', { deadLetter: shared }))).close();
     const two = await deployed(topologyOf('billing', { deadLetter: { ...shared, queue: 'tests:own.dlq' } }));
     await two.publish(outgoing({ kind: 'dead-letter', route: 'tests:dead' }, message('1')));
-    expect(await two.transport.depth('tests:shared.dlq')).toBe(1);
+    expect(await two.transport.queues!.depth('tests:shared.dlq')).toBe(1);
     await two.close();
   });
 

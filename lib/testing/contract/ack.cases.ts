@@ -61,7 +61,7 @@ export const ackCases: readonly CaseDefinition[] = [
   },
   {
     name: 'the connection falls amid acks: each has an answer, what is confirmed does not come again, nothing is lost',
-    needs: ['confirmedAcks', 'disconnect'],
+    needs: ['queues', 'confirmedAcks', 'disconnect'],
     async run(bed) {
       const client = await bed.connect();
       const publisher = await bed.connect();

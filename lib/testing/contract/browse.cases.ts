@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Browser } from '../../transport/transport.js';
+import type { Browser } from '../../transport/queue-operations.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { CaseDefinition } from './case.js';
 import { assertSameBody, assertSameHeaders, everyByte, range, textHeaders } from './samples.js';
@@ -19,6 +19,7 @@ async function readAll(bed: TestBed, browser: Browser): Promise<Delivery[]> {
 export const browseCases: readonly CaseDefinition[] = [
   {
     name: 'a browser sees every message of a queue in order, complete, and gives all back',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -26,7 +27,7 @@ export const browseCases: readonly CaseDefinition[] = [
       const ids = range(25).map(String);
       const fields = { body: everyByte, headers: textHeaders };
       await client.confirmed(...ids.map((id) => client.toRoute(bed.route('a'), { id, ...fields })));
-      const browser = await bed.settled(client.transport.browse(topology.queue), 'browse()');
+      const browser = await bed.settled(client.queues.browse(topology.queue), 'browse()');
       const seen = await readAll(bed, browser);
       assert.deepEqual(
         seen.map(({ message }) => message.id),
@@ -41,12 +42,13 @@ export const browseCases: readonly CaseDefinition[] = [
   },
   {
     name: 'what a browser acks is gone, what it releases or leaves is still there',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
       await client.declare(topology);
       await client.confirmed(...range(6).map((id) => client.toRoute(bed.route('a'), { id: `${id}` })));
-      const browser = await bed.settled(client.transport.browse(topology.queue), 'browse()');
+      const browser = await bed.settled(client.queues.browse(topology.queue), 'browse()');
       const seen = await readAll(bed, browser);
       for (const delivery of seen) {
         if (['1', '4'].includes(delivery.message.id)) delivery.ack();
@@ -61,12 +63,13 @@ export const browseCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a browser closed before the end gives back what it has read',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
       await client.declare(topology);
       await client.confirmed(...range(10).map(() => client.toRoute(bed.route('a'))));
-      const browser = await bed.settled(client.transport.browse(topology.queue), 'browse()');
+      const browser = await bed.settled(client.queues.browse(topology.queue), 'browse()');
       for (let count = 0; count < 3; count++) assert.ok(await bed.settled(browser.next(), 'next()'));
       await bed.settled(browser.close(), 'close()');
       await client.depthOf(topology.queue, 10);
@@ -74,15 +77,16 @@ export const browseCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a browser ends at what was there when it began, and at once in an empty queue',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
       await client.declare(topology);
-      const empty = await bed.settled(client.transport.browse(topology.queue), 'browse()');
+      const empty = await bed.settled(client.queues.browse(topology.queue), 'browse()');
       assert.deepEqual(await readAll(bed, empty), []);
       await bed.settled(empty.close(), 'close()');
       await client.confirmed(...range(3).map(() => client.toRoute(bed.route('a'))));
-      const browser = await bed.settled(client.transport.browse(topology.queue), 'browse()');
+      const browser = await bed.settled(client.queues.browse(topology.queue), 'browse()');
       for (let count = 0; count < 3; count++) {
         assert.ok(await bed.settled(browser.next(), 'next()'));
         await client.confirmed(client.toRoute(bed.route('a')));
@@ -94,6 +98,7 @@ export const browseCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a closed browser is gone on with: what it gave back comes again, what came to the queue since is only counted',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -104,7 +109,7 @@ export const browseCases: readonly CaseDefinition[] = [
           ...ids.map((id) => client.outgoing({ kind: 'dead-letter', route: topology.deadLetter?.route ?? '' }, { id })),
         );
       const look = async (rest?: Browser): Promise<Browser> =>
-        bed.settled(client.transport.browse(dead.queue, rest), 'browse()');
+        bed.settled(client.queues.browse(dead.queue, rest), 'browse()');
       await write('0', '1', '2', '3', '4');
       const first = await look();
       const seen: Delivery[] = [];
@@ -132,10 +137,11 @@ export const browseCases: readonly CaseDefinition[] = [
   },
   {
     name: 'browsing a queue that does not exist is an error or the end, never a hang',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const missing = async (): Promise<Delivery[]> => {
-        const browser = await client.transport.browse(bed.queue('missing'));
+        const browser = await client.queues.browse(bed.queue('missing'));
         return readAll(bed, browser);
       };
       const outcome = await bed.settled(

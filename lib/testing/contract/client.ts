@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing, PublishResult } from '../../transport/outgoing.js';
+import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Topology } from '../../transport/topology.js';
 import type { Transport, TransportEvent } from '../../transport/transport.js';
 import { Consumer, type ConsumerOptions, type Received } from './consumer.js';
@@ -26,6 +27,13 @@ export class Client {
     private readonly scope: CaseScope,
     readonly transport: Transport,
   ) {}
+
+  /** Of cases that need `queues`. */
+  get queues(): QueueOperations {
+    const { queues } = this.transport;
+    assert.ok(queues, 'the transport has no queues: its harness has to say so («lacks»)');
+    return queues;
+  }
 
   onEvent(event: TransportEvent): void {
     this.events.push(event);
@@ -162,7 +170,7 @@ export class Client {
   }
 
   async depth(queue: string): Promise<number | undefined> {
-    return this.scope.settled(this.transport.depth(queue), 'depth()');
+    return this.scope.settled(this.queues.depth(queue), 'depth()');
   }
 
   /** Waits until so many messages are ready in the queue. */

@@ -6,6 +6,7 @@ import { range, sorted } from './samples.js';
 export const consumerCases: readonly CaseDefinition[] = [
   ...[1, 3, 10].map((prefetch): CaseDefinition => ({
     name: `a prefetch of ${prefetch} is filled and never exceeded`,
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -24,6 +25,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   })),
   {
     name: 'each of several consumers of a queue has its own prefetch',
+    needs: ['queues'],
     async run(bed) {
       const [one, two] = [await bed.connect(), await bed.connect()];
       const topology = bed.topology('q', [bed.route('a')]);
@@ -37,6 +39,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   },
   {
     name: 'consumers of one queue share its messages, each message goes to one of them',
+    needs: ['queues'],
     async run(bed) {
       const [one, two] = [await bed.connect(), await bed.connect()];
       const topology = bed.topology('q', [bed.route('a')]);
@@ -91,6 +94,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   },
   {
     name: 'stopped under load, nothing comes once that has resolved and nothing is lost',
+    needs: ['queues'],
     async run(bed) {
       const [client, publisher] = [await bed.connect(), await bed.connect()];
       const topology = bed.topology('q', [bed.route('a')]);
@@ -164,6 +168,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   },
   {
     name: 'pause and resume in quick succession leave one consumer with its prefetch',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

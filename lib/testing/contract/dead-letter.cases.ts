@@ -75,6 +75,7 @@ export const deadLetterCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a dead letter reaches the dead-letter queue of its own group only',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const [one, two] = [bed.topology('one', [bed.route('a')]), bed.topology('two', [bed.route('a')])];
@@ -154,6 +155,7 @@ export const deadLetterCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a queue without dead letters can be declared and consumed',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const consumer = await client.consume(bed.topology('q', [bed.route('a')], { deadLetter: undefined }));

@@ -45,15 +45,15 @@ export const outageCases: readonly CaseDefinition[] = [
   },
   {
     name: 'while disconnected depth, browse and probe reject',
-    needs: ['disconnect', 'refuse'],
+    needs: ['queues', 'disconnect', 'refuse'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q');
       await client.declare(topology);
       await bed.outage(client);
-      const { transport } = client;
-      await assert.rejects(bed.settled(transport.depth(topology.queue), 'depth()'), isError);
-      await assert.rejects(bed.settled(transport.browse(topology.queue), 'browse()'), isError);
+      const { transport, queues } = client;
+      await assert.rejects(bed.settled(queues.depth(topology.queue), 'depth()'), isError);
+      await assert.rejects(bed.settled(queues.browse(topology.queue), 'browse()'), isError);
       await assert.rejects(bed.settled(transport.probe(), 'probe()'), isError);
     },
   },
@@ -121,7 +121,7 @@ export const outageCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a subscription that is stopped while disconnected stays stopped',
-    needs: ['disconnect', 'refuse'],
+    needs: ['queues', 'disconnect', 'refuse'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

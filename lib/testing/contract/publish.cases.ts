@@ -15,6 +15,7 @@ export function errorOf(result: PublishResult | undefined): MessagingError {
 export const publishCases: readonly CaseDefinition[] = [
   {
     name: 'a confirmed message is in its queue',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -45,6 +46,7 @@ export const publishCases: readonly CaseDefinition[] = [
   },
   {
     name: 'an empty batch is nothing',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -107,6 +109,7 @@ export const publishCases: readonly CaseDefinition[] = [
   },
   {
     name: 'not mandatory, a message that no queue takes is confirmed',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const more = { mandatory: false };
@@ -181,6 +184,7 @@ export const publishCases: readonly CaseDefinition[] = [
   },
   {
     name: 'messages published from within done are sent as well',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

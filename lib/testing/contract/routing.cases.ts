@@ -143,12 +143,13 @@ export const routingCases: readonly CaseDefinition[] = [
   },
   {
     name: 'unbound, a queue gets nothing more by its routes and keeps what it has',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a'), bed.route('b')]);
       await client.declare(topology);
       await client.confirmed(client.toRoute(bed.route('a'), { id: 'before' }));
-      await bed.settled(client.transport.unbind(topology), 'unbind()');
+      await bed.settled(client.queues.unbind(topology), 'unbind()');
       await client.confirmed(
         ...['a', 'b'].map((word) => client.toRoute(bed.route(word), { id: 'after' }, { mandatory: false })),
       );

@@ -6,6 +6,7 @@ import { range, sorted } from './samples.js';
 export const settlementCases: readonly CaseDefinition[] = [
   {
     name: 'an acked message is gone',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

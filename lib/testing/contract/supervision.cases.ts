@@ -38,7 +38,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
   },
   {
     name: 'deliveries under way are reported lost once, cannot be settled any more, and come again',
-    needs: ['disconnect'],
+    needs: ['queues', 'disconnect'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -55,7 +55,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
       const again = await consumer.take(5);
       for (const received of first) received.ack();
       assert.deepEqual(sorted(again.map(({ id }) => id)), sorted(first.map(({ id }) => id)));
-      if (bed.harness.capabilities.deliveryCount) {
+      if (!bed.harness.lacks?.includes('deliveryCount')) {
         for (const { delivery } of again) assert.equal(delivery.deliveryCount, 1);
       }
       await client.connected();
@@ -178,7 +178,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a subscription comes back after its queue was deleted, with queue, bindings and prefetch',
-    needs: ['deleteQueue'],
+    needs: ['queues', 'deleteQueue'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -195,7 +195,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
   },
   {
     name: 'a queue deleted during an outage is there again after it',
-    needs: ['disconnect', 'refuse', 'deleteQueue'],
+    needs: ['queues', 'disconnect', 'refuse', 'deleteQueue'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

@@ -20,6 +20,7 @@ async function assertMismatch(client: Client, topology: Topology): Promise<void>
 export const topologyCases: readonly CaseDefinition[] = [
   {
     name: 'declaring creates the queue and its dead-letter queue, both empty',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);
@@ -71,6 +72,7 @@ export const topologyCases: readonly CaseDefinition[] = [
   },
   ...(['topology', 'environment'] as const).map((where): CaseDefinition => ({
     name: `provision: false in the ${where}: a missing queue is a TopologyMismatchError and is not created`,
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect({ environment: { provision: where !== 'environment' } });
       const topology = bed.topology('q', [bed.route('a')], { provision: where !== 'topology' });
@@ -142,6 +144,7 @@ export const topologyCases: readonly CaseDefinition[] = [
   },
   {
     name: 'depth counts what is ready, not what is delivered and unsettled',
+    needs: ['queues'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

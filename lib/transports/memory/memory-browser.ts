@@ -1,6 +1,6 @@
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { Delivery } from '../../transport/delivery.js';
-import type { Browser } from '../../transport/transport.js';
+import type { Browser } from '../../transport/queue-operations.js';
 import { MemoryDelivery, type DeliveryHolder, type Session } from './memory-delivery.js';
 import type { MemoryQueue } from './memory-queue.js';
 

@@ -6,13 +6,11 @@ export const MAX_DELAY_MS = 2 ** 32 - 2 ** 22;
 export function memoryCapabilities(maxBytes: number): TransportCapabilities {
   return {
     durable: false,
-    unroutable: true,
     retry: 'copy',
     wildcards: true,
+    keyOrder: 'none',
     maxDelayMs: MAX_DELAY_MS,
-    deliveryCount: true,
     leaseMs: Infinity,
-    confirmsAcks: true,
     maxBytes,
   };
 }

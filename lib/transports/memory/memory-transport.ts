@@ -2,9 +2,9 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Topology } from '../../transport/topology.js';
 import type {
-  Browser,
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
@@ -29,6 +29,11 @@ export class MemoryTransport implements Transport {
   readonly system = 'memory';
   readonly host = 'memory';
   readonly capabilities: TransportCapabilities;
+  readonly queues: QueueOperations = {
+    depth: (queue) => this.depth(queue),
+    browse: (queue, rest) => this.browse(queue, rest as MemoryBrowser | undefined),
+    unbind: (topology) => this.unbind(topology),
+  };
   private readonly defaults: ClientDefaults;
   private readonly channel: PublishChannel;
   private readonly declared = new DeclaredTopologies();
@@ -89,23 +94,23 @@ export class MemoryTransport implements Transport {
     return subscription;
   }
 
-  async unbind(topology: Topology): Promise<void> {
+  private async unbind(topology: Topology): Promise<void> {
     this.declared.forgetPatterns(topology);
     if (this.session) this.broker.unbind(topology, this.defaults);
     else this.declared.unbindLater(topology);
   }
 
-  async depth(queue: string): Promise<number | undefined> {
+  private async depth(queue: string): Promise<number | undefined> {
     this.requireSession();
     return this.broker.queue(queue)?.ready;
   }
 
   /** Rejects with TopologyMismatchError when there is no such queue. */
-  async browse(name: string, rest?: Browser): Promise<Browser> {
+  private async browse(name: string, rest: MemoryBrowser | undefined): Promise<MemoryBrowser> {
     const session = this.requireSession();
     const queue = this.broker.queue(name);
     if (!queue) throw new TopologyMismatchError(`There is no queue «${name}» to read`);
-    return new MemoryBrowser(queue, session, () => this.session === session, rest as MemoryBrowser | undefined);
+    return new MemoryBrowser(queue, session, () => this.session === session, rest);
   }
 
   async probe(): Promise<void> {

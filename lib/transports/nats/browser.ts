@@ -2,7 +2,7 @@ import type { StoredMsg } from '@nats-io/jetstream';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { nameOf } from '../../message/message-name.js';
 import type { Delivery } from '../../transport/delivery.js';
-import type { Browser } from '../../transport/transport.js';
+import type { Browser } from '../../transport/queue-operations.js';
 import { header } from '../../message/headers.js';
 import { hasWildcard } from '../../transport/topic-pattern.js';
 import { Binding, privateSubjects, type QueueRecord, recordOf } from './binding.js';

@@ -4,9 +4,9 @@ import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Topology } from '../../transport/topology.js';
 import type {
-  Browser,
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
@@ -49,6 +49,7 @@ interface Parts {
 export class NatsTransport implements Transport {
   readonly system = 'nats';
   readonly capabilities: TransportCapabilities;
+  readonly queues: QueueOperations;
   private readonly names: Names;
   private parts?: Parts;
   private closing?: Promise<void>;
@@ -57,14 +58,18 @@ export class NatsTransport implements Transport {
     this.names = namesOf(settings.stream);
     this.capabilities = {
       durable: settings.storage === 'file',
-      unroutable: true,
       retry: 'copy',
       wildcards: true,
+      keyOrder: 'none',
       maxDelayMs: MAX_DELAY_MS,
-      deliveryCount: true,
       leaseMs: settings.ackWait,
-      confirmsAcks: true,
       maxBytes: settings.maxBytes,
+    };
+    this.queues = {
+      depth: (queue) => this.depth(queue),
+      browse: (queue, rest) => this.browse(queue, rest as QueueBrowser | undefined),
+      unbind: (topology) => this.unbind(topology),
+      undeliverable: () => this.parts?.forwarder.undeliverable.count ?? 0,
     };
   }
 
@@ -103,13 +108,13 @@ export class NatsTransport implements Transport {
     return consuming.subscribe(options, handlers);
   }
 
-  async unbind(topology: Topology): Promise<void> {
+  private async unbind(topology: Topology): Promise<void> {
     const { consuming, publisher } = this.connected();
     await this.ask((link) => consuming.unbind(link, topology));
     publisher.forgetRoutes();
   }
 
-  async depth(queue: string): Promise<number | undefined> {
+  private async depth(queue: string): Promise<number | undefined> {
     const { queues } = this.connected();
     return this.ask(async (link) => {
       const found = await queues.find(link, queue);
@@ -117,7 +122,7 @@ export class NatsTransport implements Transport {
     });
   }
 
-  async browse(queue: string, rest?: Browser): Promise<Browser> {
+  private async browse(queue: string, rest: QueueBrowser | undefined): Promise<QueueBrowser> {
     const { queues, connection, consuming } = this.connected();
     const { names } = this;
     const redact = (text: string): string => connection.redact(text);
@@ -125,7 +130,7 @@ export class NatsTransport implements Transport {
       QueueBrowser.open(
         queue,
         { link, names, queues, redact, warn: (message) => consuming.subscriptions.warn(message) },
-        rest as QueueBrowser | undefined,
+        rest,
       ),
     );
   }
@@ -137,11 +142,6 @@ export class NatsTransport implements Transport {
   native(): NatsNative {
     const link = this.parts?.connection.current;
     return { connection: link?.connection, manager: link?.manager };
-  }
-
-  /** How many delayed messages were due lately and found nobody to take them, as far as this process has seen. */
-  undeliverable(): number {
-    return this.parts?.forwarder.undeliverable.count ?? 0;
   }
 
   close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, GetMessage } from 'amqplib';
 import type { Delivery } from '../../transport/delivery.js';
-import type { Browser } from '../../transport/transport.js';
+import type { Browser } from '../../transport/queue-operations.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
 import { answered, type Bound } from '../kit/answered.js';

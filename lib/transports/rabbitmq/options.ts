@@ -1,7 +1,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { knownKeys, refuseUndefined, refuseUnset, oneOf } from '../../errors/option-checks.js';
-import type { Partitioning } from '../../transport/topology.js';
+import type { QueueSplit } from '../../transport/topology.js';
 import { redactUrl } from '../kit/redactor.js';
 import { parseAddress, type Address } from './address.js';
 
@@ -174,10 +174,10 @@ function checkOrder({ singleActiveConsumer, arguments: others }: RabbitmqSubscri
 }
 
 /** How many partitions a subscription has, where it has any. @throws InvalidOptionError for what contradicts them */
-export function partitioningOf(
+export function splitOf(
   native: Readonly<Record<string, unknown>>,
   { queueType: typeOfAll }: Pick<Settings, 'queueType'>,
-): Partitioning | undefined {
+): QueueSplit | undefined {
   const options = checkSubscriptionOptions(native);
   const {
     partitions: count,

@@ -2,9 +2,9 @@ import type { ChannelModel } from 'amqplib';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Partitioning, Topology } from '../../transport/topology.js';
 import type {
-  Browser,
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
@@ -21,7 +21,7 @@ import { ConsumingSide } from './consuming-side.js';
 import { MAX_DELAY_MS } from './delay-path.js';
 import { RabbitmqForwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
-import { partitioningOf, type Settings } from './options.js';
+import { splitOf, type Settings } from './options.js';
 import { PublishingSide } from './publishing-side.js';
 import { Renewal } from '../kit/renewal.js';
 
@@ -46,6 +46,8 @@ interface Sides {
 export class RabbitmqTransport implements Transport {
   readonly system = 'rabbitmq';
   readonly capabilities: TransportCapabilities;
+  readonly queues: QueueOperations;
+  readonly partitioning: Partitioning;
   private readonly names: Names;
   private sides?: Sides;
   private closing?: Promise<void>;
@@ -54,15 +56,28 @@ export class RabbitmqTransport implements Transport {
     this.names = namesOf(settings.exchange);
     this.capabilities = {
       durable: true,
-      unroutable: true,
       retry: 'copy',
       wildcards: true,
+      keyOrder: 'queue',
       maxDelayMs: MAX_DELAY_MS,
-      deliveryCount: settings.queueType === 'quorum',
       leaseMs: Infinity,
-      confirmsAcks: true,
       ackTimeoutMs: ACK_TIMEOUT_MS,
       maxBytes: settings.maxBytes,
+    };
+    this.queues = {
+      depth: (queue) => this.ask((model, bound) => queueDepth(model, bound, queue)),
+      browse: (queue, rest) =>
+        this.ask((model, bound) =>
+          QueueBrowser.open(model, bound, queue, this.names, rest as QueueBrowser | undefined),
+        ),
+      unbind: async (topology) => this.connected().consuming.unbind(topology),
+      compare: async (topologies) => this.connected().consuming.compare(topologies),
+      undeliverable: () => this.sides?.forwarder.undeliverable.count ?? 0,
+    };
+    this.partitioning = {
+      option: 'rabbitmq.partitions',
+      splitBy: (native) => splitOf(native, settings),
+      consumers: (queues) => this.ask((model, bound) => consumerCounts(model, bound, queues)),
     };
   }
 
@@ -94,10 +109,6 @@ export class RabbitmqTransport implements Transport {
     }
   }
 
-  async compare(topologies: readonly Topology[]): Promise<void> {
-    await this.connected().consuming.compare(topologies);
-  }
-
   async declare(topology: Topology): Promise<void> {
     await this.connected().consuming.declare(topology);
   }
@@ -114,28 +125,6 @@ export class RabbitmqTransport implements Transport {
     return consuming.subscribe(options, handlers);
   }
 
-  async unbind(topology: Topology): Promise<void> {
-    await this.connected().consuming.unbind(topology);
-  }
-
-  async depth(queue: string): Promise<number | undefined> {
-    return this.ask((model, bound) => queueDepth(model, bound, queue));
-  }
-
-  partitions(native: Readonly<Record<string, unknown>>): Partitioning | undefined {
-    return partitioningOf(native, this.settings);
-  }
-
-  async consumers(queues: readonly string[]): Promise<(number | undefined)[]> {
-    return this.ask((model, bound) => consumerCounts(model, bound, queues));
-  }
-
-  async browse(queue: string, rest?: Browser): Promise<Browser> {
-    return this.ask((model, bound) =>
-      QueueBrowser.open(model, bound, queue, this.names, rest as QueueBrowser | undefined),
-    );
-  }
-
   async probe(): Promise<void> {
     await this.ask((model, bound) => withChannel(model, bound, async () => {}));
   }
@@ -143,11 +132,6 @@ export class RabbitmqTransport implements Transport {
   native(): RabbitmqNative {
     const { publishing, consuming } = this.sides ?? {};
     return { publishing: publishing?.connection.current, consuming: consuming?.connection.current };
-  }
-
-  /** How many delayed messages were due lately and found nobody to take them, as far as this process has seen. */
-  undeliverable(): number {
-    return this.sides?.forwarder.undeliverable.count ?? 0;
   }
 
   close(): Promise<void> {

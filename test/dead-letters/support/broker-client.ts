@@ -70,7 +70,7 @@ export class BrokerClient {
 
   /** Waits: counts lag behind. */
   async untilDepth(depth: number, queue = DLQ): Promise<void> {
-    await waitFor(async () => (await this.transport.depth(queue)) === depth, `${depth} in ${queue}`, 30_000);
+    await waitFor(async () => (await this.transport.queues!.depth(queue)) === depth, `${depth} in ${queue}`, 30_000);
   }
 
   close(): Promise<void> {

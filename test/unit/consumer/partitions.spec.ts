@@ -4,7 +4,7 @@ import { LaneSchedule } from '../../../lib/consumer/lane-schedule.js';
 import { bounded } from '../../../lib/consumer/concurrency.js';
 import { partitioned } from '../../../lib/consumer/partitioned.js';
 import { InvalidOptionError } from '../../../lib/errors/configuration-errors.js';
-import { partitioningOf } from '../../../lib/transports/rabbitmq/options.js';
+import { splitOf } from '../../../lib/transports/rabbitmq/options.js';
 import { type Application, start } from '../support/application.js';
 import {
   type FakeDelivery,
@@ -402,7 +402,7 @@ describe('partitions are refused at boot', () => {
     ['with priorities', { ...native, arguments: { 'x-max-priority': 5 } }, /left out beside «partitions»/],
     ['not at all, but distributed', { distribute: false }, /left out without «partitions»/],
   ])('%s', (_, options, remedy) => {
-    expect(() => partitioningOf(options, { queueType: 'quorum' })).toThrow(InvalidOptionError);
-    expect(() => partitioningOf(options, { queueType: 'quorum' })).toThrow(remedy);
+    expect(() => splitOf(options, { queueType: 'quorum' })).toThrow(InvalidOptionError);
+    expect(() => splitOf(options, { queueType: 'quorum' })).toThrow(remedy);
   });
 });

@@ -10,7 +10,7 @@ async function standing(app: Application, ready: number) {
   const subscription = await app.subscribe(() => {});
   const attached: string[] = [];
   subscription.attachAgain = (reason) => void attached.push(reason);
-  app.transport.queues.set(
+  app.transport.stored.set(
     QUEUE,
     Array.from({ length: ready }, () => new FakeDelivery({}).message),
   );
@@ -84,7 +84,7 @@ describe('a consumer is left alone', () => {
     const subscription = await app.subscribe(() => new Promise(() => {}));
     const attached: string[] = [];
     subscription.attachAgain = (reason) => void attached.push(reason);
-    app.transport.queues.set(QUEUE, [new FakeDelivery({}).message]);
+    app.transport.stored.set(QUEUE, [new FakeDelivery({}).message]);
     subscription.deliver();
     for (let n = 0; n < 6; n++) {
       await app.clock.advance(LOOK_MS);

@@ -202,7 +202,7 @@ test('a batch handler that gives promises in an array is told so, and they end n
 test('a dead-letter filter that gives a promise selects nothing: all would be deleted', async () => {
   const app = await start();
   await app.subscribe(() => undefined);
-  const dead = app.transport.queues;
+  const dead = app.transport.stored;
   dead.set('orders:order.created:dlq', [
     { id: 'a', route: 'order.created', body: Buffer.from('{}'), headers: {}, properties: {} },
   ]);

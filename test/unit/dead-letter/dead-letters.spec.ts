@@ -127,7 +127,7 @@ describe('looking into dead letters', () => {
   test('two groups on one route are both seen', async () => {
     const app = await withLetters(letter('a'));
     await app.subscribe(() => undefined, { group: 'audit' });
-    app.transport.queues.set('audit:order.created:dlq', [letter('b')]);
+    app.transport.stored.set('audit:order.created:dlq', [letter('b')]);
     expect((await app.messaging.deadLetters.list()).map(({ id }) => id)).toEqual(['a', 'b']);
     expect(await app.messaging.deadLetters.count({ subscription: 'order.created' })).toBe(2);
   });
@@ -166,7 +166,7 @@ describe('redrive', () => {
       startedAt: app.clock.now(),
     });
     expect(lettersIn(app)).toEqual([]);
-    app.transport.queues.set(DLQ, [letter('a')]);
+    app.transport.stored.set(DLQ, [letter('a')]);
     const again = app.messaging.deadLetters.redrive();
     await app.turn();
     expect(app.transport.last.dedupeId).not.toBe(dedupeId);
@@ -190,7 +190,7 @@ describe('redrive', () => {
   test('does not send one again that failed again meanwhile', async () => {
     const app = await withLetters(letter('a'), letter('b'));
     app.transport.answer = ({ message }) => {
-      app.transport.queues.get(DLQ)!.push(letter(message.id, { 'messaging-origin-time': 2_000 }));
+      app.transport.stored.get(DLQ)!.push(letter(message.id, { 'messaging-origin-time': 2_000 }));
       return confirmed;
     };
     expect(await app.messaging.deadLetters.redrive()).toMatchObject({ done: 2 });
@@ -269,7 +269,7 @@ test('health counts dead letters now and then, with their age, and asks the brok
   await app.clock.advance(500);
   const counts = (): unknown => app.messaging.health().deadLetters.queues;
   expect(counts()).toEqual([{ queue: DLQ, count: 2, ageMs: 0 }]);
-  app.transport.queues.get(DLQ)!.push(letter('c'));
+  app.transport.stored.get(DLQ)!.push(letter('c'));
   await app.clock.advance(5_000);
   expect(counts()).toEqual([{ queue: DLQ, count: 2, ageMs: 5_000 }]);
   await app.clock.advance(10_000);
@@ -284,7 +284,7 @@ test('health counts dead letters now and then, with their age, and asks the brok
 test('a subscription that was stopped is not counted any more', async () => {
   const app = await start();
   const runtime = await app.messaging.subscribe({ route: 'order.created' }, () => undefined);
-  app.transport.queues.set(DLQ, []);
+  app.transport.stored.set(DLQ, []);
   app.messaging.startCounting();
   await app.clock.advance(500);
   expect(app.messaging.health().deadLetters.queues).toHaveLength(1);

@@ -148,7 +148,7 @@ describe('a redrive', () => {
     const app = await withMany(500);
     let back = 0;
     app.transport.answer = ({ message }) => {
-      if (++back % 2) app.transport.queues.get(DLQ)!.push(letter(message.id));
+      if (++back % 2) app.transport.stored.get(DLQ)!.push(letter(message.id));
       return confirmed;
     };
     expect(await app.messaging.deadLetters.redrive({}, { maxFailureRate: 0.4 })).toMatchObject({
@@ -226,7 +226,7 @@ describe('the canaries of a redrive', () => {
   test('stop it when one is in the dead letters again; what was not sent is kept', async () => {
     const app = await withMany(30);
     app.transport.answer = ({ message }) => {
-      if (message.id === 'm4') app.transport.queues.get(DLQ)!.push(letter('m4'));
+      if (message.id === 'm4') app.transport.stored.get(DLQ)!.push(letter('m4'));
       return confirmed;
     };
     const running = new Running(app, { canary: true });
@@ -240,7 +240,7 @@ describe('the canaries of a redrive', () => {
   test('are not taken for returned by dead letters of other messages', async () => {
     const app = await withMany(3);
     app.transport.answer = () => {
-      app.transport.queues.get(DLQ)!.push(letter(`new-${app.transport.published.length}`));
+      app.transport.stored.get(DLQ)!.push(letter(`new-${app.transport.published.length}`));
       return confirmed;
     };
     const running = new Running(app, { canary: { stages: [2], window: 10 } });
@@ -276,7 +276,7 @@ describe('the canaries of a redrive', () => {
   test('are judged, too, when there is no rest', async () => {
     const app = await withMany(2);
     app.transport.answer = ({ message }) => {
-      app.transport.queues.get(DLQ)!.push(letter(message.id));
+      app.transport.stored.get(DLQ)!.push(letter(message.id));
       return confirmed;
     };
     const running = new Running(app, { canary: { stages: [10], window: 10 } });

@@ -38,11 +38,11 @@ describe('a lost connection', () => {
     await client.clock.advance(0);
     expect(statuses(client)).toEqual(['0 failed', '1 failed', '2 failed']);
     await expect(client.transport.probe()).rejects.toThrow(NotConnectedError);
-    await expect(client.transport.depth('q')).rejects.toThrow(NotConnectedError);
-    await expect(client.transport.browse('q')).rejects.toThrow(NotConnectedError);
+    await expect(client.transport.queues!.depth('q')).rejects.toThrow(NotConnectedError);
+    await expect(client.transport.queues!.browse('q')).rejects.toThrow(NotConnectedError);
     await client.clock.advance(100);
     await client.transport.probe();
-    expect(await client.transport.depth('q')).toBe(2);
+    expect(await client.transport.queues!.depth('q')).toBe(2);
   });
 
   it('is tried again with doubled, varied and bounded waits', async () => {
@@ -95,7 +95,7 @@ describe('a lost connection', () => {
     expect(consumer.lost).toHaveLength(1);
     await client.clock.advance(5_000);
     expect(consumer.ids).toEqual(['0']);
-    expect(await client.transport.depth('q')).toBe(2);
+    expect(await client.transport.queues!.depth('q')).toBe(2);
   });
 
   it('in the middle of a reconnect is just another one', async () => {

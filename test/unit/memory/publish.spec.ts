@@ -31,7 +31,7 @@ describe('a publish', () => {
     await client.publish({ kind: 'dead-letter', route: 'dead' }, { id: 'a' });
     await client.publish({ kind: 'dead-letter', route: '#' }, { id: 'b' });
     expect(all.ids).toEqual([]);
-    expect(await client.transport.depth('dlq')).toBe(1);
+    expect(await client.transport.queues!.depth('dlq')).toBe(1);
     expect(client.results.map(([id, status]) => [id, status])).toEqual([
       ['a', 'confirmed'],
       ['b', 'unroutable'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { InvalidOptionError, TopologyMismatchError } from '../../../lib/errors/configuration-errors.js';
 import { NotConnectedError } from '../../../lib/errors/publish-errors.js';
-import { type Browser } from '../../../lib/transport/transport.js';
+import { type Browser } from '../../../lib/transport/queue-operations.js';
 import { Client, numbered, topology } from './client.js';
 
 const deadLetter = { queue: 'dlq', route: 'dead' };
@@ -19,9 +19,9 @@ describe('declare', () => {
     await client.transport.declare(topology('q', ['b'], { deadLetter }));
     await client.publish('a', { id: 'a' });
     await client.publish('b', { id: 'b' });
-    expect(await client.transport.depth('q')).toBe(2);
-    expect(await client.transport.depth('dlq')).toBe(0);
-    expect(await client.transport.depth('none')).toBeUndefined();
+    expect(await client.transport.queues!.depth('q')).toBe(2);
+    expect(await client.transport.queues!.depth('dlq')).toBe(0);
+    expect(await client.transport.queues!.depth('none')).toBeUndefined();
   });
 
   it('with other options than before names the queue, the option, wanted and found', async () => {
@@ -59,9 +59,9 @@ describe('declare', () => {
   it('is taken back pattern by pattern by unbind, for good', async () => {
     const client = await Client.connect();
     const consumer = await client.consume(topology('q', ['a', 'b']));
-    await client.transport.unbind(topology('q', ['a']));
+    await client.transport.queues!.unbind(topology('q', ['a']));
     client.broker.faults.disconnect();
-    await client.transport.unbind(topology('q', ['b']));
+    await client.transport.queues!.unbind(topology('q', ['b']));
     await client.clock.advance(100);
     await client.publish('a', { id: 'a' });
     await client.publish('b', { id: 'b' });
@@ -87,7 +87,7 @@ describe('a browser', () => {
     const client = await Client.connect();
     await client.transport.declare(topology('q'));
     await client.publish('q', ...numbered(5));
-    const browser = await client.transport.browse('q');
+    const browser = await client.transport.queues!.browse('q');
     await client.publish('q', { id: 'new' });
     const first = await browser.next();
     const second = await browser.next();
@@ -108,18 +108,18 @@ describe('a browser', () => {
     const client = await Client.connect();
     await client.transport.declare(topology('q'));
     await client.publish('q', ...numbered(3));
-    const browser = await client.transport.browse('q');
+    const browser = await client.transport.queues!.browse('q');
     const held = await browser.next();
     client.broker.faults.disconnect();
     held!.ack();
     await expect(browser.next()).rejects.toThrow(NotConnectedError);
     await browser.close();
     await client.clock.advance(100);
-    expect(await readAll(await client.transport.browse('q'))).toEqual(['0', '1', '2']);
+    expect(await readAll(await client.transport.queues!.browse('q'))).toEqual(['0', '1', '2']);
   });
 
   it('needs a queue', async () => {
     const client = await Client.connect();
-    await expect(client.transport.browse('none')).rejects.toThrow(TopologyMismatchError);
+    await expect(client.transport.queues!.browse('none')).rejects.toThrow(TopologyMismatchError);
   });
 });

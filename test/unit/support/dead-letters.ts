@@ -36,8 +36,8 @@ export function letter(id: string, headers: Headers = {}): WireMessage {
 export async function withLetters(...letters: WireMessage[]): Promise<Application> {
   const app = await start();
   await app.subscribe(() => undefined);
-  app.transport.queues.set(DLQ, letters);
+  app.transport.stored.set(DLQ, letters);
   return app;
 }
 
-export const lettersIn = (app: Application): string[] => app.transport.queues.get(DLQ)!.map(({ id }) => id);
+export const lettersIn = (app: Application): string[] => app.transport.stored.get(DLQ)!.map(({ id }) => id);

@@ -9,9 +9,9 @@ import {
 import type { TransportCapabilities } from '../../../lib/transport/capabilities.js';
 import type { Delivery } from '../../../lib/transport/delivery.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../../lib/transport/outgoing.js';
-import type { Topology } from '../../../lib/transport/topology.js';
+import type { Browser, QueueOperations } from '../../../lib/transport/queue-operations.js';
+import type { Partitioning, Topology } from '../../../lib/transport/topology.js';
 import type {
-  Browser,
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
@@ -58,7 +58,14 @@ export class FakeTransport implements Transport, TransportFactory {
   readonly declared: Topology[] = [];
   readonly unbound: Topology[] = [];
   readonly subscriptions: FakeSubscription[] = [];
-  readonly queues = new Map<string, WireMessage[]>();
+  readonly stored = new Map<string, WireMessage[]>();
+  queues?: QueueOperations = {
+    depth: (queue) => this.depth(queue),
+    browse: (queue, rest) => this.browse(queue, rest),
+    unbind: (topology) => this.unbind(topology),
+    undeliverable: () => this.undeliverableCount,
+  };
+  readonly partitioning?: Partitioning;
   /** Breaches of what core promises to a transport. */
   readonly breaches: string[] = [];
   /** Answers at once what it returns a result for. */
@@ -72,11 +79,10 @@ export class FakeTransport implements Transport, TransportFactory {
   constructor(capabilities: Partial<TransportCapabilities> = {}) {
     this.capabilities = {
       durable: true,
-      unroutable: true,
       retry: 'copy',
       wildcards: true,
+      keyOrder: 'none',
       maxDelayMs: 2 ** 31,
-      deliveryCount: true,
       leaseMs: Infinity,
       maxBytes: 2 ** 20,
       ...capabilities,
@@ -125,15 +131,11 @@ export class FakeTransport implements Transport, TransportFactory {
 
   async depth(queue: string): Promise<number | undefined> {
     if (this.state === 'disconnected') throw new NotConnectedError('not connected');
-    return this.queues.get(queue)?.length;
+    return this.stored.get(queue)?.length;
   }
 
   async browse(queue: string, rest?: Browser): Promise<Browser> {
-    return new FakeBrowser(this.queues.get(queue) ?? [], queue, rest as FakeBrowser | undefined);
-  }
-
-  undeliverable(): number {
-    return this.undeliverableCount;
+    return new FakeBrowser(this.stored.get(queue) ?? [], queue, rest as FakeBrowser | undefined);
   }
 
   async probe(): Promise<void> {}

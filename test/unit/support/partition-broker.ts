@@ -1,7 +1,7 @@
 import type { WireMessage } from '../../../lib/message/message.js';
 import { NotConnectedError } from '../../../lib/errors/publish-errors.js';
 import type { Outgoing } from '../../../lib/transport/outgoing.js';
-import type { Partitioning } from '../../../lib/transport/topology.js';
+import type { Partitioning, QueueSplit } from '../../../lib/transport/topology.js';
 import type { PublishDone, SubscribeHandlers, SubscribeOptions } from '../../../lib/transport/transport.js';
 import { FakeTransport, type FakeSubscription, confirmed } from './fake-transport.js';
 
@@ -35,10 +35,15 @@ export class PartitionBroker {
 /** The transport of one process, which can split queues. */
 export class PartitionTransport extends FakeTransport {
   override readonly system = 'rabbitmq';
+  override readonly partitioning: Partitioning = {
+    option: 'rabbitmq.partitions',
+    splitBy: (native) => splitBy(native),
+    consumers: (queues) => this.consumers(queues),
+  };
   down = false;
 
   constructor(private readonly broker: PartitionBroker) {
-    super();
+    super({ keyOrder: 'queue' });
     this.answer = () => confirmed;
   }
 
@@ -46,12 +51,7 @@ export class PartitionTransport extends FakeTransport {
     return [...this.broker.owners].flatMap(([queue, owner]) => (owner === this ? [queue] : []));
   }
 
-  partitions(native: Readonly<Record<string, unknown>>): Partitioning | undefined {
-    const { partitions, distribute = true } = native as { partitions?: number; distribute?: boolean };
-    return partitions === undefined ? undefined : { count: partitions, distribute };
-  }
-
-  async consumers(queues: readonly string[]): Promise<number[]> {
+  private async consumers(queues: readonly string[]): Promise<number[]> {
     if (this.down) throw new NotConnectedError('not connected');
     return queues.map((queue) => this.broker.count(queue));
   }
@@ -77,6 +77,11 @@ export class PartitionTransport extends FakeTransport {
     }
     return subscription;
   }
+}
+
+function splitBy(native: Readonly<Record<string, unknown>>): QueueSplit | undefined {
+  const { partitions, distribute = true } = native as { partitions?: number; distribute?: boolean };
+  return partitions === undefined ? undefined : { count: partitions, distribute };
 }
 
 /** Something to deliver, of a key. */

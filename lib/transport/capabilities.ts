@@ -31,6 +31,8 @@ export interface TransportCapabilities {
    * out where it does not mind.
    */
   readonly ackTimeoutMs?: number;
+  /** What the broker's wait for an ack is called there, for whoever has to raise it. */
+  readonly ackTimeoutName?: string;
   /** The largest body in bytes that is sent at all; a larger one is refused before it reaches the broker. */
   readonly maxBytes: number;
 }

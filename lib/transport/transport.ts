@@ -3,6 +3,7 @@ import type { TransportCapabilities } from './capabilities.js';
 import type { Delivery } from './delivery.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
 import type { QueueOperations } from './queue-operations.js';
+import type { TelemetryNames } from './telemetry-names.js';
 import type { Partitioning, Topology } from './topology.js';
 
 /** What `memory()`, `rabbitmq({…})`, … return: options, checked; each application that starts makes its own transport of it. */
@@ -22,6 +23,8 @@ export interface TransportFactory {
 export interface Transport {
   /** OpenTelemetry's `messaging.system`: `rabbitmq`, `memory`, … */
   readonly system: string;
+  /** Left out where the conventions have nothing for this broker alone. */
+  readonly telemetryNames?: TelemetryNames;
   readonly capabilities: TransportCapabilities;
   /** The broker's address without credentials, for health and logs. */
   readonly host: string;

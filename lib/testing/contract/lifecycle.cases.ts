@@ -65,6 +65,26 @@ export const lifecycleCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a transport is connected once: again changes nothing, after close it rejects',
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const consumer = await client.consume(topology);
+      const again = (): Promise<void> =>
+        client.transport.connect({ ...bed.environment, onEvent: (event) => client.onEvent(event) });
+      await bed.settled(again(), 'connect() again');
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'one' }));
+      assert.deepEqual(
+        (await client.upToFence(consumer)).map(({ id }) => id),
+        ['one'],
+      );
+      assert.equal(client.count('connected'), 1);
+      await client.close();
+      await assert.rejects(bed.settled(again(), 'connect() after close()'), (error) => error instanceof MessagingError);
+      assert.equal(client.count('connected'), 1);
+    },
+  },
+  {
     name: 'a transport that was never connected can be closed',
     async run(bed) {
       await bed.settled(bed.harness.create().close(), 'close()');

@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-import { MessageTooLargeError } from '../../errors/publish-errors.js';
-import type { MessagingError } from '../../errors/messaging-error.js';
 import { header } from '../../message/headers.js';
 import { unsendable } from '../../message/header-values.js';
-import type { WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
+import { keptRoute, typeOf, writeEnvelope } from '../kit/envelope.js';
 import type { Lean } from './fitting.js';
-import { DEDUPE_HEADER, HeaderLines, property } from './headers.js';
+import { DEDUPE_HEADER, HeaderLines } from './headers.js';
 import { deadLetterSubject, directSubject, routeSubject, type Names } from './names.js';
 
 /** Headers of a message that is not due yet, for whoever sends it on. */
@@ -40,29 +38,16 @@ export function encodeHeaders(
   { headers, bare }: Lean = outgoing.message,
 ): Buffer {
   const { message, dedupeId, to } = outgoing;
-  const { properties } = message;
   const problem = unsendable(headers);
   if (problem) throw problem;
-  const lines = new HeaderLines();
+  const lines = new HeaderLines(bare !== 'without id');
   // The same publish goes to the same subject: a copy elsewhere with an equal id is another message.
   if (!bare)
     lines.line(DEDUPE_HEADER, dedupeText(subject, after === undefined ? dedupeId : `${dedupeId} after ${after}`));
-  // Also where there is none: a foreign message has no other id than the one it is recognised by.
-  if (bare !== 'without id') {
-    if (message.id === '') lines.line(property.id, '');
-    else lines.property(property.id, message.id);
-  }
-  const type = properties.type ?? (bare ? '' : message.route);
-  if (type !== '') lines.property(property.type, type);
-  lines.property(property.contentType, properties.contentType);
-  lines.property(property.contentEncoding, properties.contentEncoding);
-  lines.property(property.correlationId, properties.correlationId);
-  lines.property(property.replyTo, properties.replyTo);
-  lines.property(property.appId, properties.appId);
-  lines.property(property.timestamp, properties.timestamp);
-  lines.property(property.priority, properties.priority);
+  writeEnvelope(message, lines, (bare ? message.properties.type : typeOf(message)) || undefined);
   for (const name of Object.keys(headers)) lines.header(name, headers[name], bare !== undefined);
-  if (!bare && mustKeepRoute(message, to)) lines.header(header.originRoute, message.route);
+  const route = bare ? undefined : keptRoute(message, to);
+  if (route !== undefined) lines.header(header.originRoute, route);
   if (delayed) {
     lines.line(delayHeader.subject, subject);
     lines.line(delayHeader.dueAt, String(Math.ceil(outgoing.dueAt ?? 0)));
@@ -76,18 +61,4 @@ function dedupeText(subject: string, dedupeId: string): string {
   const text = `${subject} ${dedupeId}`;
   if (text.length <= 256 && /^[ -~]*[!-~]$/.test(text)) return text;
   return createHash('sha256').update(text).digest('hex');
-}
-
-/** Why the message cannot be sent, before it is tried. */
-export function tooLarge({ message, to }: Outgoing, maxBytes: number): MessagingError | undefined {
-  // A copy of what came from the broker goes back to it whatever its size.
-  if (to.kind !== 'route' || message.body.length <= maxBytes) return undefined;
-  return new MessageTooLargeError(
-    `The body has ${message.body.length} bytes; the most that is sent is ${maxBytes} (option «maxBytes»)`,
-  );
-}
-
-/** A queue is addressed by its own name: the route must travel in a header when a foreign type takes its place. */
-function mustKeepRoute({ properties: { type }, route, headers }: WireMessage, to: Destination): boolean {
-  return to.kind !== 'route' && type !== undefined && type !== route && headers[header.originRoute] === undefined;
 }

@@ -1,5 +1,6 @@
 import { header, type Headers, type HeaderValue } from '../../message/headers.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import { shorterErrors } from '../kit/envelope.js';
 
 /**
  * What copies need beside what they are copies of: so many bytes below the server's `max_payload` an application's own
@@ -7,8 +8,6 @@ import type { Outgoing } from '../../transport/outgoing.js';
  */
 const COPY_ROOM = 4_096;
 
-/** Cut before they are left out, because their beginning says most. */
-const CUT = [header.errorStack, header.errorMessage];
 /** Of no use for sending it again, the least telling first. */
 const DISPENSABLE = [
   header.errorCode,
@@ -37,18 +36,8 @@ export function copyRoom({ to, message }: Outgoing, maxPayload: number): number 
 /** What a copy can be written with when it is too large, each time with less of ours; headers of others are always complete. */
 export function* leaner({ to, message }: Outgoing): Generator<Lean> {
   if (to.kind === 'route') return;
-  const headers: Record<string, HeaderValue> = { ...message.headers };
-  for (const name of CUT) {
-    const text = headers[name];
-    if (typeof text !== 'string') continue;
-    for (let length = 1_024; length >= 64; length /= 4) {
-      if (text.length <= length) continue;
-      headers[name] = text.slice(0, length);
-      yield { headers };
-    }
-    delete headers[name];
-    yield { headers };
-  }
+  let headers: Record<string, HeaderValue> = { ...message.headers };
+  for (headers of shorterErrors(headers)) yield { headers };
   for (const name of DISPENSABLE) {
     delete headers[name];
     yield { headers };

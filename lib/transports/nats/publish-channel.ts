@@ -5,10 +5,10 @@ import {
   NotConnectedError,
   PublishFailedError,
   PublishRefusedError,
-  UnroutableError,
 } from '../../errors/publish-errors.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
+import { unroutable } from '../kit/envelope.js';
 import { apiCode, describe } from './broker-errors.js';
 import { ConfirmWindow, type Unconfirmed } from './confirm-window.js';
 import { encodeHeaders } from './encode.js';
@@ -152,7 +152,7 @@ export class PublishChannel {
     const result: PublishResult | undefined =
       duplicate && known !== seq
         ? this.send(outgoing, subject, delayed, done)
-        : { status: 'unroutable', error: unroutable(outgoing) };
+        : { status: 'unroutable', error: unroutable(outgoing, this.names.stream) };
     if (result) done(outgoing, result);
   }
 
@@ -190,15 +190,4 @@ export class PublishChannel {
 
 function keyOf({ dedupeId }: Outgoing, subject: string): string {
   return `${subject} ${dedupeId}`;
-}
-
-function unroutable({ to }: Outgoing): UnroutableError {
-  switch (to.kind) {
-    case 'route':
-      return new UnroutableError(`No queue is bound for the route «${to.route}»`);
-    case 'queue':
-      return new UnroutableError(`There is no queue «${to.queue}»`);
-    case 'dead-letter':
-      return new UnroutableError(`No dead-letter queue is bound for «${to.route}»`);
-  }
 }

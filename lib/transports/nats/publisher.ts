@@ -1,12 +1,13 @@
 import { sleep } from '../../clock/sleep.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
-import { PublishRefusedError, NotConnectedError } from '../../errors/publish-errors.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { describe } from './broker-errors.js';
-import { subjectOf, tooLarge } from './encode.js';
+import { delayedTooLong, tooLarge } from '../kit/envelope.js';
+import { subjectOf } from './encode.js';
 import { copyRoom } from './fitting.js';
 import type { DelayedStream } from './delayed-stream.js';
 import type { Link } from './link.js';
@@ -82,8 +83,8 @@ export class Publisher {
     const subject = subjectOf(outgoing.to, this.names);
     const room = copyRoom(outgoing, this.channel.link.maxPayload);
     if (delay <= 0) return this.channel.send(outgoing, subject, false, done, room);
-    if (!(delay <= MAX_DELAY_MS))
-      return { status: 'refused', error: new PublishRefusedError('The longest delay on NATS is 365 days') };
+    const tooLong = delayedTooLong(delay, MAX_DELAY_MS, 'NATS');
+    if (tooLong) return { status: 'refused', error: tooLong };
     this.delaying();
     return this.channel.send(outgoing, subject, true, done, room);
   }

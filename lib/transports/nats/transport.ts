@@ -1,7 +1,5 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { MessagingError } from '../../errors/messaging-error.js';
-import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
@@ -10,12 +8,11 @@ import type {
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
-  Transport,
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
+import { BrokerTransport } from '../kit/broker-transport.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';
-import { describe } from './broker-errors.js';
 import { QueueBrowser } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
 import { DelayedStream } from './delayed-stream.js';
@@ -36,7 +33,6 @@ export interface NatsNative {
   readonly manager: JetStreamManager | undefined;
 }
 
-/** What exists from `connect` on. */
 interface Parts {
   readonly connection: SupervisedConnection<Link>;
   readonly queues: Queues;
@@ -46,15 +42,14 @@ interface Parts {
 }
 
 /** NATS JetStream over one supervised connection. */
-export class NatsTransport implements Transport {
+export class NatsTransport extends BrokerTransport<Parts, Link> {
   readonly system = 'nats';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
   private readonly names: Names;
-  private parts?: Parts;
-  private closing?: Promise<void>;
 
   constructor(private readonly settings: Settings) {
+    super('NATS');
     this.names = namesOf(settings.stream);
     this.capabilities = {
       durable: settings.storage === 'file',
@@ -69,23 +64,12 @@ export class NatsTransport implements Transport {
       depth: (queue) => this.depth(queue),
       browse: (queue, rest) => this.browse(queue, rest as QueueBrowser | undefined),
       unbind: (topology) => this.unbind(topology),
-      undeliverable: () => this.parts?.forwarder.undeliverable.count ?? 0,
+      undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,
     };
   }
 
   get host(): string {
     return this.settings.address.host;
-  }
-
-  async connect(environment: TransportEnvironment): Promise<void> {
-    const parts = this.assemble(environment);
-    this.parts = parts;
-    try {
-      await parts.connection.start();
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
   }
 
   async declare(topology: Topology): Promise<void> {
@@ -94,18 +78,35 @@ export class NatsTransport implements Transport {
     publisher.forgetRoutes();
   }
 
-  publish(batch: readonly Outgoing[], done: PublishDone): void {
-    if (this.parts && !this.closing) return this.parts.publisher.publish(batch, done);
-    const error = new NotConnectedError(
-      `Not connected to NATS: ${this.closing ? 'closed' : 'connect() was not called'}`,
-    );
-    queueMicrotask(() => batch.forEach((outgoing) => done(outgoing, { status: 'failed', error })));
+  native(): NatsNative {
+    const link = this.assembled?.connection.current;
+    return { connection: link?.connection, manager: link?.manager };
   }
 
-  async subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription> {
-    const { consuming } = this.connected();
-    this.forward();
+  protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
+    publisher.publish(batch, done);
+  }
+
+  protected consume(
+    { consuming }: Parts,
+    options: SubscribeOptions,
+    handlers: SubscribeHandlers,
+  ): Promise<TransportSubscription> {
     return consuming.subscribe(options, handlers);
+  }
+
+  protected override beginForwarding({ consuming, forwarder }: Parts): void {
+    consuming.forward(forwarder);
+  }
+
+  protected ping({ connection }: Link): Promise<void> {
+    return connection.flush();
+  }
+
+  protected async end({ consuming, publisher, connection }: Parts): Promise<void> {
+    await consuming.subscriptions.close();
+    publisher.end('closed');
+    await connection.close();
   }
 
   private async unbind(topology: Topology): Promise<void> {
@@ -135,29 +136,7 @@ export class NatsTransport implements Transport {
     );
   }
 
-  async probe(): Promise<void> {
-    await this.ask((link) => link.connection.flush());
-  }
-
-  native(): NatsNative {
-    const link = this.parts?.connection.current;
-    return { connection: link?.connection, manager: link?.manager };
-  }
-
-  close(): Promise<void> {
-    this.closing ??= this.end();
-    return this.closing;
-  }
-
-  private async end(): Promise<void> {
-    const { parts } = this;
-    if (!parts) return;
-    await parts.consuming.subscriptions.close();
-    parts.publisher.end('closed');
-    await parts.connection.close();
-  }
-
-  private assemble(environment: TransportEnvironment): Parts {
+  protected assemble(environment: TransportEnvironment): Parts {
     const { settings, names } = this;
     const { provision } = environment;
     const warn = (message: string, reason?: string): void =>
@@ -178,7 +157,7 @@ export class NatsTransport implements Transport {
       },
       lost: (reason) => {
         publisher.end(reason);
-        if (!this.closing) environment.onEvent({ type: 'disconnected', reason });
+        if (!this.isClosing) environment.onEvent({ type: 'disconnected', reason });
         consuming.disconnected(reason);
       },
       warning: warn,
@@ -188,29 +167,5 @@ export class NatsTransport implements Transport {
     const publisher = new Publisher(names, settings, environment, connection, streams, delayed, () => this.forward());
     const forwarder = new NatsForwarder(publisher, environment);
     return { connection, queues, consuming, publisher, forwarder };
-  }
-
-  /** Whoever consumes or delays also looks after what is due. */
-  private forward(): void {
-    const { consuming, forwarder } = this.connected();
-    if (!this.closing) consuming.forward(forwarder);
-  }
-
-  /** Asks the server something; an error of the client becomes ours, without credentials. */
-  private async ask<T>(question: (link: Link) => Promise<T>): Promise<T> {
-    const { connection } = this.connected();
-    const link = connection.current;
-    if (!link) throw new NotConnectedError(`Not connected to NATS: ${connection.reason}`);
-    try {
-      return await question(link);
-    } catch (error) {
-      if (error instanceof MessagingError) throw error;
-      throw new NotConnectedError(`NATS did not answer: ${connection.redact(describe(error))}`);
-    }
-  }
-
-  private connected(): Parts {
-    if (!this.parts) throw new NotConnectedError('Not connected to NATS: connect() was not called');
-    return this.parts;
   }
 }

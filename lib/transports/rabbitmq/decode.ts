@@ -1,6 +1,7 @@
 import type { ConsumeMessage, GetMessage } from 'amqplib';
 import { header, stringHeader, type Headers, type HeaderValue } from '../../message/headers.js';
-import type { MessageProperties, WireMessage } from '../../message/message.js';
+import type { WireMessage } from '../../message/message.js';
+import { type FoundProperties, readProperties, routeOf } from '../kit/envelope.js';
 import { fromTerms } from './header-terms.js';
 import { DELAY_PREFIX, transportHeader, type Names } from './names.js';
 
@@ -25,13 +26,13 @@ export function originOf(raw: RawMessage, names: Names): Origin {
 
 export function decode(raw: RawMessage, queue: string, origin: Origin, names: Names): WireMessage {
   const received = (raw.properties.headers ?? {}) as Headers;
-  const route = routeOf(raw, received, queue, origin, names);
+  const route = routeIn(raw, received, queue, origin, names);
   return {
     id: stringOr(raw.properties.messageId, ''),
     route,
     body: raw.content,
     headers: fromTerms(cleanHeaders(received, raw)),
-    properties: decodeProperties(raw, route),
+    properties: readProperties(raw.properties as FoundProperties, route),
   };
 }
 
@@ -52,9 +53,9 @@ export function deliveryCountOf(
   return typeof count === 'number' ? Math.max(0, count) : 0;
 }
 
-function routeOf(raw: RawMessage, headers: Headers, queue: string, origin: Origin, names: Names): string {
+function routeIn(raw: RawMessage, headers: Headers, queue: string, origin: Origin, names: Names): string {
   const { routingKey } = raw.fields;
-  if (origin.direct) return stringHeader(headers, header.originRoute) ?? stringOr(raw.properties.type, queue);
+  if (origin.direct) return routeOf(headers, raw.properties.type, queue);
   if (origin.topic !== names.deadLetters) return routingKey;
   return (
     stringHeader(headers, header.originRoute) ?? deadLetteredRoute(headers) ?? stringOr(raw.properties.type, routingKey)
@@ -101,21 +102,6 @@ function isInternal(name: string): boolean {
     default:
       return false;
   }
-}
-
-type MutableProperties = { -readonly [Name in keyof MessageProperties]: MessageProperties[Name] };
-
-function decodeProperties({ properties }: RawMessage, route: string): MessageProperties {
-  const decoded: MutableProperties = {};
-  if (properties.contentType !== undefined) decoded.contentType = properties.contentType as string;
-  if (properties.contentEncoding !== undefined) decoded.contentEncoding = properties.contentEncoding as string;
-  if (properties.correlationId !== undefined) decoded.correlationId = properties.correlationId as string;
-  if (properties.replyTo !== undefined) decoded.replyTo = properties.replyTo as string;
-  if (properties.appId !== undefined) decoded.appId = properties.appId as string;
-  if (properties.type !== undefined && properties.type !== route) decoded.type = properties.type as string;
-  if (properties.timestamp !== undefined) decoded.timestamp = properties.timestamp as number;
-  if (properties.priority !== undefined) decoded.priority = properties.priority as number;
-  return decoded;
 }
 
 function stringOr(value: unknown, otherwise: string): string {

@@ -4,6 +4,7 @@ import type { MessagingError } from '../../errors/messaging-error.js';
 import { header, type Headers, type HeaderValue } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
+import { keptRoute, shorterErrors, tooLarge, typeOf } from '../kit/envelope.js';
 import { toTerms, writableTimestamp } from './header-terms.js';
 import type { Names } from './names.js';
 
@@ -35,11 +36,12 @@ export function isDirectReply({ exchange, routingKey }: Target): boolean {
 /** The AMQP properties and headers of a message. `headers` are the message's, or these with more. */
 export function encode(message: WireMessage, headers: Headers, to: Destination, mandatory: boolean): Options.Publish {
   const { properties } = message;
+  const route = keptRoute(message, to);
   return {
     mandatory,
     persistent: true,
     messageId: message.id === '' ? undefined : message.id,
-    type: properties.type ?? message.route,
+    type: typeOf(message),
     contentType: properties.contentType,
     contentEncoding: properties.contentEncoding,
     correlationId: properties.correlationId,
@@ -47,19 +49,15 @@ export function encode(message: WireMessage, headers: Headers, to: Destination, 
     appId: properties.appId,
     timestamp: writableTimestamp(properties.timestamp),
     priority: properties.priority,
-    headers: toTerms(keepRoute(headers, message, to)),
+    headers: toTerms(route === undefined ? headers : { ...headers, [header.originRoute]: route }),
   };
 }
 
 /** Why the message cannot be sent, before it is tried. */
-export function refusal({ message, to }: Outgoing, maxBytes: number): MessagingError | undefined {
-  // A copy of what came from the broker goes back to it whatever its size.
-  if (to.kind === 'route' && message.body.length > maxBytes) {
-    return new MessageTooLargeError(
-      `The body has ${message.body.length} bytes; the most that is sent is ${maxBytes} (option «maxBytes»)`,
-    );
-  }
-  const { headers } = message;
+export function refusal(outgoing: Outgoing, maxBytes: number): MessagingError | undefined {
+  const problem = tooLarge(outgoing, maxBytes);
+  if (problem) return problem;
+  const { headers } = outgoing.message;
   if (headers.CC !== undefined || headers.BCC !== undefined) {
     return new PublishRefusedError(
       'The headers «CC» and «BCC» would make the broker route the message to further queues',
@@ -96,27 +94,7 @@ export function isTableTooLarge(error: unknown): boolean {
  * Those are always complete.
  */
 export function* leanerHeaders(headers: Headers): Generator<Headers> {
-  const lean: Record<string, HeaderValue> = { ...headers };
-  for (const name of [header.errorStack, header.errorMessage]) {
-    const text = lean[name];
-    if (typeof text === 'string') {
-      for (let length = 1024; length >= 64; length /= 4) {
-        if (text.length <= length) continue;
-        lean[name] = text.slice(0, length);
-        yield { ...lean };
-      }
-    }
-    delete lean[name];
-    yield { ...lean };
-  }
-  for (const name of Object.keys(lean)) if (name.startsWith('messaging-error-')) delete lean[name];
-  yield lean;
-}
-
-/** A queue is addressed by its own name: the route must travel in a header when a foreign type takes its place. */
-function keepRoute(headers: Headers, message: WireMessage, to: Destination): Headers {
-  const { type } = message.properties;
-  if (to.kind === 'route' || type === undefined || type === message.route || headers[header.originRoute] !== undefined)
-    return headers;
-  return { ...headers, [header.originRoute]: message.route };
+  let lean: Record<string, HeaderValue> = headers;
+  for (lean of shorterErrors(headers)) yield lean;
+  yield Object.fromEntries(Object.entries(lean).filter(([name]) => !name.startsWith('messaging-error-')));
 }

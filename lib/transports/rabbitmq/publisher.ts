@@ -1,9 +1,10 @@
 import { nextTurn } from '../../clock/turn.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
-import { NotConnectedError, PublishFailedError, UnroutableError } from '../../errors/publish-errors.js';
+import { NotConnectedError, PublishFailedError } from '../../errors/publish-errors.js';
 import type { Headers } from '../../message/headers.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
+import { delayedTooLong, unroutable } from '../kit/envelope.js';
 import { MAX_DELAY_MS, delayLevels } from './delay-path.js';
 import { pathHeaders } from './delay-topology.js';
 import { type Declarations, type DelayRoute, MissingTopologyError } from './declarations.js';
@@ -87,12 +88,8 @@ export class Publisher {
     target: Target,
     delayMs: number,
   ): boolean {
-    if (delayMs > MAX_DELAY_MS) {
-      const error = new PublishFailedError(
-        `A delay of ${delayMs} ms is longer than ${MAX_DELAY_MS} ms, the longest on RabbitMQ`,
-      );
-      return this.tell(outgoing, done, { status: 'refused', error });
-    }
+    const tooLong = delayedTooLong(delayMs, MAX_DELAY_MS, 'RabbitMQ');
+    if (tooLong) return this.tell(outgoing, done, { status: 'refused', error: tooLong });
     const toQueue = outgoing.to.kind === 'queue';
     const delay: DelayRoute = { levels: delayLevels(delayMs), queue: toQueue ? target.routingKey : undefined };
     const unanswered = this.lines.obstacleTo(this.names.delay, target.routingKey, delay);
@@ -233,11 +230,8 @@ export class Publisher {
       return this.finish(entry, failed(new PublishFailedError(why)));
     }
     if (!entry.delay) {
-      const where =
-        entry.exchange === ''
-          ? `There is no queue «${entry.routingKey}»`
-          : `No queue is bound to «${entry.exchange}» for the route «${entry.routingKey}»`;
-      return this.finish(entry, { status: 'unroutable', error: new UnroutableError(where) });
+      const error = unroutable(entry.outgoing, this.names.exchange);
+      return this.finish(entry, { status: 'unroutable', error });
     }
     this.declarations.forgetDelay(entry.delay);
     if (entry.again)

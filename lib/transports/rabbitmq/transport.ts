@@ -1,5 +1,4 @@
 import type { ChannelModel } from 'amqplib';
-import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
@@ -8,22 +7,23 @@ import type {
   PublishDone,
   SubscribeHandlers,
   SubscribeOptions,
-  Transport,
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
-import { withChannel } from './amqplib.js';
 import type { Bound } from '../kit/answered.js';
-import { describe } from './broker-errors.js';
+import { BrokerTransport } from '../kit/broker-transport.js';
+import { Renewal } from '../kit/renewal.js';
+import { withChannel } from './amqplib.js';
 import { QueueBrowser, queueDepth } from './browser.js';
+import type { RabbitmqConnection } from './connection.js';
 import { consumerCounts } from './consumer-counts.js';
 import { ConsumingSide } from './consuming-side.js';
 import { MAX_DELAY_MS } from './delay-path.js';
 import { RabbitmqForwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
-import { splitOf, type Settings } from './options.js';
+import { type Settings, splitOf } from './options.js';
 import { PublishingSide } from './publishing-side.js';
-import { Renewal } from '../kit/renewal.js';
+import { TELEMETRY_NAMES } from './telemetry-names.js';
 
 /** amqplib's connections, for what this package does not do itself. Undefined while there is none. */
 export interface RabbitmqNative {
@@ -34,8 +34,8 @@ export interface RabbitmqNative {
 /** RabbitMQ's default for how long a delivery may be unsettled before its channel is closed. */
 const ACK_TIMEOUT_MS = 1_800_000;
 
-/** What exists from `connect` on. */
-interface Sides {
+interface Parts {
+  readonly connection: RabbitmqConnection;
   readonly publishing: PublishingSide;
   readonly consuming: ConsumingSide;
   readonly forwarder: RabbitmqForwarder;
@@ -43,17 +43,18 @@ interface Sides {
 }
 
 /** RabbitMQ over two supervised connections, so that a blocked publisher never starves acks. */
-export class RabbitmqTransport implements Transport {
+export class RabbitmqTransport extends BrokerTransport<Parts, ChannelModel> {
   readonly system = 'rabbitmq';
+  readonly telemetryNames = TELEMETRY_NAMES;
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
   readonly partitioning: Partitioning;
   private readonly names: Names;
-  private sides?: Sides;
-  private closing?: Promise<void>;
 
   constructor(private readonly settings: Settings) {
-    this.names = namesOf(settings.exchange);
+    super('RabbitMQ');
+    const names = namesOf(settings.exchange);
+    this.names = names;
     this.capabilities = {
       durable: true,
       retry: 'copy',
@@ -62,30 +63,38 @@ export class RabbitmqTransport implements Transport {
       maxDelayMs: MAX_DELAY_MS,
       leaseMs: Infinity,
       ackTimeoutMs: ACK_TIMEOUT_MS,
+      ackTimeoutName: 'consumer_timeout',
       maxBytes: settings.maxBytes,
     };
     this.queues = {
-      depth: (queue) => this.ask((model, bound) => queueDepth(model, bound, queue)),
+      depth: (queue) => this.ask((model) => queueDepth(model, this.bound, queue)),
       browse: (queue, rest) =>
-        this.ask((model, bound) =>
-          QueueBrowser.open(model, bound, queue, this.names, rest as QueueBrowser | undefined),
-        ),
+        this.ask((model) => QueueBrowser.open(model, this.bound, queue, names, rest as QueueBrowser | undefined)),
       unbind: async (topology) => this.connected().consuming.unbind(topology),
       compare: async (topologies) => this.connected().consuming.compare(topologies),
-      undeliverable: () => this.sides?.forwarder.undeliverable.count ?? 0,
+      undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,
     };
     this.partitioning = {
       option: 'rabbitmq.partitions',
       splitBy: (native) => splitOf(native, settings),
-      consumers: (queues) => this.ask((model, bound) => consumerCounts(model, bound, queues)),
+      consumers: (queues) => this.ask((model) => consumerCounts(model, this.bound, queues)),
     };
   }
 
   get host(): string {
-    return this.sides?.publishing.connection.host ?? this.settings.addresses[0].host;
+    return this.assembled?.publishing.connection.host ?? this.settings.addresses[0].host;
   }
 
-  async connect(environment: TransportEnvironment): Promise<void> {
+  async declare(topology: Topology): Promise<void> {
+    await this.connected().consuming.declare(topology);
+  }
+
+  native(): RabbitmqNative {
+    const { publishing, consuming } = this.assembled ?? {};
+    return { publishing: publishing?.connection.current, consuming: consuming?.connection.current };
+  }
+
+  protected assemble(environment: TransportEnvironment): Parts {
     const consuming = new ConsumingSide(this.settings, this.names, environment);
     const publishing = new PublishingSide(
       this.settings,
@@ -99,71 +108,47 @@ export class RabbitmqTransport implements Transport {
     const renewal = new Renewal(environment, async () => {
       await Promise.all([publishing.renew(), consuming.renew()]);
     });
-    this.sides = { publishing, consuming, forwarder, renewal };
-    if (environment.provision) renewal.start();
-    try {
-      await Promise.all([publishing.start(), consuming.connection.start()]);
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
+    return { connection: consuming.connection, publishing, consuming, forwarder, renewal };
   }
 
-  async declare(topology: Topology): Promise<void> {
-    await this.connected().consuming.declare(topology);
+  protected override async start(
+    { publishing, consuming, renewal }: Parts,
+    { provision }: TransportEnvironment,
+  ): Promise<void> {
+    if (provision) renewal.start();
+    await Promise.all([publishing.start(), consuming.connection.start()]);
   }
 
-  publish(batch: readonly Outgoing[], done: PublishDone): void {
-    if (this.sides) return this.sides.publishing.publisher.publish(batch, done);
-    const error = new NotConnectedError('Not connected to RabbitMQ: connect() was not called');
-    queueMicrotask(() => batch.forEach((outgoing) => done(outgoing, { status: 'failed', error })));
+  protected send({ publishing }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
+    publishing.publisher.publish(batch, done);
   }
 
-  async subscribe(options: SubscribeOptions, handlers: SubscribeHandlers): Promise<TransportSubscription> {
-    const { consuming } = this.connected();
-    this.forward();
+  protected consume(
+    { consuming }: Parts,
+    options: SubscribeOptions,
+    handlers: SubscribeHandlers,
+  ): Promise<TransportSubscription> {
     return consuming.subscribe(options, handlers);
   }
 
-  async probe(): Promise<void> {
-    await this.ask((model, bound) => withChannel(model, bound, async () => {}));
+  protected override beginForwarding({ consuming, forwarder }: Parts): void {
+    consuming.forward(forwarder);
   }
 
-  native(): RabbitmqNative {
-    const { publishing, consuming } = this.sides ?? {};
-    return { publishing: publishing?.connection.current, consuming: consuming?.connection.current };
+  protected override others({ publishing }: Parts): [RabbitmqConnection] {
+    return [publishing.connection];
   }
 
-  close(): Promise<void> {
-    this.closing ??= this.end();
-    return this.closing;
+  protected ping(model: ChannelModel): Promise<void> {
+    return withChannel(model, this.bound, async () => {});
   }
 
-  private async end(): Promise<void> {
-    this.sides?.renewal.stop();
-    await Promise.all([this.sides?.publishing.close(), this.sides?.consuming.close()]);
+  protected async end({ publishing, consuming, renewal }: Parts): Promise<void> {
+    renewal.stop();
+    await Promise.all([publishing.close(), consuming.close()]);
   }
 
-  /** Whoever consumes or delays also looks after what is due and has to be routed. */
-  private forward(): void {
-    const { consuming, forwarder } = this.connected();
-    if (!this.closing) consuming.forward(forwarder);
-  }
-
-  /** Asks the broker something, on either connection; an error of amqplib becomes ours, without credentials. */
-  private async ask<T>(question: (model: ChannelModel, bound: Bound) => Promise<T>): Promise<T> {
-    const { publishing, consuming } = this.connected();
-    const model = consuming.connection.current ?? publishing.connection.current;
-    if (!model) throw new NotConnectedError('Not connected to RabbitMQ');
-    try {
-      return await question(model, consuming.bound);
-    } catch (error) {
-      throw new NotConnectedError(`RabbitMQ did not answer: ${consuming.connection.redact(describe(error))}`);
-    }
-  }
-
-  private connected(): Sides {
-    if (!this.sides) throw new NotConnectedError('Not connected to RabbitMQ: connect() was not called');
-    return this.sides;
+  private get bound(): Bound {
+    return this.connected().consuming.bound;
   }
 }

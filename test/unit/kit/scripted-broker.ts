@@ -78,7 +78,7 @@ export class ScriptedBroker {
         this.destroyed.push(reason);
         on.ended(link, reason);
       },
-      describe: (error) => (error as Error).message,
+      describe: (error) => (error as Error).message.replace('secret', '***'),
       redact: (text) => text.replace('secret', '***'),
     },
     this.environment,

@@ -81,6 +81,7 @@ export class FakeTransport implements Transport, TransportFactory {
       durable: true,
       retry: 'copy',
       wildcards: true,
+      ackTimeoutName: 'consumer_timeout',
       keyOrder: 'none',
       maxDelayMs: 2 ** 31,
       leaseMs: Infinity,

@@ -7,6 +7,12 @@ const timers = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'cl
 const useClock = 'Take the injected Clock (lib/clock): time is a dependency.';
 const noExit = { object: 'process', property: 'exit', message: 'A library never ends its host.' };
 
+const instantNow = { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: useClock };
+const names = '/rabbit|nats|jetstream|kafka/i';
+const brokerNames = [`Literal[value=${names}]`, `TemplateElement[value.raw=${names}]`, `Identifier[name=${names}]`].map(
+  (selector) => ({ selector, message: 'A broker is known in its folder only: core asks the transport.' }),
+);
+
 const relativeImports = [
   { regex: '^\\.{1,2}/(?!.*\\.js$)', message: 'Relative imports end in .js.' },
   { regex: '^\\.{1,2}(/.*)?/index(\\.js)?$', message: 'Import the file itself: an index.ts is for users only.' },
@@ -60,15 +66,18 @@ export default defineConfig(
         { object: 'process', property: 'hrtime', message: useClock },
         ...timers.map((property) => ({ object: 'globalThis', property, message: useClock })),
       ],
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: useClock },
-      ],
+      'no-restricted-syntax': ['error', instantNow],
       'no-restricted-imports': [
         'error',
         { patterns: [...relativeImports, { regex: '^(node:)?(timers|perf_hooks)(/.*)?$', message: useClock }] },
       ],
     },
+  },
+  {
+    files: ['lib/**/*.ts'],
+    // The requeue service is one of NATS; the command line takes the address of either broker.
+    ignores: ['lib/clock/**', 'lib/transports/{names.ts,nats/**,rabbitmq/**}', 'lib/requeue/**', 'lib/cli/**'],
+    rules: { 'no-restricted-syntax': ['error', instantNow, ...brokerNames] },
   },
   {
     files: ['lib/**/index.ts'],

@@ -25,6 +25,7 @@ import type { RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
 import { RetryPolicy, type RetryOptions } from './retry/retry-policy.js';
 import type { ReconnectPolicy, TransportFactory } from './transport/transport.js';
 import { memory } from './transports/memory/memory.js';
+import { TRANSPORT_NAMES } from './transports/names.js';
 
 /** The publisher retry queue: what waits while the broker cannot take it. */
 export interface RetryQueueOptions {
@@ -110,6 +111,10 @@ export type ResolvedOptions = Required<
   readonly reconnect: ReconnectPolicy;
 };
 
+/** `nats({ … }) or rabbitmq({ … })` */
+const OTHERS = TRANSPORT_NAMES.slice(1)
+  .map((name) => `${name}({ … })`)
+  .join(' or ');
 const LONGEST = 2 ** 31 - 1;
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
@@ -121,7 +126,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     throw new InvalidOptionError(
       'transport',
       transport,
-      'memory() or the result of another transport function, such as rabbitmq({ … })',
+      `memory() or the result of another transport function, such as ${OTHERS}`,
     );
   }
   const { provision = true, consume = true, globalEnhancers = false, deadLetterStack = true, retry = {} } = options;

@@ -16,6 +16,7 @@ export function telemetryEnvironment(
     events,
     clock,
     system: transport.system,
+    names: transport.telemetryNames,
     topic,
     get host() {
       return transport.host;

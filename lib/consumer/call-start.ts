@@ -16,6 +16,8 @@ interface Parts {
   readonly gate: Gate;
   readonly clock: Clock;
   readonly log: Log;
+  /** What the broker's wait for an ack is called there. */
+  readonly limitName: string | undefined;
   /** How many calls run or are about to. */
   running(): number;
   /** One that has no slot. */
@@ -30,10 +32,10 @@ export class CallStart {
   private readonly alone: CallsAlone;
 
   constructor(private readonly parts: Parts) {
-    const { clock, log, gate } = parts;
+    const { clock, log, limitName, gate } = parts;
     const settle = (work: Work, outcome: Outcome): void => parts.settle(work, outcome);
     this.lost = new LostCalls({
-      ...{ clock, log, settle },
+      ...{ clock, log, limitName, settle },
       run: (work) => this.checked(work),
     });
     this.alone = new CallsAlone({

@@ -104,7 +104,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     });
     this.batches = this.calls.batches;
     this.callStart = new CallStart({
-      ...{ precheck, schedule, clock, log, gate: this.gate },
+      ...{ precheck, schedule, clock, log, gate: this.gate, limitName: capabilities.ackTimeoutName },
       workOf: (delivery) => this.workOf(delivery, false),
       running: () => this.busy,
       run: (work) => this.run(work),

@@ -32,6 +32,8 @@ interface LostCall {
 interface Parts {
   readonly clock: Clock;
   readonly log: Log;
+  /** What the broker's wait for an ack is called there. */
+  readonly limitName: string | undefined;
   /** A message that has come again gets the outcome of its earlier call, … */
   settle(work: Work, outcome: Outcome): void;
   /** … or a call of its own. */
@@ -69,7 +71,7 @@ export class LostCalls {
     const late = lateMs !== undefined && ranMs >= lateMs * 0.9;
     if (late)
       this.parts.log.warn(
-        `«${queue}»: the broker took ${nameOf(message)} back after ${ranMs} ms, while its handler ran: it did not wait longer for an ack. Set the subscription’s «timeout» below that, or raise the broker’s own (consumer_timeout of RabbitMQ, ackWait of NATS)`,
+        `«${queue}»: the broker took ${nameOf(message)} back after ${ranMs} ms, while its handler ran: it did not wait longer for an ack. Set the subscription’s «timeout» below that, or raise the broker’s own${this.parts.limitName === undefined ? '' : ` (${this.parts.limitName})`}`,
       );
     this.add({ key: messageDigest(message), work, ranMs, late, running: true, until: Infinity });
   }

@@ -41,10 +41,10 @@ export class ConnectionTelemetry implements Telemetry {
 
   async start(): Promise<void> {
     const api = await loadApi();
-    const { system, topic, connection, host, clock, events } = this.environment;
+    const { system, names, topic, connection, host, clock, events } = this.environment;
     const { semanticConventions, destinationTemplate } = this.options;
     const guard = new Guard(api);
-    const naming = new Naming(semanticConventions, system, topic);
+    const naming = new Naming(semanticConventions, system, topic, names);
     const signals = new Signals(api, naming, clock, this.options);
     const shared = sharedAttributes(naming, host);
     const destinations = new Destinations(shared, naming, destinationTemplate);

@@ -1,7 +1,8 @@
 /*
- * Every name that is sent to a telemetry backend. `messaging.*`, `rabbitmq.*`, `server.*` and `error.type` are those of
- * OpenTelemetry's semantic conventions for messaging; what these have no word for begins with `nestjs_messaging.`. The
- * list for readers is docs/opentelemetry.md; what differs between versions of the conventions is chosen in naming.ts.
+ * Every name that is sent to a telemetry backend, but for those of one broker, which its transport has. `messaging.*`,
+ * `server.*` and `error.type` are those of OpenTelemetry's semantic conventions for messaging; what these have no word for
+ * begins with `nestjs_messaging.`. The list for readers is docs/opentelemetry.md; what differs between versions of the
+ * conventions is chosen in naming.ts.
  */
 
 export const attribute = {
@@ -15,8 +16,6 @@ export const attribute = {
   messageId: 'messaging.message.id',
   batchSize: 'messaging.batch.message_count',
   conversationId: 'messaging.message.conversation_id',
-  routingKey: 'messaging.rabbitmq.destination.routing_key',
-  rabbitmqRoutingKey: 'rabbitmq.destination.routing_key',
   serverAddress: 'server.address',
   serverPort: 'server.port',
   errorType: 'error.type',

@@ -1,5 +1,6 @@
 import type { Attributes, BatchObservableResult, Meter, Observable } from '@opentelemetry/api';
 import type { TelemetryState } from '../pipeline/telemetry.js';
+import { REQUEUE_SYSTEM } from '../requeue/requeue-telemetry.js';
 import { attribute, metric, requeueMetric, type Metric } from './conventions.js';
 import type { Guard } from './guard.js';
 import { Naming, type SemanticConventions } from './naming.js';
@@ -73,7 +74,7 @@ export function observeQueues(
   version: SemanticConventions | undefined,
   queues: () => readonly RequeueQueueCounts[],
 ): () => void {
-  const { system } = new Naming(version, 'nats', undefined);
+  const { system } = new Naming(version, REQUEUE_SYSTEM);
   return observing(meter, guard, Object.values(requeueMetric), (observe) => {
     for (const counts of queues()) {
       const labels = { ...system, [attribute.destination]: counts.queue };

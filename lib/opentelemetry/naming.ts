@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { Delivery } from '../transport/delivery.js';
 import type { Destination } from '../transport/outgoing.js';
+import type { TelemetryNames } from '../transport/telemetry-names.js';
 import { attribute } from './conventions.js';
 
 /** Versions of OpenTelemetry's semantic conventions whose names can be had, the default first. */
@@ -15,31 +16,31 @@ export class Naming {
   readonly system: Attributes;
   /** The attribute of a routing key; undefined: the system has none. */
   readonly routingKey: string | undefined;
-  /** The conventions for RabbitMQ put the exchange in front. */
-  private readonly joins: boolean;
+  /** Where the topic stands in front: what is called so without one. */
+  private readonly nameless: string | undefined;
 
   constructor(
     version: SemanticConventions | undefined,
     system: string,
     /** The exchange of what names none. */
-    private readonly topic: string | undefined,
+    private readonly topic?: string,
+    names?: TelemetryNames,
   ) {
     const renamed = version === '1.45';
-    const onRabbit = system === 'rabbitmq';
     this.system = { [renamed ? attribute.systemName : attribute.system]: system };
-    if (onRabbit) this.routingKey = renamed ? attribute.rabbitmqRoutingKey : attribute.routingKey;
-    this.joins = renamed && onRabbit;
+    this.routingKey = names?.routingKey[renamed ? '1.45' : '1.28'];
+    if (renamed) this.nameless = names?.nameless;
   }
 
   /** The name of where a message is sent; `shortened`: what stands for its route. */
   destinationOf(to: Destination, shortened = routeOf(to)): string {
-    if (!this.joins || to.kind !== 'route') return shortened;
-    return joined(to.topic ?? this.topic, shortened) || DEFAULT_EXCHANGE;
+    if (this.nameless === undefined || to.kind !== 'route') return shortened;
+    return joined(to.topic ?? this.topic, shortened) || this.nameless;
   }
 
   /** The name of where a message came from, where that is more than its queue. */
   sourceOf({ queue, direct, topic, message: { route } }: Delivery): string | undefined {
-    if (!this.joins || direct) return undefined;
+    if (this.nameless === undefined || direct) return undefined;
     return joined(topic, route === queue ? undefined : route, queue);
   }
 }
@@ -48,9 +49,6 @@ export class Naming {
 export function routeOf(to: Destination): string {
   return to.kind === 'queue' ? to.queue : to.route;
 }
-
-/** What the conventions call RabbitMQ's exchange without a name, for a message without a routing key. */
-const DEFAULT_EXCHANGE = 'amq.default';
 
 function joined(...parts: readonly (string | undefined)[]): string {
   return parts.filter(Boolean).join(':');

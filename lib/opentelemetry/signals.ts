@@ -62,7 +62,7 @@ export class Signals {
     return (this.clock.monotonic() - startedAt) / 1_000;
   }
 
-  /** What conventions for RabbitMQ want besides. */
+  /** What the conventions for some brokers want besides. */
   routingKey(span: Span, route: string): void {
     const { routingKey } = this.naming;
     if (routingKey !== undefined && route !== '') span.setAttribute(routingKey, route);

@@ -3,6 +3,7 @@ import type { MessagingEvents } from '../events/messaging-events.js';
 import type { Headers } from '../message/headers.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { Destination, Outgoing } from '../transport/outgoing.js';
+import type { TelemetryNames } from '../transport/telemetry-names.js';
 import type { BatchContext, BatchHandler } from './batch-context.js';
 import type { MessageContext } from './message-context.js';
 import type { Handler } from './middleware.js';
@@ -24,6 +25,8 @@ export interface TelemetryEnvironment {
   readonly connection: string;
   /** `messaging.system`. */
   readonly system: string;
+  /** What the conventions have for its broker alone. */
+  readonly names?: TelemetryNames;
   /** The topic (exchange) of publishes that name none, where it is known. */
   readonly topic?: string;
   /** The broker's address without credentials, as far as it is known by now. */

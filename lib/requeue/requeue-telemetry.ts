@@ -1,5 +1,8 @@
 import type { QueueReport } from './requeue-report.js';
 
+/** OpenTelemetry's `messaging.system` of what a requeue service takes and sends. */
+export const REQUEUE_SYSTEM = 'nats';
+
 /** Where the statistics of a requeue service are collected: `openTelemetry()` of `nestjs-messaging/opentelemetry`. */
 export interface RequeueTelemetry {
   /**

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { attribute, metric, type Metric, requeueMetric } from '../../lib/opentelemetry/conventions.js';
 import { MAX_DESTINATIONS } from '../../lib/opentelemetry/destinations.js';
+import { TELEMETRY_NAMES } from '../../lib/transports/rabbitmq/telemetry-names.js';
 import { code, Markdown } from './markdown.js';
 
 const page = Markdown.read('docs/opentelemetry.md');
@@ -29,7 +30,8 @@ describe('docs/opentelemetry.md', () => {
       .section('Attributes')
       .table()
       .map((row) => code(row.attribute));
-    expect(documented.sort()).toEqual(Object.values(attribute).sort());
+    const all = [...Object.values(attribute), ...Object.values(TELEMETRY_NAMES.routingKey)];
+    expect(documented.sort()).toEqual(all.sort());
   });
 
   test('its limit is that of the code', () => {

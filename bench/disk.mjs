@@ -4,7 +4,8 @@ import { fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs
 import { join } from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { crc32 } from 'node:zlib';
-import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { SteadyTime } from 'nestjs-messaging/stores';
 
 const SECONDS = 1.5;
 const ROUNDS = 3;

@@ -8,7 +8,7 @@ const layers = [
   ['retry', 'idempotency'],
   ['publisher', 'consumer'],
   ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
-  ['health', 'opentelemetry', 'dashboard'],
+  ['health', 'opentelemetry', 'dashboard', 'stores'],
   // Files directly in lib (messaging.*, index.ts) and these may import everything.
   ['testing', 'cli'],
 ];

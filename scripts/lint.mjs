@@ -1,6 +1,7 @@
-// Types, lint, import direction and format, side by side; with --fix what can be corrected is.
+// Types, lint, import direction, format and size, side by side; with --fix what can be corrected is.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { overBudget } from './line-budgets.mjs';
 import './tasks.mjs';
 
 const fix = process.argv.includes('--fix');
@@ -39,6 +40,10 @@ const rest = [
   check('depcruise', '--output-type', 'err-long', '--config', 'config/dependency-cruiser.mjs', 'lib'),
 ];
 
+const over = overBudget();
+console.log(`${over.length === 0 ? '✓' : '✗'} line budgets`);
+for (const problem of over) console.log(problem);
+
 // One after the other where both write.
 const results = fix ? [await eslint(), await prettier()] : [eslint(), prettier()];
-if ((await Promise.all([...results, ...rest])).includes(false)) process.exitCode = 1;
+if ((await Promise.all([...results, ...rest])).includes(false) || over.length > 0) process.exitCode = 1;

@@ -39,3 +39,5 @@ export {
   type PublishedMessage,
   type RefusedPublish,
 } from './journal.js';
+export { type MemoryQueueStatus } from '../transports/memory/memory-broker.js';
+export { type FaultHits, MemoryFaults } from '../transports/memory/memory-faults.js';

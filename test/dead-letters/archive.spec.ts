@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import {
   type DeadLetterArchive,
-  type DeadLetterArchiveFactory,
   memory,
   MemoryBroker,
   memoryDeadLetterArchive,
@@ -13,6 +12,7 @@ import {
   sqliteDeadLetterArchive,
   systemClock,
 } from 'nestjs-messaging';
+import { type DeadLetterArchiveFactory } from 'nestjs-messaging/stores';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { resolveOptions } from '../../lib/messaging.options.js';
 import { waitFor } from '../brokers/wait-for.js';

@@ -2,7 +2,8 @@
 // the mount point.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { SteadyTime } from 'nestjs-messaging/stores';
 
 const [mount] = process.argv.slice(2);
 const time = new SteadyTime(systemClock);

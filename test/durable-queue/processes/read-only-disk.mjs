@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { SteadyTime } from 'nestjs-messaging/stores';
 
 const [mount, role] = process.argv.slice(2);
 const time = new SteadyTime(systemClock);

@@ -1,7 +1,8 @@
 // One process on a queue directory: accepts messages, «sends» them, and says each step on its standard output. The output
 // is written synchronously, so that what it said before it was killed arrives.
 import { writeSync } from 'node:fs';
-import { SteadyTime, diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { diskRetryQueue, systemClock } from 'nestjs-messaging';
+import { SteadyTime } from 'nestjs-messaging/stores';
 
 // Mostly more than is accepted: a queue that grows would make every process adopt all that those before it have left.
 const PER_TURN = { run: 12, kill: 12, grow: 7, drain: 1_000, fill: 0, adopt: 0 };

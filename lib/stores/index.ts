@@ -1,0 +1,33 @@
+export { type Clock } from '../clock/clock.js';
+export { SteadyTime } from '../clock/steady-time.js';
+export {
+  type Claim,
+  type IdempotencyStore,
+  type IdempotencyStoreEnvironment,
+  type IdempotencyStoreFactory,
+} from '../idempotency/idempotency-store.js';
+export { type MemoryIdempotencyStoreOptions } from '../idempotency/memory-idempotency-store.js';
+export { type SqliteIdempotencyStoreOptions } from '../idempotency/sqlite-idempotency-store.js';
+export { type DiskRetryQueueOptions } from '../publisher/disk-retry-queue.js';
+export {
+  type OtherRetryQueue,
+  type QueuedMessage,
+  type RetryQueueStore,
+  type RetryQueueStoreEnvironment,
+  type RetryQueueStoreFactory,
+  type RetryQueueStoreReport,
+  type StoredMessage,
+} from '../publisher/retry-queue-store.js';
+export {
+  type Death,
+  type PublisherDeadLetter,
+  type PublisherDeadLetters,
+} from '../publisher/publisher-dead-letters.js';
+export {
+  type ArchivedEntry,
+  type ArchiveEntry,
+  type ArchiveQuery,
+  type DeadLetterArchive,
+  type DeadLetterArchiveFactory,
+} from '../dead-letter/dead-letter-archive.js';
+export { type SqliteDeadLetterArchiveOptions } from '../dead-letter/sqlite-dead-letter-archive.js';

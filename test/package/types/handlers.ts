@@ -5,9 +5,12 @@ import { nats, type NatsSubscriptionOptions } from 'nestjs-messaging/nats';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import { rabbitmq, type RabbitmqSubscriptionOptions } from 'nestjs-messaging/rabbitmq';
 import { RequeueModule } from 'nestjs-messaging/requeue';
+import { SteadyTime } from 'nestjs-messaging/stores';
 import { transportContract } from 'nestjs-messaging/testing';
+import { BrokerTransport } from 'nestjs-messaging/transport';
 
 export const entries = [MessagingModule, MessagingHealthIndicator, openTelemetry, RequeueModule, transportContract];
+export const forAuthors = [SteadyTime, BrokerTransport];
 export const transports = [rabbitmq({ queueType: 'classic' }), nats({ stream: 'events' })];
 
 export class Handlers {

@@ -32,7 +32,7 @@ export abstract class BrokerTransport<Parts extends AskedOn<L>, L extends object
 
   constructor(
     /** The broker's name, for people. */
-    private readonly broker: string,
+    private readonly brokerName: string,
   ) {}
 
   abstract declare(topology: Topology): Promise<void>;
@@ -123,12 +123,12 @@ export abstract class BrokerTransport<Parts extends AskedOn<L>, L extends object
       return await question(link);
     } catch (error) {
       if (error instanceof MessagingError) throw error;
-      throw new NotConnectedError(`${this.broker} did not answer: ${connection.describe(error)}`);
+      throw new NotConnectedError(`${this.brokerName} did not answer: ${connection.describe(error)}`);
     }
   }
 
   private notConnected(reason: string): NotConnectedError {
-    return new NotConnectedError(`Not connected to ${this.broker}: ${reason}`);
+    return new NotConnectedError(`Not connected to ${this.brokerName}: ${reason}`);
   }
 }
 

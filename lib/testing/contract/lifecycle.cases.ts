@@ -20,6 +20,19 @@ export const lifecycleCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'what a transport has beside its methods is what its capabilities and its harness say',
+    async run(bed) {
+      const { capabilities, partitioning, queues } = bed.harness.create();
+      assert.deepEqual(capabilities, bed.harness.capabilities);
+      assert.equal(
+        partitioning !== undefined,
+        capabilities.keyOrder === 'queue',
+        'partitioning is for keyOrder «queue»',
+      );
+      assert.equal(queues === undefined, bed.harness.lacks?.includes('queues') === true, 'queues, or «lacks» says so');
+    },
+  },
+  {
     name: 'connect with credentials that the broker refuses rejects, without showing them',
     needs: ['misconfigured'],
     async run(bed) {

@@ -333,6 +333,27 @@ class SwallowsMismatch extends Faultless {
   }
 }
 
+class RemembersRefused extends Faultless {
+  private readonly refused: Topology[] = [];
+
+  override connect(environment: TransportEnvironment): Promise<void> {
+    const onEvent = (event: TransportEvent): void => {
+      environment.onEvent(event);
+      if (event.type !== 'connected') return;
+      for (const topology of this.refused)
+        this.inner.declare(topology).catch(({ message }: Error) => environment.onEvent({ type: 'warning', message }));
+    };
+    return super.connect({ ...environment, onEvent });
+  }
+
+  override async declare(topology: Topology): Promise<void> {
+    await this.inner.declare(topology).catch((error: unknown) => {
+      this.refused.push(topology);
+      throw error;
+    });
+  }
+}
+
 class ConnectedTwice extends Faultless {
   override connect(environment: TransportEnvironment): Promise<void> {
     const onEvent = (event: TransportEvent): void => {
@@ -562,6 +583,11 @@ export const plantedFaults: readonly PlantedFault[] = [
     fault: 'takes over a queue that contradicts',
     plant: SwallowsMismatch,
     noticedBy: 'declaring with another dead-letter queue is a TopologyMismatchError that names the queue',
+  },
+  {
+    fault: 'goes on with a topology that was refused',
+    plant: RemembersRefused,
+    noticedBy: 'a topology that was refused is forgotten: nothing tells of it when the connection is back',
   },
   {
     fault: 'reports connected twice',

@@ -70,6 +70,28 @@ export const topologyCases: readonly CaseDefinition[] = [
       assert.equal(other.count('disconnected'), 0);
     },
   },
+  {
+    name: 'a topology that was refused is forgotten: nothing tells of it when the connection is back',
+    needs: ['disconnect'],
+    async run(bed) {
+      const [client, other] = [await bed.connect(), await bed.connect()];
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const elsewhere = `${bed.id}:elsewhere:dlq`;
+      await assertMismatch(other, { ...topology, deadLetter: { queue: elsewhere, route: elsewhere } });
+      const kept = await other.consume(bed.topology('kept', [bed.route('b')]));
+      await bed.cut(other);
+      await other.connected();
+      await kept.consuming();
+      await other.insist(other.toRoute(bed.route('b'), { id: 'after' }));
+      assert.equal((await kept.next()).id, 'after');
+      const told = other.events.flatMap((event) => ('message' in event ? [event.message] : []));
+      assert.deepEqual(
+        told.filter((text) => text.includes(topology.queue)),
+        [],
+      );
+    },
+  },
   ...(['topology', 'environment'] as const).map((where): CaseDefinition => ({
     name: `provision: false in the ${where}: a missing queue is a TopologyMismatchError and is not created`,
     needs: ['queues'],

@@ -1,31 +1,54 @@
-// Leaves out of the build what nobody reads: comments and indentation of JavaScript (comments stay in the declarations, and
-// no line is joined with another), and declarations that no entry of the package leads to.
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+// Of what the compiler makes: the CommonJS build, and nothing that nobody reads. That is comments and indentation of
+// JavaScript (comments stay in the declarations, and no line is joined with another), declarations that no entry of the
+// package leads to, and those that would be there twice.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix, sep } from 'node:path';
 import ts from 'typescript';
+import { toCommonJs } from './commonjs.mjs';
 
 const ESM = join('dist', 'esm');
 const CJS = join('dist', 'cjs');
 
-/** The CJS build has neither comments nor declarations: those are the same as of the ES modules. */
+/**
+ * CommonJS is the same code in the same lines, so that a stack says the same of both, and the two compress to little more
+ * than one. Declarations are there once, since they are equal: a program whose files are of both kinds has one type of
+ * each class then. They stand beside the CJS build: an ES module may take its types from there, and not every compiler
+ * allows the opposite.
+ */
 export function slim() {
-  const read = readDeclarations();
+  const entries = entryDeclarations();
+  const read = readDeclarations(entries);
   for (const file of filesIn(ESM)) {
-    if (file.endsWith('.js')) rewrite(file, withoutComments);
-    else if (!file.endsWith('.d.ts')) continue;
-    else if (read.has(file)) rewrite(file, withOptionalPeers);
-    else rmSync(file);
+    if (file.endsWith('.js')) {
+      const text = withoutIndentation(withoutComments(readFileSync(file, 'utf8')));
+      writeFileSync(file, text);
+      // `bin` of package.json is the ES module.
+      if (!file.startsWith(join(ESM, 'cli', '/'))) write(twinOf(file), toCommonJs(text, file));
+    }
+    if (!file.endsWith('.d.ts')) continue;
+    if (read.has(file)) write(twinOf(file), withOptionalPeers(readFileSync(file, 'utf8')));
+    rmSync(file);
   }
-  for (const file of read) copyFileSync(file, file.replace(ESM, CJS));
-  for (const file of [...filesIn(ESM), ...filesIn(CJS)]) if (file.endsWith('.js')) rewrite(file, withoutIndentation);
+  for (const file of entries) writeFileSync(file, `export * from '${pathToTwin(file)}';\n`);
+}
+
+/** The file of the CJS build for one of the ES modules. */
+function twinOf(file) {
+  return file.replace(ESM, CJS);
+}
+
+function pathToTwin(file) {
+  const [from, to] = [dirname(file), twinOf(file)].map((path) => path.split(sep).join('/'));
+  return posix.relative(from, to).replace(/\.d\.ts$/, '.js');
 }
 
 function filesIn(folder) {
   return readdirSync(folder, { recursive: true }).map((name) => join(folder, name));
 }
 
-function rewrite(file, change) {
-  writeFileSync(file, change(readFileSync(file, 'utf8')));
+function write(file, text) {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
 }
 
 function withoutComments(text) {
@@ -51,14 +74,20 @@ function optionalPeers() {
   return new RegExp(`^import .* from '(${names.join('|')})';$`, 'gm');
 }
 
-/** Those that package.json names, and what they import. */
-function readDeclarations() {
+/** Those that package.json names. */
+function entryDeclarations() {
   const { exports } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const read = new Set();
+  const entries = new Set();
   JSON.stringify(exports, (key, value) => {
-    if (key === 'types' && join(value).startsWith(join(ESM, '/'))) read.add(join(value));
+    if (key === 'types' && join(value).startsWith(join(ESM, '/'))) entries.add(join(value));
     return value;
   });
+  return entries;
+}
+
+/** The entries, and what they import. */
+function readDeclarations(entries) {
+  const read = new Set(entries);
   for (const file of read)
     for (const [, path] of readFileSync(file, 'utf8').matchAll(/['"](\.\.?\/[^'"\n]*)\.js['"]/g))
       read.add(join(dirname(file), `${path}.d.ts`));

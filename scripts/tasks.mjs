@@ -23,13 +23,12 @@ const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'nest-cli.
 /** Builds dist/esm and dist/cjs. */
 export function buildPackage({ onlyIfStale = false } = {}) {
   const done = 'dist/cjs/package.json'; // written last, so its time is the time of the build
-  const inputs = ['lib', 'scripts/slim.mjs', 'config/tsconfig.esm.json', 'config/tsconfig.cjs.json', ...shared];
+  const inputs = ['lib', 'scripts/slim.mjs', 'scripts/commonjs.mjs', 'config/tsconfig.esm.json', ...shared];
   if (onlyIfStale && !isStale(done, inputs)) return;
   console.log('Building dist/esm and dist/cjs …');
   rmSync('dist', { recursive: true, force: true });
-  run('nest', 'build', 'esm', 'cjs');
+  run('nest', 'build', 'esm');
   slim();
-  mkdirSync('dist/cjs', { recursive: true });
   writeFileSync(done, '{ "type": "commonjs" }\n');
 }
 

@@ -3,26 +3,13 @@ import { Consumers } from './consumer/consumers.js';
 import { deadLetterQueues } from './consumer/dead-letter-queues.js';
 import type { Handled } from './consumer/handled.js';
 import type { QueueConsumer } from './consumer/queue-consumer.js';
-import {
-  type ReceiveRequest,
-  receiveRequest,
-  type TypedReceiveRequest,
-  type UntypedReceiveRequest,
-} from './consumer/receive-options.js';
+import { type ReceiveRequestOf, receiveRequest } from './consumer/receive-options.js';
 import type { Receiver } from './consumer/receiver.js';
 import { Receivers } from './consumer/receivers.js';
 import { mergeByQueue } from './consumer/router.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import { handledBy, subscriptionLine, tellSubscriptions } from './consumer/subscription-line.js';
-import type {
-  Route,
-  SubscribeBatchRequest,
-  SubscribeRequest,
-  TypedSubscribeBatchRequest,
-  TypedSubscribeRequest,
-  UntypedSubscribeBatchRequest,
-  UntypedSubscribeRequest,
-} from './consumer/subscription-options.js';
+import type { SubscribeBatchRequestOf, SubscribeRequestOf } from './consumer/subscription-options.js';
 import { Archiving } from './dead-letter/archiving.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
 import { brand } from './errors/brand.js';
@@ -37,7 +24,6 @@ import type { HealthReport } from './health/health-report.js';
 import { reportHealth } from './health/report-health.js';
 import { IdempotencyStores } from './idempotency/idempotency-stores.js';
 import { connectionListener } from './messaging.connection.js';
-import type { MessageContract, UntypedRoute } from './message/message-contract.js';
 import { tellLimits } from './messaging.limits.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline, Shutdown } from './messaging.shutdown.js';
@@ -250,16 +236,8 @@ export class Messaging {
    * Subscribes at run time. The handler is called with the payload and its context, as a decorated one.
    * @throws InvalidOptionError, SubscriptionConflictError, TopologyMismatchError
    */
-  subscribe<T>(
-    request: TypedSubscribeRequest<T>,
-    handler: (payload: NoInfer<T>, context: MessageContext) => unknown,
-  ): Promise<RuntimeSubscription>;
-  subscribe<T = unknown>(
-    request: UntypedSubscribeRequest,
-    handler: (payload: T, context: MessageContext) => unknown,
-  ): Promise<RuntimeSubscription>;
-  async subscribe<T>(
-    request: SubscribeRequest,
+  async subscribe<T = unknown>(
+    request: SubscribeRequestOf<T>,
     handler: (payload: T, context: MessageContext) => unknown,
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
@@ -272,16 +250,8 @@ export class Messaging {
    * with `@SubscribeBatch`.
    * @throws InvalidOptionError, SubscriptionConflictError, TopologyMismatchError
    */
-  subscribeBatch<T>(
-    request: TypedSubscribeBatchRequest<T>,
-    handler: (payloads: NoInfer<T>[], context: BatchContext) => BatchResult | Promise<BatchResult>,
-  ): Promise<RuntimeSubscription>;
-  subscribeBatch<T = unknown>(
-    request: UntypedSubscribeBatchRequest,
-    handler: (payloads: T[], context: BatchContext) => BatchResult | Promise<BatchResult>,
-  ): Promise<RuntimeSubscription>;
-  async subscribeBatch<T>(
-    request: SubscribeBatchRequest,
+  async subscribeBatch<T = unknown>(
+    request: SubscribeBatchRequestOf<T>,
     handler: (payloads: T[], context: BatchContext) => BatchResult | Promise<BatchResult>,
   ): Promise<RuntimeSubscription> {
     if (typeof handler !== 'function') throw new InvalidOptionError('handler', handler, 'a function');
@@ -299,9 +269,7 @@ export class Messaging {
    * What makes the subscription impossible on the broker is thrown by the loop.
    * @throws InvalidOptionError, SubscriptionConflictError when the queue has a subscription in this process already
    */
-  receive<T>(what: MessageContract<unknown, T> | TypedReceiveRequest<T>): Receiver<T>;
-  receive<T = unknown>(what: UntypedRoute | UntypedReceiveRequest): Receiver<T>;
-  receive<T>(what: Route | ReceiveRequest): Receiver<T> {
+  receive<T = unknown>(what: string | ReceiveRequestOf<T>): Receiver<T> {
     const { request, signal } = receiveRequest(what);
     const definition = handledBy('messaging.receive', this.definitions.defineReceived(request) ?? switchedOff(request));
     return this.receivers.receive<T>(definition, signal);

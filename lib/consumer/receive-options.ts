@@ -1,7 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import type { MessageContract, UntypedRoute } from '../message/message-contract.js';
-import { isRoute } from './route-or-options.js';
-import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
+import { contractOf, isRoute } from './route-or-options.js';
+import type { Contracted, Route, RouteOf, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** The options of `messaging.receive`: those of a subscription, without the ones that only handlers need. */
 export interface ReceiveOptions extends Omit<
@@ -18,14 +17,12 @@ export interface ReceiveRequest extends ReceiveOptions {
   readonly route: Route | readonly Route[];
 }
 
-/** Receives one message whose payload has a type. */
-export interface TypedReceiveRequest<Payload> extends ReceiveOptions {
-  readonly route: MessageContract<unknown, Payload>;
-}
-
-/** Receives what says itself what its payload is. */
-export interface UntypedReceiveRequest extends ReceiveOptions {
-  readonly route: UntypedRoute | readonly UntypedRoute[];
+/**
+ * What `messaging.receive` takes as an object: these options, whose `route` may be a contract, or a contract. It is one
+ * type, because a compiler that has to choose between several says what is wrong with each of them.
+ */
+export interface ReceiveRequestOf<Payload> extends ReceiveOptions, Contracted<Payload> {
+  readonly route: RouteOf<Payload>;
 }
 
 /** Options that mean nothing to a loop, and what to do instead. */
@@ -44,7 +41,7 @@ export function receiveRequest(given: Route | readonly Route[] | ReceiveRequest)
   readonly signal: AbortSignal | undefined;
 } {
   if (isRoute(given)) return { request: { route: given }, signal: undefined };
-  const { signal, ...request } = given;
+  const { signal, ...request } = contractOf(given);
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new InvalidOptionError('signal', signal, 'an AbortSignal');
   return { request, signal };

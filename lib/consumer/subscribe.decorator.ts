@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
 import type { MessageContract } from '../message/message-contract.js';
 import type { MessageContext } from '../pipeline/message-context.js';
-import { isRoute } from './route-or-options.js';
+import { contractOf, isRoute } from './route-or-options.js';
 import { subscriptionName } from './subscription-definition.js';
 import type { DecoratedRequest, Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
@@ -61,12 +61,6 @@ export function requestOf<R extends { readonly route: Route | readonly Route[] }
     throw new InvalidOptionError('options', options, 'an object of subscription options');
   subscriptionName(request as SubscribeRequest);
   return request as R;
-}
-
-/** `{ ...contract, prefetch: 20 }`: its schema belongs to its route. */
-function contractOf(request: object): object {
-  const { schema, route, ...options } = request as { readonly schema?: unknown; readonly route?: unknown };
-  return schema === undefined || typeof route !== 'string' ? request : { ...options, route: { route, schema } };
 }
 
 /**

@@ -96,17 +96,15 @@ export interface DecoratedRequest<Payload> extends SubscribeRequest, Contracted<
 export interface DecoratedBatchRequest<Payload> extends SubscribeBatchRequest, Contracted<Payload> {}
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what is published does not matter to who receives
-type Contracted<Payload> = Omit<MessageContract<any, Payload>, 'route'>;
+export type Contracted<Payload> = Omit<MessageContract<any, Payload>, 'route'>;
 
-/** A subscription to one message whose payload has a type. */
-export interface TypedSubscribeRequest<Payload> extends SubscriptionOptions {
-  readonly route: MessageContract<unknown, Payload>;
+/** What `messaging.subscribe` takes: its `route` may be a contract, which says what the payload is. */
+export interface SubscribeRequestOf<Payload> extends SubscriptionOptions {
+  readonly route: RouteOf<Payload>;
 }
 
-/** A subscription that says itself what its payload is. */
-export interface UntypedSubscribeRequest extends SubscriptionOptions {
-  readonly route: UntypedRoute | readonly UntypedRoute[];
-}
+/** A contract with this payload; or a route or pattern, or several of them (with a `name`), that say nothing of it. */
+export type RouteOf<Payload> = MessageContract<unknown, Payload> | UntypedRoute | readonly UntypedRoute[];
 
 /** How messages are gathered into batches. */
 export interface BatchOptions {
@@ -132,14 +130,9 @@ export interface SubscribeBatchRequest extends BatchSubscriptionOptions {
   readonly route: Route | readonly Route[];
 }
 
-/** A batch subscription to one message whose payload has a type. */
-export interface TypedSubscribeBatchRequest<Payload> extends BatchSubscriptionOptions {
-  readonly route: MessageContract<unknown, Payload>;
-}
-
-/** A batch subscription that says itself what its payloads are. */
-export interface UntypedSubscribeBatchRequest extends BatchSubscriptionOptions {
-  readonly route: UntypedRoute | readonly UntypedRoute[];
+/** What `messaging.subscribeBatch` takes: its `route` may be a contract, which says what the payloads are. */
+export interface SubscribeBatchRequestOf<Payload> extends BatchSubscriptionOptions {
+  readonly route: RouteOf<Payload>;
 }
 
 /**

@@ -50,10 +50,25 @@ async function check(application, folder, major, node) {
 
     const missing = await runJson(node, folder, 'missing-peer.js');
     expect(missing.isMissingPeer && missing.message.includes('npm install amqplib'), JSON.stringify(missing));
+    await checkJsonLog(node, folder, application.nest);
     console.log(`${cell}: booted, healthy, 1 message handled (Nest ${found.nest}, Node ${found.node})`);
   } catch (error) {
     failures.push(`${cell}: ${error.message}`);
   }
+}
+
+/** Nest's own JSON logger: a line is one record, with its fields where docs/operating.md says that they are. */
+async function checkJsonLog(node, folder, nest) {
+  const { output } = await ended(node, ['dist/json-log.js'], folder);
+  const lines = output.split('\n').filter((line) => line.startsWith('{"level":"warn"'));
+  const record = lines.map((line) => JSON.parse(line)).find((one) => JSON.stringify(one).includes('order.failed:dlq'));
+  const { params, message } = record ?? {};
+  const fields = nest === '11' ? message : params;
+  const { queue, id, attempt, reason, stack } = fields ?? {};
+  const found = JSON.stringify(record);
+  expect(queue === 'packed:order.failed:queue' && id === 'the-id' && attempt === 1, `JSON logger: ${found}`);
+  expect(reason !== undefined && stack?.startsWith('TypeError: out of stock'), `JSON logger: ${found}`);
+  expect(nest === '11' || typeof message === 'string', `JSON logger: ${found}`);
 }
 
 /** The command line: as it is documented, then on every Node: it waits for its server, and ends in order. */

@@ -10,6 +10,7 @@ import {
   knownKeys,
   numberBetween,
   oneOf,
+  refuseUndefined,
 } from './errors/option-checks.js';
 import type { IdempotencyStoreFactory } from './idempotency/idempotency-store.js';
 import { checkIdempotencyStore } from './idempotency/idempotent-options.js';
@@ -55,7 +56,7 @@ export interface DeadLettersOptions {
 
 /** Options of `MessagingModule.forRoot`. */
 export interface MessagingModuleOptions {
-  /** First part of every queue name; without «:». Required, except on the embedded broker (there `app`). */
+  /** First part of every queue name; without «:». Required; on the embedded broker it may be left out, and is `app` then. */
   readonly service?: string;
   /** The broker. Default `memory()`, the embedded one. */
   readonly transport?: TransportFactory;
@@ -115,6 +116,8 @@ export type ResolvedOptions = Required<
 const OTHERS = TRANSPORT_NAMES.slice(1)
   .map((name) => `${name}({ … })`)
   .join(' or ');
+/** On the embedded broker nobody else has queues, so that an application needs no name there. */
+const EMBEDDED_SERVICE = 'app';
 const LONGEST = 2 ** 31 - 1;
 const LARGEST = Number.MAX_SAFE_INTEGER;
 
@@ -135,7 +138,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
   const retryQueue = resolveRetryQueue(options.retryQueue ?? {});
   const maxInFlight = integerBetween('maxInFlight', options.maxInFlight ?? 2_000, 1, 65_535);
   return {
-    service: serviceOf(options.service, transport),
+    service: serviceOf(options, transport),
     transport,
     retryQueue,
     retry,
@@ -160,9 +163,10 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
   };
 }
 
-function serviceOf(service: string | undefined, transport: TransportFactory): string {
-  if (service === undefined && transport.system === 'memory') return 'app';
-  return checkName('service', service);
+function serviceOf(options: MessagingModuleOptions, { system }: TransportFactory): string {
+  if (system !== 'memory') return checkName('service', options.service);
+  refuseUndefined('', options, { service: `«${EMBEDDED_SERVICE}»` });
+  return checkName('service', options.service ?? EMBEDDED_SERVICE);
 }
 
 function resolveRetryQueue(options: RetryQueueOptions): Required<RetryQueueOptions> {

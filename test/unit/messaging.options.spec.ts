@@ -33,8 +33,9 @@ describe('options', () => {
     });
   });
 
-  test('that are undefined, as from a configuration, are the defaults', () => {
-    const keys = Object.keys(resolveOptions({})).map((key) => [key, undefined]);
+  test('that are undefined, as from a configuration, are the defaults, but for the name of the service', () => {
+    const names = Object.keys(resolveOptions({})).filter((key) => key !== 'service');
+    const keys = names.map((key) => [key, undefined]);
     expect(resolveOptions(Object.fromEntries(keys) as MessagingModuleOptions)).toEqual(
       expect.objectContaining({ service: 'app', maxInFlight: 2_000, consume: true }),
     );
@@ -58,6 +59,7 @@ describe('options', () => {
     ['service', { service: 'a:b' }, 'without «:»'],
     ['service', { service: '' }, 'a text of 1 to 255 bytes'],
     ['service', { service: 5 }, 'a text of 1 to 255 bytes'],
+    ['service', { service: undefined }, 'a value, or leave it out for «app»'],
     ['transport', { transport: 'amqp://host' }, 'rabbitmq({ … })'],
     ['transport', { transport: {} }, 'rabbitmq({ … })'],
     ['retryQueue', { retryQueue: 5 }, 'an object'],

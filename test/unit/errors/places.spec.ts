@@ -89,6 +89,7 @@ describe('An option that is undefined, as an environment variable that is not se
     ['rabbitmq.urls', () => rabbitmq({ urls: undefined })],
     ['rabbitmq.vhost', () => rabbitmq({ url: 'amqp://mq', vhost: undefined })],
     ['rabbitmq.exchange', () => rabbitmq({ exchange: undefined })],
+    ['service', () => MessagingModule.forRoot({ service: undefined })],
     ['nats.servers', () => nats({ servers: undefined })],
     ['nats.credentials', () => nats({ credentials: undefined })],
     ['nats.stream', () => nats({ stream: undefined })],

@@ -135,6 +135,20 @@ describeRabbit('What exists already', (rabbit) => {
     await seen.until(1);
   });
 
+  it('of a delay level is told in the same error as that of a queue, and nothing is made', async () => {
+    await operator();
+    await channel.assertQueue(QUEUE, { arguments: { 'x-max-length': 7 } });
+    await channel.assertQueue('events.delay.10', { arguments: { 'x-queue-type': 'quorum', 'x-message-ttl': 5 } });
+    const told = (await refused()).split('\n');
+    expect(told).toHaveLength(2);
+    expect(told[0]).toContain(`The queue «${QUEUE}» exists with`);
+    expect(told[1]).toMatch(
+      /The queue «events\.delay\.10» exists with .*another «x-message-ttl»: wanted «1024», found «5» \(asked for by delayed messages and retries\).*delete the queue once it is empty/,
+    );
+    for (const queue of [DLQ, 'events.due', 'events.delay.11'])
+      expect([queue, await exists('Queue', queue)]).toEqual([queue, false]);
+  });
+
   it('and is refused leaves nothing of ours on the broker', async () => {
     await operator();
     await channel.assertQueue(QUEUE, { durable: true });

@@ -2,16 +2,26 @@ import type { Channel } from 'amqplib';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Topology } from '../../transport/topology.js';
 import { reply, replyCode } from './broker-errors.js';
-import { delayEnds } from './delay-topology.js';
+import { topsOf } from './delay-bands.js';
+import { delayBands, delayEnds } from './delay-topology.js';
 import { type Declared, type Difference, differencesOf } from './differences.js';
 import { mismatchText } from './mismatch-text.js';
 import type { Names } from './names.js';
-import { check } from './operations.js';
+import { check, perform } from './operations.js';
 import type { Settings } from './options.js';
 import { topologyOperations } from './topology.js';
 
 /** What an exchange may have that its bindings do not depend on. */
 const HARMLESS = 'alternate-exchange';
+
+/** Channels that ask at the same time. */
+const SIDE_BY_SIDE = 16;
+
+interface Wanted {
+  readonly operation: Declared;
+  /** The first that wants it. */
+  readonly topology: Topology;
+}
 
 /**
  * Compares what exists with what is wanted, and makes nothing: a subscription that is refused leaves nothing behind. What
@@ -21,6 +31,8 @@ export class Comparison {
   /** Exchanges of somebody else, which are used as they are. */
   private readonly theirs = new Set<string>();
   private readonly done = new WeakSet<Topology>();
+  /** What was found as it is wanted: subscriptions share exchanges and delay levels. */
+  private readonly equal = new Set<string>();
 
   /** `ask`: on a channel of its own. */
   constructor(
@@ -36,40 +48,57 @@ export class Comparison {
   /** Those that were not compared yet. @throws TopologyMismatchError with all differences of all of them */
   async compare(topologies: readonly Topology[]): Promise<void> {
     const open = topologies.filter((topology) => !this.done.has(topology));
-    if (open.length === 0) return;
-    const wanted = new Map<string, readonly [Declared, Topology]>();
-    for (const topology of open)
-      for (const operation of [...topologyOperations(topology, this.names, this.settings), ...delayEnds(this.names)])
-        if ((operation.kind === 'queue' || operation.kind === 'exchange') && !wanted.has(keyOf(operation)))
-          wanted.set(keyOf(operation), [operation, topology]);
-    const texts = await Promise.all(
-      [...wanted.values()].map(async ([operation, topology]) => {
-        const differences = await this.differences(operation);
-        return differences.length === 0 ? [] : [mismatchText(operation, differences, topology)];
-      }),
-    );
-    const told = texts.flat();
-    if (told.length > 0) throw new TopologyMismatchError(told.join('\n'));
+    const wanted = this.wanted(open);
+    const told: string[] = [];
+    const left = [...wanted.entries()];
+    await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, left.length) }, () => this.look(left, told)));
+    if (told.length > 0) throw new TopologyMismatchError(Object.values(told).join('\n'));
     for (const topology of open) this.done.add(topology);
   }
 
-  private async differences(operation: Declared): Promise<Difference[]> {
-    try {
-      await this.ask((channel) => check(channel, operation));
-    } catch (error) {
-      // What may not be looked at is told by its declaration.
-      if (replyCode(error) === reply.notFound || replyCode(error) === reply.accessRefused) return [];
-      throw error;
+  private wanted(topologies: readonly Topology[]): readonly Wanted[] {
+    const { names, settings } = this;
+    const wanted = new Map<string, Wanted>();
+    for (const topology of topologies) {
+      const own = topologyOperations(topology, names, settings);
+      for (const operation of [...own, ...delayEnds(names), ...delayBands(topsOf(topology), names).flat()])
+        if ((operation.kind === 'queue' || operation.kind === 'exchange') && !wanted.has(keyOf(operation)))
+          wanted.set(keyOf(operation), { operation, topology });
     }
-    try {
-      const found = await differencesOf(operation, this.ask);
-      if (operation.kind === 'queue' || !found.some(({ name }) => name === HARMLESS)) return found;
-      this.theirs.add(operation.name);
-      return found.filter(({ name }) => name !== HARMLESS);
-    } catch (error) {
-      if (replyCode(error) === reply.accessRefused) return [];
-      throw error;
+    return [...wanted.values()].filter(({ operation }) => !this.equal.has(JSON.stringify(operation)));
+  }
+
+  /** What is left, as much as possible on one channel: an answer that is an error closes it. */
+  private async look(left: [at: number, wanted: Wanted][], told: string[]): Promise<void> {
+    while (left.length > 0) {
+      let asked: [at: number, wanted: Wanted] | undefined;
+      try {
+        await this.ask(async (channel) => {
+          while ((asked = left.shift())) {
+            const { operation } = asked[1];
+            await check(channel, operation);
+            await perform(channel, operation);
+            this.equal.add(JSON.stringify(operation));
+          }
+        });
+      } catch (error) {
+        if (!asked) throw error;
+        const [at, { operation, topology }] = asked;
+        const differences = await this.differences(operation, error);
+        if (differences.length > 0) told[at] = mismatchText(operation, differences, topology);
+      }
     }
+  }
+
+  private async differences(operation: Declared, error: unknown): Promise<Difference[]> {
+    const code = replyCode(error);
+    // What does not exist is made, and what may not be looked at is told, by its declaration.
+    if (code === reply.notFound || code === reply.accessRefused) return [];
+    if (code !== reply.preconditionFailed) throw error;
+    const found = await differencesOf(operation, this.ask);
+    if (operation.kind === 'queue' || !found.some(({ name }) => name === HARMLESS)) return found;
+    this.theirs.add(operation.name);
+    return found.filter(({ name }) => name !== HARMLESS);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
-import type { Topology, Wait } from '../../transport/topology.js';
+import type { Topology } from '../../transport/topology.js';
 import { delayLevels, MAX_DELAY_MS } from './delay-path.js';
 import { delayBands, delayEnds } from './delay-topology.js';
 import type { Names } from './names.js';
@@ -43,11 +43,11 @@ export class DelayBands {
   }
 
   private async once(
-    { waits = [] }: Topology,
+    topology: Topology,
     model: ChannelModel | undefined,
     act: (tops: readonly number[]) => Promise<void>,
   ): Promise<void> {
-    const tops = topsOf(waits);
+    const tops = topsOf(topology);
     if (!model || tops.length === 0) return;
     const known = this.known.get(model) ?? new Map<number, Promise<void>>();
     this.known.set(model, known);
@@ -62,7 +62,7 @@ export class DelayBands {
 }
 
 /** The highest levels of all delays between the shortest and the longest. */
-function topsOf(waits: readonly Wait[]): number[] {
+export function topsOf({ waits = [] }: Topology): number[] {
   const tops = new Set<number>();
   for (const [shortest, longest] of waits) {
     const [lowest] = delayLevels(Math.min(shortest, MAX_DELAY_MS));

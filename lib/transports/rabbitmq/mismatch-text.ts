@@ -10,6 +10,7 @@ const ASKED_BY: Readonly<Record<string, string>> = {
   'x-dead-letter-strategy': 'dlq',
   'x-overflow': 'dlq',
   'x-single-active-consumer': 'singleActiveConsumer',
+  'x-expires': 'exclusive.expires',
   durable: 'durable',
   auto_delete: 'autoDelete',
   type: 'exchangeType',
@@ -21,7 +22,7 @@ export function mismatchText(operation: Declared, differences: readonly Differen
   const told = differences
     .map(
       ({ name: argument, wanted, found }) =>
-        `another «${argument}»: wanted ${shown(wanted)}, found ${shown(found)} (asked for by «${askedBy(argument, topology)}»)`,
+        `another «${argument}»: wanted ${shown(wanted)}, found ${shown(found)} (asked for by ${askedBy(operation, argument, topology)})`,
     )
     .join('; ');
   return `The ${kind} «${name}» exists with ${told}. ${remedy(operation, differences, topology)}`;
@@ -66,10 +67,12 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'x-single-active-consumer': 'singleActiveConsumer',
 };
 
-function askedBy(argument: string, { native }: Topology): string {
+function askedBy({ kind, name }: Declared, argument: string, { queue, deadLetter, native }: Topology): string {
+  if (kind === 'queue' && name !== queue && name !== deadLetter?.queue && !name.startsWith(`${queue}.`))
+    return 'delayed messages and retries';
   for (const option of ['arguments', 'deadLetterArguments'])
-    if (Object.hasOwn(native?.[option] ?? {}, argument)) return `rabbitmq.${option}`;
-  return ASKED_BY[argument] ?? 'rabbitmq.arguments';
+    if (Object.hasOwn(native?.[option] ?? {}, argument)) return `«rabbitmq.${option}»`;
+  return `«${ASKED_BY[argument] ?? 'rabbitmq.arguments'}»`;
 }
 
 function shown(value: unknown): string {

@@ -1,4 +1,5 @@
 import { type BatchDefinition, defineBatchSubscription } from './consumer/batch-definition.js';
+import { instanceName } from './consumer/exclusive-queue.js';
 import { checkReceivable } from './consumer/receive-options.js';
 import {
   defineSubscription,
@@ -13,6 +14,8 @@ import type { Transport } from './transport/transport.js';
 
 /** What is asked for, what the module's options override, and what they leave to their defaults, as definitions. */
 export class SubscriptionDefinitions {
+  private readonly instance = instanceName();
+
   constructor(
     private readonly options: ResolvedOptions,
     private readonly transport: Transport,
@@ -55,6 +58,7 @@ export class SubscriptionDefinitions {
     const { system, capabilities } = this.transport;
     return {
       service,
+      instance: this.instance,
       provision,
       retry,
       middleware,

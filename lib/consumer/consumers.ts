@@ -85,7 +85,7 @@ export class Consumers implements Iterable<QueueConsumer> {
   /** Side by side. @throws what makes the first of the impossible ones impossible */
   async declareAll(consumers: readonly QueueConsumer[]): Promise<void> {
     try {
-      await this.environment.transport.queues?.compare?.(consumers.map(({ definition }) => definition.topology));
+      await this.environment.transport.queues?.compare(consumers.map(({ definition }) => definition.topology));
     } catch (error) {
       consumers.forEach((consumer) => this.forget(consumer));
       throw error;

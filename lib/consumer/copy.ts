@@ -17,6 +17,8 @@ export interface CopyTiming {
   readonly suspect?: number;
   /** The subscription's queue, where the delivery came from a partition of it. */
   readonly home?: string;
+  /** The queue may be gone for good when the wait is over, and the copy is of no use to anybody then. */
+  readonly goesWithQueue?: boolean;
 }
 
 /** A copy to the partition of its key, as the delivery is: nothing was tried yet. */
@@ -36,7 +38,7 @@ export function copyToPartition(delivery: Delivery, queue: string, now: number):
  * transport's own delay goes in several hops: the header says the end of the wait, and who receives it early sends it on.
  */
 export function copyToQueue(delivery: Delivery, attempt: number, timing: CopyTiming): Outgoing {
-  const { now, delayMs, maxDelayMs, home, suspect = 0 } = timing;
+  const { now, delayMs, maxDelayMs, home, suspect = 0, goesWithQueue = false } = timing;
   const { message, queue } = delivery;
   const headers: Record<string, unknown> = {
     ...message.headers,
@@ -54,7 +56,7 @@ export function copyToQueue(delivery: Delivery, attempt: number, timing: CopyTim
     message: { ...message, headers: headers as Headers, properties: copiedProperties(message) },
     dedupeId: copyDedupeId(message.id, queue, String(attempt), now),
     ...(hop > 0 && { dueAt: now + hop }),
-    mandatory: true,
+    mandatory: hop === 0 || !goesWithQueue,
   };
 }
 

@@ -44,14 +44,17 @@ function merge(group: readonly HandledSingly[]): HandledSingly {
   if (others.length === 0 && !definition.routing) return first;
   for (const [at, one] of group.entries())
     for (const other of group.slice(at + 1)) checkPair(one.definition, other.definition);
-  const patterns = [...new Set(group.flatMap((one) => one.definition.topology.patterns))];
+  const union = (read: (definition: SubscriptionDefinition) => readonly string[]): string[] => [
+    ...new Set(group.flatMap((one) => read(one.definition))),
+  ];
   const handlers = [...new Set(group.flatMap((one) => one.definition.handledBy ?? []))].join(', ');
   const handledBy = handlers === '' ? undefined : handlers;
   return {
     definition: {
       ...definition,
       ...(handledBy !== undefined && { handledBy }),
-      topology: { ...definition.topology, patterns },
+      routes: union(({ routes }) => routes),
+      topology: { ...definition.topology, patterns: union(({ topology }) => topology.patterns) },
     },
     handler: router(group),
   };
@@ -83,8 +86,8 @@ function routeOf({ route }: MessageContext): string {
   return route;
 }
 
-function patternsHandledBy({ routing, topology }: SubscriptionDefinition): readonly string[] {
-  return routing?.handles ?? topology.patterns;
+function patternsHandledBy({ routing, routes }: SubscriptionDefinition): readonly string[] {
+  return routing?.handles ?? routes;
 }
 
 function checkPair(one: SubscriptionDefinition, other: SubscriptionDefinition): void {
@@ -108,8 +111,8 @@ export function shared(one: SubscriptionDefinition, other: SubscriptionDefinitio
   return `Two subscriptions share the queue «${one.topology.queue}» (${described(one)} and ${described(other)})`;
 }
 
-function described({ handledBy = 'a handler', topology: { patterns } }: SubscriptionDefinition): string {
-  return `${handledBy} for ${patterns.join(', ')}`;
+function described({ handledBy = 'a handler', routes }: SubscriptionDefinition): string {
+  return `${handledBy} for ${routes.join(', ')}`;
 }
 
 /** What subscriptions of one queue have in common, by the option that says it. */
@@ -117,6 +120,8 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['dlq', ({ topology }) => topology.deadLetter],
   ['name', ({ name }) => name],
   ['topic', ({ topology }) => topology.topic],
+  ['bind', ({ topology }) => topology.patterns.length > 0],
+  ['exclusive', ({ topology }) => topology.exclusive],
   ["the broker's own options", ({ topology }) => topology.native],
   ['prefetch', ({ prefetch }) => prefetch],
   ['concurrency', ({ concurrency }) => concurrency],

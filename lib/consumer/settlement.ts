@@ -175,6 +175,7 @@ export class Settlement {
       suspect,
       maxDelayMs: transport.capabilities.maxDelayMs,
       home: this.topology.partitionOf,
+      goesWithQueue: this.topology.exclusive !== undefined,
     });
   }
 

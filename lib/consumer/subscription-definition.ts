@@ -1,5 +1,6 @@
 import { InvalidOptionError, SubscriptionConflictError, UnsupportedError } from '../errors/configuration-errors.js';
 import {
+  checkBoolean,
   checkName,
   checkPattern,
   checkRoute,
@@ -19,6 +20,7 @@ import { compilePattern, hasWildcard, wordsOf } from '../transport/topic-pattern
 import { type Partitioning, partitionQueue, type QueueSplit, type Topology, type Wait } from '../transport/topology.js';
 import { TRANSPORT_NAMES } from '../transports/names.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from './concurrency.js';
+import { exclusiveOf } from './exclusive-queue.js';
 import { checkKillSwitch, type KillSwitchOptions } from './kill-switch.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
@@ -30,6 +32,8 @@ export interface SubscriptionDefinition {
   readonly handledBy?: string;
   /** The consumers that share its queue. */
   readonly group: string;
+  /** What it subscribes to; `topology.patterns`, unless somebody else binds its queue. */
+  readonly routes: readonly string[];
   readonly topology: Topology;
   /** Its queue is split by key; `topology.partitions` says into how many. */
   readonly partitioning: QueueSplit | undefined;
@@ -54,6 +58,8 @@ export interface Routing {
 
 export interface SubscriptionDefaults {
   readonly service: string;
+  /** Names the application that runs. */
+  readonly instance: string;
   readonly system: string;
   readonly provision: boolean;
   readonly retry: RetryOptions | false;
@@ -85,7 +91,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   checkOptionNames(request, OPTION_NAMES, defaults.system);
   const name = subscriptionName(request);
   const group = checkName('group', request.group ?? defaults.service);
-  const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0 } = request;
+  const { dlq = true, prefetch = 10, concurrency = unbounded(), timeout, delay = 0, bind = true } = request;
   const native = nativeOptions(request, defaults.system);
   const partitioning = native && defaults.partitioning?.splitBy(native);
   const retry = new RetryPolicy(request.retry ?? defaults.retry);
@@ -99,7 +105,16 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     probeAfterMs: killSwitch?.probeAfter,
   };
   checkConcurrency(concurrency, surroundings, defaults.partitioning?.option);
-  const queue = checkShortText('queue', request.queue ?? `${group}:${name}:queue`);
+  const exclusive = exclusiveOf(request, {
+    provision: defaults.provision,
+    splitBy: partitioning && defaults.partitioning?.option,
+    probeAfterMs: killSwitch?.probeAfter,
+  });
+  const own = exclusive ? `${name}:${defaults.instance}` : name;
+  const queue = checkShortText('queue', request.queue ?? `${group}:${own}:queue`);
+  const routes = routesIn(request, defaults);
+  if (!checkBoolean('bind', bind) && request.topic !== undefined)
+    throw new InvalidOptionError('topic', request.topic, 'left out beside «bind: false»: nothing is bound to it');
   if (partitioning) checkShortText('queue', `${partitionQueue(queue, partitioning.count)}.owner`);
   const deadLetter = dlq === false ? undefined : deadLetterOf(dlq, group, name);
   if (deadLetter?.queue === queue)
@@ -112,14 +127,16 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   return {
     name,
     group,
+    routes,
     topology: {
       queue,
       ...(request.topic !== undefined && { topic: checkShortText('topic', request.topic) }),
-      patterns: patternsOf(request, defaults),
+      patterns: bind ? routes : [],
       ...(deadLetter && { deadLetter }),
       provision: defaults.provision,
       ...(waits.length > 0 && { waits }),
       ...(partitioning && { partitions: partitioning.count }),
+      ...(exclusive && { exclusive }),
       ...(native && { native }),
     },
     partitioning,
@@ -174,7 +191,7 @@ function routesOf({ route }: SubscribeRequest): readonly string[] {
 }
 
 /** @throws UnsupportedError for wildcards that nobody would decide about */
-function patternsOf(request: SubscribeRequest, { system, wildcards = true }: SubscriptionDefaults): readonly string[] {
+function routesIn(request: SubscribeRequest, { system, wildcards = true }: SubscriptionDefaults): readonly string[] {
   const routes = routesOf(request);
   const pattern = wildcards ? undefined : routes.find(hasWildcard);
   if (pattern === undefined) return routes;
@@ -233,6 +250,8 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'group',
   'topic',
   'queue',
+  'bind',
+  'exclusive',
   'retry',
   'concurrency',
   'timeout',

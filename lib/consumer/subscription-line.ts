@@ -3,12 +3,14 @@ import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /** What an operator is told of one subscription when it starts. */
 export function subscriptionLine(definition: SubscriptionDefinition): readonly [line: string, fields: LogFields] {
-  const { handledBy = definition.name, prefetch, topology } = definition;
-  const { queue, patterns: routes, deadLetter, partitions } = topology;
+  const { handledBy = definition.name, prefetch, routes, topology } = definition;
+  const { queue, patterns, deadLetter, partitions, exclusive } = topology;
+  const bound = patterns.length > 0 ? '' : ' (not bound)';
   const dead = deadLetter ? `dead letters in «${deadLetter.queue}»` : 'no dead-letter queue';
   const split = partitions === undefined ? '' : `, ${partitions} partitions`;
+  const own = exclusive ? ', of this process alone' : '';
   return [
-    `«${queue}»: ${routes.join(', ')} → ${handledBy}, prefetch ${prefetch}${split}, ${dead}`,
+    `«${queue}»: ${routes.join(', ')}${bound} → ${handledBy}, prefetch ${prefetch}${split}${own}, ${dead}`,
     { queue, routes, handler: handledBy, prefetch, partitions, deadLetterQueue: deadLetter?.queue },
   ];
 }

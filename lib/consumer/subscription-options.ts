@@ -16,6 +16,15 @@ export interface DeadLetterQueueOptions {
   readonly route?: string;
 }
 
+/** How a queue of this process alone ends. */
+export interface ExclusiveOptions {
+  /**
+   * Milliseconds after which the broker deletes the queue when nobody consumes it: its process was killed, or cannot reach
+   * the broker. 1,000…2,147,483,647; a consumer that is paused for longer loses its queue. Default 300,000 (5 minutes).
+   */
+  readonly expires?: number;
+}
+
 /** The options of one subscription, whether decorated or made at run time. */
 export interface SubscriptionOptions extends BrokerOptions {
   /**
@@ -36,6 +45,16 @@ export interface SubscriptionOptions extends BrokerOptions {
   readonly topic?: string;
   /** The queue's name, verbatim, instead of `<group>:<name>:queue`. */
   readonly queue?: string;
+  /**
+   * False: the queue is consumed, and made where it is missing, but what it is bound by is left alone: somebody else binds
+   * it, or messages are sent to it by its name. The route is its name then. Default true.
+   */
+  readonly bind?: boolean;
+  /**
+   * A queue of this process alone, `<group>:<name>:<host>-<random>:queue`: every process gets each message. It ends with
+   * the process, with what is in it; its dead letters stay, in the dead-letter queue of all. Default false.
+   */
+  readonly exclusive?: boolean | ExclusiveOptions;
   /** The handler retry, or `false` for a single call. Default: the module's. */
   readonly retry?: RetryOptions | false;
   /**

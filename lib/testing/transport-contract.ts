@@ -5,6 +5,7 @@ import { consumerCases } from './contract/consumer.cases.js';
 import { deadLetterCases } from './contract/dead-letter.cases.js';
 import { delayCases } from './contract/delay.cases.js';
 import { deliveryCases } from './contract/delivery.cases.js';
+import { exclusiveCases } from './contract/exclusive.cases.js';
 import { leaseCases } from './contract/lease.cases.js';
 import { lifecycleCases } from './contract/lifecycle.cases.js';
 import { outageCases } from './contract/outage.cases.js';
@@ -42,6 +43,7 @@ const definitions: readonly CaseDefinition[] = [
   ...delayCases,
   ...publishCases,
   ...topologyCases,
+  ...exclusiveCases,
   ...browseCases,
   ...lifecycleCases,
   ...outageCases,

@@ -19,10 +19,10 @@ export interface QueueOperations {
 
   /**
    * Looks at what is there of these topologies and makes nothing, so that who is refused leaves nothing behind. Resolves
-   * while disconnected. Absent where a declaration that is refused makes nothing of others either.
+   * while disconnected.
    * Rejects with one TopologyMismatchError that tells everything that exists with other arguments.
    */
-  compare?(topologies: readonly Topology[]): Promise<void>;
+  compare(topologies: readonly Topology[]): Promise<void>;
 
   /** Delayed messages that were seen due and unroutable, and wait to be tried again. Absent where that cannot be. */
   undeliverable?(): number;

@@ -3,7 +3,7 @@ export interface Topology {
   readonly queue: string;
   /** Exchange (topic) the patterns are bound on; left out: the transport's default. */
   readonly topic?: string;
-  /** Routes or patterns (`*` one word, `#` zero or more); empty for a queue that is only sent to by name. */
+  /** Routes or patterns (`*` one word, `#` zero or more). Empty: what the queue is bound by is left alone. */
   readonly patterns: readonly string[];
   /** The dead-letter queue and the route that binds it; left out with `dlq: false`. */
   readonly deadLetter?: { readonly queue: string; readonly route: string };
@@ -17,6 +17,11 @@ export interface Topology {
   readonly partitionOf?: string;
   /** Every process that shares that queue consumes from this one, so that they can be counted. */
   readonly membersOf?: string;
+  /**
+   * The queue is of this process alone: it is deleted when the transport is closed, and by the broker when nobody has
+   * consumed it for so many milliseconds.
+   */
+  readonly exclusive?: { readonly expiresMs: number };
   /** The broker's own options for this queue, as given under the broker's key of the subscription. */
   readonly native?: Readonly<Record<string, unknown>>;
 }

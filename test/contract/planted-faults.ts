@@ -327,6 +327,33 @@ class ProvisionsUnasked extends Faultless {
   }
 }
 
+class TellsTheFirst extends Faultless {
+  override get queues(): QueueOperations {
+    const { queues } = this.inner;
+    const compare = async (topologies: readonly Topology[]): Promise<void> => {
+      for (const topology of topologies) await queues!.compare([topology]);
+    };
+    return { ...queues!, compare };
+  }
+}
+
+class LeavesItsQueues extends Faultless {
+  override declare({ exclusive: _, ...topology }: Topology): Promise<void> {
+    return this.inner.declare(topology);
+  }
+}
+
+/** What any of its transports has bound. */
+const boundBefore: string[] = [];
+
+class UnbindsOthers extends Faultless {
+  override async declare(topology: Topology): Promise<void> {
+    if (topology.patterns.length === 0) await this.inner.queues!.unbind({ ...topology, patterns: boundBefore });
+    boundBefore.push(...topology.patterns);
+    await this.inner.declare(topology);
+  }
+}
+
 class SwallowsMismatch extends Faultless {
   override declare(topology: Topology): Promise<void> {
     return this.inner.declare(topology).catch(() => undefined);
@@ -588,6 +615,22 @@ export const plantedFaults: readonly PlantedFault[] = [
     fault: 'goes on with a topology that was refused',
     plant: RemembersRefused,
     noticedBy: 'a topology that was refused is forgotten: nothing tells of it when the connection is back',
+  },
+  {
+    fault: 'tells the first difference only',
+    plant: TellsTheFirst,
+    noticedBy: 'comparing tells every difference of every topology in one error, and makes nothing',
+  },
+  {
+    fault: 'leaves the queues of its process behind',
+    plant: LeavesItsQueues,
+    noticedBy: 'each of two exclusive queues gets every message, and ends with its transport, with what it has',
+  },
+  {
+    fault: 'takes bindings away from a queue that is declared without any',
+    plant: UnbindsOthers,
+    noticedBy:
+      'a queue that is declared without patterns keeps what others have bound, and takes what is sent by its name',
   },
   {
     fault: 'reports connected twice',

@@ -26,7 +26,15 @@ const options: Record<string, (unknown: object) => unknown> = {
     defineIdempotent(idempotent, new RetryPolicy({}), root.memoryIdempotencyStore()),
 };
 
-const DEFAULTS = { service: 'orders', system: 'memory', provision: true, retry: {}, middleware: [], maxDelayMs: 1_000 };
+const DEFAULTS = {
+  service: 'orders',
+  instance: 'host-1',
+  system: 'memory',
+  provision: true,
+  retry: {},
+  middleware: [],
+  maxDelayMs: 1_000,
+};
 
 const write = scratchFolder('pages');
 /** The pages whose code other tests run. */

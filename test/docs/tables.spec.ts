@@ -39,6 +39,7 @@ const manifest = JSON.parse(readFileSync(resolve(__dirname, '../../package.json'
 };
 const defaults = {
   service: 'orders',
+  instance: 'host-1',
   system: 'rabbitmq',
   provision: true,
   retry: {},
@@ -155,6 +156,8 @@ describe('docs/options.md, the options', () => {
       dlq: topology.deadLetter !== undefined,
       prefetch,
       concurrency,
+      bind: topology.patterns.length > 0,
+      exclusive: topology.exclusive !== undefined,
       delay: delayMs,
       middleware,
       timeout: timeoutMs,

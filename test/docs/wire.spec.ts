@@ -137,7 +137,15 @@ describe('docs/wire.md', () => {
     test('of a subscription have the documented names', () => {
       const { topology } = defineSubscription(
         { route: 'order.created' },
-        { service: 'orders', system: 'rabbitmq', provision: true, retry: {}, middleware: [], maxDelayMs: 0 },
+        {
+          service: 'orders',
+          instance: 'host-1',
+          system: 'rabbitmq',
+          provision: true,
+          retry: {},
+          middleware: [],
+          maxDelayMs: 0,
+        },
       );
       const operations = topologyOperations(topology, names, checkOptions({ exchange: 'events' }));
       expect(

@@ -165,6 +165,43 @@ export const topologyCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a queue that is declared without patterns keeps what others have bound, and takes what is sent by its name',
+    async run(bed) {
+      const before = await bed.connect();
+      await before.declare(bed.topology('q', [bed.route('theirs')]));
+      await before.close();
+      const client = await bed.connect();
+      const consumer = await client.consume(bed.topology('q'));
+      await client.confirmed(client.toRoute(bed.route('theirs'), { id: 'by route' }));
+      await client.confirmed(client.toQueue(consumer.queue, { id: 'by name' }));
+      assert.deepEqual(
+        (await client.upToFence(consumer)).map(({ id }) => id),
+        ['by route', 'by name'],
+      );
+    },
+  },
+  {
+    name: 'comparing tells every difference of every topology in one error, and makes nothing',
+    needs: ['queues'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topologies = ['one', 'two'].map((name) => bed.topology(name, [bed.route(name)]));
+      for (const topology of topologies) await client.declare(topology);
+      const elsewhere = `${bed.id}:elsewhere:dlq`;
+      const deadLetter = { queue: elsewhere, route: elsewhere };
+      const changed = topologies.map((topology) => ({ ...topology, deadLetter }));
+      const other = await bed.connect();
+      await other.transport.queues!.compare(topologies);
+      await assert.rejects(other.transport.queues!.compare([...changed, bed.topology('new')]), (error) => {
+        assert.ok(error instanceof TopologyMismatchError, `a TopologyMismatchError, not ${String(error)}`);
+        for (const { queue } of topologies)
+          assert.ok(error.message.includes(`«${queue}»`), `the message names ${queue}: ${error.message}`);
+        return true;
+      });
+      for (const queue of [elsewhere, bed.queue('new')]) assert.equal(await client.depth(queue), undefined);
+    },
+  },
+  {
     name: 'depth counts what is ready, not what is delivered and unsettled',
     needs: ['queues'],
     async run(bed) {

@@ -13,6 +13,8 @@ export interface SubscriptionsOptions<L extends object> {
   readonly closeWithinMs: number;
   /** Makes a topology exist. Rejects with a MessagingError. */
   readonly make: (link: L, topology: Topology) => Promise<unknown>;
+  /** Deletes a queue with what is in it. */
+  readonly remove: (link: L, queue: string) => Promise<unknown>;
 }
 
 /** What makes a consumer, but for what all consumers of a connection share. */
@@ -26,6 +28,8 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
   /** Made to exist again on each new link. */
   readonly declared = new Map<string, Topology>();
   private readonly consumers = new Set<SupervisedConsumer<L, S>>();
+  /** Queues that end with this process. */
+  private readonly exclusive = new Set<string>();
   private closing = false;
   private started = false;
 
@@ -34,6 +38,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
   /** Resolves when it exists, or cannot yet. Rejects when it can never be: then it is not remembered. */
   async declare(topology: Topology): Promise<void> {
     this.declared.set(topology.queue, topology);
+    if (topology.exclusive) this.exclusive.add(topology.queue);
     const link = this.options.connection.current;
     if (!link) return;
     try {
@@ -83,8 +88,17 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
     this.closing = true;
     this.declared.clear();
     const closed = new AbortController();
-    void Promise.all([...this.consumers].map((consumer) => consumer.close())).finally(() => closed.abort());
+    void Promise.all([...this.consumers].map((consumer) => consumer.close()))
+      .then(() => this.removeExclusive())
+      .finally(() => closed.abort());
     await sleep(this.options.environment.clock, this.options.closeWithinMs, closed.signal);
+  }
+
+  /** Where that cannot be done the broker does it, when nobody has consumed them for a while. */
+  private async removeExclusive(): Promise<void> {
+    const { connection, remove } = this.options;
+    const link = connection.current;
+    if (link) await Promise.allSettled([...this.exclusive].map((queue) => remove(link, queue)));
   }
 
   warn(message: string, reason?: string): void {

@@ -68,7 +68,7 @@ export class MemoryBroker {
       disconnect: (reason) => this.disconnectAll(reason),
       setBlocked: (reason) => this.setBlocked(reason),
       cancel: (queue, reason) => this.endConsumers(queue, (found) => found.cancelConsumers(reason)),
-      deleteQueue: (name) => this.endConsumers(name, () => this.directory.delete(name)?.delete()),
+      deleteQueue: (name) => this.endConsumers(name, () => this.delete(name)),
     });
   }
 
@@ -115,6 +115,16 @@ export class MemoryBroker {
   declare(topology: Topology, defaults: ClientDefaults, provision: boolean): void {
     this.directory.declare(topology, topology.topic ?? defaults.topic, defaults.deadLetterTopic, provision);
     this.router.deliverUndelivered();
+  }
+
+  /** @internal Throws one TopologyMismatchError that tells every difference. */
+  compare(topologies: readonly Topology[], defaults: ClientDefaults): void {
+    this.directory.compare(topologies, defaults.deadLetterTopic);
+  }
+
+  /** @internal With what is in it. */
+  delete(queue: string): void {
+    this.directory.delete(queue)?.delete();
   }
 
   /** @internal A client declares the queue for the first time. */

@@ -27,6 +27,8 @@ export interface QueueConsumer {
 export interface QueueArguments {
   readonly deadLetter: { readonly topic: string; readonly queue: string; readonly route: string } | undefined;
   readonly maxMessages: number;
+  /** It goes when nobody has consumed it for so long. */
+  readonly expiresMs: number | undefined;
 }
 
 /**
@@ -43,13 +45,18 @@ export class MemoryQueue implements Job {
   private consumers: QueueConsumer[] = [];
   private turn = 0;
   private position = 0;
+  /** Counts the beginnings of times in which nobody consumes it, and their ends. */
+  private uses = 0;
 
   constructor(
     readonly name: string,
     readonly args: QueueArguments,
     private readonly dispatcher: Dispatcher,
     private readonly schedule: Schedule,
-  ) {}
+    private readonly expired: () => void,
+  ) {
+    this.unused();
+  }
 
   get ready(): number {
     return this.returned.size + this.fresh.size;
@@ -97,12 +104,14 @@ export class MemoryQueue implements Job {
   }
 
   attach(consumer: QueueConsumer): void {
+    this.uses++;
     this.consumers.push(consumer);
     this.wake();
   }
 
   detach(consumer: QueueConsumer): void {
     this.consumers = this.consumers.filter((other) => other !== consumer);
+    if (this.consumers.length === 0) this.unused();
   }
 
   /** Some consumer may have room again, or there is something new. */
@@ -115,6 +124,17 @@ export class MemoryQueue implements Job {
     const { consumers } = this;
     this.consumers = [];
     for (const consumer of consumers) consumer.cancelled(reason);
+    this.unused();
+  }
+
+  /** Nobody consumes it from now on. */
+  private unused(): void {
+    const { expiresMs } = this.args;
+    if (expiresMs === undefined || this.deleted || this.consumers.length > 0) return;
+    const uses = ++this.uses;
+    this.schedule.after(expiresMs, () => {
+      if (uses === this.uses && !this.deleted) this.expired();
+    });
   }
 
   /** Its messages are gone; settling one that is still out does nothing. */

@@ -30,6 +30,9 @@ export class MemoryTransport implements Transport {
   readonly host = 'memory';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations = {
+    compare: async (topologies) => {
+      if (this.session) this.broker.compare(topologies, this.defaults);
+    },
     depth: (queue) => this.depth(queue),
     browse: (queue, rest) => this.browse(queue, rest as MemoryBrowser | undefined),
     unbind: (topology) => this.unbind(topology),
@@ -125,9 +128,11 @@ export class MemoryTransport implements Transport {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    const isConnected = this.session !== undefined;
     this.started?.connection.close();
     this.channel.close('closed');
     for (const subscription of [...this.subscriptions]) await subscription.stop();
+    if (isConnected) for (const { queue, exclusive } of this.declared.all()) if (exclusive) this.broker.delete(queue);
   }
 
   private get session(): Session | undefined {

@@ -17,7 +17,7 @@ import type { Schedule } from './schedule.js';
 /** Until a delayed message is offered again to a queue that was full when it was due. */
 const FULL_RETRY_MS = 1_000;
 
-/** Brings messages into queues, at once or when they are due. What is undeliverable when due is kept, whatever was asked. */
+/** Brings messages into queues, at once or when they are due. What is undeliverable when due is kept, if it is mandatory. */
 export class MessageRouter {
   private undelivered: { readonly to: Address; readonly message: WireMessage }[] = [];
 
@@ -45,7 +45,7 @@ export class MessageRouter {
       return refused(new PublishRefusedError(`The delay is ${delayMs} ms; at most ${MAX_DELAY_MS} are taken`));
     if (delayMs > 0) {
       const kept = isolate(message);
-      this.schedule.after(delayMs, () => this.deliverDue(to, kept));
+      this.schedule.after(delayMs, () => this.deliverDue(to, kept, mandatory));
       return CONFIRMED;
     }
     const queues = this.directory.queuesFor(to);
@@ -60,11 +60,14 @@ export class MessageRouter {
     return queues.filter((queue) => !queue.offer(message, topic));
   }
 
-  private deliverDue(to: Address, message: WireMessage, only?: readonly MemoryQueue[]): void {
+  private deliverDue(to: Address, message: WireMessage, mandatory: boolean, only?: readonly MemoryQueue[]): void {
     const queues = only ?? this.directory.queuesFor(to);
-    if (queues.length === 0) return void this.undelivered.push({ to, message });
+    if (queues.length === 0) {
+      if (mandatory) this.undelivered.push({ to, message });
+      return;
+    }
     const full = this.offer(queues, to, message);
-    if (full.length > 0) this.schedule.after(FULL_RETRY_MS, () => this.deliverDue(to, message, full));
+    if (full.length > 0) this.schedule.after(FULL_RETRY_MS, () => this.deliverDue(to, message, mandatory, full));
   }
 
   /** Tries again what nobody took: there may be a new binding. */
@@ -72,7 +75,7 @@ export class MessageRouter {
     if (this.undelivered.length === 0) return;
     const waiting = this.undelivered;
     this.undelivered = [];
-    for (const { to, message } of waiting) this.deliverDue(to, message);
+    for (const { to, message } of waiting) this.deliverDue(to, message, true);
   }
 }
 

@@ -34,19 +34,34 @@ export class QueueDirectory {
 
   /** Throws TopologyMismatchError; nothing is created then. */
   declare(topology: Topology, topic: string, deadLetterTopic: string, provision: boolean): void {
+    this.compare([topology], deadLetterTopic);
+    if (!provision) return this.checkPresence(topology);
+    const [queue, deadLetters] = this.wanted(topology, deadLetterTopic).map(([name, args]) => this.create(name, args));
+    for (const pattern of topology.patterns) this.topic(topic).bind(pattern, queue);
+    if (topology.deadLetter) this.deadLetterTopic(deadLetterTopic).bind(topology.deadLetter.route, deadLetters);
+  }
+
+  /** What is there with what is wanted. Throws one TopologyMismatchError that tells every difference. */
+  compare(topologies: readonly Topology[], deadLetterTopic: string): void {
+    const wanted = new Map(topologies.flatMap((topology) => this.wanted(topology, deadLetterTopic)));
+    const told = [...wanted].flatMap(([name, args]) => this.mismatch(name, args) ?? []);
+    if (told.length > 0) throw new TopologyMismatchError(told.join('\n'));
+  }
+
+  /** The queue of a topology, and of its dead letters. */
+  private wanted(topology: Topology, deadLetterTopic: string): (readonly [name: string, args: QueueArguments])[] {
     const { deadLetter } = topology;
     const args: QueueArguments = {
       deadLetter: deadLetter && { topic: deadLetterTopic, queue: deadLetter.queue, route: deadLetter.route },
       maxMessages: maxMessagesOf(topology) ?? this.maxMessages,
+      expiresMs: topology.exclusive?.expiresMs,
     };
-    const deadLetterArgs: QueueArguments = { deadLetter: undefined, maxMessages: this.maxMessages };
-    this.check(topology.queue, args);
-    if (deadLetter) this.check(deadLetter.queue, deadLetterArgs);
-    if (!provision) return this.checkPresence(topology);
-    const queue = this.create(topology.queue, args);
-    for (const pattern of topology.patterns) this.topic(topic).bind(pattern, queue);
-    if (!deadLetter) return;
-    this.deadLetterTopic(deadLetterTopic).bind(deadLetter.route, this.create(deadLetter.queue, deadLetterArgs));
+    return deadLetter
+      ? [
+          [topology.queue, args],
+          [deadLetter.queue, this.deadLetterArguments],
+        ]
+      : [[topology.queue, args]];
   }
 
   unbind(topology: Topology, topic: string): void {
@@ -57,7 +72,7 @@ export class QueueDirectory {
   /** What nobody consumes keeps no bindings but these: those of an earlier application are not wanted any more. */
   unbindFormer({ queue: name, patterns }: Topology, topic: string): void {
     const queue = this.queues.get(name);
-    if (!queue || queue.consumerCount > 0) return;
+    if (!queue || queue.consumerCount > 0 || patterns.length === 0) return;
     for (const [other, exchange] of this.topics) exchange.unbindAll(queue, other === topic ? patterns : []);
   }
 
@@ -71,21 +86,25 @@ export class QueueDirectory {
 
   private create(name: string, args: QueueArguments): MemoryQueue {
     let queue = this.queues.get(name);
-    if (!queue) this.queues.set(name, (queue = new MemoryQueue(name, args, this.dispatcher, this.schedule)));
+    if (queue) return queue;
+    queue = new MemoryQueue(name, args, this.dispatcher, this.schedule, () => this.delete(name)?.delete());
+    this.queues.set(name, queue);
     return queue;
   }
 
-  private check(name: string, wanted: QueueArguments): void {
+  private get deadLetterArguments(): QueueArguments {
+    return { deadLetter: undefined, maxMessages: this.maxMessages, expiresMs: undefined };
+  }
+
+  private mismatch(name: string, wanted: QueueArguments): string | undefined {
     const found = this.queues.get(name)?.args;
-    if (!found) return;
+    if (!found) return undefined;
     const a = describe(wanted);
     const b = describe(found);
-    const different = (Object.keys(a) as (keyof typeof a)[]).find((argument) => a[argument] !== b[argument]);
-    if (!different) return;
-    throw new TopologyMismatchError(
-      `Queue «${name}» exists with another «${different}»: wanted ${a[different]}, found ${b[different]}. ` +
-        'Give every subscription of this queue the same options, or give one of them a `name` of its own.',
-    );
+    const different = (Object.keys(a) as (keyof typeof a)[]).filter((argument) => a[argument] !== b[argument]);
+    if (different.length === 0) return undefined;
+    const told = different.map((argument) => `another «${argument}»: wanted ${a[argument]}, found ${b[argument]}`);
+    return `Queue «${name}» exists with ${told.join('; ')}. Give every subscription of this queue the same options, or give one of them a \`name\` of its own.`;
   }
 
   private checkPresence(topology: Topology): void {
@@ -111,13 +130,14 @@ export class QueueDirectory {
   }
 }
 
-function describe(args: QueueArguments): { deadLetter: string; maxMessages: string } {
+function describe(args: QueueArguments): { deadLetter: string; maxMessages: string; expires: string } {
   const { deadLetter } = args;
   return {
     deadLetter: deadLetter
       ? `queue «${deadLetter.queue}» by route «${deadLetter.route}» on «${deadLetter.topic}»`
       : 'none',
     maxMessages: String(args.maxMessages),
+    expires: String(args.expiresMs ?? 'never'),
   };
 }
 

@@ -45,6 +45,7 @@ export class ConsumingSide {
       environment,
       closeWithinMs: CONSUMERS_CLOSE_WITHIN_MS,
       make: (link, topology) => this.make(link, topology),
+      remove: (link, queue) => link.manager.consumers.delete(this.names.stream, tokenOf(queue)),
     });
   }
 

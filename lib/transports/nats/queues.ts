@@ -4,7 +4,9 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Topology } from '../../transport/topology.js';
 import { describeQueue, filtersFor, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
+import { checkBound, mismatchOf } from './comparison.js';
 import type { DelayedStream } from './delayed-stream.js';
+import { Limited } from '../kit/limited.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import { tokenOf, type Names } from './names.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
@@ -14,6 +16,8 @@ import type { Streams } from './streams.js';
 /** Pull requests that may wait at once, over all processes. */
 const MAX_WAITING = 4_096;
 const MOST_ATTEMPTS = 5;
+/** Queues that are asked for at the same time. */
+const MOST_QUESTIONS = 32;
 
 /** What is to be known of a queue. */
 export interface Queue {
@@ -24,6 +28,7 @@ export interface Queue {
 /** Declares queues: durable consumers of the stream. Declaring again is how a deleted one comes back. */
 export class Queues {
   private readonly removals: Removals;
+  private readonly questions = new Limited(MOST_QUESTIONS);
   /** Queues with their patterns that were compared with what was declared before. */
   private readonly looked = new Set<string>();
 
@@ -40,11 +45,30 @@ export class Queues {
     this.removals = new Removals(clock);
   }
 
+  /** What exists with what is wanted. @throws one TopologyMismatchError with every difference */
+  async compare(link: Link, topologies: readonly Topology[]): Promise<void> {
+    const told = await Promise.all(
+      topologies.map((topology) =>
+        this.questions.run(async () => {
+          const found = await this.find(link, topology.queue);
+          return found && mismatchOf(found.record, this.wanted(topology));
+        }),
+      ),
+    );
+    const differences = told.filter((one) => one !== undefined);
+    if (differences.length > 0) throw new TopologyMismatchError(differences.join('\n'));
+  }
+
+  private wanted({ queue, topic = this.names.stream, patterns, deadLetter }: Topology): QueueRecord {
+    const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
+    return { queue, topic, patterns: open, routes: [], deadLetter };
+  }
+
   async declare(link: Link, topology: Topology): Promise<Queue> {
     checkSubscriptionOptions(topology.native);
     const provision = this.provision && topology.provision;
-    const topic = topology.topic ?? this.names.stream;
-    const { queue, deadLetter, patterns } = topology;
+    const wanted = this.wanted(topology);
+    const { queue, topic, deadLetter } = wanted;
     let made: string;
     try {
       made = await this.streams.ensureTopic(link, topic, provision);
@@ -60,8 +84,7 @@ export class Queues {
         made,
         provision,
       );
-    const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
-    const declared = await this.ensure(link, { queue, topic, patterns: open, routes: [], deadLetter }, made, provision);
+    const declared = await this.ensure(link, wanted, made, provision, topology.exclusive?.expiresMs);
     const found = await this.withoutFormer(link, topology, declared, provision);
     if (!provision) await this.checkWaits(link, topology);
     return found;
@@ -139,7 +162,13 @@ export class Queues {
   }
 
   /** `stream`: when the stream was made. */
-  private async ensure(link: Link, wanted: QueueRecord, stream: string, provision: boolean): Promise<Queue> {
+  private async ensure(
+    link: Link,
+    wanted: QueueRecord,
+    stream: string,
+    provision: boolean,
+    expiresMs?: number,
+  ): Promise<Queue> {
     const what = `the queue «${wanted.queue}»`;
     for (let attempt = 1; ; attempt++) {
       const found = await this.find(link, wanted.queue);
@@ -149,11 +178,14 @@ export class Queues {
         if (!found) {
           this.removals.noticed(wanted.queue, stream);
           const removal = this.removals.over(wanted.queue);
-          await (removal ?? this.create(link, wanted));
+          await (removal ?? this.create(link, wanted, expiresMs));
           continue;
         }
         this.removals.seen(wanted.queue, stream);
-        if (!provision) return this.checked(found, this.merge(found.record, wanted));
+        if (!provision) {
+          checkBound(found.record, this.merge(found.record, wanted));
+          return found;
+        }
         // Its maker died before it could say; what was published until now is not known to be taken.
         const since = found.record.since ?? (await link.manager.streams.info(this.names.stream)).state.last_seq;
         const record = this.merge({ ...found.record, since }, wanted);
@@ -172,29 +204,12 @@ export class Queues {
   private merge(found: QueueRecord, wanted: QueueRecord): QueueRecord {
     const patterns: Record<string, number> = { ...found.patterns, ...wanted.patterns };
     const routes = [...new Set([...found.routes, ...wanted.routes])];
+    const mismatch = mismatchOf(found, wanted);
+    if (mismatch !== undefined) throw new TopologyMismatchError(mismatch);
     const moves = Object.keys(wanted.patterns).length > 0 && found.topic !== wanted.topic;
-    if (moves && Object.keys(found.patterns).length > 0)
-      throw mismatch(wanted.queue, 'topic', wanted.topic, found.topic);
     const { deadLetter = found.deadLetter } = wanted;
-    if (found.deadLetter && deadLetter && describeTarget(found.deadLetter) !== describeTarget(deadLetter))
-      throw mismatch(wanted.queue, 'dead-letter queue', describeTarget(deadLetter), describeTarget(found.deadLetter));
     const { queue, topic, since } = found;
     return { queue, topic: moves ? wanted.topic : topic, patterns, routes, deadLetter, since };
-  }
-
-  /** `provision: false`: everything wanted has to be there. */
-  private checked(found: Queue, wanted: QueueRecord): Queue {
-    const lacking = Object.keys(wanted.patterns).filter(
-      (pattern) => found.record.patterns[pattern] !== 0 && wanted.patterns[pattern] === 0,
-    );
-    if (lacking.length > 0)
-      throw mismatch(
-        wanted.queue,
-        'binding',
-        lacking.join(', '),
-        Object.keys(found.record.patterns).join(', ') || 'none',
-      );
-    return found;
   }
 
   private isCurrent(link: Link, { info, record: found }: Queue, record: QueueRecord): boolean {
@@ -208,7 +223,7 @@ export class Queues {
     return filters.includes('>') ? [] : filters;
   }
 
-  private async create(link: Link, record: QueueRecord): Promise<void> {
+  private async create(link: Link, record: QueueRecord, expiresMs: number | undefined): Promise<void> {
     const config = {
       durable_name: tokenOf(record.queue),
       ack_policy: 'explicit',
@@ -218,6 +233,7 @@ export class Queues {
       max_deliver: -1,
       max_ack_pending: -1,
       max_waiting: MAX_WAITING,
+      ...(expiresMs !== undefined && { inactive_threshold: expiresMs * NANOS_PER_MS }),
       ...this.described(link, record),
     };
     const { delivered } = await link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);
@@ -244,14 +260,4 @@ export class Queues {
       filter_subjects: filters.length > 1 ? filters : undefined,
     };
   }
-}
-
-function describeTarget({ queue, route }: { readonly queue: string; readonly route: string }): string {
-  return queue === route ? queue : `${queue} (by the route ${route})`;
-}
-
-function mismatch(queue: string, what: string, wanted: string, found: string): TopologyMismatchError {
-  return new TopologyMismatchError(
-    `The queue «${queue}» exists with another ${what}: wanted «${wanted}», found «${found}». Give the subscription the same, or delete the consumer once the queue is empty`,
-  );
 }

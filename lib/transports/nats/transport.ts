@@ -1,5 +1,6 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
@@ -64,6 +65,7 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
       depth: (queue) => this.depth(queue),
       browse: (queue, rest) => this.browse(queue, rest as QueueBrowser | undefined),
       unbind: (topology) => this.unbind(topology),
+      compare: (topologies) => this.compare(topologies),
       undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,
     };
   }
@@ -113,6 +115,16 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     const { consuming, publisher } = this.connected();
     await this.ask((link) => consuming.unbind(link, topology));
     publisher.forgetRoutes();
+  }
+
+  /** While there is no connection, and for a passing reason, it tells nothing: the declaration will. */
+  private async compare(topologies: readonly Topology[]): Promise<void> {
+    const { connection, queues } = this.connected();
+    const link = connection.current;
+    if (!link) return;
+    await queues.compare(link, topologies).catch((error: unknown) => {
+      if (error instanceof TopologyMismatchError) throw error;
+    });
   }
 
   private async depth(queue: string): Promise<number | undefined> {

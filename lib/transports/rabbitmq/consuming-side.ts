@@ -9,6 +9,7 @@ import type {
 } from '../../transport/transport.js';
 import type { Bound } from '../kit/answered.js';
 import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
+import { withChannel } from './amqplib.js';
 import { RabbitmqConnection } from './connection.js';
 import { ChannelSession, type SessionOptions } from './consumer-session.js';
 import { DeclaredRecord } from './declared-record.js';
@@ -80,6 +81,7 @@ export class ConsumingSide {
       environment,
       closeWithinMs: CONSUMERS_CLOSE_WITHIN_MS,
       make: (_, topology) => this.topologies.declare(topology),
+      remove: (model, queue) => withChannel(model, this.bound, (channel) => channel.deleteQueue(queue)),
     });
   }
 

@@ -46,7 +46,8 @@ export class FormerBindings {
   async find(topology: Topology, operations: readonly Operation[], provision: boolean): Promise<Former> {
     const { queue } = topology;
     this.declared.add(queue);
-    if (topology.partitionOf !== undefined || topology.membersOf !== undefined) return NOTHING;
+    const { partitionOf, membersOf, exclusive } = topology;
+    if (partitionOf !== undefined || membersOf !== undefined || exclusive !== undefined) return NOTHING;
     const wanted = operations.flatMap((one) => (one.kind === 'binding' ? [one] : []));
     const key = JSON.stringify([queue, wanted]);
     const known = this.found.get(key);
@@ -105,8 +106,13 @@ export class FormerBindings {
     bindings: Bindings,
     provision: boolean,
   ): Promise<Omit<Former, 'key'>> {
+    // Who binds nothing leaves to others what the queue is bound by.
+    const isBound = wanted.some((one) => one.queue === queue);
     const unwanted = (bindings.get(queue) ?? []).filter(
-      (one) => !wanted.some((two) => same(one, two)) && !isWantedElsewhere(one, queue, bindings),
+      (one) =>
+        (isBound || one.queue !== queue) &&
+        !wanted.some((two) => same(one, two)) &&
+        !isWantedElsewhere(one, queue, bindings),
     );
     if (unwanted.length === 0) return NOTHING;
     const [consumers = 0] = await consumerCounts(this.connection.current!, this.bound, [queue]);

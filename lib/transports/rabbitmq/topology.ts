@@ -5,13 +5,15 @@ import { checkSubscriptionOptions, type QueueType, type Settings } from './optio
 
 /** What one subscription needs on the broker, in an order in which nothing refers to what is not there yet. */
 export function topologyOperations(topology: Topology, names: Names, settings: Settings): Operation[] {
-  const { queue, patterns, deadLetter } = topology;
+  const { queue, patterns, deadLetter, exclusive } = topology;
   const exchange = topology.topic ?? names.exchange;
   const native = checkSubscriptionOptions(topology.native);
   const type = native.queueType ?? settings.queueType;
-  const operations: Operation[] = [
-    { kind: 'exchange', name: exchange, type: (topology.topic !== undefined && native.exchangeType) || 'topic' },
-  ];
+  const operations: Operation[] = [];
+  if (patterns.length > 0) {
+    const exchangeType = (topology.topic !== undefined && native.exchangeType) || 'topic';
+    operations.push({ kind: 'exchange', name: exchange, type: exchangeType });
+  }
   if (deadLetter) {
     operations.push(
       { kind: 'exchange', name: names.deadLetters, type: 'direct' },
@@ -29,6 +31,7 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
     ...queueArguments(workType, settings.deliveryLimit),
     ...(deadLetter && deadLetterArguments(workType, names.deadLetters, deadLetter.route)),
     ...(hasSingleActiveConsumer(topology) && { 'x-single-active-consumer': true }),
+    ...(exclusive && { 'x-expires': exclusive.expiresMs }),
     ...native.arguments,
   };
   if (topology.partitions !== undefined) {

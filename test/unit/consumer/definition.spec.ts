@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { bounded } from '../../../lib/consumer/concurrency.js';
+import { instanceName } from '../../../lib/consumer/exclusive-queue.js';
 import { partitioned } from '../../../lib/consumer/partitioned.js';
 import { Subscribe, subscriptionsOf } from '../../../lib/consumer/subscribe.decorator.js';
 import {
@@ -14,6 +15,7 @@ import { start } from '../support/application.js';
 function define(request: SubscribeRequest, defaults: object = {}): SubscriptionDefinition {
   return defineSubscription(request, {
     service: 'orders',
+    instance: 'host-1',
     system: 'rabbitmq',
     provision: true,
     retry: {},
@@ -86,6 +88,38 @@ describe('a subscription is its queue', () => {
     expect(define({ route: 'r', dlq: false }).topology).not.toHaveProperty('deadLetter');
   });
 
+  test('bind: false binds nothing, and knows its routes all the same', () => {
+    const { routes, topology } = define({ route: 'r', queue: 'theirs', bind: false });
+    expect([routes, topology.queue, topology.patterns]).toEqual([['r'], 'theirs', []]);
+  });
+
+  test('exclusive has a queue of this process, and the dead letters of all', () => {
+    const { name, topology } = define({ route: 'r', exclusive: true });
+    expect(name).toBe('r');
+    expect(topology).toMatchObject({
+      queue: 'orders:r:host-1:queue',
+      deadLetter: { queue: 'orders:r:dlq', route: 'orders:r:dlq' },
+      exclusive: { expiresMs: 300_000 },
+    });
+    expect(define({ route: 'r', exclusive: { expires: 2_000 } }).topology.exclusive).toEqual({ expiresMs: 2_000 });
+    for (const exclusive of [false, undefined])
+      expect(define({ route: 'r', exclusive }).topology).not.toHaveProperty('exclusive');
+  });
+
+  test('exclusive is refused where others would have to make or share its queue', () => {
+    expect(() => define({ route: 'r', exclusive: true }, { provision: false })).toThrow(/«provision: false»/);
+    const partitioning = { option: 'rabbitmq.partitions', splitBy: () => ({ count: 2, distribute: true }) };
+    const split = { route: 'r', exclusive: true, rabbitmq: {}, concurrency: partitioned() } as const;
+    expect(() => define(split, { partitioning })).toThrow(/«rabbitmq.partitions»/);
+  });
+
+  test('no two applications that run have one name, and each begins with its host', () => {
+    const [one, other] = [instanceName('web.example:1'), instanceName('web.example:1')];
+    expect(one).toMatch(/^web-example-1-[0-9a-f]{8}$/);
+    expect(one).not.toBe(other);
+    expect(instanceName('h'.repeat(255)).length).toBeLessThan(80);
+  });
+
   test('another broker’s options are not its own', () => {
     expect(
       define({ route: 'r', rabbitmq: { queueType: 'classic' } }, { system: 'memory' }).topology,
@@ -127,6 +161,18 @@ describe('a bad option is refused with its name, its value and what is allowed',
     ['group', { group: 'a:b' }, 'without «:»'],
     ['group', { group: '' }, 'a text'],
     ['queue', { queue: 'x'.repeat(256) }, 'a text of 1 to 255 bytes'],
+    ['bind', { bind: 'no' }, 'true or false'],
+    ['topic', { bind: false, topic: 'theirs' }, 'left out beside «bind: false»'],
+    ['exclusive', { exclusive: 'yes' }, 'true, false, or { expires? }'],
+    ['exclusive', { exclusive: null }, 'true, false, or { expires? }'],
+    ['exclusive.expire', { exclusive: { expire: 5_000 } }, 'nothing of that name'],
+    ['exclusive.expires', { exclusive: { expires: 999 } }, 'a whole number from 1000'],
+    ['queue', { exclusive: true, queue: 'theirs' }, 'left out beside «exclusive»'],
+    [
+      'exclusive.expires',
+      { exclusive: { expires: 5_000 }, killSwitch: { failures: 1, of: 2, probeAfter: 5_000 } },
+      'more than «killSwitch.probeAfter» (5000)',
+    ],
     ['topic', { topic: 5 }, 'a text'],
     ['dlq', { dlq: 'yes' }, 'true, false, or { queue?, route? }'],
     ['dlq', { dlq: null }, 'true, false, or { queue?, route? }'],

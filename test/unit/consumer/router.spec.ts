@@ -14,6 +14,7 @@ import { FakeDelivery, FakeTransport, confirmed } from '../support/fake-transpor
 
 const defaults = {
   service: 'orders',
+  instance: 'host-1',
   system: 'fake',
   provision: true,
   retry: {},

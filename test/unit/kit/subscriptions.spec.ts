@@ -10,6 +10,7 @@ const topology = { queue: 'q' } as Topology;
 class Subscribing {
   readonly broker = new ScriptedBroker();
   readonly made: string[] = [];
+  readonly removed: string[] = [];
   failure?: Error;
   readonly subscriptions = new Subscriptions<Link, ScriptedSession>({
     connection: this.broker.connection,
@@ -19,6 +20,7 @@ class Subscribing {
       this.made.push(`${queue} on ${number} at ${this.broker.clock.monotonic()}`);
       if (this.failure) throw this.failure;
     },
+    remove: async ({ number }, queue) => void this.removed.push(`${queue} on ${number}`),
   });
 
   constructor() {
@@ -101,6 +103,25 @@ describe('closing', () => {
     expect([closed, quick.told.at(-1)]).toEqual([false, 'close']);
     await subscribing.broker.clock.advance(1);
     expect(closed).toBe(true);
+  });
+
+  it('removes the queues of this process alone, once every consumer is closed', async () => {
+    const subscribing = new Subscribing();
+    await subscribing.broker.connection.start();
+    await subscribing.subscriptions.declare(topology);
+    await subscribing.subscriptions.declare({ ...topology, queue: 'own', exclusive: { expiresMs: 1_000 } });
+    const session = new ScriptedSession();
+    session.close = async () => void subscribing.removed.push('closed');
+    await subscribing.subscriptions.subscribe(subscribing.plan(session));
+    await subscribing.subscriptions.close();
+    expect(subscribing.removed).toEqual(['closed', 'own on 1']);
+  });
+
+  it('ends where they cannot be removed, and without a link', async () => {
+    const subscribing = new Subscribing();
+    await subscribing.subscriptions.declare({ ...topology, exclusive: { expiresMs: 1_000 } });
+    await subscribing.subscriptions.close();
+    expect(subscribing.removed).toEqual([]);
   });
 
   it('warns of nothing that it interrupts, and makes nothing any more', async () => {

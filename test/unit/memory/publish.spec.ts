@@ -142,7 +142,7 @@ describe('a delayed publish', () => {
 
   it('that no queue takes when due is kept, counted, and delivered once there is a binding', async () => {
     const client = await Client.connect();
-    await client.publish('q', { id: 'a', dueAt: client.clock.now() + 10, mandatory: false });
+    await client.publish('q', { id: 'a', dueAt: client.clock.now() + 10, mandatory: true });
     await client.clock.advance(10);
     expect(client.broker.undeliverable).toBe(1);
     await client.consume(topology('other'));

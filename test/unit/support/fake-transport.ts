@@ -63,6 +63,7 @@ export class FakeTransport implements Transport, TransportFactory {
     depth: (queue) => this.depth(queue),
     browse: (queue, rest) => this.browse(queue, rest),
     unbind: (topology) => this.unbind(topology),
+    compare: async () => {},
     undeliverable: () => this.undeliverableCount,
   };
   readonly partitioning?: Partitioning;

@@ -175,7 +175,7 @@ async function command(file, args, cwd) {
 
 function ended(file, args, cwd, onOutput = () => {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, shell: process.platform === 'win32' && file === 'npm', timeout: 120_000 });
+    const child = spawn(file, args, { cwd, shell: process.platform === 'win32' && file === 'npm', timeout: 600_000 });
     let output = '';
     const add = (data) => {
       output += data;

@@ -4,7 +4,8 @@ import { ArchivedDeadLetters, queryOf } from '../dead-letter/archived-dead-lette
 import { compileSelection } from '../dead-letter/dead-letter-selection.js';
 import { Redrive } from '../dead-letter/redrive.js';
 import { resolveRedrive } from '../dead-letter/redrive-options.js';
-import { openArchiveFile, type SqliteDeadLetterArchive } from '../dead-letter/sqlite-dead-letter-archive.js';
+import type { SqlDeadLetterArchive } from '../dead-letter/sql-dead-letter-archive.js';
+import { openArchiveFile } from '../dead-letter/sqlite-dead-letter-archive.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
 import { withBrokerToSend } from './dead-letters-broker.js';
@@ -51,7 +52,7 @@ export function allowRetry(
 
 async function withOpened<T>(
   path: string,
-  work: (archive: SqliteDeadLetterArchive, letters: ArchivedDeadLetters) => Promise<T>,
+  work: (archive: SqlDeadLetterArchive, letters: ArchivedDeadLetters) => Promise<T>,
 ): Promise<T> {
   const archive = await openArchiveFile(path, systemClock);
   try {

@@ -5,7 +5,8 @@ import { sleep } from '../clock/sleep.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { knownKeys, numberBetween } from '../errors/option-checks.js';
 import { errorMessage } from '../errors/redact.js';
-import { inTransaction, isLocked, loadSqlite, type SqliteDatabase } from './sqlite.js';
+import type { SqlRow, SqlValue, Steps, TableDatabase, TableDefinition } from './sql-table.js';
+import { inTransaction, isLocked, loadSqlite, type SqliteDatabase, type SqliteStatement } from './sqlite.js';
 
 export interface SharedSqliteFileOptions {
   /** The file; made when missing, readable by its owner only. Its folder has to be there, on a disk of this machine. */
@@ -14,20 +15,9 @@ export interface SharedSqliteFileOptions {
   readonly busyTimeout?: number;
 }
 
-/** What a store does with its file. */
-export interface SharedSqliteFileUse<Table> {
-  /** Who needs SQLite, for the error when it is missing. */
-  readonly neededBy: string;
-  /** What the file is to be used as, for the error when it cannot. */
-  readonly usedAs: string;
-  /** Makes what is missing. @throws Error when the file belongs to something else */
-  tableIn(database: SqliteDatabase): Table;
-  /** The error for a file that cannot be used. */
-  unusable(message: string, cause: unknown): Error;
-}
-
-/** Where a shared file is, and how long it is waited for. */
+/** Where a shared file is, how long it is waited for, and who needs it. */
 export interface SharedSqlitePlace {
+  readonly store: string;
   readonly path: string;
   readonly waitMs: number;
 }
@@ -43,31 +33,33 @@ export function sharedSqlitePlace(store: string, options: SharedSqliteFileOption
   if (typeof file !== 'string' || file === '' || file.includes('\0'))
     throw new InvalidOptionError(`${store}.file`, file, 'the path of a file');
   const waitMs = numberBetween(`${store}.busyTimeout`, busyTimeout, 1, 60_000);
-  return { path: resolve(file), waitMs };
+  return { store, path: resolve(file), waitMs };
 }
 
 /** A table in a file that several processes of a machine share. It is opened when it is needed, and again after a failure. */
-export class SharedSqliteFile<Table> {
-  private opening: Promise<{ readonly database: SqliteDatabase; readonly table: Table }> | undefined;
+export class SharedSqliteFile implements TableDatabase {
+  readonly place: string;
+  private opening: Promise<SqliteDatabase> | undefined;
 
   constructor(
-    private readonly place: SharedSqlitePlace,
+    private readonly file: SharedSqlitePlace,
+    private readonly definition: TableDefinition,
     private readonly clock: Clock,
-    private readonly use: SharedSqliteFileUse<Table>,
-  ) {}
+  ) {
+    this.place = file.path;
+  }
 
-  /** @throws MissingPeerError, and the store's own error when the file cannot be used */
   async open(): Promise<void> {
     await this.opened();
   }
 
-  /** All of `work`, on the disk when it resolves, or nothing. It is repeated while others hold the lock, for as long as may be. */
-  async transaction<T>(work: (table: Table) => T): Promise<T> {
-    const { database, table } = await this.opened();
-    const deadline = this.clock.monotonic() + this.place.waitMs;
+  /** It is repeated while others hold the lock, for as long as may be. */
+  async transaction<T>(make: () => Steps<T>): Promise<T> {
+    const database = await this.opened();
+    const deadline = this.clock.monotonic() + this.file.waitMs;
     for (;;) {
       try {
-        return inTransaction(database, () => work(table));
+        return inTransaction(database, () => run(database, make()));
       } catch (error) {
         if (!isLocked(error) || this.clock.monotonic() >= deadline) throw error;
       }
@@ -76,11 +68,11 @@ export class SharedSqliteFile<Table> {
   }
 
   async close(): Promise<void> {
-    const opened = await this.opening?.catch(() => undefined);
-    opened?.database.close();
+    const database = await this.opening?.catch(() => undefined);
+    database?.close();
   }
 
-  private async opened(): Promise<{ readonly database: SqliteDatabase; readonly table: Table }> {
+  private async opened(): Promise<SqliteDatabase> {
     this.opening ??= this.load();
     try {
       return await this.opening;
@@ -91,10 +83,10 @@ export class SharedSqliteFile<Table> {
     }
   }
 
-  private async load(): Promise<{ readonly database: SqliteDatabase; readonly table: Table }> {
-    const { path, waitMs } = this.place;
-    const { neededBy, usedAs } = this.use;
-    const sqlite = await loadSqlite(neededBy);
+  private async load(): Promise<SqliteDatabase> {
+    const { store, path, waitMs } = this.file;
+    const { noun, Failure } = this.definition;
+    const sqlite = await loadSqlite(store);
     let database: SqliteDatabase | undefined;
     try {
       closeSync(openSync(path, 'a', 0o600));
@@ -102,29 +94,55 @@ export class SharedSqliteFile<Table> {
       // Several processes may make the file at once: the first waits are for them.
       database.exec(`PRAGMA busy_timeout = ${waitMs}`);
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-      const table = this.use.tableIn(database);
+      makeTables(database, this.definition);
       database.exec(`PRAGMA busy_timeout = ${BLOCKING_WAIT_MS}`);
-      return { database, table };
+      return database;
     } catch (cause) {
       database?.close();
-      throw this.use.unusable(
-        `The file ${path} cannot be used as ${usedAs}: ${errorMessage(cause)}. Its folder has to exist and be writable, and the file, if there is one, be one of this package`,
-        cause,
+      throw new Failure(
+        `The file ${path} cannot be used as the ${noun}: ${errorMessage(cause)}. Its folder has to exist and be writable, and the file, if there is one, be one of this package`,
+        { cause },
       );
     }
   }
 }
 
-/** Makes the tables of a new file, or finds them. @throws Error when it holds something else, or is of another version */
-export function prepareTables(
-  database: SqliteDatabase,
-  { version, schema, isOurs }: { readonly version: number; readonly schema: string; readonly isOurs: string },
-): void {
+function run<T>(database: SqliteDatabase, steps: Steps<T>): T {
+  let step = steps.next();
+  while (!step.done) {
+    const { text, values, first } = step.value;
+    const statement = database.prepare(text);
+    step = steps.next(first ? firstRow(statement, values) : statement.all(...values));
+  }
+  return step.value;
+}
+
+function firstRow(statement: SqliteStatement, values: readonly SqlValue[]): SqlRow[] {
+  const row = statement.get(...values);
+  return row ? [row] : [];
+}
+
+function makeTables(database: SqliteDatabase, definition: TableDefinition): void {
+  const { version, schema } = definition.sqlite;
   inTransaction(database, () => {
-    const { user_version: found } = database.prepare('PRAGMA user_version').get()!;
-    const { count } = database.prepare(`SELECT count(*) AS count FROM sqlite_schema WHERE NOT (${isOurs})`).get()!;
-    if (!(found === 0 && count === 0) && found !== version)
+    const { found, others } = contents(database, definition);
+    if (!(found === 0 && others === 0) && found !== version)
       throw new Error(`it holds something else, or is of version ${String(found)} (known: ${version})`);
     database.exec(`${schema}; PRAGMA user_version = ${version}`);
   });
+}
+
+/** @throws Error when the file has not this table, or something else, or is of another version */
+export function assertIsOurs(database: SqliteDatabase, definition: TableDefinition): void {
+  const { noun, sqlite } = definition;
+  const { found, others, every } = contents(database, definition);
+  if (every === 0 || others !== 0) throw new Error(`it is no ${noun}`);
+  if (found !== sqlite.version)
+    throw new Error(`it is of version ${String(found)}, and this package knows ${sqlite.version}`);
+}
+
+function contents(database: SqliteDatabase, { sqlite: { isOurs } }: TableDefinition): SqlRow {
+  const { user_version: found } = database.prepare('PRAGMA user_version').get()!;
+  const counts = `SELECT count(*) FILTER (WHERE NOT (${isOurs})) AS others, count(*) AS every FROM sqlite_schema`;
+  return { ...database.prepare(counts).get(), found };
 }

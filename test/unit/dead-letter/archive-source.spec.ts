@@ -7,11 +7,8 @@ import { ManualClock } from 'nestjs-messaging/testing';
 import { archiveEntry } from '../../../lib/dead-letter/dead-letter-archiver.js';
 import { ArchiveSource } from '../../../lib/dead-letter/archive-source.js';
 import type { Candidate, RedriveLook } from '../../../lib/dead-letter/redrive-source.js';
-import {
-  openArchiveFile,
-  type SqliteDeadLetterArchive,
-  sqliteDeadLetterArchive,
-} from '../../../lib/dead-letter/sqlite-dead-letter-archive.js';
+import type { SqlDeadLetterArchive } from '../../../lib/dead-letter/sql-dead-letter-archive.js';
+import { openArchiveFile, sqliteDeadLetterArchive } from '../../../lib/dead-letter/sqlite-dead-letter-archive.js';
 import { DLQ, letter } from '../support/dead-letters.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'archive-source-'));
@@ -29,7 +26,7 @@ describe('an archive as the source of a redrive', () => {
   let number = 0;
   let file: string;
   let clock: ManualClock;
-  let archive: SqliteDeadLetterArchive;
+  let archive: SqlDeadLetterArchive;
   let source: ArchiveSource;
   const add = (...ids: string[]): Promise<void> =>
     archive.add(ids.map((id) => archiveEntry(DLQ, { ...letter(id), body: Buffer.from(String(++number)) })));

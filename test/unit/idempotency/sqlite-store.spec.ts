@@ -37,7 +37,7 @@ describe('sqliteIdempotencyStore', () => {
   test('syncs every commit', async () => {
     const store = sqliteIdempotencyStore({ file }).create({ clock: systemClock }) as any;
     await store.open();
-    const { database: opened } = await store.shared.opening;
+    const opened = await store.table.database.opening;
     expect(opened.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
     expect(opened.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
     await store.close();

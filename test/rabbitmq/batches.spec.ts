@@ -77,7 +77,7 @@ describeRabbit('batches under faults', (rabbit) => {
   /** What was given up, and why. */
   async function deadLetters(): Promise<string[]> {
     const queue = 'shop:reading:dlq';
-    const browser = await client.transport.queues!.browse(queue);
+    const browser = await client.transport.queues.browse(queue);
     const found: string[] = [];
     for (let one = await browser.next(); one; one = await browser.next()) {
       const { id, reason, error, attempts } = readDeadLetter(one.message, queue);

@@ -80,8 +80,8 @@ describeRabbit('consuming', (rabbit) => {
       await client.insist(toRoute(name, '1', { body: Buffer.from([0, 255, 128]), headers: { tenant: 'x' } }));
       const got = await channel.get(`tests:${name}:queue`);
       if (got) channel.nack(got, false, false);
-      await waitFor(async () => (await client.transport.queues!.depth(`tests:${name}:dlq`)) === 1, 'the dead letter');
-      const browser = await client.transport.queues!.browse(`tests:${name}:dlq`);
+      await waitFor(async () => (await client.transport.queues.depth(`tests:${name}:dlq`)) === 1, 'the dead letter');
+      const browser = await client.transport.queues.browse(`tests:${name}:dlq`);
       const letter = await browser.next();
       expect(letter?.message).toMatchObject({ id: '1', route: name, headers: { tenant: 'x' } });
       expect(letter?.message.headers).toEqual({
@@ -105,7 +105,7 @@ describeRabbit('consuming', (rabbit) => {
     await client.transport.declare(topologyOf('share-b', { deadLetter: { ...deadLetter, route: 'tests:other:dlq' } }));
     await client.insist(outgoing({ kind: 'dead-letter', route: 'tests:shared:dlq' }, message('1')));
     await client.insist(outgoing({ kind: 'dead-letter', route: 'tests:other:dlq' }, message('2')));
-    expect(await client.transport.queues!.depth('tests:shared:dlq')).toBe(2);
+    expect(await client.transport.queues.depth('tests:shared:dlq')).toBe(2);
   });
 
   it.each([
@@ -316,7 +316,7 @@ describeRabbit('consuming', (rabbit) => {
 
   it('depth of a queue that does not exist is undefined and disturbs nobody', async () => {
     const consumer = await client.consume(topologyOf('calm'));
-    expect(await client.transport.queues!.depth('no such queue')).toBeUndefined();
+    expect(await client.transport.queues.depth('no such queue')).toBeUndefined();
     await client.insist(toRoute('calm', '1'));
     await consumer.received(1);
     expect(consumer.states).toEqual([{ consuming: true, reason: undefined }]);

@@ -60,7 +60,7 @@ describeRabbit('delay', (rabbit) => {
   it('a message to a topic that nobody takes when it is due waits, is counted, and comes when somebody subscribes', async () => {
     await client.transport.declare(topologyOf('unrelated'));
     await delayed(() => toRoute('nobody.yet', '1', { headers: { tenant: 'x' } }, inMs(800)));
-    await waitFor(() => client.transport.queues!.undeliverable!() === 1, 'it is seen as undeliverable');
+    await waitFor(() => client.transport.queues.undeliverable!() === 1, 'it is seen as undeliverable');
     expect(client.warnings().join()).toContain('message 1 is due');
     const consumer = await client.consume(topologyOf('nobody.yet'));
     await consumer.received(1);
@@ -69,7 +69,7 @@ describeRabbit('delay', (rabbit) => {
       message: { id: '1', route: 'nobody.yet', headers: { tenant: 'x' } },
     });
     expect(Object.keys(consumer.deliveries[0].message.headers)).toEqual(['tenant']);
-    await waitFor(() => client.transport.queues!.undeliverable!() === 0, 'it is not counted any more');
+    await waitFor(() => client.transport.queues.undeliverable!() === 0, 'it is not counted any more');
   });
 
   it('a copy whose queue is gone when it is due comes when the queue is back', async () => {
@@ -79,7 +79,7 @@ describeRabbit('delay', (rabbit) => {
     await delayed(() => toQueue(topology.queue, '1', { route: 'vanishing' }, inMs(400)));
     await client.transport.declare(topologyOf('unrelated'));
     await client.consume(topologyOf('unrelated'));
-    await waitFor(() => client.transport.queues!.undeliverable!() === 1, 'it is seen as undeliverable');
+    await waitFor(() => client.transport.queues.undeliverable!() === 1, 'it is seen as undeliverable');
     const consumer = await client.consume(topology);
     await consumer.received(1);
     expect(consumer.deliveries[0]).toMatchObject({ direct: true, message: { id: '1', route: 'vanishing' } });
@@ -89,7 +89,7 @@ describeRabbit('delay', (rabbit) => {
     const topology = topologyOf('letters');
     await client.transport.declare(topology);
     await client.publish(outgoing({ kind: 'dead-letter', route: 'tests:letters:dlq' }, message('1'), inMs(800)));
-    await waitFor(async () => (await client.transport.queues!.depth('tests:letters:dlq')) === 1, 'the dead letter');
+    await waitFor(async () => (await client.transport.queues.depth('tests:letters:dlq')) === 1, 'the dead letter');
   });
 
   it('a level that was deleted is declared again', async () => {

@@ -98,7 +98,7 @@ describeRabbitNode('faults', (rabbit) => {
       { status: 'failed', error: { code: 'NOT_CONNECTED' } },
     ]);
     consumer.deliveries[0].ack();
-    await waitFor(async () => (await client.transport.queues!.depth('tests:blocked:queue')) === 0, 'the ack');
+    await waitFor(async () => (await client.transport.queues.depth('tests:blocked:queue')) === 0, 'the ack');
     // The broker's own time is needed here: the timeout must pass without a result.
     const until = Date.now() + 1_200;
     await waitFor(() => Date.now() > until);
@@ -128,7 +128,7 @@ describeRabbitNode('faults', (rabbit) => {
     expect(headers).toEqual({ [isSince(rabbit.version, '4.3') ? 'x-acquired-count' : 'x-delivery-count']: 1 });
     await set(1_800_000, 60_000);
     held.ack();
-    await waitFor(async () => (await client.transport.queues!.depth('tests:held:queue')) === 0, 'the ack');
+    await waitFor(async () => (await client.transport.queues.depth('tests:held:queue')) === 0, 'the ack');
     await client.insist(toRoute('held', '2'));
     await consumer.received(3);
     expect(consumer.subscription.consuming).toBe(true);
@@ -148,7 +148,7 @@ describeRabbitNode('faults', (rabbit) => {
     proxy.dropFromBroker(false);
     proxy.reset();
     await client.insist(one);
-    expect(await client.transport.queues!.depth('tests:confirm:queue')).toBe(3);
+    expect(await client.transport.queues.depth('tests:confirm:queue')).toBe(3);
     await client.close();
     await proxy.close();
   }, 60_000);

@@ -40,7 +40,7 @@ describeRabbit('what an earlier version of a service has bound', (rabbit) => {
       'unroutable',
       'confirmed',
     ]);
-    expect(await two.transport.queues!.depth(QUEUE)).toBe(2);
+    expect(await two.transport.queues.depth(QUEUE)).toBe(2);
     expect(two.warnings()).toEqual([
       expect.stringContaining(`Unbound «${QUEUE}» from «events» by «invoice.created»`),
       expect.stringContaining(`Unbound «${QUEUE}» from «events» by «invoice.*»`),
@@ -99,8 +99,8 @@ describeRabbit('what an earlier version of a service has bound', (rabbit) => {
     ]);
     await two.publish(dead('2'));
     expect([
-      await two.transport.queues!.depth('tests:old.dlq'),
-      await two.transport.queues!.depth('tests:new.dlq'),
+      await two.transport.queues.depth('tests:old.dlq'),
+      await two.transport.queues.depth('tests:new.dlq'),
     ]).toEqual([1, 1]);
     await Promise.all([old.close(), two.close()]);
   });
@@ -111,7 +111,7 @@ describeRabbit('what an earlier version of a service has bound', (rabbit) => {
     await (await deployed(topologyOf('billing', { deadLetter: shared }))).close();
     const two = await deployed(topologyOf('billing', { deadLetter: { ...shared, queue: 'tests:own.dlq' } }));
     await two.publish(outgoing({ kind: 'dead-letter', route: 'tests:dead' }, message('1')));
-    expect(await two.transport.queues!.depth('tests:shared.dlq')).toBe(1);
+    expect(await two.transport.queues.depth('tests:shared.dlq')).toBe(1);
     await two.close();
   });
 

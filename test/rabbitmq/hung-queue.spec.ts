@@ -61,7 +61,7 @@ describeRabbitNode('a hung queue', (rabbit) => {
     expect(longer).toBeGreaterThanOrEqual(TIMEOUT + 1_900);
     await hang('seldom', false);
     await client.insist(one);
-    expect(await client.transport.queues!.depth('tests:seldom:queue')).toBe(5);
+    expect(await client.transport.queues.depth('tests:seldom:queue')).toBe(5);
     await client.close();
   }, 60_000);
 
@@ -99,7 +99,7 @@ describeRabbitNode('a hung queue', (rabbit) => {
     expect(client.warnings()).toEqual([expect.stringContaining(`no answer within ${TIMEOUT} ms`)]);
     await node.eval('sys:resume(ra_server_sup_sup)');
     await waitFor(
-      async () => (await client.transport.queues!.depth('tests:undeclared:queue')) === 0,
+      async () => (await client.transport.queues.depth('tests:undeclared:queue')) === 0,
       'the queue',
       30_000,
     );

@@ -85,7 +85,7 @@ describeRabbit('two processes that share an idempotency store', (rabbit) => {
     expect(handledAgain(lines)).toEqual([]);
     // The kills hit: some handlers were begun without an end, and their messages handled again.
     expect(lines.filter(([what]) => what === 'start').length).toBeGreaterThan(MESSAGES);
-    expect(await client.transport.queues!.depth('shop:paid:dlq')).toBe(0);
+    expect(await client.transport.queues.depth('shop:paid:dlq')).toBe(0);
   }, 600_000);
 });
 
@@ -100,7 +100,7 @@ async function publishAll(client: Client, random: () => number): Promise<void> {
 }
 
 async function isEmpty({ transport }: Client): Promise<boolean> {
-  return (await transport.queues!.depth('shop:paid:queue')) === 0;
+  return (await transport.queues.depth('shop:paid:queue')) === 0;
 }
 
 /** Handlers that began after «done» was recorded. */

@@ -73,7 +73,7 @@ describeRabbit('order over several processes, with one active consumer', (rabbit
     await Promise.all([publishing, ...ending]);
     expect(ends.slice(0, 4)).toEqual(['SIGTERM', 'SIGKILL', 'SIGTERM', 'SIGKILL']);
     expect(breaches(own.lines())).toEqual([]);
-    expect(await client.transport.queues!.depth('orders:step:dlq')).toBe(0);
+    expect(await client.transport.queues.depth('orders:step:dlq')).toBe(0);
   }, 300_000);
 });
 

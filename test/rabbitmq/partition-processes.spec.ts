@@ -116,7 +116,7 @@ describeRabbit('order per key over several processes that share partitions', (ra
     await waitFor(() => handled() === published, 'all messages', 60_000);
     await Promise.all(leaving);
     expect(breaches(own.lines())).toEqual([]);
-    expect(await client.transport.queues!.depth('orders:step:dlq')).toBe(0);
+    expect(await client.transport.queues.depth('orders:step:dlq')).toBe(0);
   }, 240_000);
 });
 

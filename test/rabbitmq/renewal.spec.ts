@@ -41,7 +41,7 @@ describeRabbit('renewal', (rabbit) => {
     const client = await connect();
     const kept = topologyOf('kept');
     await client.consume(kept);
-    await client.transport.queues!.unbind(kept);
+    await client.transport.queues.unbind(kept);
     await channel.assertExchange('theirs', 'topic');
     await channel.assertExchange('events.due', 'direct', {
       arguments: { 'alternate-exchange': 'events.due.unrouted' },
@@ -75,7 +75,7 @@ describeRabbit('renewal', (rabbit) => {
     await client.insist(outgoing(to, message('1'), { dueAt: Date.now() + 8_192 + 256 }));
     await channel.deleteQueue('events.delay.8');
     await channel.deleteExchange('events.delay.13');
-    await waitFor(async () => (await client.transport.queues!.depth('events.delay.8')) === 0, 'the level');
+    await waitFor(async () => (await client.transport.queues.depth('events.delay.8')) === 0, 'the level');
     await consumer.received(1, 25_000);
     await client.close();
   });

@@ -48,6 +48,6 @@ describeRabbit('a consumer whose deliveries never arrive, on a connection that l
     expect(gate.swallowed).toBe(2);
     expect(reasons).toEqual([expect.stringMatching(/ready and none has come for 60 s$/)]);
     await waitFor(() => messaging.health().status === 'up', 'health is up again', 30_000);
-    expect(await client.transport.queues!.depth('shop:parcel:dlq')).toBe(0);
+    expect(await client.transport.queues.depth('shop:parcel:dlq')).toBe(0);
   }, 120_000);
 });

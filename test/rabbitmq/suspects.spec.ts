@@ -75,8 +75,8 @@ describeRabbitNode('a handler that runs for longer than the broker waits for an 
     expect(messaging.health().consumers[0].reason).toContain('longer than the broker waits');
     calls[0].end();
     await waitFor(() => messaging.health().consumers[0].inFlight === 0, 'the end');
-    await waitFor(async () => (await client.transport.queues!.depth(QUEUE)) === 0);
-    expect([calls.length, await client.transport.queues!.depth(DLQ)]).toEqual([1, 0]);
+    await waitFor(async () => (await client.transport.queues.depth(QUEUE)) === 0);
+    expect([calls.length, await client.transport.queues.depth(DLQ)]).toEqual([1, 0]);
     await client.transport.close();
   }, 120_000);
 });

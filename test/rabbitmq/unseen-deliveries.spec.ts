@@ -45,6 +45,6 @@ describeRabbit('deliveries that a broken connection took along', (rabbit) => {
     }
     await waitFor(() => handled.length === ids.length, 'all messages', 30_000);
     expect(handled.sort()).toEqual(ids);
-    expect(await client.transport.queues!.depth('shop:parcel:dlq')).toBe(0);
+    expect(await client.transport.queues.depth('shop:parcel:dlq')).toBe(0);
   }, 120_000);
 });

@@ -27,6 +27,8 @@ export interface TransportHarness {
   readonly textHeaders?: boolean;
   /** The broker recognises a resend by its `dedupeId` and stores it once. */
   readonly deduplicates?: boolean;
+  /** The transports have `queues.list`. Default false. */
+  readonly listsQueues?: boolean;
   /** The broker's count of a queue can lag behind its confirm. Default false. */
   readonly countsLate?: boolean;
   /** The password (or token) in the options of the transports: it must not show anywhere. */
@@ -100,6 +102,7 @@ const needs = {
     harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),
   maxBytes: (harness: TransportHarness) => Number.isFinite(harness.capabilities.maxBytes),
   typedHeaders: (harness: TransportHarness) => !harness.textHeaders,
+  listQueues: (harness: TransportHarness) => harness.listsQueues === true,
   secret: (harness: TransportHarness) => harness.secret !== undefined,
   misconfigured: (harness: TransportHarness) => harness.misconfigured !== undefined,
   peer: (harness: TransportHarness) => harness.peer !== undefined,

@@ -1,5 +1,6 @@
 import { UnsupportedError } from '../errors/configuration-errors.js';
 import type { Delivery } from './delivery.js';
+import type { QueueList, QueueScope } from './queue-list.js';
 import type { Topology } from './topology.js';
 
 /** What an operator asks of queues. Absent where messages stand in something that cannot be looked into or counted. */
@@ -13,6 +14,13 @@ export interface QueueOperations {
    * nothing that came to the queue after the first look had begun.
    */
   browse(queue: string, rest?: Browser): Promise<Browser>;
+
+  /**
+   * What there is of a service, or by these names, and what is in it; makes nothing. Undefined where nothing is known of the
+   * service, or where none is named and the broker lists no queues by itself. Rejects while disconnected. Absent where
+   * nobody outside of the application can ask.
+   */
+  list?(scope: QueueScope): Promise<QueueList | undefined>;
 
   /** Removes the patterns of a queue, so that nothing more is routed to it. */
   unbind(topology: Topology): Promise<void>;

@@ -23,6 +23,7 @@ export class NatsHarness implements TransportHarness {
   readonly capabilities = capabilities;
   readonly deduplicates = true;
   readonly countsLate = true;
+  readonly listsQueues = true;
   readonly secret?: string;
   readonly misconfigured?: TransportHarness['misconfigured'];
   readonly faults: NonNullable<TransportHarness['faults']>;

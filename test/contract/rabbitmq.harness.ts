@@ -29,6 +29,7 @@ export interface RabbitFeatures {
 /** A RabbitMQ for the contract: transports reach it through a proxy, plain clients directly. */
 export class RabbitHarness implements TransportHarness {
   readonly capabilities = capabilities;
+  readonly listsQueues = true;
   readonly secret?: string;
   readonly misconfigured?: TransportHarness['misconfigured'];
   readonly faults: NonNullable<TransportHarness['faults']>;

@@ -34,10 +34,14 @@ const plainClients = [
   'peer: foreign headers survive a delayed copy with their types',
 ];
 
+/** Nobody outside of the process can ask the embedded broker. */
+const listing =
+  'an operator is told of a queue: what is ready, who consumes, its routes and dead letters, and of none that is not there';
+
 /** Every case of the transport contract that a transport does not run, and nothing else. */
 export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
-  memory: [...retryByCopy, ...leases, ...credentials, restart, ...plainClients],
+  memory: [...retryByCopy, ...leases, listing, ...credentials, restart, ...plainClients],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
   rabbitmq: [...retryByCopy, ...leases, cancelled],
   /** A server neither blocks publishers nor ends a consumer that stays. */

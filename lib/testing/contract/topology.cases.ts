@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { CaseDefinition } from './case.js';
 import type { Client } from './client.js';
+import type { ListedQueue, QueueList } from '../../transport/queue-list.js';
 import type { Topology } from '../../transport/topology.js';
 
 async function assertMismatch(client: Client, topology: Topology): Promise<void> {
@@ -28,6 +29,35 @@ export const topologyCases: readonly CaseDefinition[] = [
       for (const name of names) assert.equal(await client.depth(name), undefined);
       await client.declare(topology);
       for (const name of names) assert.equal(await client.depth(name), 0);
+    },
+  },
+  {
+    name: 'an operator is told of a queue: what is ready, who consumes, its routes and dead letters, and of none that is not there',
+    needs: ['listQueues'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      const dead = topology.deadLetter?.queue ?? '';
+      await client.declare(topology);
+      await client.confirmed(client.toRoute(bed.route('a'), { id: 'x' }));
+      const scope = { service: bed.environment.service, queues: [topology.queue, bed.queue('gone')] };
+      let list: QueueList | undefined;
+      const told = async (name: string): Promise<ListedQueue | undefined> => {
+        list = await client.transport.queues?.list?.(scope);
+        return list?.queues.find((queue) => queue.name === name);
+      };
+      await bed.eventually(async () => (await told(topology.queue))?.ready === 1, 'one is ready');
+      const { consumers, routes, deadLetterQueue } = (await told(topology.queue))!;
+      assert.deepEqual(
+        { consumers, routes, deadLetterQueue },
+        { consumers: 0, routes: [bed.route('a')], deadLetterQueue: dead },
+      );
+      assert.equal((await told(dead))?.ready, 0);
+      assert.ok(list?.missing.includes(bed.queue('gone')), 'the queue that is not there is told as missing');
+      const consumer = await client.consume(topology);
+      assert.equal((await consumer.next()).id, 'x');
+      await bed.eventually(async () => Boolean((await told(topology.queue))?.consumers), 'somebody consumes');
+      assert.equal(await client.depth(bed.queue('gone')), undefined);
     },
   },
   {

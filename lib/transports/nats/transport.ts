@@ -24,6 +24,7 @@ import { type Link, openLink } from './link.js';
 import { namesOf, type Names } from './names.js';
 import type { Settings } from './options.js';
 import { loadNats } from './peers.js';
+import { listQueues } from './queue-list.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
 import { Queues } from './queues.js';
 import { Streams } from './streams.js';
@@ -64,6 +65,7 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     this.queues = {
       depth: (queue) => this.depth(queue),
       browse: (queue, rest) => this.browse(queue, rest as QueueBrowser | undefined),
+      list: (scope) => this.ask((link) => listQueues(link, scope, this.names)),
       unbind: (topology) => this.unbind(topology),
       compare: (topologies) => this.compare(topologies),
       undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,

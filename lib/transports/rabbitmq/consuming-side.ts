@@ -12,7 +12,7 @@ import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
 import { withChannel } from './amqplib.js';
 import { RabbitmqConnection } from './connection.js';
 import { ChannelSession, type SessionOptions } from './consumer-session.js';
-import { DeclaredRecord } from './declared-record.js';
+import { DeclaredRecord, recordQueue } from './declared-record.js';
 import { FormerQueues } from './former-queues.js';
 import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
@@ -66,7 +66,7 @@ export class ConsumingSide {
     const { clock, confirmTimeout, provision } = environment;
     this.bound = { clock, ms: confirmTimeout };
     const record = new DeclaredRecord(
-      `${environment.service}:declared`,
+      recordQueue(environment.service),
       queueArguments(settings.queueType, settings.deliveryLimit),
       this.connection,
       this.bound,

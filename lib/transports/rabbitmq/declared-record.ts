@@ -33,6 +33,11 @@ interface Asked {
   readonly change: Change;
 }
 
+/** Where the processes of a service keep their record. */
+export function recordQueue(service: string): string {
+  return `${service}:declared`;
+}
+
 const FORMAT = 'nestjs-messaging/declared/1';
 /** Of queues, the oldest go first. */
 const MOST_QUEUES = 2_000;
@@ -55,7 +60,7 @@ export class DeclaredRecord {
   constructor(
     readonly queue: string,
     private readonly queueArguments: Readonly<Record<string, unknown>>,
-    private readonly connection: RabbitmqConnection,
+    private readonly connection: Pick<RabbitmqConnection, 'current'>,
     private readonly bound: Bound,
   ) {}
 

@@ -13,6 +13,12 @@ const BAND = 10;
 /** Below 2^3 ms a hop takes longer than the level would hold the message. */
 const LOWEST_LEVEL = 3;
 
+/** All that there can be, the lowest first. */
+export const LEVELS: readonly number[] = Array.from(
+  { length: HIGHEST_LEVEL - LOWEST_LEVEL + 1 },
+  (_, at) => LOWEST_LEVEL + at,
+);
+
 /** The longest delay: the whole band of the highest level, 49.6 days. */
 export const MAX_DELAY_MS = 2 ** (HIGHEST_LEVEL + 1) - 2 ** (HIGHEST_LEVEL + 1 - BAND);
 

@@ -1,4 +1,4 @@
-import { bandOf } from './delay-path.js';
+import { bandOf, LEVELS } from './delay-path.js';
 import { transportHeader, type Names } from './names.js';
 import type { Operation } from './operations.js';
 
@@ -91,6 +91,11 @@ function wayIn(top: number, names: Names): Operation {
     key: '',
     arguments: matching(transportHeader.delay, String(top)),
   };
+}
+
+/** Everything that delayed messages can wait in. */
+export function delayQueues(names: Names): string[] {
+  return [...LEVELS.map((level) => levelName(names, level)), names.dueQueue];
 }
 
 /** Lets what is due for a queue reach it without the forwarder. */

@@ -18,11 +18,13 @@ import { QueueBrowser, queueDepth } from './browser.js';
 import type { RabbitmqConnection } from './connection.js';
 import { consumerCounts } from './consumer-counts.js';
 import { ConsumingSide } from './consuming-side.js';
+import { DeclaredRecord, recordQueue } from './declared-record.js';
 import { MAX_DELAY_MS } from './delay-path.js';
 import { RabbitmqForwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
 import { type Settings, splitOf } from './options.js';
 import { PublishingSide } from './publishing-side.js';
+import { listQueues } from './queue-list.js';
 import { TELEMETRY_NAMES } from './telemetry-names.js';
 
 /** amqplib's connections, for what this package does not do itself. Undefined while there is none. */
@@ -70,6 +72,16 @@ export class RabbitmqTransport extends BrokerTransport<Parts, ChannelModel> {
       depth: (queue) => this.ask((model) => queueDepth(model, this.bound, queue)),
       browse: (queue, rest) =>
         this.ask((model) => QueueBrowser.open(model, this.bound, queue, names, rest as QueueBrowser | undefined)),
+      list: (scope) =>
+        this.ask((model) =>
+          listQueues(
+            model,
+            this.bound,
+            scope,
+            names,
+            (service) => new DeclaredRecord(recordQueue(service), {}, { current: model }, this.bound),
+          ),
+        ),
       unbind: async (topology) => this.connected().consuming.unbind(topology),
       compare: async (topologies) => this.connected().consuming.compare(topologies),
       undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,

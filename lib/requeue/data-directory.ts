@@ -3,10 +3,11 @@ import { join, resolve } from 'node:path';
 import { isLocked, loadSqlite, type Sqlite, type SqliteDatabase } from '../clients/sqlite.js';
 import { claimAll } from '../durable-queue/directory-claim.js';
 import { QueueDirectory } from '../durable-queue/queue-directory.js';
+import type { DeadEntry } from '../durable-queue/queue-entry.js';
 import { QueueFile } from '../durable-queue/queue-file.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { errorMessage } from '../errors/redact.js';
-import { readMeta } from './requeue-meta.js';
+import { readMeta, type RequeueMeta } from './requeue-meta.js';
 
 const NEEDED_BY = 'The store of the requeue service';
 const FILE = '.queue';
@@ -74,9 +75,30 @@ export async function inspectDirectory(path: string, now: number, limit: number)
   return { directory, files, queues: sorted.map(summary), deadLetters: deadLetters.slice(0, limit) };
 }
 
-/** Which dead letters: all of them, or those of a queue. */
+/** Which dead letters: all of them, or those of a queue, or those that fit. */
 export interface DeadLetterChoice {
   readonly queue?: string;
+  readonly fits?: (dead: DeadEntry) => boolean;
+}
+
+/**
+ * Shows every dead letter. It only reads, and a service may be using the files.
+ * @throws InvalidOptionError when there is no such directory; MissingPeerError; errors of SQLite for a file that is damaged
+ */
+export async function readDeadLetters(path: string, visit: (dead: DeadEntry) => void): Promise<void> {
+  const sqlite = await loadSqlite(NEEDED_BY);
+  const directory = existing(path);
+  for (const name of fileNames(directory)) {
+    const file = QueueFile.read(sqlite, join(directory, name + FILE));
+    if (!file) continue;
+    try {
+      let page: readonly DeadEntry[];
+      for (let seq = 0; (page = file.deadAfter(undefined, seq, PAGE)).length > 0; seq = page.at(-1)!.seq)
+        page.forEach(visit);
+    } finally {
+      file.close();
+    }
+  }
 }
 
 /**
@@ -94,7 +116,7 @@ export async function retryDeadLetters(
   await withFiles(path, (file) => {
     let seq = file.lastSeq();
     eachDeadLetter(file, choice, (dead) => {
-      const meta = dead.reason === 'refused' ? undefined : readMeta(dead.meta);
+      const meta = sendable(dead);
       if (!meta) return void left++;
       file.deleteDead(dead.seq);
       const again = {
@@ -114,6 +136,11 @@ export async function retryDeadLetters(
     });
   });
   return { retried, left };
+}
+
+/** Undefined for a message that was refused: it stays what it was. */
+export function sendable({ reason, meta }: DeadEntry): RequeueMeta | undefined {
+  return reason === 'refused' ? undefined : readMeta(meta);
 }
 
 /** Deletes dead letters for good, and returns how many. @throws DirectoryInUseError, InvalidOptionError, MissingPeerError */
@@ -246,14 +273,14 @@ const PAGE = 100;
 /** Page by page, each in one transaction. What is put back comes behind everything that is there now. */
 function eachDeadLetter(
   file: QueueFile,
-  { queue }: DeadLetterChoice,
-  work: (dead: ReturnType<QueueFile['deadAfter']>[number]) => void,
+  { queue, fits = () => true }: DeadLetterChoice,
+  work: (dead: DeadEntry) => void,
 ): void {
   let seq = 0;
   for (;;) {
     const page = file.deadAfter(queue, seq, PAGE);
     if (page.length === 0) return;
-    file.transaction(() => page.forEach(work));
+    file.transaction(() => page.filter(fits).forEach(work));
     seq = page.at(-1)!.seq;
   }
 }

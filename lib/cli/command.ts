@@ -7,6 +7,8 @@ export interface Console {
   /** Where questions are answered; there are none where it is no terminal. */
   readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of this package. */
+  readonly version?: string;
 }
 
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };

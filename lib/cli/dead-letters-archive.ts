@@ -8,7 +8,7 @@ import type { SqlDeadLetterArchive } from '../dead-letter/sql-dead-letter-archiv
 import { openArchiveFile } from '../dead-letter/sqlite-dead-letter-archive.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
-import { withBrokerToSend } from './dead-letters-broker.js';
+import { withBrokerToSend } from './broker.js';
 import type { Access, Work } from './dead-letters-place.js';
 import { eventsFor } from './dead-letters-queues.js';
 import type { FlagValues } from './flags.js';

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { hasCondition } from '../dead-letter/dead-letter-selection.js';
 import { type Command, type Console, EXIT } from './command.js';
-import { BROKER_NOTES } from './dead-letters-broker.js';
+import { BROKER_NOTES } from './broker-flags.js';
 import { conditionsOf, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
 import { UsageError } from './flags.js';

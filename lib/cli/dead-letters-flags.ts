@@ -1,5 +1,5 @@
 import type { DeadLetterConditions } from '../dead-letter/dead-letter-selection.js';
-import { type Flag, type FlagValues, given, textOf, UsageError } from './flags.js';
+import { type Flag, type FlagValues, given, parseDuration, textOf, UsageError } from './flags.js';
 
 /** What dead letters are selected by. */
 export const FILTERS: readonly Flag[] = [
@@ -32,19 +32,13 @@ export const OPTION_NAMES: Readonly<Record<string, string>> = {
   'redrive.canary.stages': '--canary-stages',
   'redrive.canary.window': '--canary-window',
   'redrive.maxFailureRate': '--max-failure-rate',
-  'rabbitmq.url': 'AMQP_URL',
-  'rabbitmq.exchange': '--exchange',
-  'nats.servers': 'NATS_URL',
-  'nats.stream': '--stream',
-  'nats.credentials': '--creds',
   'retryQueue.directory': '--retry-queue',
   'retryQueue.destination': '--destination',
+  dataDir: '--data-dir',
   'sqliteDeadLetterArchive.file': '--archive',
 };
 
 export const JSON_FLAG: Flag = { name: 'json', what: 'as JSON' };
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** @throws UsageError */
 export function conditionsOf(values: FlagValues): DeadLetterConditions {
@@ -64,15 +58,6 @@ export function conditionsOf(values: FlagValues): DeadLetterConditions {
   });
 }
 
-/** A span of time in milliseconds; undefined when it was not given. @throws UsageError */
-export function duration(values: FlagValues, name: string): number | undefined {
-  const text = textOf(values, name);
-  if (text === undefined) return undefined;
-  const ms = parseDuration(text);
-  if (ms === undefined) throw new UsageError(`--${name} takes a span of time, such as 90s, 30m or 2h`);
-  return ms;
-}
-
 function age(values: FlagValues, name: string): number | Date | undefined {
   const text = textOf(values, name);
   if (text === undefined) return undefined;
@@ -82,11 +67,6 @@ function age(values: FlagValues, name: string): number | Date | undefined {
   if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime()))
     throw new UsageError(`--${name} takes an age, such as 90s, 30m, 2h or 7d, or a time, such as 2026-11-21T16:00:00Z`);
   return time;
-}
-
-function parseDuration(text: string): number | undefined {
-  const [, number, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text) ?? [];
-  return number === undefined ? undefined : Number(number) * UNITS[unit];
 }
 
 /** A number that need not be whole. @throws UsageError */

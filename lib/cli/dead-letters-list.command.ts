@@ -1,6 +1,6 @@
 import { printable, printableJson } from '../errors/printable.js';
 import { type Command, EXIT } from './command.js';
-import { BROKER_NOTES } from './dead-letters-broker.js';
+import { BROKER_NOTES } from './broker-flags.js';
 import { conditionsOf, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
 import { ROW_HEAD, rowOf, table, toJson } from './dead-letters-text.js';

@@ -1,18 +1,21 @@
 import type { Console } from './command.js';
 import { withArchive } from './dead-letters-archive.js';
-import { BROKER, refuseBroker } from './dead-letters-broker.js';
+import { BROKER, refuseBroker } from './broker-flags.js';
 import type { Access, Work } from './dead-letters-place.js';
 import { withQueues } from './dead-letters-queues.js';
+import { withRequeueDirectory } from './dead-letters-requeue.js';
 import { withRetryQueue } from './dead-letters-retry-queue.js';
 import { type Flag, type FlagValues, textOf, UsageError } from './flags.js';
+import { queuesOf } from './queue-scope.js';
 
 /** Where the dead letters are. */
 export const PLACE: readonly Flag[] = [
   {
     name: 'queue',
     value: 'name',
-    what: 'dead-letter queue: orders:order.created:dlq; can be repeated; required, or one of the next two',
+    what: 'dead-letter queue: orders:order.created:dlq; can be repeated; required, or one of the next three',
     multiple: true,
+    isQueue: true,
   },
   { name: 'archive', value: 'file', what: 'instead of a queue: the file of sqliteDeadLetterArchive' },
   {
@@ -20,6 +23,7 @@ export const PLACE: readonly Flag[] = [
     value: 'folder',
     what: "instead of a queue: the publisher's own, in the folder of diskRetryQueue",
   },
+  { name: 'data-dir', value: 'folder', what: 'instead of a queue: the folder of a requeue service' },
   {
     name: 'destination',
     value: 'name',
@@ -39,27 +43,36 @@ export const PLACE_NOTES = [
   ].join('\n'),
   [
     '--archive and --retry-queue need a broker for a redrive only. An archive may be in use; the folder of a retry queue may be',
-    'in use where it is only read. Both need SQLite: Node 22.13, or the package @photostructure/sqlite.',
+    'in use where it is only read, and so may that of a requeue service. What is redriven there goes back into its queue, and is',
+    'sent when the service starts again. All need SQLite: Node 22.13, or the package @photostructure/sqlite.',
   ].join('\n'),
 ].join('\n\n');
 
 /** Opens the place that the flags name, runs `work`, and closes it. @throws UsageError, MessagingError */
 export function withPlace<T>(values: FlagValues, console: Console, access: Access, work: Work<T>): Promise<T> {
-  const queues = (values.queue as string[] | undefined) ?? [];
+  const queues = queuesOf(values);
   const archive = pathOf(values, 'archive');
   const retryQueue = pathOf(values, 'retry-queue');
-  const named = [queues.length > 0 && '--queue', archive && '--archive', retryQueue && '--retry-queue'].filter(Boolean);
+  const dataDir = pathOf(values, 'data-dir');
+  const named = [
+    queues.length > 0 && '--queue',
+    archive && '--archive',
+    retryQueue && '--retry-queue',
+    dataDir && '--data-dir',
+  ].filter(Boolean);
   if (named.length > 1) throw new UsageError(`${named.join(' and ')} do not go together: one place at a time`);
   if (named.length === 0)
     throw new UsageError(
-      '--queue is required: the name of a dead-letter queue; or --archive <file>, or --retry-queue <folder>',
+      '--queue is required: the name of a dead-letter queue; or --archive <file>, --retry-queue <folder>, or --data-dir <folder>',
     );
-  if (queues.length === 0 && access !== 'send') refuseBroker(values, `no broker is needed for this with ${named[0]}`);
+  if (dataDir !== undefined || (queues.length === 0 && access !== 'send'))
+    refuseBroker(values, `no broker is needed for this with ${named[0]}`);
   if (retryQueue === undefined && textOf(values, 'destination') !== undefined)
     throw new UsageError('--destination goes with --retry-queue');
+  if (dataDir !== undefined) return withRequeueDirectory(dataDir, work);
   if (archive !== undefined) return withArchive(archive, values, console, access, work);
   if (retryQueue !== undefined) return withRetryQueue(retryQueue, values, console, access, work);
-  return withQueues(queues, values, console, work);
+  return withQueues(queues, values, console, access, work);
 }
 
 function pathOf(values: FlagValues, name: string): string | undefined {

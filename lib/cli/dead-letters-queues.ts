@@ -5,22 +5,29 @@ import { printable } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { MessagingEvents } from '../events/messaging-events.js';
 import type { PublisherDeadLetters } from '../publisher/publisher-dead-letters.js';
+import type { ListedQueue, QueueScope } from '../transport/queue-list.js';
 import { queuesOf } from '../transport/queue-operations.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
-import { withBroker } from './dead-letters-broker.js';
-import type { Work } from './dead-letters-place.js';
+import { withBroker } from './broker.js';
+import type { Access, Work } from './dead-letters-place.js';
 import type { FlagValues } from './flags.js';
+import { noQueue } from './queue-scope.js';
 
 /** Dead-letter queues of a broker. An operator's command makes none. */
 export function withQueues<T>(
   queue: readonly string[],
   values: FlagValues,
   console: Console,
+  access: Access,
   work: Work<T>,
 ): Promise<T> {
   return withBroker(values, console, async (transport) => {
-    for (const one of queue) await assertThere(transport, one);
+    const queues = queuesOf(transport, 'its dead letters are in an archive');
+    for (const one of queue) {
+      if ((await queues.depth(one)) === undefined) throw await noQueue(transport, one);
+      if (access !== 'read') await assertDeadLetterQueue(transport, one);
+    }
     const letters = deadLettersOf(transport, NONE, console);
     return work({
       name: 'the queue',
@@ -49,11 +56,18 @@ export function eventsFor({ stderr }: Console): MessagingEvents {
   return new MessagingEvents((error) => void stderr.write(`${printable(errorMessage(error))}\n`));
 }
 
-async function assertThere(transport: Transport, queue: string): Promise<void> {
-  if ((await queuesOf(transport, 'its dead letters are in an archive').depth(queue)) === undefined)
-    throw new TopologyMismatchError(
-      `There is no queue «${queue}» on ${transport.system} at ${transport.host}. Its name is <service>:<subscription>:dlq`,
-    );
+/** What waits for a handler is not deleted by mistake. @throws TopologyMismatchError */
+async function assertDeadLetterQueue(transport: Transport, queue: string): Promise<void> {
+  const known = async (scope: QueueScope): Promise<readonly ListedQueue[]> => {
+    // Who may not ask is not kept from working.
+    const list = await Promise.resolve(transport.queues?.list?.(scope)).catch(() => undefined);
+    return list?.queues ?? [];
+  };
+  const target = (await known({ queues: [queue] })).find(({ name }) => name === queue)?.deadLetterQueue;
+  if (target === undefined) return;
+  const others = await known({ service: queue.split(':')[0], queues: [queue] });
+  if (others.some(({ deadLetterQueue }) => deadLetterQueue === queue)) return;
+  throw new TopologyMismatchError(`«${queue}» is no dead-letter queue: that of its messages is «${target}»`);
 }
 
 /** They are in the application that published them. */

@@ -6,10 +6,10 @@ import { printable, printableJson } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { type Command, type Console, EXIT } from './command.js';
 import { allowRetry } from './dead-letters-archive.js';
-import { BROKER_NOTES, refuseBroker } from './dead-letters-broker.js';
-import { conditionsOf, decimal, duration, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
+import { BROKER_NOTES, refuseBroker } from './broker-flags.js';
+import { conditionsOf, decimal, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
-import { type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
+import { duration, type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
 import { ProgressBar } from './progress-bar.js';
 import { onStopSignal } from './stop-signals.js';
 
@@ -71,6 +71,7 @@ export const deadLettersRedriveCommand: Command = {
     const selection = conditionsOf(values);
     const options = optionsOf(values);
     if (values['allow-retry'] !== undefined) return allowedRetry(values, console, selection);
+    if (values['data-dir'] !== undefined) refuseSending(values);
     if (values.canary && values['retry-queue'] !== undefined)
       throw new UsageError(
         '--canary does not fit --retry-queue: what a publisher gave up was never handled; try --limit 1 first',
@@ -105,7 +106,7 @@ async function allowedRetry(values: FlagValues, { stdout }: Console, selection: 
   const answer = textOf(values, 'allow-retry');
   const archive = textOf(values, 'archive');
   if (answer !== 'yes' && answer !== 'no') throw new UsageError('--allow-retry takes yes or no');
-  if (!archive || values.queue !== undefined || values['retry-queue'] !== undefined)
+  if (!archive || [values.queue, values['retry-queue'], values['data-dir']].some((place) => place !== undefined))
     throw new UsageError('--allow-retry needs --archive, and no other place: only an archive has such a flag');
   const wrong = SENDING.find((name) => values[name] !== undefined);
   if (wrong !== undefined)
@@ -122,6 +123,15 @@ async function allowedRetry(values: FlagValues, { stdout }: Console, selection: 
 
 /** How this command sends. */
 const SENDING = ['dry-run', 'limit', 'rate', 'canary', 'canary-stages', 'canary-window', 'max-failure-rate'];
+
+/** Nothing is sent by this command where the service does so. @throws UsageError */
+function refuseSending(values: FlagValues): void {
+  const wrong = SENDING.find((name) => values[name] !== undefined && name !== 'dry-run' && name !== 'limit');
+  if (wrong !== undefined)
+    throw new UsageError(
+      `--${wrong} does not fit --data-dir: they go back into their queues there, and the service sends them`,
+    );
+}
 
 function optionsOf(values: FlagValues): RedriveOptions {
   return given({

@@ -1,7 +1,7 @@
 import { RetryQueueDirectory } from '../publisher/retry-queue-directory.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
-import { withBrokerToSend } from './dead-letters-broker.js';
+import { withBrokerToSend } from './broker.js';
 import type { Access, Work } from './dead-letters-place.js';
 import { deadLettersOf } from './dead-letters-queues.js';
 import { type FlagValues, textOf } from './flags.js';

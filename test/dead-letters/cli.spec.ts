@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from 'nestjs-messaging/testing';
-import { COMMANDS, helpOf } from '../../lib/cli/main.js';
+import { COMMANDS } from '../../lib/cli/commands.js';
+import { helpOf } from '../../lib/cli/help.js';
 import { ProgressBar } from '../../lib/cli/progress-bar.js';
 import { table } from '../../lib/cli/dead-letters-text.js';
 import { waitFor } from '../brokers/wait-for.js';
@@ -21,7 +22,7 @@ describe('the dead-letters commands', () => {
       expect(code).toBe(0);
       expect(stdout).toBe(`${helpOf(command)}\n`);
       for (const flag of command.flags) expect(stdout).toContain(`--${flag.name}`);
-      for (const text of ['AMQP_URL', 'NATS_URL', 'Exit codes: 0', 'has counted one delivery more'])
+      for (const text of ['BROKER_URL', 'AMQP_URL', 'NATS_URL', 'Exit codes: 0', 'has counted one delivery more'])
         expect(stdout).toContain(text);
       for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(132);
     },
@@ -29,9 +30,11 @@ describe('the dead-letters commands', () => {
 
   test.each<[string[], Record<string, string>, string]>([
     [['list'], SECRET, '--queue is required'],
-    [['list', '--queue', DLQ], {}, 'AMQP_URL (RabbitMQ) or NATS_URL (NATS) has to be set'],
+    [['list', '--queue', DLQ], {}, '--broker is required, or BROKER_URL'],
     [['list', '--queue', DLQ], { ...SECRET, NATS_URL: 'nats://a' }, 'unset one of them'],
     [['list', '--queue', DLQ, '--stream', 'x'], SECRET, '--stream does not fit AMQP_URL'],
+    [['list', '--queue', ''], SECRET, '--queue takes a name'],
+    [['list', '--queue', DLQ, '--timeout', '0s'], SECRET, '--timeout takes a span of time from 1ms to 1h'],
     [['list', '--queue', DLQ, '--exchange', 'x'], { NATS_URL: 'nats://a' }, '--exchange does not fit NATS_URL'],
     [['list', '--queue', DLQ, '--url', 'amqp://ada:secret@h'], SECRET, "Unknown option '--url'"],
     [['list', '--queue', DLQ], { AMQP_URL: 'http://ada:secret@h' }, 'AMQP_URL is'],

@@ -278,7 +278,7 @@ describe('flags that contradict each other', () => {
     for (const place of named) {
       expect(await without('redrive', ...place)).toMatchObject({
         code: 2,
-        stderr: expect.stringContaining('AMQP_URL (RabbitMQ) or NATS_URL (NATS) has to be set'),
+        stderr: expect.stringContaining('--broker is required, or BROKER_URL'),
       });
     }
   });

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exponential } from 'nestjs-messaging';
-import { COMMANDS, helpOf } from '../../lib/cli/main.js';
+import { COMMANDS } from '../../lib/cli/commands.js';
+import { helpOf } from '../../lib/cli/help.js';
 import { REFUSALS } from '../../lib/requeue/refusal.js';
 import { DELIVERY_HEADERS, REQUEST_HEADERS } from '../../lib/requeue/requeue-headers.js';
 import { backoffOf } from '../../lib/requeue/requeue-meta.js';
@@ -86,17 +87,6 @@ describe('docs/requeue.md', () => {
       { status: Number(row.number), retryable: row.retry === 'yes' },
     ]);
     expect(Object.fromEntries(documented)).toEqual(REFUSALS);
-  });
-
-  test('its commands exist', () => {
-    const lines = doc.blocks('sh').flatMap(({ code: text }) => text.trim().split('\n'));
-    expect(lines.length).toBe(4);
-    for (const line of lines) {
-      const words = line.split('nestjs-messaging ').at(-1)!.split(' #')[0].trim().split(/\s+/);
-      const command = COMMANDS.find(({ name }) => words.join(' ').startsWith(name))!;
-      const flags = words.filter((word) => word.startsWith('--')).map((word) => word.slice(2));
-      for (const flag of flags) expect(command.flags.map(({ name }) => name)).toContain(flag);
-    }
   });
 
   describeNats('its examples', (nats) => {

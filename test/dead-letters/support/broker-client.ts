@@ -48,6 +48,33 @@ export class BrokerClient {
       await Promise.all(ids.slice(at, at + 200).map((id) => this.write(id, headersOf(id))));
   }
 
+  /** Publishes what a handler is to get, perhaps later. */
+  async send(ids: readonly string[], delayMs?: number): Promise<void> {
+    const dueAt = delayMs === undefined ? undefined : Date.now() + delayMs;
+    await Promise.all(
+      ids.map((id) => {
+        const { body, properties, route } = deadLetterMessage(id);
+        return this.publish({
+          to: { kind: 'route', route },
+          message: { id, route, body, properties, headers: {} },
+          dedupeId: `${id}:${Math.random()}`,
+          mandatory: true,
+          ...(dueAt !== undefined && { dueAt }),
+        });
+      }),
+    );
+  }
+
+  /** Takes what comes to the queue and settles nothing. */
+  async hold(taken: (id: string) => void): Promise<void> {
+    const handlers = {
+      delivery: ({ message }: Delivery) => taken(message.id),
+      lost: () => undefined,
+      state: () => undefined,
+    };
+    await this.transport.subscribe({ topology, prefetch: 100 }, handlers);
+  }
+
   /** Takes what comes to the queue; what `handle` returns false for goes to the dead letters again. */
   async consume(handle: (message: Delivery['message']) => boolean = () => true): Promise<void> {
     await this.transport.subscribe(
@@ -78,12 +105,15 @@ export class BrokerClient {
   }
 
   private write(id: string, headers: Headers): Promise<void> {
-    const outgoing: Outgoing = {
+    return this.publish({
       to: { kind: 'dead-letter', route: DLQ },
       message: deadLetterMessage(id, headers),
       dedupeId: `${id}:${Math.random()}`,
       mandatory: true,
-    };
+    });
+  }
+
+  private publish(outgoing: Outgoing): Promise<void> {
     return new Promise((resolve, reject) =>
       this.transport.publish([outgoing], (_, result) =>
         result.status === 'confirmed' ? resolve() : reject(result.error),

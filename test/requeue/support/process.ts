@@ -41,6 +41,10 @@ export class Cli {
     });
   }
 
+  get pid(): number {
+    return this.child.pid!;
+  }
+
   static run(...args: string[]): Promise<CliResult> {
     return new Cli(args).ended;
   }

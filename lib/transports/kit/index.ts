@@ -1,6 +1,7 @@
 export { type TransportCapabilities } from '../../transport/capabilities.js';
 export { type Delivery } from '../../transport/delivery.js';
 export { CONFIRMED, type Destination, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
+export { type ListedQueue, type QueueList, type QueueScope } from '../../transport/queue-list.js';
 export { type Browser, type QueueOperations } from '../../transport/queue-operations.js';
 export { type TelemetryNames } from '../../transport/telemetry-names.js';
 export { compilePattern, hasWildcard, type PatternMatcher, wordsOf } from '../../transport/topic-pattern.js';

@@ -7,22 +7,8 @@ import { idsIn } from './queue-source.js';
 import type { Candidate, RedriveLook, RedriveSource, SentFirst } from './redrive-source.js';
 import { redrivenCopy } from './redriven.js';
 
-/** An archive of which chosen entries can be claimed, with the flag or without. */
-export interface HoldableArchive extends DeadLetterArchive {
-  /** Those behind a place that fit; all of them by default. */
-  count(query?: ArchiveQuery, afterSeq?: number): Promise<number>;
-  /** The place of the last one; 0 where there is none. */
-  lastSeq(): Promise<number>;
-  /** Claims these, or goes on claiming them. @returns the keys of those that nobody else has */
-  hold(keys: readonly string[], token: string, leaseMs: number): Promise<string[]>;
-  /** They were sent: they go. */
-  removeHeld(keys: readonly string[], token: string): Promise<void>;
-  /** They were not sent: anybody can claim them. */
-  releaseHeld(keys: readonly string[], token: string): Promise<void>;
-}
-
 export interface ArchiveSourceParts {
-  readonly archive: HoldableArchive;
+  readonly archive: DeadLetterArchive;
   readonly transport: Transport;
   readonly clock: Clock;
   /** What the archive itself selects by. */
@@ -109,7 +95,7 @@ class ArchiveLook implements RedriveLook {
 
   async hold(batch: readonly Candidate[]): Promise<readonly Candidate[]> {
     const candidates = batch as readonly ArchiveCandidate[];
-    const keys = await this.parts.archive.hold(
+    const keys = await this.parts.archive.claim(
       candidates.map(({ key }) => key),
       this.token,
       LEASE_MS,
@@ -125,7 +111,7 @@ class ArchiveLook implements RedriveLook {
     const { archive } = this.parts;
     this.cancelRenewal?.();
     const keys = (confirmed as readonly ArchiveCandidate[]).map(({ key }) => key);
-    await archive.removeHeld(keys, this.token);
+    await archive.delete(keys, this.token);
     for (const key of keys) this.held.delete(key);
     await this.release();
   }
@@ -142,7 +128,7 @@ class ArchiveLook implements RedriveLook {
 
   private async release(): Promise<void> {
     if (this.held.size === 0) return;
-    await this.parts.archive.releaseHeld([...this.held], this.token);
+    await this.parts.archive.release([...this.held], this.token, 0);
     this.held.clear();
   }
 
@@ -154,7 +140,7 @@ class ArchiveLook implements RedriveLook {
       LEASE_MS / 3,
       () => {
         this.planRenewal();
-        archive.hold([...this.held], this.token, LEASE_MS).catch(() => undefined);
+        archive.claim([...this.held], this.token, LEASE_MS).catch(() => undefined);
       },
       { background: true },
     );

@@ -27,6 +27,8 @@ export interface ArchiveQuery {
   readonly before?: number;
   /** Given up after this time. */
   readonly after?: number;
+  /** True: those with the flag that are neither claimed nor put off. */
+  readonly due?: true;
 }
 
 /**
@@ -43,19 +45,21 @@ export interface DeadLetterArchive {
   add(entries: readonly ArchiveEntry[]): Promise<void>;
   /** Those behind a place (0: from the first) in their order, at most `limit`. */
   page(query: ArchiveQuery, afterSeq: number, limit: number): Promise<ArchivedEntry[]>;
-  count(): Promise<number>;
+  /** How many there are of those behind a place (0, the default: from the first). */
+  count(query?: ArchiveQuery, afterSeq?: number): Promise<number>;
+  /** The place of the last one; what comes later is behind it. 0: nothing has come yet. */
+  lastSeq(): Promise<number>;
   /** Sets or takes away the flag. @returns how many of them are there */
   allowRetry(keys: readonly string[], allow: boolean): Promise<number>;
-  /** Takes at most `limit` of those with the flag that nobody has: of many that ask at once, one gets each. */
-  claim(token: string, leaseMs: number, limit: number): Promise<ArchivedEntry[]>;
-  /** The lease of all that the token has ends in `leaseMs` from now. */
-  renew(token: string, leaseMs: number): Promise<void>;
-  /** It was sent: it goes. False, and without effect: the claim is another's, or over and taken. */
-  remove(key: string, token: string): Promise<boolean>;
-  /** It was not sent: it can be claimed again after `waitMs`. False, and without effect: the claim is another's. */
-  release(key: string, token: string, waitMs: number): Promise<boolean>;
-  /** Deletes for good. Those that are claimed are left. @returns how many are deleted */
-  delete(keys: readonly string[]): Promise<number>;
+  /**
+   * Takes these to send them, with the flag or without, or goes on having them: their lease ends in `leaseMs` from now. Of many
+   * that ask at once, one gets each. @returns the keys of those that the token has
+   */
+  claim(keys: readonly string[], token: string, leaseMs: number): Promise<string[]>;
+  /** They were not sent: anybody can claim them, and they are due again after `waitMs`. Those of another are left. @returns how many */
+  release(keys: readonly string[], token: string, waitMs: number): Promise<number>;
+  /** Deletes for good: with a token (they were sent) those that it has, else those that nobody has. @returns how many */
+  delete(keys: readonly string[], token?: string): Promise<number>;
   /** Calling it again is harmless. */
   close(): Promise<void>;
 }

@@ -153,37 +153,56 @@ export class DeadLetterArchiver {
 
   private async retry(): Promise<void> {
     const { archive } = this.parts;
-    while (!this.stopped) {
-      const token = randomUUID();
-      const claimed = await archive.claim(token, LEASE_MS, BATCH);
-      if (claimed.length === 0) return;
-      const endLease = this.keepLease(token);
-      const results = await this.publish(claimed).finally(endLease);
-      for (const [at, { key }] of claimed.entries()) {
-        const result = results[at];
-        if (result.status === 'confirmed') await archive.remove(key, token);
-        else await this.putOff(claimed[at], token, result.error);
-      }
+    for (let after = 0; !this.stopped;) {
+      const due = await archive.page({ due: true }, after, BATCH);
+      if (due.length === 0) return;
+      after = due.at(-1)!.seq;
+      await this.send(due);
     }
   }
 
+  private async send(due: readonly ArchivedEntry[]): Promise<void> {
+    const { archive } = this.parts;
+    const token = randomUUID();
+    const keys = await archive.claim(due.map(keyOf), token, LEASE_MS);
+    if (keys.length === 0) return;
+    const ours = new Set(keys);
+    const claimed = due.filter(({ key }) => ours.has(key));
+    const endLease = this.keepLease(keys, token);
+    const results = await this.publish(claimed).finally(endLease);
+    const isSent = (_: unknown, at: number): boolean => results[at].status === 'confirmed';
+    await archive.delete(claimed.filter(isSent).map(keyOf), token);
+    await this.putOff(claimed, results, token);
+  }
+
   /** A broker that blocks answers late. A lease that cannot be renewed may be another's soon, and its message comes twice. */
-  private keepLease(token: string): CancelTimer {
+  private keepLease(keys: readonly string[], token: string): CancelTimer {
     const { archive, clock } = this.parts;
     let cancel: CancelTimer;
     const renew = (): void => {
       cancel = clock.after(LEASE_MS / 3, renew, { background: true });
-      archive.renew(token, LEASE_MS).catch(() => undefined);
+      archive.claim(keys, token, LEASE_MS).catch(() => undefined);
     };
     cancel = clock.after(LEASE_MS / 3, renew, { background: true });
     return () => cancel();
   }
 
-  private async putOff(entry: ArchivedEntry, token: string, error: MessagingError): Promise<void> {
+  private async putOff(
+    claimed: readonly ArchivedEntry[],
+    results: readonly PublishResult[],
+    token: string,
+  ): Promise<void> {
     const { archive, events, log } = this.parts;
-    await archive.release(entry.key, token, this.intervalMs);
-    log.warn(`Of the archive ${nameOf(entry.message)} could not be sent, it is tried again: ${error.message}`);
-    if (events.has('store-error')) events.emit('store-error', { operation: 'archive-retry', error });
+    const unsent = claimed.flatMap((entry, at) => {
+      const result = results[at];
+      return result.status === 'confirmed' ? [] : [{ ...entry, error: result.error }];
+    });
+    if (unsent.length === 0) return;
+    await archive.release(unsent.map(keyOf), token, this.intervalMs);
+    for (const { message, error } of unsent) {
+      log.warn(`Of the archive ${nameOf(message)} could not be sent, it is tried again: ${error.message}`);
+      if (events.has('store-error')) events.emit('store-error', { operation: 'archive-retry', error });
+    }
   }
 
   private publish(entries: readonly ArchivedEntry[]): Promise<PublishResult[]> {
@@ -194,6 +213,8 @@ export class DeadLetterArchiver {
     return publishAll(transport, copies);
   }
 }
+
+const keyOf = ({ key }: ArchiveEntry): string => key;
 
 /**
  * The key is what the dead letter is, whole: brought twice, it is kept once. One that nothing distinguishes from another

@@ -41,13 +41,17 @@ class MemoryDeadLetterArchive implements DeadLetterArchive {
     const found: ArchivedEntry[] = [];
     for (const row of this.rows.values()) {
       if (found.length >= limit) break;
-      if (row.seq > afterSeq && fits(row, query)) found.push(entryOf(row));
+      if (row.seq > afterSeq && this.fits(row, query)) found.push(entryOf(row));
     }
     return found;
   }
 
-  async count(): Promise<number> {
-    return this.rows.size;
+  async count(query: ArchiveQuery = {}, afterSeq = 0): Promise<number> {
+    return (await this.page(query, afterSeq, Infinity)).length;
+  }
+
+  async lastSeq(): Promise<number> {
+    return this.seq;
   }
 
   async allowRetry(keys: readonly string[], allow: boolean): Promise<number> {
@@ -56,44 +60,43 @@ class MemoryDeadLetterArchive implements DeadLetterArchive {
     return rows.length;
   }
 
-  async claim(token: string, leaseMs: number, limit: number): Promise<ArchivedEntry[]> {
-    const claimed: ArchivedEntry[] = [];
-    for (const row of this.rows.values()) {
-      if (claimed.length >= limit) break;
-      if (!row.allowRetry || this.isTaken(row)) continue;
+  async claim(keys: readonly string[], token: string, leaseMs: number): Promise<string[]> {
+    const rows = this.those(keys).filter((row) => row.token === token || !this.isClaimed(row));
+    for (const row of rows) {
       row.token = token;
       row.claimedUntil = this.clock.monotonic() + leaseMs;
-      claimed.push(entryOf(row));
     }
-    return claimed;
+    return rows.map(({ key }) => key);
   }
 
-  async renew(token: string, leaseMs: number): Promise<void> {
-    for (const row of this.rows.values()) if (row.token === token) row.claimedUntil = this.clock.monotonic() + leaseMs;
+  async release(keys: readonly string[], token: string, waitMs: number): Promise<number> {
+    const rows = this.those(keys).filter((row) => row.token === token);
+    for (const row of rows) {
+      row.token = undefined;
+      row.claimedUntil = this.clock.monotonic() + waitMs;
+    }
+    return rows.length;
   }
 
-  async remove(key: string, token: string): Promise<boolean> {
-    return this.rows.get(key)?.token === token && this.rows.delete(key);
-  }
-
-  async release(key: string, token: string, waitMs: number): Promise<boolean> {
-    const row = this.rows.get(key);
-    if (row?.token !== token) return false;
-    row.token = undefined;
-    row.claimedUntil = this.clock.monotonic() + waitMs;
-    return true;
-  }
-
-  async delete(keys: readonly string[]): Promise<number> {
-    const rows = this.those(keys).filter((row) => row.token === undefined || !this.isTaken(row));
+  async delete(keys: readonly string[], token?: string): Promise<number> {
+    const rows = this.those(keys).filter((row) => (token === undefined ? !this.isClaimed(row) : row.token === token));
     for (const { key } of rows) this.rows.delete(key);
     return rows.length;
   }
 
   async close(): Promise<void> {}
 
-  private isTaken({ claimedUntil }: Row): boolean {
+  private isClaimed(row: Row): boolean {
+    return row.token !== undefined && this.isWaiting(row);
+  }
+
+  /** Until the lease is over, or the wait of one that was put off. */
+  private isWaiting({ claimedUntil }: Row): boolean {
     return claimedUntil > this.clock.monotonic();
+  }
+
+  private fits(row: Row, query: ArchiveQuery): boolean {
+    return fits(row, query) && (!query.due || (row.allowRetry && !this.isWaiting(row)));
   }
 
   private those(keys: readonly string[]): Row[] {

@@ -1,18 +1,9 @@
 import type { SharedTable } from '../clients/shared-table.js';
-import {
-  hits,
-  LISTED,
-  rows,
-  type SqlRow,
-  type SqlValue,
-  type Steps,
-  type TableDefinition,
-} from '../clients/sql-table.js';
+import { LISTED, rows, type SqlRow, type SqlValue, type Steps, type TableDefinition } from '../clients/sql-table.js';
 import { parseTagged, stringifyTagged } from '../durable-queue/tagged-json.js';
 import type { WireMessage } from '../message/message.js';
-import type { HoldableArchive } from './archive-source.js';
 import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
-import type { ArchivedEntry, ArchiveEntry, ArchiveQuery } from './dead-letter-archive.js';
+import type { ArchivedEntry, ArchiveEntry, ArchiveQuery, DeadLetterArchive } from './dead-letter-archive.js';
 import { readDeadLetter } from './dead-letter.js';
 
 const COLUMNS = 'seq, key, queue, archived_at, allow_retry, meta, body';
@@ -21,15 +12,12 @@ const ADD = `INSERT INTO dead_letters
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING`;
 const LAST = 'SELECT max(seq) AS number FROM dead_letters';
 const ALLOW = `UPDATE dead_letters SET allow_retry = ? WHERE key IN ${LISTED} RETURNING 1`;
-const CLAIM = `UPDATE dead_letters SET token = ?, claimed_until = ? WHERE seq IN (SELECT seq FROM dead_letters
-  WHERE allow_retry <> 0 AND claimed_until <= ? ORDER BY seq LIMIT ?) RETURNING ${COLUMNS}`;
-const RENEW = 'UPDATE dead_letters SET claimed_until = ? WHERE allow_retry <> 0 AND token = ?';
-/** Those that have the flag, and those that do not. */
-const HOLD = `UPDATE dead_letters SET token = ?, claimed_until = ?
-  WHERE key IN ${LISTED} AND (token IS NULL OR token = ? OR claimed_until <= ?) RETURNING key`;
-const REMOVE = `DELETE FROM dead_letters WHERE key IN ${LISTED} AND token = ? RETURNING 1`;
+const FREE = '(token IS NULL OR claimed_until <= ?)';
+const CLAIM = `UPDATE dead_letters SET token = ?, claimed_until = ?
+  WHERE key IN ${LISTED} AND (token = ? OR ${FREE}) RETURNING key`;
 const RELEASE = `UPDATE dead_letters SET token = NULL, claimed_until = ? WHERE key IN ${LISTED} AND token = ? RETURNING 1`;
-const DELETE = `DELETE FROM dead_letters WHERE key IN ${LISTED} AND (token IS NULL OR claimed_until <= ?) RETURNING 1`;
+const DELETE_OWN = `DELETE FROM dead_letters WHERE key IN ${LISTED} AND token = ? RETURNING 1`;
+const DELETE_FREE = `DELETE FROM dead_letters WHERE key IN ${LISTED} AND ${FREE} RETURNING 1`;
 
 /** A row per dead letter. Times are milliseconds since the epoch. Who sets `allow_retry` with SQL is heard, too. */
 export const deadLettersTable: TableDefinition = {
@@ -53,7 +41,7 @@ export const deadLettersTable: TableDefinition = {
 };
 
 /** An archive in a database, which other processes may have open, too. */
-export class SqlDeadLetterArchive implements HoldableArchive {
+export class SqlDeadLetterArchive implements DeadLetterArchive {
   constructor(private readonly table: SharedTable) {}
 
   open(): Promise<void> {
@@ -67,63 +55,47 @@ export class SqlDeadLetterArchive implements HoldableArchive {
   }
 
   page(query: ArchiveQuery, afterSeq: number, limit: number): Promise<ArchivedEntry[]> {
-    const { sql, values } = where(query, afterSeq);
-    const select = `SELECT ${COLUMNS} FROM dead_letters WHERE ${sql} ORDER BY seq LIMIT ?`;
-    return this.table.call(() => entriesOf(rows(select, ...values, limit)));
+    return this.table.call((now) => {
+      const { sql, values } = where(query, afterSeq, now);
+      const select = `SELECT ${COLUMNS} FROM dead_letters WHERE ${sql} ORDER BY seq LIMIT ?`;
+      return entriesOf(rows(select, ...values, limit));
+    });
   }
 
   count(query: ArchiveQuery = {}, afterSeq = 0): Promise<number> {
-    const { sql, values } = where(query, afterSeq);
-    // Without a condition SQLite counts in its smallest index, and reads no message.
-    const all = values.length === 1 && afterSeq === 0;
-    const select = `SELECT count(*) AS number FROM dead_letters${all ? '' : ` WHERE ${sql}`}`;
-    return this.table.call(() => numberOf(rows(select, ...(all ? [] : values))));
+    return this.table.call((now) => {
+      const { sql, values } = where(query, afterSeq, now);
+      // Without a condition SQLite counts in its smallest index, and reads no message.
+      const all = values.length === 1 && afterSeq === 0;
+      const select = `SELECT count(*) AS number FROM dead_letters${all ? '' : ` WHERE ${sql}`}`;
+      return numberOf(rows(select, ...(all ? [] : values)));
+    });
   }
 
   lastSeq(): Promise<number> {
     return this.table.call(() => numberOf(rows(LAST)));
   }
 
-  hold(keys: readonly string[], token: string, leaseMs: number): Promise<string[]> {
-    return this.table.call(function* (now) {
-      const held = yield* rows(HOLD, token, now + leaseMs, JSON.stringify(keys), token, now);
-      return Array.from(held, ({ key }) => key as string);
-    });
-  }
-
-  async removeHeld(keys: readonly string[], token: string): Promise<void> {
-    await this.table.call(() => rows(REMOVE, JSON.stringify(keys), token));
-  }
-
-  async releaseHeld(keys: readonly string[], token: string): Promise<void> {
-    await this.table.call((now) => rows(RELEASE, now, JSON.stringify(keys), token));
-  }
-
   allowRetry(keys: readonly string[], allow: boolean): Promise<number> {
     return this.table.call(() => affected(rows(ALLOW, allow ? 1 : 0, JSON.stringify(keys))));
   }
 
-  claim(token: string, leaseMs: number, limit: number): Promise<ArchivedEntry[]> {
+  claim(keys: readonly string[], token: string, leaseMs: number): Promise<string[]> {
     return this.table.call(function* (now) {
-      const claimed = yield* entriesOf(rows(CLAIM, token, now + leaseMs, now, limit));
-      return claimed.sort((a, b) => a.seq - b.seq);
+      const claimed = yield* rows(CLAIM, token, now + leaseMs, JSON.stringify(keys), token, now);
+      return Array.from(claimed, ({ key }) => key as string);
     });
   }
 
-  async renew(token: string, leaseMs: number): Promise<void> {
-    await this.table.call((now) => rows(RENEW, now + leaseMs, token));
+  release(keys: readonly string[], token: string, waitMs: number): Promise<number> {
+    return this.table.call((now) => affected(rows(RELEASE, now + waitMs, JSON.stringify(keys), token)));
   }
 
-  remove(key: string, token: string): Promise<boolean> {
-    return this.table.call(() => hits(REMOVE, JSON.stringify([key]), token));
-  }
-
-  release(key: string, token: string, waitMs: number): Promise<boolean> {
-    return this.table.call((now) => hits(RELEASE, now + waitMs, JSON.stringify([key]), token));
-  }
-
-  delete(keys: readonly string[]): Promise<number> {
-    return this.table.call((now) => affected(rows(DELETE, JSON.stringify(keys), now)));
+  delete(keys: readonly string[], token?: string): Promise<number> {
+    const list = JSON.stringify(keys);
+    return this.table.call((now) =>
+      affected(token === undefined ? rows(DELETE_FREE, list, now) : rows(DELETE_OWN, list, token)),
+    );
   }
 
   close(): Promise<void> {
@@ -138,8 +110,12 @@ function valuesOf({ key, deadLetterQueue, message }: ArchiveEntry, now: number):
   return [key, deadLetterQueue, ...told, now, stringifyTagged(meta), body];
 }
 
-function where(query: ArchiveQuery, afterSeq: number): { readonly sql: string; readonly values: SqlValue[] } {
-  const { ids, queues, reason, before, after } = query;
+function where(
+  query: ArchiveQuery,
+  afterSeq: number,
+  now: number,
+): { readonly sql: string; readonly values: SqlValue[] } {
+  const { ids, queues, reason, before, after, due } = query;
   const values: SqlValue[] = [afterSeq];
   const conditions = ['seq > ?'];
   const add = (condition: string, value: SqlValue): void => {
@@ -151,6 +127,7 @@ function where(query: ArchiveQuery, afterSeq: number): { readonly sql: string; r
   if (reason !== undefined) add('reason = ?', reason);
   if (before !== undefined) add('time < ?', before);
   if (after !== undefined) add('time > ?', after);
+  if (due) add('allow_retry <> 0 AND claimed_until <= ?', now);
   return { sql: conditions.join(' AND '), values };
 }
 

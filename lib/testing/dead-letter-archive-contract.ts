@@ -45,6 +45,7 @@ function entry(key: string, headers: Headers = {}, deadLetterQueue = DLQ): Archi
 
 const keys = (entries: readonly ArchivedEntry[]): string[] => entries.map(({ key }) => key);
 const all = async (archive: DeadLetterArchive): Promise<string[]> => keys(await archive.page({}, 0, 10_000));
+const due = async (archive: DeadLetterArchive): Promise<string[]> => keys(await archive.page({ due: true }, 0, 10));
 
 const cases: SharedStoreChecks<DeadLetterArchive> = {
   'what was added is there for everybody, byte for byte, in its order': async ({ clock, one, two }) => {
@@ -63,11 +64,12 @@ const cases: SharedStoreChecks<DeadLetterArchive> = {
   'the same key is kept once, and bringing it again changes nothing': async ({ one, two }) => {
     await one.add([entry('a')]);
     await one.allowRetry(['a'], true);
-    await one.claim('t', LEASE, 10);
+    await one.claim(['a'], 't', LEASE);
     await two.add([entry('a'), entry('b'), entry('b')]);
     assert.deepEqual(await all(one), ['a', 'b']);
-    assert.deepEqual(keys(await two.claim('u', LEASE, 10)), [], 'its claim is kept');
-    assert.equal(await one.remove('a', 't'), true);
+    assert.deepEqual(await two.claim(['a'], 'u', LEASE), [], 'its claim is kept');
+    assert.equal(await one.release(['a'], 't', 0), 1);
+    assert.deepEqual(await due(two), ['a'], 'its flag is kept');
   },
 
   'pages go on behind a place': async ({ one }) => {
@@ -101,85 +103,106 @@ const cases: SharedStoreChecks<DeadLetterArchive> = {
     assert.deepEqual(await find({ reason: 'unrecoverable', queues: [DLQ] }), ['a']);
   },
 
-  'only those with the flag are claimed, in their order, and the flag can be taken away': async ({ one, two }) => {
-    await one.add(['a', 'b', 'c', 'd'].map((key) => entry(key)));
-    assert.deepEqual(await one.claim('t', LEASE, 10), []);
-    assert.equal(await one.allowRetry(['d', 'b', 'c', 'no'], true), 3);
-    assert.equal(await two.allowRetry(['c'], false), 1);
-    const claimed = await two.claim('t', LEASE, 10);
-    assert.deepEqual(keys(claimed), ['b', 'd']);
-    assert.equal(claimed[0].allowRetry, true);
-    assert.deepEqual(claimed[0].message, entry('b').message);
+  'how many are behind a place, and which is the last': async ({ one, two }) => {
+    assert.equal(await one.lastSeq(), 0);
+    await one.add(['a', 'b', 'c'].map((key) => entry(key)));
+    const last = await two.lastSeq();
+    const page = await one.page({}, 0, 10);
+    assert.equal(last, page[2].seq);
+    assert.equal(await two.count({}, page[0].seq), 2);
+    await one.add([entry('d', { [header.reason]: 'expired' }), entry('e')]);
+    assert.equal(await two.count({ reason: 'expired' }), 1);
+    assert.equal(await two.count({ reason: 'expired' }, last), 1);
+    assert.equal(await two.count({ reason: 'unrecoverable' }, last), 1);
   },
 
-  'of many that claim at once each entry goes to one': async ({ one, two }) => {
+  'those with the flag that nobody has are due, in their order, and the flag can be taken away': async ({
+    one,
+    two,
+  }) => {
+    await one.add(['a', 'b', 'c', 'd', 'e'].map((key) => entry(key)));
+    assert.deepEqual(await due(one), []);
+    assert.equal(await one.allowRetry(['d', 'b', 'c', 'e', 'no'], true), 4);
+    assert.equal(await two.allowRetry(['c'], false), 1);
+    await one.claim(['e'], 't', LEASE);
+    const found = await two.page({ due: true }, 0, 10);
+    assert.deepEqual(keys(found), ['b', 'd']);
+    assert.equal(found[0].allowRetry, true);
+    assert.deepEqual(found[0].message, entry('b').message);
+    assert.equal(await two.count({ due: true }), 2);
+  },
+
+  'of many that claim at once each entry goes to one, with its flag or without': async ({ one, two }) => {
     const names = Array.from({ length: 60 }, (_, at) => `k${at}`);
     await one.add(names.map((key) => entry(key)));
-    await one.allowRetry(names, true);
+    await one.allowRetry(names.slice(30), true);
     const claims = await Promise.all(
-      Array.from({ length: 10 }, (_, at) => (at % 2 ? one : two).claim(`token-${at}`, LEASE, 7)),
+      Array.from({ length: 10 }, (_, at) => (at % 2 ? one : two).claim([...names, 'no'], `token-${at}`, LEASE)),
     );
-    assert.deepEqual(claims.flatMap(keys).sort(), [...names].sort());
+    assert.deepEqual(claims.flat().sort(), [...names].sort());
   },
 
-  'a claim whose lease is over is free, and who lost it can neither remove nor release': async ({
+  'a claim whose lease is over is free, and who lost it can neither delete nor release': async ({
     clock,
     one,
     two,
   }) => {
-    await one.add([entry('a')]);
-    await one.allowRetry(['a'], true);
-    await one.claim('t', LEASE, 1);
+    await one.add([entry('a'), entry('b')]);
+    await one.claim(['a'], 't', LEASE);
     await clock.advance(LEASE - 1);
-    assert.deepEqual(await two.claim('u', LEASE, 1), []);
+    assert.deepEqual(await two.claim(['a', 'b'], 'u', LEASE), ['b']);
     await clock.advance(1);
-    assert.deepEqual(keys(await two.claim('u', LEASE, 1)), ['a']);
-    assert.equal(await one.remove('a', 't'), false);
-    assert.equal(await one.release('a', 't', 0), false);
-    assert.deepEqual(await all(one), ['a'], 'nothing that was not sent is gone');
-    assert.equal(await two.remove('a', 'u'), true);
-    assert.deepEqual(await all(one), []);
+    assert.deepEqual(await two.claim(['a'], 'u', LEASE), ['a']);
+    assert.equal(await one.release(['a'], 't', 0), 0);
+    assert.equal(await one.delete(['a'], 't'), 0);
+    assert.deepEqual(await one.claim(['a'], 't', LEASE), []);
+    assert.deepEqual(await all(one), ['a', 'b'], 'nothing that was not sent is gone');
+    assert.equal(await two.delete(['a', 'a', 'no'], 'u'), 1);
+    assert.deepEqual(await all(one), ['b']);
   },
 
-  'a lease that is renewed lasts as much longer, for all that its token has': async ({ clock, one, two }) => {
-    await one.add([entry('a'), entry('b'), entry('c')]);
-    await one.allowRetry(['a', 'b', 'c'], true);
-    await one.claim('t', LEASE, 2);
-    await two.claim('u', LEASE, 1);
+  'what its token claims again it has for as much longer': async ({ clock, one, two }) => {
+    await one.add([entry('a'), entry('b')]);
+    await one.claim(['a', 'b'], 't', LEASE);
     await clock.advance(900);
-    await one.renew('t', LEASE);
+    assert.deepEqual(await one.claim(['a'], 't', LEASE), ['a']);
     await clock.advance(900);
-    assert.deepEqual(keys(await two.claim('v', LEASE, 10)), ['c']);
+    assert.deepEqual(await two.claim(['a', 'b'], 'u', LEASE), ['b']);
     await clock.advance(100);
-    assert.deepEqual(keys(await two.claim('w', LEASE, 10)), ['a', 'b']);
+    assert.deepEqual(await two.claim(['a'], 'u', LEASE), ['a']);
   },
 
-  'one that is released comes again after its wait, with its flag': async ({ clock, one, two }) => {
-    await one.add([entry('a')]);
-    await one.allowRetry(['a'], true);
-    await one.claim('t', LEASE, 1);
-    assert.equal(await one.release('a', 't', 500), true);
-    assert.deepEqual(await two.claim('u', LEASE, 1), []);
+  'what is released is due again after its wait, with its flag, and can be claimed before': async ({
+    clock,
+    one,
+    two,
+  }) => {
+    await one.add([entry('a'), entry('b')]);
+    await one.allowRetry(['a', 'b'], true);
+    await one.claim(['a', 'b'], 't', LEASE);
+    assert.equal(await one.release(['a', 'b', 'no'], 't', 500), 2);
+    assert.deepEqual(await due(two), []);
+    assert.deepEqual(await two.claim(['b'], 'u', LEASE), ['b']);
     await clock.advance(500);
-    assert.deepEqual(keys(await two.claim('u', LEASE, 1)), ['a']);
+    assert.deepEqual(await due(two), ['a']);
   },
 
   'delete takes what nobody has claimed': async ({ clock, one, two }) => {
     await one.add(['a', 'b', 'c'].map((key) => entry(key)));
-    await one.allowRetry(['b'], true);
-    await one.claim('t', LEASE, 1);
+    await one.claim(['b'], 't', LEASE);
     assert.equal(await two.delete(['a', 'b', 'no']), 1);
     assert.deepEqual(await all(two), ['b', 'c']);
     await clock.advance(LEASE);
     assert.equal(await two.delete(['b']), 1);
   },
 
-  'what was removed or deleted can be added again': async ({ one }) => {
+  'what was deleted can be added again': async ({ one }) => {
     await one.add([entry('a'), entry('b')]);
+    await one.allowRetry(['a'], true);
     await one.delete(['a']);
     await one.add([entry('a')]);
     assert.deepEqual(await all(one), ['b', 'a']);
-    assert.deepEqual(await one.claim('t', LEASE, 10), [], 'without its old flag');
+    assert.deepEqual(await due(one), [], 'without its old flag');
   },
 
   'closing twice does no harm': async ({ one }) => {

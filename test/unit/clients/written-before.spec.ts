@@ -67,7 +67,8 @@ test('an archive goes on with a file that was written before, and leaves its sch
   });
   const [plain, allowed, claimed] = [entry('plain', 1, false), entry('allowed', 2, true), entry('claimed', 3, true)];
   expect(await archive.page({}, 0, 10)).toEqual([plain, allowed, claimed]);
-  expect(await archive.claim('u', 1_000, 10)).toEqual([allowed]);
+  expect(await archive.page({ due: true }, 0, 10)).toEqual([allowed]);
+  expect(await archive.claim(['key-allowed', 'key-claimed'], 'u', 1_000)).toEqual(['key-allowed']);
   expect(await archive.delete(['key-plain', 'key-claimed'])).toBe(1);
   await clock.advance(1_000);
   expect(await archive.delete(['key-claimed'])).toBe(1);

@@ -45,7 +45,7 @@ describe('the archive in SQLite', () => {
     database.exec("UPDATE dead_letters SET allow_retry = 1 WHERE id = 'b'");
     database.close();
     const second = sqliteDeadLetterArchive({ file }).create({ clock });
-    expect((await second.claim('t', 1_000, 10)).map(({ message }) => message)).toEqual([letter('b')]);
+    expect((await second.page({ due: true }, 0, 10)).map(({ message }) => message)).toEqual([letter('b')]);
     await second.close();
   });
 
@@ -90,12 +90,14 @@ describe('the archive in SQLite', () => {
 describe('the contract of archives notices', () => {
   const clean = memoryDeadLetterArchive();
   const planted: Record<string, (archive: DeadLetterArchive) => Partial<DeadLetterArchive>> = {
-    'one that claims without a lease': (archive) => ({ claim: (token, _, limit) => archive.claim(token, 0, limit) }),
-    'one that removes for anybody': (archive) => ({ remove: async (key) => (await archive.delete([key])) > 0 }),
+    'one that claims without a lease': (archive) => ({ claim: (keys, token) => archive.claim(keys, token, 0) }),
+    'one that claims for everybody': () => ({ claim: async (keys) => [...keys] }),
+    'one that deletes for anybody': (archive) => ({ delete: (keys) => archive.delete(keys) }),
+    'one that puts off nothing': (archive) => ({ release: (keys, token) => archive.release(keys, token, 0) }),
     'one that forgets the flag of what is released': (archive) => ({
-      release: async (key, token, waitMs) => {
-        await archive.allowRetry([key], false);
-        return archive.release(key, token, waitMs);
+      release: async (keys, token, waitMs) => {
+        await archive.allowRetry(keys, false);
+        return archive.release(keys, token, waitMs);
       },
     }),
     'one that takes an entry twice': (archive) => ({

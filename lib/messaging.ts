@@ -207,8 +207,7 @@ export class Messaging {
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     await this.consumers.startAll(consumers);
     tellSubscriptions(consumers, this.log);
-    const definitions = consumers.map(({ definition }) => definition);
-    tellLimits(definitions, this.transport, this.archiving !== undefined, this.log);
+    tellLimits(consumers, this.transport, this.archiving !== undefined, this.log);
   }
 
   /** @internal */

@@ -1,7 +1,7 @@
 import type { ConsumeMessage, GetMessage } from 'amqplib';
 import { header, stringHeader, type Headers, type HeaderValue } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
-import { type FoundProperties, readProperties, routeOf } from '../kit/envelope.js';
+import { readProperties, routeOf } from '../kit/envelope.js';
 import { fromTerms } from './header-terms.js';
 import { DELAY_PREFIX, transportHeader, type Names } from './names.js';
 
@@ -32,7 +32,7 @@ export function decode(raw: RawMessage, queue: string, origin: Origin, names: Na
     route,
     body: raw.content,
     headers: fromTerms(cleanHeaders(received, raw)),
-    properties: readProperties(raw.properties as FoundProperties, route),
+    properties: readProperties(raw.properties, route),
   };
 }
 

@@ -76,7 +76,8 @@ class FilesTransport extends BrokerTransport<Parts, Folders> {
       warning: (message, reason) => onEvent({ type: 'warning', message, reason }),
     });
     const make = async (folders: Folders, topology: Topology): Promise<void> => this.make(folders, topology, provision);
-    const subscriptions = new Subscriptions<Folders, FileSession>({ connection, environment, closeWithinMs: 1_000, make }); // prettier-ignore
+    const remove = async (folders: Folders, queue: string): Promise<void> => folders.remove(queue);
+    const subscriptions = new Subscriptions<Folders, FileSession>({ connection, environment, closeWithinMs: 1_000, make, remove }); // prettier-ignore
     return { environment, connection, subscriptions };
   }
 

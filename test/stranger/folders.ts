@@ -47,6 +47,10 @@ export class Folders {
     for (const name of wanted) writeFileSync(join(bound, name), '');
   }
 
+  remove(queue: string): void {
+    rmSync(join(this.root, encode(queue)), { recursive: true, force: true });
+  }
+
   /** The queues that take what is sent there. No topic of an application is empty: that one is for dead letters. */
   takers(to: Destination): string[] {
     if (to.kind === 'queue') return this.exists(to.queue) ? [to.queue] : [];

@@ -36,7 +36,7 @@ export function deadLettersCommand(commands: readonly Command[]): Command {
           stdout.write(
             `The dead-letter queues on ${printable(brokerName(transport))} are listed with --service <name>\n`,
           );
-        else stdout.write(`${readable(counted, (stdout.isTTY && stdout.columns) || undefined)}\n`);
+        else stdout.write(`${readable(counted)}\n`);
         return EXIT.ok;
       });
     },
@@ -61,8 +61,8 @@ function countsIn(list: QueueList | undefined): Counted[] {
   }));
 }
 
-function readable(counted: readonly Counted[], width: number | undefined): string {
+function readable(counted: readonly Counted[]): string {
   if (counted.length === 0) return 'There are no dead-letter queues';
   const cells = counted.map(({ name, count, queues }) => [String(count ?? '?'), name, queues.join(', ')]);
-  return table(['DEAD LETTERS', 'DEAD-LETTER QUEUE', 'OF'], cells, width);
+  return table(['DEAD LETTERS', 'DEAD-LETTER QUEUE', 'OF'], cells);
 }

@@ -35,7 +35,7 @@ export const queuesCommand: Command = {
       else if (values.json) stdout.write(`${printableJson(toJson(list, broker), 2)}\n`);
       else if (list.queues.length > 0 || absent.length === 0) {
         const others = { ...list, missing: list.missing.filter((name) => !absent.includes(name)) };
-        stdout.write(`${readable(others, broker, (stdout.isTTY && stdout.columns) || undefined)}\n`);
+        stdout.write(`${readable(others, broker)}\n`);
       }
       for (const name of absent) stderr.write(`${printable(errorMessage(await noQueue(transport, name)))}\n`);
       return absent.length > 0 ? EXIT.failed : EXIT.ok;
@@ -59,7 +59,7 @@ function rowsOf({ queues }: QueueList): Row[] {
 
 const HEAD = ['READY', 'IN FLIGHT', 'CONSUMERS', 'DEAD LETTERS', 'QUEUE', 'DEAD-LETTER QUEUE'];
 
-function readable(list: QueueList, broker: string, width: number | undefined): string {
+function readable(list: QueueList, broker: string): string {
   const rows = rowsOf(list);
   const cells = rows.map(({ ready, inFlight, consumers, deadLetters, name, deadLetterQueue }) => [
     String(ready ?? '?'),
@@ -69,7 +69,8 @@ function readable(list: QueueList, broker: string, width: number | undefined): s
     name,
     deadLetterQueue ?? '-',
   ]);
-  const lines = rows.length > 0 ? [table(HEAD, cells, width)] : [];
+  // In a narrow terminal it wraps: a name that is cut is of no use.
+  const lines = rows.length > 0 ? [table(HEAD, cells)] : [];
   const dead = new Map(rows.map(({ deadLetterQueue, deadLetters }) => [deadLetterQueue, deadLetters]));
   const ready = sum(rows.map((row) => row.ready));
   lines.push(`${rows.length} queues on ${printable(broker)}: ${ready} ready, ${sum([...dead.values()])} dead letters`);

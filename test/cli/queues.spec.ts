@@ -71,6 +71,8 @@ describeBoth('the command line beside an application', (fresh, system) => {
     expect(gone.stderr.split('\n')).toHaveLength(2);
     const dead = await run('dead-letters', 'list', '--queue', 'shop:padi:dlq');
     expect(dead).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(`Did you mean «${DLQ}»`) });
+    const long = await run('queues', '--queue', 'x'.repeat(300));
+    expect(long).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('There is no queue «xxx') });
     const nobody = await run('queues', '--service', 'nobody');
     expect(nobody).toMatchObject({
       code: 1,

@@ -81,7 +81,8 @@ async function countsOf(model: ChannelModel, bound: Bound, queue: string): Promi
     const { messageCount, consumerCount } = await withChannel(model, bound, (channel) => channel.checkQueue(queue));
     return { ready: messageCount, consumers: consumerCount };
   } catch (error) {
-    if (replyCode(error) === reply.notFound) return undefined;
+    // amqplib writes no name that is too long to be one.
+    if (replyCode(error) === reply.notFound || error instanceof TypeError) return undefined;
     if (replyCode(error) !== undefined) throw error;
     return {};
   }

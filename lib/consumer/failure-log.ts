@@ -27,7 +27,8 @@ export class FailureLog {
   /** A call failed, and another one comes. */
   retried(delivery: Delivery, attempt: number, delayMs: number, error: unknown): void {
     const { clock, log } = this.environment;
-    const line = `«${this.queue}»: call ${attempt} of ${nameOf(delivery.message)} failed (${errorMessage(error)}), the next one in ${delayMs} ms`;
+    const why = error === undefined ? '' : ` (${errorMessage(error)})`;
+    const line = `«${this.queue}»: call ${attempt} of ${nameOf(delivery.message)} failed${why}, the next one in ${delayMs} ms`;
     const fields = { ...this.fields(delivery, attempt, error), nextCallAt: isoTime(clock.now() + delayMs) };
     if (attempt === 1 && this.mayWarn()) log.warn(line, { ...fields, stack: stackOf(error) });
     else log.debug(line, fields);
@@ -46,7 +47,8 @@ export class FailureLog {
 
   private fields({ message }: Delivery, attempt: number, error: unknown): LogFields {
     const { id, route } = message;
-    return { queue: this.queue, route, id, attempt, attempts: this.attempts, error: errorMessage(error) };
+    const said = error === undefined ? undefined : errorMessage(error);
+    return { queue: this.queue, route, id, attempt, attempts: this.attempts, error: said };
   }
 
   private mayWarn(): boolean {
@@ -69,6 +71,11 @@ export class FailureLog {
       { queue: this.queue, count },
     );
   }
+}
+
+/** The end of a log line: an Outcome can be without an error. */
+export function because(error: unknown): string {
+  return error === undefined ? '' : `: ${errorMessage(error)}`;
 }
 
 function stackOf(error: unknown): string | undefined {

@@ -17,7 +17,7 @@ import type { Transport } from '../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
 import { copyToQueue, originHeaders } from './copy.js';
 import { CopyTrouble } from './copy-trouble.js';
-import { FailureLog } from './failure-log.js';
+import { because, FailureLog } from './failure-log.js';
 import { givenUp, giveUp, whoTakes } from './given-up.js';
 import { earlyBy } from './not-before.js';
 import { callsAloneOf, MAX_CRASHES } from './suspicion.js';
@@ -192,7 +192,7 @@ export class Settlement {
     const settled = await this.move(delivery, attempt, copy, 'dead-letter', outcome);
     if (settled === 'dead-letter') {
       this.attempts.unwritten.written(delivery);
-      const line = `${nameOf(copy.message)} went to «${deadLetter.queue}» (${reason}) after call ${attempt}: ${errorMessage(error)}`;
+      const line = `${nameOf(copy.message)} went to «${deadLetter.queue}» (${reason}) after call ${attempt}${because(error)}`;
       this.failures.ended(delivery, attempt, error, line, { reason, deadLetterQueue: deadLetter.queue });
       if (events.has('dead-lettered'))
         events.emit('dead-lettered', { delivery: deliveryView(delivery), attempt, reason, error });
@@ -201,7 +201,7 @@ export class Settlement {
   }
 
   private giveUp(delivery: Delivery, attempt: number, error: unknown): Settled {
-    const line = `${nameOf(delivery.message)} was ${givenUp(delivery)} after call ${attempt} (dlq: false): ${errorMessage(error)}${whoTakes(delivery)}`;
+    const line = `${nameOf(delivery.message)} was ${givenUp(delivery)} after call ${attempt} (dlq: false)${because(error)}${whoTakes(delivery)}`;
     this.failures.ended(delivery, attempt, error, line);
     giveUp(delivery);
     this.telemetry?.dropped();
@@ -209,7 +209,7 @@ export class Settlement {
   }
 
   private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
-    const line = `${nameOf(delivery.message)} was dropped after call ${attempt}: ${errorMessage(error)}`;
+    const line = `${nameOf(delivery.message)} was dropped after call ${attempt}${because(error)}`;
     this.failures.ended(delivery, attempt, error, line);
     delivery.ack();
     this.telemetry?.dropped();

@@ -1,3 +1,4 @@
+import { because } from '../consumer/failure-log.js';
 import { errorMessage } from '../errors/redact.js';
 import type { MemoryBroker } from '../transports/memory/memory-broker.js';
 import type { MessagingHistory } from './journal.js';
@@ -15,13 +16,12 @@ export function report(history: MessagingHistory, brokers: ReadonlyMap<string, M
     ...told(
       'failed',
       failed,
-      ({ route, id, queue, attempt, error }) =>
-        `«${route}» ${id} of «${queue}», call ${attempt}: ${errorMessage(error)}`,
+      ({ route, id, queue, attempt, error }) => `«${route}» ${id} of «${queue}», call ${attempt}${because(error)}`,
     ),
     ...told(
       'dead-lettered',
       deadLettered,
-      ({ route, id, queue, reason, error }) => `«${route}» ${id} of «${queue}», ${reason}: ${errorMessage(error)}`,
+      ({ route, id, queue, reason, error }) => `«${route}» ${id} of «${queue}», ${reason}${because(error)}`,
     ),
     ...told('dropped', dropped, ({ route, id, queue }) => `«${route}» ${id} of «${queue}»`),
     ...[...brokers].flatMap(([connection, broker]) => waiting(connection, broker)),

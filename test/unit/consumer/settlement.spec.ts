@@ -344,6 +344,23 @@ describe('a dead letter is complete', () => {
     expect(delivery.settlements).toEqual(['ack']);
   });
 
+  test.each([
+    ['discard', Outcome.discard(), {}, /message m1 was dropped after call 1$/],
+    ['discard with dlq: false', Outcome.discard(), { dlq: false }, /message m1 was dropped after call 1$/],
+    ['dead letter', Outcome.deadLetter('unrecoverable'), {}, /message m1 went to «.*» \(unrecoverable\) after call 1$/],
+    ['dead letter with dlq: false', Outcome.deadLetter('unrecoverable'), { dlq: false }, /call 1 \(dlq: false\)\. /],
+    ['retry', Outcome.retry(50), {}, /call 1 of message m1 failed, the next one in 50 ms$/],
+  ] as const)('an outcome without an error says nothing of one: %s', async (_, outcome, options, line) => {
+    const app = await start();
+    const subscription = await app.subscribe(() => outcome, options);
+    subscription.deliver();
+    await app.turn();
+    if (outcome.type === 'dead-letter' && !('dlq' in options)) app.transport.settle(confirmed);
+    await app.turn();
+    expect(app.logged('warn')).toEqual([expect.stringMatching(line)]);
+    expect(app.logged('warn').join()).not.toContain('undefined');
+  });
+
   test('with dlq: false it is acked where the broker has no dead letters of its own', async () => {
     const app = await start();
     const subscription = await app.subscribe(throws(new Error('no')), { dlq: false, retry: false });

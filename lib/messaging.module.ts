@@ -18,7 +18,7 @@ import { MessagingExplorer } from './messaging.explorer.js';
 import { MessagingIntakeModule } from './messaging.intake.module.js';
 import { nestLog } from './messaging.log.js';
 import { MessagingLifecycle } from './messaging.lifecycle.js';
-import { type MessagingModuleOptions, resolveOptions } from './messaging.options.js';
+import { type MessagingModuleOptions, type ResolvedOptions, resolveOptions } from './messaging.options.js';
 import { MESSAGING_SUBSTITUTE, type MessagingSubstitute } from './messaging.substitute.js';
 import { Publisher } from './publisher/publisher.js';
 import { DEFAULT_CONNECTION, getDeadLettersToken, getMessagingToken, getPublisherToken } from './messaging.tokens.js';
@@ -74,7 +74,8 @@ export class MessagingModule {
     ...options
   }: MessagingModuleOptions & MessagingRegistration = {}): DynamicModule {
     resolveOptions(options);
-    return build({ ...registration(connection, isGlobal) }, [], (token) => [{ provide: token, useValue: options }]);
+    const given: Given = { options };
+    return build({ ...registration(connection, isGlobal) }, [], (token) => [{ provide: token, useValue: given }]);
   }
 
   /** @throws InvalidOptionError; what is wrong with the options themselves is told when the application starts */
@@ -85,6 +86,12 @@ export class MessagingModule {
 }
 
 type Registration = Required<MessagingRegistration>;
+
+/** Options as they were given; `place`: by whom, where an error about them leads to no line of the application. */
+interface Given {
+  readonly options: MessagingModuleOptions;
+  readonly place?: string;
+}
 
 function registration(connection: string | undefined, isGlobal: boolean | undefined): Registration {
   return {
@@ -113,8 +120,7 @@ function build(
       {
         provide: messaging,
         inject: [optionsToken, { token: MESSAGING_SUBSTITUTE, optional: true }],
-        useFactory: (options: MessagingModuleOptions, substitute?: MessagingSubstitute) =>
-          create(connection, options, substitute),
+        useFactory: (given: Given, substitute?: MessagingSubstitute) => create(connection, given, substitute),
       },
       { provide: publisher, inject: [messaging], useFactory: ({ publisher: value }: Messaging) => value },
       { provide: deadLetters, inject: [messaging], useFactory: ({ deadLetters: value }: Messaging) => value },
@@ -144,12 +150,13 @@ function inOtherCopies(token: InjectionToken): Provider[] {
   return otherCopiesOf(token as Type).map((provide) => ({ provide, useExisting: token }));
 }
 
-function create(connection: string, options: MessagingModuleOptions, substitute?: MessagingSubstitute): Messaging {
+function create(connection: string, given: Given, substitute?: MessagingSubstitute): Messaging {
   const logger = nestLog(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
   // What is wrong with them is told in a test as well.
-  const resolved = resolveOptions(options);
+  const resolved = resolveGiven(given);
   if (!substitute) return new Messaging(connection, resolved, logger);
-  const messaging = new Messaging(connection, resolveOptions(substitute.substitute(connection, options)), logger);
+  const substituted = substitute.substitute(connection, given.options);
+  const messaging = new Messaging(connection, resolveOptions(substituted), logger);
   substitute.created(messaging);
   return messaging;
 }
@@ -168,7 +175,7 @@ function optionProviders(
     throw new InvalidOptionError('forRootAsync', undefined, 'exactly one of useFactory, useClass and useExisting');
   }
   const where = connection === DEFAULT_CONNECTION ? 'forRootAsync' : `forRootAsync of the connection «${connection}»`;
-  const checked = (source: string, given: unknown): unknown => checkGiven(`${where}, ${source}`, given);
+  const checked = (source: string, options: unknown): Given => givenAt(`${where}, ${source}`, options);
   if (useFactory) {
     const factory = useFactory as (...args: unknown[]) => unknown;
     return [
@@ -179,20 +186,22 @@ function optionProviders(
       },
     ];
   }
-  const fromFactory = async (factory: MessagingOptionsFactory): Promise<unknown> =>
+  const fromFactory = async (factory: MessagingOptionsFactory): Promise<Given> =>
     checked(`${factory.constructor.name}.createMessagingOptions`, await factory.createMessagingOptions());
   if (useExisting) return [{ provide: token, inject: [useExisting], useFactory: fromFactory }];
   return [useClass!, { provide: token, inject: [useClass!], useFactory: fromFactory }];
 }
 
-/** The stack of an error that is found here leads to no line of the application, so it names the place. */
-function checkGiven(place: string, given: unknown): unknown {
-  if (typeof given !== 'object' || given === null)
-    throw new InvalidOptionError(place, given, 'an object of options, as forRoot takes it. Is a `return` missing?');
+function givenAt(place: string, options: unknown): Given {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionError(place, options, 'an object of options, as forRoot takes it. Is a `return` missing?');
+  return { options, place };
+}
+
+function resolveGiven({ options, place }: Given): ResolvedOptions {
   try {
-    resolveOptions(given);
+    return resolveOptions(options);
   } catch (error) {
-    throw error instanceof MessagingError ? placed(error, place) : error;
+    throw place !== undefined && error instanceof MessagingError ? placed(error, place) : error;
   }
-  return given;
 }

@@ -15,6 +15,7 @@ import {
 import { nats } from 'nestjs-messaging/nats';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { RequeueModule } from 'nestjs-messaging/requeue';
+import { resolveOptions } from '../../../lib/messaging.options.js';
 import { boot, CapturedLog, closeApplications } from '../../e2e/support/application.js';
 
 afterEach(closeApplications);
@@ -249,6 +250,20 @@ describe('forRootAsync', () => {
     const useFactory = (): MessagingModuleOptions => given({ servcie: 'shop' });
     const error = await failure(boot({ imports: [MessagingModule.forRootAsync({ useFactory })] }));
     expect(error.message).toMatch(/^forRootAsync, useFactory: Option «options\.servcie» is "shop".*«service»/);
+  });
+
+  test('looks at its options once', async () => {
+    let looks = 0;
+    const useFactory = (): MessagingModuleOptions => ({
+      get service() {
+        looks++;
+        return 'shop';
+      },
+    });
+    resolveOptions(useFactory());
+    const once = looks;
+    await boot({ imports: [MessagingModule.forRootAsync({ useFactory })] });
+    expect(looks).toBe(2 * once);
   });
 
   test('is named where neither is given', () => {

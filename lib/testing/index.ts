@@ -21,6 +21,7 @@ export {
   type HarnessOverrides,
   type HarnessPeer,
   type PeerMessage,
+  POISON,
   type TransportHarness,
 } from './transport-harness.js';
 export {

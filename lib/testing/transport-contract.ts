@@ -7,7 +7,9 @@ import { delayCases } from './contract/delay.cases.js';
 import { deliveryCases } from './contract/delivery.cases.js';
 import { exclusiveCases } from './contract/exclusive.cases.js';
 import { leaseCases } from './contract/lease.cases.js';
+import { isolationCases } from './contract/isolation.cases.js';
 import { lifecycleCases } from './contract/lifecycle.cases.js';
+import { missingDelaysCases } from './contract/missing-delays.cases.js';
 import { outageCases } from './contract/outage.cases.js';
 import { peerCases } from './contract/peer.cases.js';
 import { publishCases } from './contract/publish.cases.js';
@@ -44,11 +46,13 @@ const definitions: readonly CaseDefinition[] = [
   ...publishCases,
   ...topologyCases,
   ...exclusiveCases,
+  ...missingDelaysCases,
   ...browseCases,
   ...lifecycleCases,
   ...outageCases,
   ...supervisionCases,
   ...publishFaultCases,
+  ...isolationCases,
   ...peerCases,
 ];
 

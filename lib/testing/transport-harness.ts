@@ -54,6 +54,9 @@ export interface HarnessOverrides {
   readonly maxBytes?: number;
 }
 
+/** A part of the body of messages over which the broker ends the connection, while the fault `poison` is on. */
+export const POISON = 'poison-that-no-broker-can-read';
+
 /** Each resolves when the fault has happened on the broker's side; the transports need not have noticed yet. */
 export interface HarnessFaults {
   /** Cuts every connection of the transports made so far. New ones are accepted at once (see `refuse`). */
@@ -64,10 +67,14 @@ export interface HarnessFaults {
   dropConfirms?(on: boolean): Promise<void>;
   /** While on, the broker asks publishers to stop. */
   block?(on: boolean): Promise<void>;
+  /** While on, the broker ends each connection that it is sent {@link POISON} on, as over what it cannot read, and says so. */
+  poison?(on: boolean): Promise<void>;
   /** The broker ends the consumers of this queue and leaves the queue. */
   cancel?(queue: string): Promise<void>;
   /** Somebody deletes the queue. */
   deleteQueue?(queue: string): Promise<void>;
+  /** Somebody deletes what delayed messages wait in, with all that waits. */
+  deleteDelays?(): Promise<void>;
   /** The broker's process is killed and started again on its data. */
   restart?(): Promise<void>;
 }
@@ -110,8 +117,10 @@ const needs = {
   refuse: (harness: TransportHarness) => harness.faults?.refuse !== undefined,
   dropConfirms: (harness: TransportHarness) => harness.faults?.dropConfirms !== undefined,
   block: (harness: TransportHarness) => harness.faults?.block !== undefined,
+  poison: (harness: TransportHarness) => harness.faults?.poison !== undefined,
   cancel: (harness: TransportHarness) => harness.faults?.cancel !== undefined,
   deleteQueue: (harness: TransportHarness) => harness.faults?.deleteQueue !== undefined,
+  deleteDelays: (harness: TransportHarness) => harness.faults?.deleteDelays !== undefined,
   restart: (harness: TransportHarness) => harness.capabilities.durable && harness.faults?.restart !== undefined,
 } satisfies Record<string, (harness: TransportHarness) => boolean>;
 

@@ -6,6 +6,7 @@ export interface ProxyFaults {
   dropFromBroker: boolean;
   dropped: number;
   dropAfter?: Buffer;
+  endOver?: { said: Buffer; lastWords: Buffer };
   cut?: { bytesLeft: number; done: () => void };
 }
 
@@ -14,6 +15,7 @@ export class ProxyConnection {
   private readonly toBroker: Direction;
   private readonly toClient: Direction;
   private saidIt = false;
+  private ended = false;
 
   constructor(
     private readonly client: Socket,
@@ -41,14 +43,23 @@ export class ProxyConnection {
     this.broker.resetAndDestroy();
   }
 
+  /** The broker is to receive what came before: its side ends in order. */
+  private endWith(lastWords: Buffer, before: Buffer): undefined {
+    this.ended = true;
+    this.broker.end(before);
+    this.client.end(lastWords);
+  }
+
   private drop(chunk: Buffer): Buffer | undefined {
-    if (!this.faults.dropFromBroker && !this.saidIt) return chunk;
+    if (!this.faults.dropFromBroker && !this.saidIt && !this.ended) return chunk;
     this.faults.dropped += chunk.length;
     return undefined;
   }
 
   private fromClient(chunk: Buffer): Buffer | undefined {
-    const { cut, dropAfter } = this.faults;
+    const { cut, dropAfter, endOver } = this.faults;
+    const at = endOver ? chunk.indexOf(endOver.said) : -1;
+    if (endOver && at >= 0) return this.endWith(endOver.lastWords, chunk.subarray(0, at));
     if (dropAfter && chunk.includes(dropAfter)) this.saidIt = true;
     if (!cut) return chunk;
     cut.bytesLeft -= chunk.length;

@@ -112,6 +112,20 @@ describe('Proxy', () => {
     expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET' });
   });
 
+  test('endOver lets through what came before, and says the last words', async () => {
+    const { socket, echoed } = await open();
+    const closed = once(socket, 'end');
+    proxy.endOver(Buffer.from('bad'), Buffer.from('bye'));
+    socket.write('good, bad, good');
+    await closed;
+    expect(echoed()).toBe('bye');
+    await waitFor(() => received === 'good, ');
+    proxy.endOver(undefined, Buffer.of());
+    const next = await open();
+    next.socket.write('bad');
+    await waitFor(() => next.echoed() === 'bad');
+  });
+
   test('dropFromBroker discards the answers', async () => {
     const { socket, echoed } = await open();
     proxy.dropFromBroker(true);

@@ -92,6 +92,14 @@ export class Proxy {
     this.faults.dropAfter = said;
   }
 
+  /**
+   * From now on a connection that says these bytes ends in the broker's name: what came before them gets through, and the
+   * client hears the last words. Undefined ends it for new ones.
+   */
+  endOver(said: Buffer | undefined, lastWords: Buffer): void {
+    this.faults.endOver = said && { said, lastWords };
+  }
+
   /** Discards what the broker says: it receives and stores, but its answers are lost. */
   dropFromBroker(on: boolean): void {
     this.faults.dropFromBroker = on;

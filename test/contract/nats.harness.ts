@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { nats } from 'nestjs-messaging/nats';
-import type { HarnessPeer, PeerMessage, TransportHarness } from 'nestjs-messaging/testing';
+import { type HarnessPeer, type PeerMessage, POISON, type TransportHarness } from 'nestjs-messaging/testing';
 import { systemClock } from '../../lib/clock/clock.js';
 import type { Destination } from '../../lib/transport/outgoing.js';
 import type { NatsServer } from '../brokers/nats/server.js';
@@ -13,6 +13,8 @@ import { plainHeaders, readPlain } from './nats-headers.js';
 const stream = 'contract';
 /** What a client lost with its process comes again so late. */
 const ackWait = 2_000;
+/** What a server says before it ends a connection over what it cannot read. */
+const lastWords = Buffer.from("-ERR 'Unknown Protocol Operation'\r\n");
 const { capabilities } = nats({ stream, ackWait }).create();
 
 /** Its secret, unmistakable where it shows. */
@@ -48,8 +50,10 @@ export class NatsHarness implements TransportHarness {
       disconnect: async () => void this.proxy.reset(),
       refuse: (on) => this.proxy.refuse(on),
       dropConfirms: async (on) => this.dropConfirms(on),
+      poison: async (on) => this.proxy.endOver(on ? Buffer.from(POISON) : undefined, lastWords),
       ...(ours ? { restart: () => this.restart() } : {}),
       deleteQueue: async (queue) => void (await this.manager.consumers.delete(stream, consumerOf(queue))),
+      deleteDelays: async () => void (await this.manager.streams.delete(`${stream}-delayed`)),
     };
     this.peer = {
       publish: (to, message) => this.publish(to, message),

@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { type ChannelModel, connect, type ConfirmChannel } from 'amqplib';
 import { systemClock } from '../../lib/clock/clock.js';
 import type { Headers } from '../../lib/message/headers.js';
-import type { HarnessPeer, PeerMessage, TransportHarness } from 'nestjs-messaging/testing';
+import { type HarnessPeer, type PeerMessage, POISON, type TransportHarness } from 'nestjs-messaging/testing';
 import type { Destination } from '../../lib/transport/outgoing.js';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { Proxy } from '../brokers/proxy.js';
 import { binary } from '../brokers/rabbitmq/erlang.js';
 import type { RabbitHandle } from '../brokers/rabbitmq/handle.js';
 import type { RabbitNode } from '../brokers/rabbitmq/node.js';
+import { CLOSE_INTERNAL_ERROR } from '../fault/amqp-gate.js';
 import { eager } from './memory.harness.js';
 
 const exchange = 'contract';
@@ -50,8 +51,10 @@ export class RabbitHarness implements TransportHarness {
       disconnect: async () => void this.proxy.reset(),
       refuse: (on) => this.proxy.refuse(on),
       dropConfirms: async (on) => this.dropConfirms(on),
+      poison: async (on) => this.proxy.endOver(on ? Buffer.from(POISON) : undefined, CLOSE_INTERNAL_ERROR),
       ...(features.alone ? { block: (on) => this.node!.memoryAlarm(on), restart: () => this.restart() } : {}),
       deleteQueue: async (queue) => void (await this.channel.deleteQueue(queue)),
+      deleteDelays: () => this.deleteDelays(),
     };
     this.peer = {
       publish: (to, message) => this.publish(to, message),
@@ -106,6 +109,14 @@ export class RabbitHarness implements TransportHarness {
   private async restart(): Promise<void> {
     await (this.node as RabbitNode).restart();
     await this.connectPlain();
+  }
+
+  /** Each level is a queue and its exit, an exchange. */
+  private async deleteDelays(): Promise<void> {
+    for (let level = 0; level < 32; level++) {
+      await this.channel.deleteQueue(`${exchange}.delay.${level}`);
+      await this.channel.deleteExchange(`${exchange}.delay.${level}`);
+    }
   }
 
   /** A stream of frames with a hole in it cannot go on: the connection ends with the fault. */

@@ -15,6 +15,21 @@ const blocking = [
   'a blocking broker still delivers',
 ];
 
+/** A message that stays in the process is read by nobody. */
+const poison = [
+  'a message over which the broker ends the connection is refused; all that was sent with it is confirmed, and what comes after it',
+  'a consumer whose message the broker does not take as a copy to its queue hears so, each time; others go on meanwhile',
+  'a consumer whose message the broker does not take as a delayed copy hears so, each time; others go on meanwhile',
+  'a consumer whose message the broker does not take as a dead letter hears so, each time; others go on meanwhile',
+];
+
+/** What waits is kept in the broker itself. */
+const missingDelays = [
+  'provision: false where delayed messages have nowhere to wait: who will retry or delay hears so at its declaration, and by name',
+  'provision: false where delayed messages have nowhere to wait: a delayed copy fails as one that misses something, and goes once that is there',
+  'what delayed messages wait in is made again by who may, when somebody has deleted it',
+];
+
 const cancelled = 'a subscription comes back after the broker cancelled its consumer';
 
 const restart =
@@ -41,7 +56,7 @@ const listing =
 /** Every case of the transport contract that a transport does not run, and nothing else. */
 export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
-  memory: [...retryByCopy, ...leases, listing, ...credentials, restart, ...plainClients],
+  memory: [...retryByCopy, ...leases, ...missingDelays, listing, ...credentials, restart, ...poison, ...plainClients],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
   rabbitmq: [...retryByCopy, ...leases, cancelled],
   /** A server neither blocks publishers nor ends a consumer that stays. */

@@ -190,7 +190,7 @@ function cancelFrame(tag: string, channel: number): Buffer {
 }
 
 /** connection.close with the code 541, INTERNAL_ERROR. */
-const CLOSE_INTERNAL_ERROR = methodFrame(
+export const CLOSE_INTERNAL_ERROR = methodFrame(
   0,
   Buffer.concat([Buffer.from([0, 10, 0, 50, 2, 29, 14]), Buffer.from('INTERNAL_ERROR'), Buffer.from([0, 0, 0, 0])]),
 );

@@ -35,11 +35,11 @@ export class Operator {
     ];
   }
 
-  /** The path of a creds file for a new user, and the secret that is in it. */
-  creds(): { readonly path: string; readonly secret: string } {
+  /** The path of a creds file for a new user, and the secret that is in it. `payload`: the most bytes of a message of his. */
+  creds({ payload = -1 } = {}): { readonly path: string; readonly secret: string } {
     const user = nkeys.createUser();
     const secret = new TextDecoder().decode(user.getSeed());
-    const jwt = token(this.account, user.getPublicKey(), { type: 'user', pub: {}, sub: {}, ...unlimited });
+    const jwt = token(this.account, user.getPublicKey(), { type: 'user', pub: {}, sub: {}, ...unlimited, payload });
     return { path: this.write(`${block('NATS USER JWT', jwt)}\n${block('USER NKEY SEED', secret)}`), secret };
   }
 

@@ -5,7 +5,7 @@ import type { HarnessEnvironment, HarnessFaults, HarnessOverrides, TransportHarn
 import { CaseScope } from './case-scope.js';
 import { Client } from './client.js';
 
-export type FaultSwitch = 'refuse' | 'dropConfirms' | 'block';
+export type FaultSwitch = 'refuse' | 'dropConfirms' | 'block' | 'poison';
 
 export interface ConnectOptions {
   readonly environment?: Partial<HarnessEnvironment>;

@@ -6,8 +6,11 @@ import { Waiters } from '../../transport/waiters.js';
 
 /** What is told of links while they are being opened, and after. */
 export interface LinkEvents<L> {
-  /** The link is gone, or does not serve for the moment. `reason` holds no credentials. */
-  ended(link: L, reason: string): void;
+  /**
+   * The link is gone, or does not serve for the moment. `reason` holds no credentials. `byBroker`: the broker has ended it
+   * over something that it was sent, and says so.
+   */
+  ended(link: L, reason: string, byBroker?: boolean): void;
   /** Worth a log line. */
   warning(message: string): void;
 }
@@ -39,6 +42,11 @@ export interface ConnectionListeners<L> {
   warning(message: string, reason?: string): void;
 }
 
+/** How a link ended: the broker refused what it was sent on it; by itself; or because this side gave it up. */
+export type LinkEnd = 'refused' | 'broken' | 'destroyed';
+
+/** So many links in a row that last for a moment only are no coincidence. */
+const SUSPICIOUS = 3;
 /** How long a link that is asked to end may take. */
 const END_WITHIN_MS = 4_000;
 
@@ -47,6 +55,10 @@ export class SupervisedConnection<L extends object> {
   /** Why there is no connection, or why the last one ended. Without credentials. */
   reason = 'not connected yet';
   private link?: L;
+  private lastEnd: LinkEnd = 'broken';
+  private destroyed?: L;
+  /** Links in a row that lasted for a moment and then ended by themselves. */
+  private moments = 0;
   private failures = 0;
   private openedAt = -Infinity;
   private closing = false;
@@ -56,7 +68,7 @@ export class SupervisedConnection<L extends object> {
   private readonly stillborn = new WeakSet<L>();
   private readonly waiters = new Waiters();
   private readonly events: LinkEvents<L> = {
-    ended: (link, reason) => this.ended(link, reason),
+    ended: (link, reason, byBroker) => this.ended(link, reason, byBroker),
     warning: (message) => this.warn(message),
   };
 
@@ -69,6 +81,19 @@ export class SupervisedConnection<L extends object> {
   /** The open link; undefined while there is none, and from `close` on. */
   get current(): L | undefined {
     return this.link;
+  }
+
+  /** How the last link ended; undefined while there is one. */
+  get ending(): LinkEnd | undefined {
+    return this.link ? undefined : this.lastEnd;
+  }
+
+  /**
+   * The last link ended over something that it was sent: the broker said so, or none lasts for longer than a moment. Its
+   * words can be lost with the link, where that ends before everything was written.
+   */
+  get isSuspicious(): boolean {
+    return !this.link && (this.lastEnd === 'refused' || this.moments >= SUSPICIOUS);
   }
 
   /** `close` was called: it does not come back. */
@@ -105,7 +130,9 @@ export class SupervisedConnection<L extends object> {
   /** Ends the link without a handshake: the broker does not answer. Where one is given, only if it is still the current one. */
   destroy(reason: string, link?: L): void {
     const gone = link ?? this.link;
-    if (gone && gone === this.link) this.dialer.destroy(gone, reason, this.events);
+    if (!gone || gone !== this.link) return;
+    this.destroyed = gone;
+    this.dialer.destroy(gone, reason, this.events);
   }
 
   async close(): Promise<void> {
@@ -129,11 +156,14 @@ export class SupervisedConnection<L extends object> {
     this.waiters.wake();
   }
 
-  private ended(link: L, reason: string): void {
+  private ended(link: L, reason: string, byBroker = false): void {
     if (this.link !== link) return void this.stillborn.add(link);
     this.link = undefined;
     this.reason = reason;
-    if (this.environment.clock.monotonic() - this.openedAt >= STEADY_AFTER_MS) this.failures = 0;
+    this.lastEnd = byBroker ? 'refused' : this.destroyed === link ? 'destroyed' : 'broken';
+    const wasSteady = this.environment.clock.monotonic() - this.openedAt >= STEADY_AFTER_MS;
+    if (wasSteady) this.failures = 0;
+    this.moments = wasSteady || this.lastEnd === 'destroyed' ? 0 : this.moments + 1;
     this.listeners.lost(reason);
     this.retry();
   }

@@ -35,6 +35,14 @@ export function codeOf(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
+/** Words of a server that ends a connection over something that it was sent on it. */
+const OVER_WHAT_WAS_SENT = /maximum (payload|control line)|unknown protocol|parser|headers? not supported/i;
+
+/** Whether the server ends the connection over something that it was sent: this follows before the end. */
+export function isOverWhatWasSent({ message }: Error): boolean {
+  return OVER_WHAT_WAS_SENT.test(message);
+}
+
 /** An error of connecting, when waiting cannot cure it. */
 export function connectionMisconfiguration(error: unknown, address: Address): MessagingError | undefined {
   if (error instanceof MissingPeerError) return error;

@@ -2,12 +2,18 @@ import type { CancelTimer, Clock } from '../../clock/clock.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { PublishDone } from '../../transport/transport.js';
 
-/** A publish without an answer yet. */
-export interface Unconfirmed {
+/** One publish. */
+export interface Sending {
   readonly outgoing: Outgoing;
   readonly subject: string;
   readonly delayed: boolean;
+  /** Bytes that stay free for its copies. */
+  readonly room: number;
   readonly done: PublishDone;
+}
+
+/** A publish without an answer yet. */
+export interface Unconfirmed extends Sending {
   readonly deadline: number;
 }
 
@@ -24,9 +30,10 @@ export class ConfirmWindow {
   ) {}
 
   /** The number that its answer will carry. */
-  add(outgoing: Outgoing, subject: string, delayed: boolean, done: PublishDone): number {
+  add({ outgoing, subject, delayed, room, done }: Sending): number {
     const number = this.next++;
-    this.unconfirmed.set(number, { outgoing, subject, delayed, done, deadline: this.clock.monotonic() + this.timeout });
+    const deadline = this.clock.monotonic() + this.timeout;
+    this.unconfirmed.set(number, { outgoing, subject, delayed, room, done, deadline });
     this.cancelTimer ??= this.clock.after(this.timeout, () => this.check());
     return number;
   }

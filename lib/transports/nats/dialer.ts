@@ -3,7 +3,7 @@ import type { Clock } from '../../clock/clock.js';
 import { answered } from '../kit/answered.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import type { Address } from './address.js';
-import { connectionMisconfiguration, describe } from './broker-errors.js';
+import { connectionMisconfiguration, describe, isOverWhatWasSent } from './broker-errors.js';
 import type { Link } from './link.js';
 
 /** How long the server may take to read what was sent before a connection is closed. */
@@ -18,6 +18,8 @@ export class NatsDialer implements Dialer<Link> {
   private back = (): void => {};
   private followed = false;
   private ending = false;
+  /** What the server said before it ended the connection, where that was over something it was sent. */
+  private verdict?: string;
 
   constructor(
     private readonly address: Address,
@@ -55,7 +57,7 @@ export class NatsDialer implements Dialer<Link> {
       if (connection.isClosed() || this.away)
         throw new Error(`the connection to ${connection.getServer()} ended at once`);
       this.link = link;
-      gone.catch((error: unknown) => on.ended(link, this.describe(error)));
+      gone.catch((error: unknown) => this.ended(link, this.describe(error), on));
       return link;
     } catch (error) {
       void this.release(connection);
@@ -89,16 +91,28 @@ export class NatsDialer implements Dialer<Link> {
     this.followed = true;
     for await (const status of connection.status()) {
       if (this.ending) return;
-      if (status.type === 'error') on.warning(this.describe(status.error));
+      if (status.type === 'error') this.said(status.error, on);
       else if (given && status.type === 'disconnect') this.disconnected(on);
       else if (given && status.type === 'reconnect') this.reconnected();
     }
     this.reconnected();
   }
 
+  private said(error: Error, on: LinkEvents<Link>): void {
+    const text = this.describe(error);
+    if (isOverWhatWasSent(error)) this.verdict = text;
+    on.warning(text);
+  }
+
   private disconnected(on: LinkEvents<Link>): void {
     this.away ??= new Promise((resolve) => (this.back = resolve));
-    if (this.link) on.ended(this.link, 'disconnected');
+    if (this.link) this.ended(this.link, 'disconnected', on);
+  }
+
+  private ended(link: Link, reason: string, on: LinkEvents<Link>): void {
+    const { verdict } = this;
+    this.verdict = undefined;
+    on.ended(link, verdict ?? reason, verdict !== undefined);
   }
 
   /** Or closed for good. */

@@ -10,7 +10,7 @@ import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/ou
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import { unroutable } from '../kit/envelope.js';
 import { apiCode, describe } from './broker-errors.js';
-import { ConfirmWindow, type Unconfirmed } from './confirm-window.js';
+import { ConfirmWindow, type Sending, type Unconfirmed } from './confirm-window.js';
 import { encodeHeaders } from './encode.js';
 import { leaner } from './fitting.js';
 import type { Link } from './link.js';
@@ -65,16 +65,17 @@ export class PublishChannel {
   }
 
   /** The result of what cannot be sent; undefined when it was sent, and its result comes to `done`. */
-  send(outgoing: Outgoing, subject: string, delayed: boolean, done: PublishDone, room = 0): PublishResult | undefined {
+  send(sending: Sending): PublishResult | undefined {
     if (this.ended) return { status: 'failed', error: this.ended };
+    const { outgoing, subject, delayed } = sending;
     const { body } = outgoing.message;
     let headers: Buffer;
     try {
-      headers = this.encode(outgoing, subject, delayed, room);
+      headers = this.encode(sending);
     } catch (error) {
       return { status: 'refused', error: error as MessagingError };
     }
-    const number = this.window.add(outgoing, subject, delayed, done);
+    const number = this.window.add(sending);
     try {
       this.link.connection.publish(delayed ? this.names.delayedSubject : subject, body, {
         reply: `${this.inbox}.${number}`,
@@ -89,7 +90,7 @@ export class PublishChannel {
   }
 
   /** @throws SerializationError, MessageTooLargeError */
-  private encode(outgoing: Outgoing, subject: string, delayed: boolean, room: number): Buffer {
+  private encode({ outgoing, subject, delayed, room }: Sending): Buffer {
     const { maxPayload } = this.link;
     const { body } = outgoing.message;
     const after = this.untaken.get(keyOf(outgoing, subject));
@@ -107,13 +108,15 @@ export class PublishChannel {
     );
   }
 
-  /** What was under way has failed: it may be stored. */
-  end(reason: string): void {
+  /** What was under way has failed, though it may be stored; or `heir` sees to it. */
+  end(reason: string, heir?: (unconfirmed: readonly Sending[]) => void): void {
     if (this.ended) return;
-    this.ended = new NotConnectedError(`The connection to NATS is lost: ${reason}`);
+    const error = (this.ended = new NotConnectedError(`The connection to NATS is lost: ${reason}`));
     this.answers.unsubscribe();
     this.routes.close();
-    for (const { outgoing, done } of this.window.takeAll()) done(outgoing, { status: 'failed', error: this.ended });
+    const unconfirmed = this.window.takeAll();
+    if (heir) heir(unconfirmed);
+    else for (const { outgoing, done } of unconfirmed) done(outgoing, { status: 'failed', error });
   }
 
   /** Queues may have changed. */
@@ -143,7 +146,8 @@ export class PublishChannel {
    * The server has dropped it, and would take a resend for the same message for two minutes, and drop that as well: from
    * now on it is sent under another id. If this was a resend already, at once.
    */
-  private nobodyTook({ outgoing, subject, delayed, done }: Unconfirmed, { seq, duplicate }: PubAck): void {
+  private nobodyTook(unconfirmed: Unconfirmed, { seq, duplicate }: PubAck): void {
+    const { outgoing, subject, done } = unconfirmed;
     const key = keyOf(outgoing, subject);
     const known = this.untaken.get(key);
     this.untaken.delete(key);
@@ -151,7 +155,7 @@ export class PublishChannel {
     if (this.untaken.size > MOST_UNTAKEN) this.untaken.delete(this.untaken.keys().next().value!);
     const result: PublishResult | undefined =
       duplicate && known !== seq
-        ? this.send(outgoing, subject, delayed, done)
+        ? this.send({ ...unconfirmed, room: 0 })
         : { status: 'unroutable', error: unroutable(outgoing, this.names.stream) };
     if (result) done(outgoing, result);
   }

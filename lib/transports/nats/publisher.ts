@@ -9,11 +9,13 @@ import { describe } from './broker-errors.js';
 import { delayedTooLong, tooLarge } from '../kit/envelope.js';
 import { subjectOf } from './encode.js';
 import { copyRoom } from './fitting.js';
+import type { Sending } from './confirm-window.js';
 import type { DelayedStream } from './delayed-stream.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { PublishChannel } from './publish-channel.js';
+import { type NatsQuarantine, natsQuarantine } from './quarantine.js';
 import type { Streams } from './streams.js';
 
 /** A year. */
@@ -22,6 +24,7 @@ export const MAX_DELAY_MS = 365 * 24 * 3_600_000;
 /** Publishes while there is a connection; without one everything fails at once. */
 export class Publisher {
   private channel?: PublishChannel;
+  private readonly quarantine: NatsQuarantine;
   private probing = false;
   private repairing = false;
   /** What several publishes miss is looked for once. */
@@ -35,19 +38,27 @@ export class Publisher {
     private readonly streams: Streams,
     private readonly delayed: DelayedStream,
     private readonly delaying: () => void,
-  ) {}
-
-  open(link: Link): void {
-    this.channel = new PublishChannel(link, this.names, this.environment, (text) => this.connection.redact(text), {
-      silent: (silent) => void this.probe(silent),
-      bare: ({ message, to }) => this.warnBare(message.id, to.kind === 'dead-letter' ? to.route : ''),
-      streamMissing: (outgoing, delayed) => this.streamMissing(outgoing, delayed),
-    });
+  ) {
+    this.quarantine = natsQuarantine(settings.address, environment, (link, connection) =>
+      this.channelOn(link, connection),
+    );
   }
 
+  open(link: Link): void {
+    this.channel = this.channelOn(link, this.connection);
+  }
+
+  /** The connection is gone. */
   end(reason: string): void {
-    this.channel?.end(reason);
+    const { channel, quarantine } = this;
     this.channel = undefined;
+    const { isSuspicious } = this.connection;
+    channel?.end(reason, isSuspicious ? (sendings) => quarantine.takeAll(sendings, tell) : undefined);
+  }
+
+  async close(): Promise<void> {
+    this.end('closed');
+    await this.quarantine.close();
   }
 
   forgetRoutes(): void {
@@ -67,7 +78,7 @@ export class Publisher {
   forward(outgoing: Outgoing, subject: string, done: PublishDone): void {
     const error = new NotConnectedError(`Not connected to NATS: ${this.connection.reason}`);
     const result = this.channel
-      ? this.channel.send(outgoing, subject, false, done)
+      ? this.write(this.channel, { outgoing, subject, delayed: false, room: 0, done })
       : { status: 'failed' as const, error };
     if (result) queueMicrotask(() => done(outgoing, result));
   }
@@ -82,11 +93,25 @@ export class Publisher {
     const delay = outgoing.dueAt === undefined ? 0 : outgoing.dueAt - this.environment.clock.now();
     const subject = subjectOf(outgoing.to, this.names);
     const room = copyRoom(outgoing, this.channel.link.maxPayload);
-    if (delay <= 0) return this.channel.send(outgoing, subject, false, done, room);
+    const delayed = delay > 0;
     const tooLong = delayedTooLong(delay, MAX_DELAY_MS, 'NATS');
     if (tooLong) return { status: 'refused', error: tooLong };
-    this.delaying();
-    return this.channel.send(outgoing, subject, true, done, room);
+    if (delayed) this.delaying();
+    return this.write(this.channel, { outgoing, subject, delayed, room, done });
+  }
+
+  private write(channel: PublishChannel, sending: Sending): PublishResult | undefined {
+    if (!this.quarantine.isFor(sending.outgoing.message)) return channel.send(sending);
+    this.quarantine.take(sending, tell);
+    return undefined;
+  }
+
+  private channelOn(link: Link, connection: SupervisedConnection<Link>): PublishChannel {
+    return new PublishChannel(link, this.names, this.environment, (text) => connection.redact(text), {
+      silent: (silent) => void this.probe(silent, connection),
+      bare: ({ message, to }) => this.warnBare(message.id, to.kind === 'dead-letter' ? to.route : ''),
+      streamMissing: (outgoing, delayed) => this.streamMissing(outgoing, delayed),
+    });
   }
 
   private warnBare(id: string, route: string): void {
@@ -95,7 +120,7 @@ export class Publisher {
   }
 
   /** Whoever does not answer a ping either is gone. */
-  private async probe(link: Link): Promise<void> {
+  private async probe(link: Link, connection: SupervisedConnection<Link>): Promise<void> {
     if (this.probing) return;
     this.probing = true;
     const answered = new AbortController();
@@ -106,7 +131,7 @@ export class Publisher {
     );
     await sleep(clock, confirmTimeout, answered.signal);
     this.probing = false;
-    if (!answered.signal.aborted) this.connection.destroy('the server does not answer', link);
+    if (!answered.signal.aborted) connection.destroy('the server does not answer', link);
   }
 
   /** What is missing, where it is not ours to make. */
@@ -146,4 +171,8 @@ export class Publisher {
       this.repairing = false;
     }
   }
+}
+
+function tell({ outgoing, done }: Sending, result: PublishResult): void {
+  done(outgoing, result);
 }

@@ -109,8 +109,7 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
 
   protected async end({ consuming, publisher, connection }: Parts): Promise<void> {
     await consuming.subscriptions.close();
-    publisher.end('closed');
-    await connection.close();
+    await Promise.all([publisher.close(), connection.close()]);
   }
 
   private async unbind(topology: Topology): Promise<void> {

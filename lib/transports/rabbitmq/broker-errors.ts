@@ -8,7 +8,13 @@ import type { Address } from './address.js';
 import type { AmqpError } from './amqplib.js';
 
 /** AMQP reply codes that are branched on. */
-export const reply = { accessRefused: 403, notFound: 404, resourceLocked: 405, preconditionFailed: 406 } as const;
+export const reply = {
+  connectionForced: 320,
+  accessRefused: 403,
+  notFound: 404,
+  resourceLocked: 405,
+  preconditionFailed: 406,
+} as const;
 
 /** The text of an error of amqplib, without its decoration. The caller redacts. */
 export function describe(error: unknown): string {
@@ -30,9 +36,10 @@ export function replyCode(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
-/** Whether the broker itself said why, with a code of AMQP. */
-export function isReply(error: AmqpError | undefined): error is AmqpError {
-  return error !== undefined && replyCode(error) !== undefined;
+/** Whether the broker has ended a connection over something that it was sent, and not because it, or an operator, ends. */
+export function isOverWhatWasSent(error: AmqpError | undefined): boolean {
+  const code = error && replyCode(error);
+  return code !== undefined && code !== reply.connectionForced;
 }
 
 /** An error of connecting, when waiting cannot cure it. */

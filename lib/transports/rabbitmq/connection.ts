@@ -2,12 +2,12 @@ import type { ChannelModel } from 'amqplib';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { type ConnectionListeners, SupervisedConnection } from '../kit/supervised-connection.js';
 import type { Address } from './address.js';
-import { isBlocked, type AmqpError } from './amqplib.js';
+import { isBlocked } from './amqplib.js';
 import { type BlockListeners, RabbitmqDialer } from './dialer.js';
 
 export type RabbitmqListeners = ConnectionListeners<ChannelModel> & BlockListeners;
 
-/** A supervised connection that the broker can block, and of which it is known whether the broker ended it. */
+/** A supervised connection that the broker can block. */
 export class RabbitmqConnection extends SupervisedConnection<ChannelModel> {
   declare protected readonly dialer: RabbitmqDialer;
 
@@ -28,10 +28,5 @@ export class RabbitmqConnection extends SupervisedConnection<ChannelModel> {
 
   get host(): string {
     return this.dialer.host;
-  }
-
-  /** What the broker said when it ended the last connection by itself; undefined for any other end, and while one is open. */
-  get endedBy(): AmqpError | undefined {
-    return this.current ? undefined : this.dialer.endedBy;
   }
 }

@@ -4,7 +4,7 @@ import { MessagingError } from '../../errors/messaging-error.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import type { Address } from './address.js';
 import { destroySocket, gatherWrites, type AmqpError } from './amqplib.js';
-import { connectionMisconfiguration, describe, isReply } from './broker-errors.js';
+import { connectionMisconfiguration, describe, isOverWhatWasSent } from './broker-errors.js';
 
 /** How long a connection that reported an error may take to end before its socket is destroyed. */
 const END_WITHIN_MS = 5_000;
@@ -16,8 +16,6 @@ export interface BlockListeners {
 
 /** Opens connections to the nodes of one broker, in turn. */
 export class RabbitmqDialer implements Dialer<ChannelModel> {
-  /** What the broker said when it ended the last connection by itself; undefined for any other end. */
-  endedBy?: AmqpError;
   private address: Address;
 
   constructor(
@@ -54,7 +52,6 @@ export class RabbitmqDialer implements Dialer<ChannelModel> {
         this.address = address;
         this.watch(model, on);
         gatherWrites(model);
-        this.endedBy = undefined;
         return model;
       } catch (error) {
         failure = connectionMisconfiguration(error, address) ?? (failure instanceof MessagingError ? failure : error);
@@ -94,8 +91,7 @@ export class RabbitmqDialer implements Dialer<ChannelModel> {
     model.on('close', (error?: Error) => {
       cancelDeadline();
       if (reason !== undefined) destroySocket(model, reason);
-      if (isReply(failure)) this.endedBy = failure;
-      on.ended(model, reason ?? (error ? this.describe(error) : 'closed'));
+      on.ended(model, reason ?? (error ? this.describe(error) : 'closed'), isOverWhatWasSent(failure));
     });
     model.on('handler-error', (error: Error) => on.warning(`A listener failed: ${error.message}`));
     model.on('blocked', (text: string) => this.listeners.blocked?.(text));

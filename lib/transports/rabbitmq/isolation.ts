@@ -43,9 +43,8 @@ function suspicion(text: string): (entry: InFlight) => boolean {
   return () => true;
 }
 
-/** What the sender of the culprit is told. */
-export function refusalOf(error: AmqpError, redact: (text: string) => string): MessagingError {
-  const text = redact(describe(error));
+/** What the sender of the culprit is told. `text`: what the broker said, without credentials. */
+export function refusalOf(text: string): MessagingError {
   if (/message size/i.test(text)) return new MessageTooLargeError(`RabbitMQ refuses the message: ${text}`);
   return new PublishRefusedError(`RabbitMQ refuses the message: ${text}`);
 }
@@ -59,7 +58,7 @@ export function resultOf(verdict: Verdict, redact: (text: string) => string): Pu
   if (verdict === 'nacked') return failed('RabbitMQ did not confirm the message (nack)', true);
   if (verdict === 'lost') return failed('RabbitMQ did not confirm the message');
   if (verdict.code === reply.notFound) return failed(redact(describe(verdict)));
-  return { status: 'refused', error: refusalOf(verdict, redact) };
+  return { status: 'refused', error: refusalOf(redact(describe(verdict))) };
 }
 
 function failed(message: string, nacked = false): PublishResult {

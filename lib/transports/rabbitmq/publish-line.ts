@@ -8,7 +8,7 @@ import { describe, reply } from './broker-errors.js';
 import { isCausedByPublish, isolate, resultOf, suspectsOf } from './isolation.js';
 import { NackWatch } from './nack-watch.js';
 import { PublishChannel } from './publish-channel.js';
-import type { Quarantine } from './quarantine.js';
+import type { RabbitmqQuarantine } from './quarantine.js';
 import type { Sending } from './sending.js';
 import { SoloChannel } from './solo-channel.js';
 import type { RabbitmqConnection } from './connection.js';
@@ -49,7 +49,7 @@ export class PublishLine {
 
   constructor(
     private readonly connection: RabbitmqConnection,
-    private readonly quarantine: Quarantine,
+    private readonly quarantine: RabbitmqQuarantine,
     private readonly environment: TransportEnvironment,
     private readonly listeners: LineListeners,
   ) {
@@ -66,6 +66,7 @@ export class PublishLine {
   send(entry: Sending): void {
     const channel = this.channel;
     if (!channel) throw new NotConnectedError(`Not connected to RabbitMQ: ${this.reason}`);
+    if (this.quarantine.isFor(entry.outgoing.message)) return this.quarantine.take(entry, this.told);
     try {
       channel.send(entry);
     } catch (error) {
@@ -169,8 +170,8 @@ export class PublishLine {
       return;
     }
     this.interrupted(channel, text);
-    if (!error && !model && this.connection.endedBy) {
-      this.quarantine.take(unresolved, (entry, result) => this.tell(entry, result));
+    if (!error && this.connection.isSuspicious) {
+      this.quarantine.takeAll(unresolved, this.told);
       return;
     }
     const [, exchange] = (error?.code === reply.notFound && /exchange '(.*)' in vhost/.exec(text)) || [];
@@ -258,6 +259,8 @@ export class PublishLine {
       this.environment.onEvent({ type: 'warning', message: `A result callback failed: ${(error as Error).message}` });
     }
   }
+
+  private readonly told = (entry: Sending, result: PublishResult): void => this.tell(entry, result);
 }
 
 function nacked(message: string): PublishResult {

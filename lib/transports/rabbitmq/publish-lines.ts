@@ -3,7 +3,7 @@ import { CONFIRMED, type PublishResult } from '../../transport/outgoing.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import type { Declarations, DelayRoute } from './declarations.js';
 import { PublishLine, type LineListeners } from './publish-line.js';
-import type { Quarantine } from './quarantine.js';
+import type { RabbitmqQuarantine } from './quarantine.js';
 import type { Sending } from './sending.js';
 import type { RabbitmqConnection } from './connection.js';
 import { Suspects } from './suspects.js';
@@ -24,7 +24,7 @@ export class PublishLines {
 
   constructor(
     private readonly connection: RabbitmqConnection,
-    private readonly quarantine: Quarantine,
+    private readonly quarantine: RabbitmqQuarantine,
     private readonly declarations: Declarations,
     private readonly environment: TransportEnvironment,
   ) {

@@ -5,7 +5,7 @@ import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Publisher } from './publisher.js';
 import { PublishLines } from './publish-lines.js';
-import { Quarantine } from './quarantine.js';
+import { type RabbitmqQuarantine, rabbitmqQuarantine } from './quarantine.js';
 import { RabbitmqConnection } from './connection.js';
 
 /** The connection that messages are published on, and nothing else: the broker blocks it as a whole. */
@@ -13,7 +13,7 @@ export class PublishingSide {
   readonly connection: RabbitmqConnection;
   readonly publisher: Publisher;
   private readonly lines: PublishLines;
-  private readonly quarantine: Quarantine;
+  private readonly quarantine: RabbitmqQuarantine;
   private readonly declarations: Declarations;
 
   /**
@@ -46,7 +46,7 @@ export class PublishingSide {
     const { connection } = this;
     const declarations = new Declarations({ connection, names, bound, provision, warning, bindAgain });
     this.declarations = declarations;
-    this.quarantine = new Quarantine(
+    this.quarantine = rabbitmqQuarantine(
       (listeners) => new RabbitmqConnection(`${name} (quarantine)`, settings.addresses, environment, listeners),
       environment,
     );

@@ -71,13 +71,25 @@ export class NatsServer {
     this.child?.kill('SIGCONT');
   }
 
+  /** Further lines of its configuration take effect while it runs. */
+  async reload(conf: readonly string[]): Promise<void> {
+    this.configure(conf);
+    const before = readFileSync(this.logFile, 'utf8').length;
+    this.child?.kill('SIGHUP');
+    const deadline = Date.now() + 20_000;
+    while (!readFileSync(this.logFile, 'utf8').slice(before).includes('Reloaded server configuration')) {
+      if (Date.now() > deadline) throw new Error(`NATS ${this.version} did not reload its configuration`);
+      await pause(5);
+    }
+  }
+
   /** Kills it and removes its data. */
   async stop(): Promise<void> {
     await this.kill();
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  private configure(): void {
+  private configure(more: readonly string[] = []): void {
     const { user, conf = [], jetstream = true } = this.options;
     const lines = [
       `listen: "127.0.0.1:${this.port}"`,
@@ -86,6 +98,7 @@ export class NatsServer {
         ? [`authorization: { user: ${JSON.stringify(user.name)}, password: ${JSON.stringify(user.password)} }`]
         : []),
       ...conf,
+      ...more,
     ];
     writeFileSync(join(this.directory, 'nats.conf'), `${lines.join('\n')}\n`);
   }

@@ -234,3 +234,33 @@ it('a link that comes after the close is ended', async () => {
   expect(broker.done).toEqual(['end 1']);
   expect(broker.told).toEqual([]);
 });
+
+it('is suspicious when the third link in a row lasts for a moment only, but not one that it gave up itself', async () => {
+  const broker = new ScriptedBroker();
+  const { clock, connection } = broker;
+  await connection.start();
+  const ends: unknown[] = [];
+  const silent = (): void => connection.destroy('silent');
+  const breaks = (): void => broker.lose();
+  for (const [lasted, end] of [
+    ...[...Array(2).fill([10, breaks]), [6_000, breaks]],
+    ...[...Array(2).fill([10, breaks]), [10, silent]],
+    ...Array(4).fill([10, breaks]),
+  ] as [number, () => void][]) {
+    await clock.advance(lasted);
+    expect(connection.ending).toBeUndefined();
+    end();
+    ends.push([connection.ending, connection.isSuspicious]);
+    while (!connection.current) await clock.advance(50);
+    expect(connection.isSuspicious).toBe(false);
+  }
+  const [innocent, suspicious] = [
+    ['broken', false],
+    ['broken', true],
+  ];
+  expect(ends).toEqual([
+    ...[innocent, innocent, innocent],
+    ...[innocent, innocent, ['destroyed', false]],
+    ...[innocent, innocent, suspicious, suspicious],
+  ]);
+});

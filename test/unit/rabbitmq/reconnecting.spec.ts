@@ -37,15 +37,19 @@ async function start(): Promise<{
   return { clock, connection, end };
 }
 
-it('tells what the broker said when it ended the connection, until the next one; a broken socket says nothing', async () => {
+it('tells whether the broker ended the connection over what it was sent, until the next one', async () => {
   const { clock, connection, end } = await start();
-  const reply = Object.assign(new Error('Connection closed: 541 (INTERNAL-ERROR) with message "INTERNAL_ERROR"'), {
-    code: 541,
-  });
-  end(reply);
-  expect(connection.endedBy).toBe(reply);
+  const reply = (code: number, text: string): Error =>
+    Object.assign(new Error(`Connection closed: ${code} (${text}) with message "${text}"`), { code });
+  end(reply(541, 'INTERNAL_ERROR'));
+  expect([connection.ending, connection.reason, connection.isSuspicious]).toEqual(['refused', 'INTERNAL_ERROR', true]);
   await clock.advance(100);
-  expect(connection.endedBy).toBeUndefined();
+  expect([connection.ending, connection.isSuspicious]).toEqual([undefined, false]);
+  await clock.advance(10_000);
   end(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
-  expect(connection.endedBy).toBeUndefined();
+  expect([connection.ending, connection.isSuspicious]).toEqual(['broken', false]);
+  await clock.advance(10_000);
+  // A node that is shut down, or an operator: not over a message.
+  end(reply(320, 'CONNECTION_FORCED'));
+  expect([connection.ending, connection.isSuspicious]).toEqual(['broken', false]);
 });

@@ -12,6 +12,7 @@ import { type DeliveryFailure, failureOf, NO_REPLY } from './reply.js';
 import { backoffOf, readMeta } from './requeue-meta.js';
 import { OWN_QUEUE_PREFIX } from './request-parser.js';
 import type { RequeueCounters } from './statistics.js';
+import { Suspects } from './suspects.js';
 import type { NatsLink } from './nats-link.js';
 
 /** So many are sent in one turn of the event loop at most: replies and new messages get their chance. */
@@ -41,6 +42,10 @@ export interface EgressLimits {
 export class Egress {
   private readonly lines = new Map<string, QueueLine>();
   private readonly flights = new Flights();
+  private readonly suspects = new Suspects({
+    send: (entry) => this.send(entry, this.line(entry.queue)!, this.parts.time.now()),
+    guilty: (entry, message) => this.bury(entry, 'unsendable', { code: 'refused', message }),
+  });
   private inbox: { readonly prefix: string; readonly subscription: Subscription } | undefined;
   private connection: NatsConnection | undefined;
   /** Why nothing can be sent although there is a connection. */
@@ -71,12 +76,14 @@ export class Egress {
     // A client that reconnects subscribes again by itself; a new client does not.
     if (!this.inbox || this.inbox.subscription.isClosed()) this.listen(connection);
     this.renew();
+    if (this.suspects.any) void this.trySuspects(connection);
   }
 
-  /** The connection is lost: what is under way counts as not sent. */
-  down(): void {
+  /** The connection is lost: what is under way counts as not sent. `reason`: why the server ended it over that, where it did. */
+  down(reason?: string): void {
     this.connection = undefined;
-    this.flights.takeSentUntil(Infinity);
+    const sent = this.flights.takeSentUntil(Infinity).map(({ entry }) => entry);
+    this.suspects.lost(sent, reason);
     this.settled();
   }
 
@@ -121,7 +128,13 @@ export class Egress {
   }
 
   private get canSend(): boolean {
-    return this.connection !== undefined && !this.stopping;
+    return this.connection !== undefined && !this.stopping && !this.suspects.any;
+  }
+
+  private async trySuspects(connection: NatsConnection): Promise<void> {
+    const goesOn = async (): Promise<boolean> =>
+      (await answers(connection)) && connection === this.connection && !this.stopping;
+    if (await this.suspects.tryAll(goesOn)) this.renew();
   }
 
   /** A queue may have as much under way as it leaves free for others: none can stall another, however many are silent. */
@@ -156,7 +169,8 @@ export class Egress {
   private pump(): void {
     if (this.stopping) return;
     const now = this.parts.time.now();
-    this.expire(now);
+    // One that has expired may be among those that are tried.
+    if (!this.suspects.any) this.expire(now);
     if (this.canSend && this.sendDue(now)) this.schedule();
     else this.arm(now);
   }

@@ -7,6 +7,7 @@ import { NotConnectedError } from '../errors/publish-errors.js';
 import { errorMessage, redactCredentials } from '../errors/redact.js';
 import type { CancelTimer } from '../clock/clock.js';
 import { reconnectDelay } from '../transport/reconnect-delay.js';
+import { isOverWhatWasSent } from '../transports/nats/broker-errors.js';
 import type { RequeueSettings } from './requeue-options.js';
 
 type Loaded = Pick<typeof Nats, 'connect' | 'headers' | 'createInbox' | 'credsAuthenticator'>;
@@ -20,7 +21,8 @@ const PING_INTERVAL_MS = 10_000;
 /** What the link tells. `lost` and `up` alternate, beginning with `up`. */
 export interface LinkEvents {
   up(connection: NatsConnection): void;
-  lost(): void;
+  /** `reason`: why the server ended it over something that it was sent, where it did. */
+  lost(reason?: string): void;
   failed(error: Error): void;
 }
 
@@ -33,6 +35,8 @@ export class NatsLink {
   private current: NatsConnection | undefined;
   private up = false;
   private closed = false;
+  /** What the server said before it ended the connection, where that was over something it was sent. */
+  private verdict: string | undefined;
   private failures = 0;
   private cancelTimer: CancelTimer | undefined;
 
@@ -104,7 +108,10 @@ export class NatsLink {
       if (status.type === 'disconnect')
         this.setDown(`The connection to NATS at ${status.server} is lost; connecting again`);
       else if (status.type === 'reconnect') this.setUp(connection);
-      else if (status.type === 'error') this.fail(`NATS says: ${errorMessage(status.error)}`, status.error);
+      else if (status.type === 'error') {
+        if (isOverWhatWasSent(status.error)) this.verdict = errorMessage(status.error);
+        this.fail(`NATS says: ${errorMessage(status.error)}`, status.error);
+      }
     }
     const reason = await connection.closed();
     if (this.closed) return;
@@ -123,7 +130,9 @@ export class NatsLink {
   private setDown(message: string): void {
     if (!this.up) return;
     this.up = false;
-    this.events.lost();
+    const { verdict } = this;
+    this.verdict = undefined;
+    this.events.lost(verdict);
     this.fail(message);
   }
 

@@ -58,7 +58,7 @@ export class RequeueServer {
     this.startedAt = this.stateSince = clock.now();
     this.link = new NatsLink(settings, {
       up: (connection) => this.up(connection),
-      lost: () => this.lost(),
+      lost: (reason) => this.lost(reason),
       failed: (error) => this.connectionFailed(error),
     });
     this.queue = new DurableQueue(
@@ -226,9 +226,9 @@ export class RequeueServer {
     if (!this.ingress.fault) this.log.log(`Listening on ${ingress.pattern} as ${group}`);
   }
 
-  private lost(): void {
+  private lost(reason: string | undefined): void {
     if (this.state !== 'closed') this.enter('connecting');
-    this.egress.down();
+    this.egress.down(reason);
   }
 
   private connectionFailed(error: Error): void {

@@ -56,7 +56,7 @@ const listing =
 /** Every case of the transport contract that a transport does not run, and nothing else. */
 export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
-  memory: [...retryByCopy, ...leases, ...missingDelays, listing, ...credentials, restart, ...poison, ...plainClients],
+  memory: [...retryByCopy, ...leases, listing, ...missingDelays, ...credentials, restart, ...poison, ...plainClients],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
   rabbitmq: [...retryByCopy, ...leases, cancelled],
   /** A server neither blocks publishers nor ends a consumer that stays. */

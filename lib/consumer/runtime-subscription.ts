@@ -26,7 +26,7 @@ export class RuntimeSubscription {
     this.consumer.resume();
   }
 
-  /** No new messages from now on; resolves when running handlers have finished. The queue stays and fills. */
+  /** No new messages from now on; resolves when running handlers have finished. The queue stays and fills; one of this process alone expires. */
   stop(): Promise<void> {
     return this.end();
   }

@@ -71,6 +71,19 @@ export const exclusiveCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'an exclusive queue stays while all that its process takes is held for longer than it expires',
+    needs: ['queues'],
+    async run(bed) {
+      const client = await bed.connect();
+      const consumer = await client.consume(exclusive(bed, 'q', 1_000), { prefetch: 1, settle: 'hold' });
+      await client.confirmed(...['held', 'waits'].map((id) => client.toRoute(bed.route('a'), { id })));
+      const held = await consumer.next();
+      await bed.pass(3_000);
+      held.ack();
+      assert.equal((await consumer.next()).id, 'waits');
+    },
+  },
+  {
     name: 'a delayed copy that nobody minds is dropped when its exclusive queue is gone',
     needs: ['queues', 'delay'],
     async run(bed) {

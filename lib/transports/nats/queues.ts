@@ -233,7 +233,10 @@ export class Queues {
       max_deliver: -1,
       max_ack_pending: -1,
       max_waiting: MAX_WAITING,
-      ...(expiresMs !== undefined && { inactive_threshold: expiresMs * NANOS_PER_MS }),
+      // Who holds all that he may asks for nothing, and shows that he lives by renewing his leases.
+      ...(expiresMs !== undefined && {
+        inactive_threshold: Math.max(expiresMs, this.settings.ackWait) * NANOS_PER_MS,
+      }),
       ...this.described(link, record),
     };
     const { delivered } = await link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { packPackage, run } from './tasks.mjs';
 
-const MOST_BYTES = 450_000;
+const MOST_BYTES = 470_000;
 
 const tarball = packPackage();
 const { size } = statSync(tarball);

@@ -2,7 +2,7 @@
 // Modules have no cycles (config/dependency-cruiser.mjs), so what is imported is there when it is asked for.
 import ts from 'typescript';
 
-const HEAD = '"use strict"; Object.defineProperty(exports, "__esModule", { value: true });';
+const HEAD = '"use strict";Object.defineProperty(exports,"__esModule",{value:true});';
 
 /** @throws Error for a way to import or export that lib does not use */
 export function toCommonJs(text, name) {
@@ -28,7 +28,7 @@ export function toCommonJs(text, name) {
     else ts.forEachChild(node, visit);
   };
   visit(file);
-  const tail = exported.map(([own, other]) => `exports.${other} = ${own};`).join(' ');
+  const tail = exported.map(([own, other]) => `exports.${other}=${own};`).join('');
   return `${HEAD}${applied(text, edits).trimEnd()}\n${tail}\n`;
 }
 
@@ -40,19 +40,19 @@ function imported({ importClause, moduleSpecifier }, unknown) {
   const { name, namedBindings } = importClause;
   // What another module has by default depends on who made it; what is Node's is the module itself.
   if (name && (namedBindings || !moduleSpecifier.text.startsWith('node:'))) throw unknown(moduleSpecifier);
-  if (name) return `const ${name.text} = ${required};`;
+  if (name) return `const ${name.text}=${required};`;
   if (!ts.isNamedImports(namedBindings)) throw unknown(moduleSpecifier);
   const names = namedBindings.elements.map(({ propertyName, name: own }) =>
-    propertyName ? `${propertyName.text}: ${own.text}` : own.text,
+    propertyName ? `${propertyName.text}:${own.text}` : own.text,
   );
-  return `const { ${names.join(', ')} } = ${required};`;
+  return `const{${names.join(',')}}=${required};`;
 }
 
 function reexported({ exportClause, moduleSpecifier }, exported, unknown) {
   if (!exportClause || !ts.isNamedExports(exportClause)) throw unknown(exportClause ?? moduleSpecifier);
   const pairs = exportClause.elements.map(({ propertyName, name }) => [(propertyName ?? name).text, name.text]);
   if (moduleSpecifier)
-    return pairs.map(([own, other]) => `exports.${other} = require('${moduleSpecifier.text}').${own};`).join(' ');
+    return pairs.map(([own, other]) => `exports.${other}=require('${moduleSpecifier.text}').${own};`).join('');
   exported.push(...pairs);
   return '';
 }

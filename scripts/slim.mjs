@@ -1,13 +1,17 @@
-// Of what the compiler makes: the CommonJS build, and nothing that nobody reads. That is comments and indentation of
-// JavaScript (comments stay in the declarations, and no line is joined with another), declarations that no entry of the
-// package leads to, and those that would be there twice.
+// Of what the compiler makes: the CommonJS build, and nothing that nobody reads. That is comments and spaces of JavaScript
+// (comments stay in the declarations, and no line is joined with another), modules without code, private members and
+// declarations that no entry of the package leads to, and those that would be there twice.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, sep } from 'node:path';
 import ts from 'typescript';
 import { toCommonJs } from './commonjs.mjs';
+import { withoutPrivates } from './declarations.mjs';
+import { tighten } from './tighten.mjs';
 
 const ESM = join('dist', 'esm');
 const CJS = join('dist', 'cjs');
+/** Of a module that has types only, which nothing imports when it runs. */
+const NO_CODE = 'export{};';
 
 /**
  * CommonJS is the same code in the same lines, so that a stack says the same of both, and the two compress to little more
@@ -20,13 +24,17 @@ export function slim() {
   const read = readDeclarations(entries);
   for (const file of filesIn(ESM)) {
     if (file.endsWith('.js')) {
-      const text = withoutIndentation(withoutComments(readFileSync(file, 'utf8')));
+      const text = tighten(withoutComments(readFileSync(file, 'utf8')));
+      if (text.trim() === NO_CODE) {
+        rmSync(file);
+        continue;
+      }
       writeFileSync(file, text);
       // `bin` of package.json is the ES module.
       if (!file.startsWith(join(ESM, 'cli', '/'))) write(twinOf(file), toCommonJs(text, file));
     }
     if (!file.endsWith('.d.ts')) continue;
-    if (read.has(file)) write(twinOf(file), withOptionalPeers(readFileSync(file, 'utf8')));
+    if (read.has(file)) write(twinOf(file), withOptionalPeers(withoutPrivates(readFileSync(file, 'utf8'))));
     rmSync(file);
   }
   for (const file of entries) writeFileSync(file, `export * from '${pathToTwin(file)}';\n`);
@@ -54,13 +62,6 @@ function write(file, text) {
 function withoutComments(text) {
   const compilerOptions = { target: 'ES2022', module: 'ESNext', removeComments: true };
   return ts.transpileModule(text, { compilerOptions }).outputText;
-}
-
-function withoutIndentation(text) {
-  const lines = text.split('\n');
-  // Inside of a text of several lines indentation means something.
-  const hasLongText = lines.some((line) => line.split('`').length % 2 === 0);
-  return hasLongText ? text : lines.map((line) => line.trimStart()).join('\n');
 }
 
 /** Who does not have a peer does not use it, and is told nothing of its missing types, with `skipLibCheck: false` either. */

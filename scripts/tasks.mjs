@@ -20,10 +20,12 @@ export function succeeds(command, ...args) {
 
 const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'nest-cli.json'];
 
+const slimming = ['slim', 'commonjs', 'tighten', 'declarations'].map((name) => `scripts/${name}.mjs`);
+
 /** Builds dist/esm and dist/cjs. */
 export function buildPackage({ onlyIfStale = false } = {}) {
   const done = 'dist/cjs/package.json'; // written last, so its time is the time of the build
-  const inputs = ['lib', 'scripts/slim.mjs', 'scripts/commonjs.mjs', 'config/tsconfig.esm.json', ...shared];
+  const inputs = ['lib', ...slimming, 'config/tsconfig.esm.json', ...shared];
   if (onlyIfStale && !isStale(done, inputs)) return;
   console.log('Building dist/esm and dist/cjs …');
   rmSync('dist', { recursive: true, force: true });

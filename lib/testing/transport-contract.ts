@@ -7,6 +7,7 @@ import { delayCases } from './contract/delay.cases.js';
 import { deliveryCases } from './contract/delivery.cases.js';
 import { exclusiveCases } from './contract/exclusive.cases.js';
 import { leaseCases } from './contract/lease.cases.js';
+import { formerQueueCases } from './contract/former-queue.cases.js';
 import { isolationCases } from './contract/isolation.cases.js';
 import { lifecycleCases } from './contract/lifecycle.cases.js';
 import { missingDelaysCases } from './contract/missing-delays.cases.js';
@@ -47,6 +48,7 @@ const definitions: readonly CaseDefinition[] = [
   ...topologyCases,
   ...exclusiveCases,
   ...missingDelaysCases,
+  ...formerQueueCases,
   ...browseCases,
   ...lifecycleCases,
   ...outageCases,

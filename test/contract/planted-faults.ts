@@ -381,6 +381,15 @@ class RemembersRefused extends Faultless {
   }
 }
 
+class WarnsOfNothing extends Faultless {
+  override connect(environment: TransportEnvironment): Promise<void> {
+    const onEvent = (event: TransportEvent): void => {
+      if (event.type !== 'warning') environment.onEvent(event);
+    };
+    return super.connect({ ...environment, onEvent });
+  }
+}
+
 class ConnectedTwice extends Faultless {
   override connect(environment: TransportEnvironment): Promise<void> {
     const onEvent = (event: TransportEvent): void => {
@@ -631,6 +640,12 @@ export const plantedFaults: readonly PlantedFault[] = [
     plant: UnbindsOthers,
     noticedBy:
       'a queue that is declared without patterns keeps what others have bound, and takes what is sent by its name',
+  },
+  {
+    fault: 'does not warn',
+    plant: WarnsOfNothing,
+    noticedBy:
+      'the queue of a subscription that was removed is told once, when it fills and nobody consumes it; it is left alone',
   },
   {
     fault: 'reports connected twice',

@@ -35,6 +35,12 @@ export class TopicExchange<Q> {
       if (!but.includes(pattern)) this.unbind(pattern, queue);
   }
 
+  patternsOf(queue: Q): string[] {
+    const exact = [...this.exact].filter(([, queues]) => queues.has(queue));
+    const wildcards = [...this.wildcards].filter(([, { queues }]) => queues.has(queue));
+    return [...exact, ...wildcards].map(([pattern]) => pattern);
+  }
+
   /** Each queue once, however many of its patterns match. */
   queuesFor(route: string): readonly Q[] {
     const known = this.routes.get(route);

@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../../clock/clock.js';
 import { NotConnectedError, PublishFailedError } from '../../errors/publish-errors.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { Topology } from '../../transport/topology.js';
+import type { UnattendedQueue } from '../kit/former-queues.js';
 import { Dispatcher } from './dispatcher.js';
 import { MemoryFaults } from './memory-faults.js';
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_MESSAGES, requireInteger, type MemoryBrokerOptions } from './memory-options.js';
@@ -112,8 +113,9 @@ export class MemoryBroker {
   }
 
   /** @internal Throws TopologyMismatchError. */
-  declare(topology: Topology, defaults: ClientDefaults, provision: boolean): void {
-    this.directory.declare(topology, topology.topic ?? defaults.topic, defaults.deadLetterTopic, provision);
+  declare(topology: Topology, { topic, deadLetterTopic }: ClientDefaults, service: string, provision: boolean): void {
+    const declaring = { topic: topology.topic ?? topic, deadLetterTopic, service };
+    this.directory.declare(topology, declaring, provision);
     this.router.deliverUndelivered();
   }
 
@@ -125,6 +127,11 @@ export class MemoryBroker {
   /** @internal With what is in it. */
   delete(queue: string): void {
     this.directory.delete(queue)?.delete();
+  }
+
+  /** @internal Queues that the service has bound, that hold messages, and that nobody consumes. */
+  unattended(service: string): UnattendedQueue[] {
+    return this.directory.unattended(service);
   }
 
   /** @internal A client declares the queue for the first time. */

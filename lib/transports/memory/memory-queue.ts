@@ -51,6 +51,8 @@ export class MemoryQueue implements Job {
   constructor(
     readonly name: string,
     readonly args: QueueArguments,
+    /** The one that has declared it first. */
+    readonly service: string,
     private readonly dispatcher: Dispatcher,
     private readonly schedule: Schedule,
     private readonly expired: () => void,

@@ -12,6 +12,8 @@ import type {
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
+import { FormerQueues } from '../kit/former-queues.js';
+import type { Renewal } from '../kit/renewal.js';
 import { Backoff } from './backoff.js';
 import { DeclaredTopologies } from './declared-topologies.js';
 import type { ClientDefaults, MemoryBroker } from './memory-broker.js';
@@ -23,6 +25,13 @@ import { requireInteger } from './memory-options.js';
 import { MemorySubscription, type SubscriptionHost } from './memory-subscription.js';
 import { PublishChannel } from './publish-channel.js';
 import { reasonOf } from './reason.js';
+
+/** What exists from `connect` on. */
+interface Started {
+  readonly environment: TransportEnvironment;
+  readonly connection: MemoryConnection;
+  readonly looking: Renewal;
+}
 
 /** One application's connection to a memory broker. Made by `memory()`. */
 export class MemoryTransport implements Transport {
@@ -43,7 +52,7 @@ export class MemoryTransport implements Transport {
   /** Queues that were freed of what an earlier application had bound. */
   private readonly compared = new Set<string>();
   private readonly subscriptions = new Set<MemorySubscription>();
-  private started: { readonly environment: TransportEnvironment; readonly connection: MemoryConnection } | undefined;
+  private started: Started | undefined;
   private closed = false;
 
   constructor(
@@ -69,7 +78,12 @@ export class MemoryTransport implements Transport {
       down: (reason, session) => this.down(reason, session),
       blocked: (reason) => this.setBlocked(reason),
     });
-    this.started = { environment, connection };
+    const former = new FormerQueues(
+      async (declared) => this.broker.unattended(environment.service).filter(({ queue }) => !declared.has(queue)),
+      (message) => this.warn(message),
+    );
+    const looking = former.lookLater(environment, () => new Set(this.declared.all().map(({ queue }) => queue)));
+    this.started = { environment, connection, looking };
     connection.open();
   }
 
@@ -129,6 +143,7 @@ export class MemoryTransport implements Transport {
     if (this.closed) return;
     this.closed = true;
     const isConnected = this.session !== undefined;
+    this.started?.looking.stop();
     this.started?.connection.close();
     this.channel.close('closed');
     for (const subscription of [...this.subscriptions]) await subscription.stop();
@@ -157,7 +172,7 @@ export class MemoryTransport implements Transport {
   /** Throws TopologyMismatchError. */
   private makeExist(topology: Topology): void {
     const provision = topology.provision && this.environment.provision;
-    this.broker.declare(topology, this.defaults, provision);
+    this.broker.declare(topology, this.defaults, this.environment.service, provision);
     if (!provision || this.compared.has(topology.queue)) return;
     this.compared.add(topology.queue);
     this.broker.unbindFormer(topology, this.defaults);

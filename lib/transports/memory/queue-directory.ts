@@ -1,5 +1,6 @@
 import { InvalidOptionError, TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Topology } from '../../transport/topology.js';
+import type { UnattendedQueue } from '../kit/former-queues.js';
 import type { Dispatcher } from './dispatcher.js';
 import { DirectExchange, TopicExchange } from './exchange.js';
 import { MemoryQueue, type QueueArguments } from './memory-queue.js';
@@ -11,6 +12,13 @@ export type Address =
   | { readonly kind: 'route'; readonly topic: string; readonly route: string }
   | { readonly kind: 'dead-letter'; readonly topic: string; readonly route: string }
   | { readonly kind: 'queue'; readonly queue: string };
+
+/** Who declares, and what he means where he does not say so. */
+export interface Declaring {
+  readonly topic: string;
+  readonly deadLetterTopic: string;
+  readonly service: string;
+}
 
 /** The queues of a broker and what is bound to them. Dead letters have exchanges of their own, which no pattern reaches. */
 export class QueueDirectory {
@@ -33,10 +41,12 @@ export class QueueDirectory {
   }
 
   /** Throws TopologyMismatchError; nothing is created then. */
-  declare(topology: Topology, topic: string, deadLetterTopic: string, provision: boolean): void {
+  declare(topology: Topology, { topic, deadLetterTopic, service }: Declaring, provision: boolean): void {
     this.compare([topology], deadLetterTopic);
     if (!provision) return this.checkPresence(topology);
-    const [queue, deadLetters] = this.wanted(topology, deadLetterTopic).map(([name, args]) => this.create(name, args));
+    const [queue, deadLetters] = this.wanted(topology, deadLetterTopic).map(([name, args]) =>
+      this.create(name, args, service),
+    );
     for (const pattern of topology.patterns) this.topic(topic).bind(pattern, queue);
     if (topology.deadLetter) this.deadLetterTopic(deadLetterTopic).bind(topology.deadLetter.route, deadLetters);
   }
@@ -84,10 +94,23 @@ export class QueueDirectory {
     return queue;
   }
 
-  private create(name: string, args: QueueArguments): MemoryQueue {
+  /** Those that the service has bound, that hold messages, and that nobody consumes. */
+  unattended(service: string): UnattendedQueue[] {
+    return [...this.queues.values()].flatMap((queue) => {
+      if (queue.service !== service || queue.consumerCount > 0 || queue.ready === 0) return [];
+      const bindings = [...this.topics].flatMap(([topic, exchange]) =>
+        exchange.patternsOf(queue).map((pattern) => `«${pattern}» of «${topic}»`),
+      );
+      if (bindings.length === 0) return [];
+      const remedy = `To delete it with its messages: broker.faults.deleteQueue('${queue.name}')`;
+      return [{ queue: queue.name, messages: queue.ready, bindings, remedy }];
+    });
+  }
+
+  private create(name: string, args: QueueArguments, service: string): MemoryQueue {
     let queue = this.queues.get(name);
     if (queue) return queue;
-    queue = new MemoryQueue(name, args, this.dispatcher, this.schedule, () => this.delete(name)?.delete());
+    queue = new MemoryQueue(name, args, service, this.dispatcher, this.schedule, () => this.delete(name)?.delete());
     this.queues.set(name, queue);
     return queue;
   }

@@ -14,6 +14,8 @@ export interface QueueRecord {
   readonly since?: number;
   /** Dead-letter routes that lead here. */
   readonly routes: readonly string[];
+  /** The service that has declared it first. */
+  readonly service?: string;
   /** Where its own dead letters go. */
   readonly deadLetter?: { readonly queue: string; readonly route: string };
 }

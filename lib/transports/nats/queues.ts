@@ -38,6 +38,7 @@ export class Queues {
     private readonly streams: Streams,
     private readonly delayed: DelayedStream,
     private readonly provision: boolean,
+    private readonly service: string,
     clock: Clock,
     private readonly redact: (text: string) => string,
     private readonly warn: (message: string) => void,
@@ -61,7 +62,7 @@ export class Queues {
 
   private wanted({ queue, topic = this.names.stream, patterns, deadLetter }: Topology): QueueRecord {
     const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
-    return { queue, topic, patterns: open, routes: [], deadLetter };
+    return { queue, topic, patterns: open, routes: [], service: this.service, deadLetter };
   }
 
   async declare(link: Link, topology: Topology): Promise<Queue> {
@@ -208,8 +209,8 @@ export class Queues {
     if (mismatch !== undefined) throw new TopologyMismatchError(mismatch);
     const moves = Object.keys(wanted.patterns).length > 0 && found.topic !== wanted.topic;
     const { deadLetter = found.deadLetter } = wanted;
-    const { queue, topic, since } = found;
-    return { queue, topic: moves ? wanted.topic : topic, patterns, routes, deadLetter, since };
+    const { queue, topic, since, service = wanted.service } = found;
+    return { queue, topic: moves ? wanted.topic : topic, patterns, routes, service, deadLetter, since };
   }
 
   private isCurrent(link: Link, { info, record: found }: Queue, record: QueueRecord): boolean {

@@ -13,12 +13,14 @@ import type {
   TransportSubscription,
 } from '../../transport/transport.js';
 import { BrokerTransport } from '../kit/broker-transport.js';
+import type { Renewal } from '../kit/renewal.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';
 import { QueueBrowser } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
 import { DelayedStream } from './delayed-stream.js';
 import { depthOf } from './depth.js';
 import { NatsDialer } from './dialer.js';
+import { formerQueues } from './former-queues.js';
 import { NatsForwarder } from './forwarder.js';
 import { type Link, openLink } from './link.js';
 import { namesOf, type Names } from './names.js';
@@ -41,6 +43,7 @@ interface Parts {
   readonly consuming: ConsumingSide;
   readonly publisher: Publisher;
   readonly forwarder: NatsForwarder;
+  readonly looking: Renewal;
 }
 
 /** NATS JetStream over one supervised connection. */
@@ -107,7 +110,8 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     return connection.flush();
   }
 
-  protected async end({ consuming, publisher, connection }: Parts): Promise<void> {
+  protected async end({ consuming, publisher, connection, looking }: Parts): Promise<void> {
+    looking.stop();
     await consuming.subscriptions.close();
     await Promise.all([publisher.close(), connection.close()]);
   }
@@ -175,10 +179,14 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
       },
       warning: warn,
     });
-    const queues = new Queues(names, settings, streams, delayed, provision, environment.clock, redact, warn);
+    const { service, clock } = environment;
+    const queues = new Queues(names, settings, streams, delayed, provision, service, clock, redact, warn);
     const consuming = new ConsumingSide(settings, names, environment, connection, queues, delayed);
     const publisher = new Publisher(names, settings, environment, connection, streams, delayed, () => this.forward());
     const forwarder = new NatsForwarder(publisher, environment);
-    return { connection, queues, consuming, publisher, forwarder };
+    const { subscriptions } = consuming;
+    const former = formerQueues(service, names, connection, (message) => subscriptions.warn(message));
+    const looking = former.lookLater(environment, () => new Set(subscriptions.declared.keys()));
+    return { connection, queues, consuming, publisher, forwarder, looking };
   }
 }

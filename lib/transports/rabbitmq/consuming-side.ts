@@ -8,12 +8,13 @@ import type {
   TransportSubscription,
 } from '../../transport/transport.js';
 import type { Bound } from '../kit/answered.js';
+import type { FormerQueues } from '../kit/former-queues.js';
 import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
 import { withChannel } from './amqplib.js';
 import { RabbitmqConnection } from './connection.js';
 import { ChannelSession, type SessionOptions } from './consumer-session.js';
 import { DeclaredRecord, recordQueue } from './declared-record.js';
-import { FormerQueues } from './former-queues.js';
+import { formerQueues } from './former-queues.js';
 import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -73,7 +74,7 @@ export class ConsumingSide {
     );
     const warn = (message: string): void => this.subscriptions.warn(message);
     this.former = new FormerBindings(record, this.connection, this.bound, warn);
-    this.formerQueues = new FormerQueues(record, this.connection, this.bound, warn);
+    this.formerQueues = formerQueues(record, this.connection, this.bound, warn);
     this.topologies = new TopologyDeclarer(this.connection, names, settings, provision, this.bound, this.former);
     this.ownership = new Ownership(this.connection, this.bound);
     this.subscriptions = new Subscriptions({

@@ -7,12 +7,12 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 45_700, target: 36_500 },
-  'lib/transports/kit': { most: 1_350, target: 1_350 },
+  lib: { most: 45_950, target: 36_500 },
+  'lib/transports/kit': { most: 1_530, target: 1_350 },
   // With the broker in it.
-  'lib/transports/memory': { most: 1_950, target: 1_200 },
-  'lib/transports/nats': { most: 3_400, target: 2_700 },
-  'lib/transports/rabbitmq': { most: 5_450, target: 3_500 },
+  'lib/transports/memory': { most: 1_980, target: 1_200 },
+  'lib/transports/nats': { most: 3_480, target: 2_700 },
+  'lib/transports/rabbitmq': { most: 5_320, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

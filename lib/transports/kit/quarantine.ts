@@ -98,18 +98,18 @@ export class Quarantine<L extends object, S extends Sendable> {
 
   /** Undefined: there is no connection. */
   private async trial(connection: SupervisedConnection<L>, sendable: S): Promise<PublishResult | undefined> {
-    const { broker, send, refusal } = this.parts;
+    const { parts } = this;
     let reason: string | undefined;
     for (let endings = 1; ; endings++) {
       const link = connection.current ?? (await this.opened(connection));
       if (!link) return undefined;
-      const result = await send(connection, link, sendable);
+      const result = await parts.send(connection, link, sendable);
       const { ending } = connection;
       if (result.status !== 'failed' || ending === undefined || ending === 'destroyed' || this.closed) return result;
       if (ending === 'refused') reason = connection.reason;
       if (endings < (reason === undefined ? ENDINGS : REFUSALS)) continue;
-      this.warn(`${broker} closes the connection over message ${sendable.outgoing.message.id}: it is refused`);
-      return { status: 'refused', error: refusal(reason ?? connection.reason) };
+      this.warn(`${parts.broker} closes the connection over message ${sendable.outgoing.message.id}: it is refused`);
+      return { status: 'refused', error: parts.refusal(reason ?? connection.reason) };
     }
   }
 

@@ -33,7 +33,7 @@ async function loop(
   application?: Application,
 ): Promise<Loop & { first: Promise<IteratorResult<ReceivedMessage<any>, undefined>> }> {
   application ??= await start({ retry: { attempts: 3, backoff: 1_000 } });
-  const receiver = application.messaging.receive({ route: 'order.created', ...request } as { route: string });
+  const receiver = application.messaging.receive({ route: 'order.created', ...request });
   const first = receiver.next();
   await application.turn();
   const subscription = application.transport.subscriptions.at(-1)!;

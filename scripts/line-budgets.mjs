@@ -11,7 +11,7 @@ const budgets = {
   'lib/transports/kit': { most: 1_530, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 1_980, target: 1_200 },
-  'lib/transports/nats': { most: 3_480, target: 2_700 },
+  'lib/transports/nats': { most: 3_510, target: 2_700 },
   'lib/transports/rabbitmq': { most: 5_320, target: 3_500 },
 };
 

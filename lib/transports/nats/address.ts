@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Authenticator, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { BrokerConfigurationError } from '../../errors/configuration-errors.js';
+import { attempt } from './attempt.js';
 import { loadNats, type NatsClient } from './peers.js';
 import { percentDecoded, redactor } from '../kit/redactor.js';
 
@@ -44,7 +45,7 @@ export function addressOf(
     open: async (name) => {
       const client = await loadNats();
       const authenticator = credentials === undefined ? undefined : await authenticatorOf(credentials, client);
-      return client.connect({
+      const options: NodeConnectionOptions = {
         ...DEFAULTS,
         ...(servers.some((url) => url.protocol === 'tls:') && { tls: {} }),
         ...login,
@@ -53,7 +54,8 @@ export function addressOf(
         ...native,
         servers: hosts,
         reconnect: false,
-      });
+      };
+      return attempt(() => client.connect(options));
     },
   };
 }

@@ -48,6 +48,10 @@ export const formerQueueCases: readonly CaseDefinition[] = [
       const [earlier] = await connect();
       const consumer = await earlier.consume(old);
       await earlier.consume(kept);
+      // The broker deletes it by itself.
+      const gone = bed.topology('gone', [bed.route('gone')], { exclusive: { expiresMs: 300_000 } });
+      await (await earlier.consume(gone)).stop();
+      await earlier.confirmed(earlier.toRoute(bed.route('gone')));
 
       const [rolling, soon] = await connect();
       await rolling.consume(kept);
@@ -63,6 +67,7 @@ export const formerQueueCases: readonly CaseDefinition[] = [
       await bed.eventually(() => told(rolling, old.queue).length === 1, 'a word on the queue');
       assert.match(told(rolling, old.queue)[0], /holds 2 messages, and nobody consumes it/);
       assert.ok(told(rolling, old.queue)[0].includes(bed.route('old', '*')), 'it names what leads there');
+      assert.deepEqual(told(rolling, gone.queue), []);
       soon.pass();
 
       // As in a rolling deployment: a process of the earlier version has it.

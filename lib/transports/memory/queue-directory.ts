@@ -94,10 +94,10 @@ export class QueueDirectory {
     return queue;
   }
 
-  /** Those that the service has bound, that hold messages, and that nobody consumes. */
+  /** Those that the service has bound, that hold messages, and that nobody consumes; not what goes by itself. */
   unattended(service: string): UnattendedQueue[] {
     return [...this.queues.values()].flatMap((queue) => {
-      if (queue.service !== service || queue.consumerCount > 0 || queue.ready === 0) return [];
+      if (queue.service !== service || queue.consumerCount > 0 || queue.ready === 0 || queue.args.expiresMs) return [];
       const bindings = [...this.topics].flatMap(([topic, exchange]) =>
         exchange.patternsOf(queue).map((pattern) => `«${pattern}» of «${topic}»`),
       );

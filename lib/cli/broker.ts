@@ -1,5 +1,3 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Socket } from 'node:net';
 import { systemClock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { NotConnectedError } from '../errors/publish-errors.js';
@@ -15,9 +13,6 @@ import type { FlagValues } from './flags.js';
 /** How long the broker may take for an answer. */
 const ANSWER_WITHIN_MS = 10_000;
 
-/** Where Node tells of every socket that is opened. */
-const SOCKETS = 'net.client.socket';
-
 /** Connects, runs `work`, and disconnects. @throws UsageError, MessagingError */
 export async function withBroker<T>(
   values: FlagValues,
@@ -27,17 +22,11 @@ export async function withBroker<T>(
   const timeoutMs = connectTimeoutOf(values);
   const transport = brokerOf(values, console).create();
   const { stderr } = console;
-  const sockets: Socket[] = [];
-  const opened = (message: unknown): void => void sockets.push((message as { socket: Socket }).socket);
-  subscribe(SOCKETS, opened);
   try {
     await connect(transport, timeoutMs, (message) => void stderr.write(`${printable(redactCredentials(message))}\n`));
     return await work(transport);
   } finally {
     await transport.close();
-    unsubscribe(SOCKETS, opened);
-    // A client can leave one behind on which nobody answered: the process would not end.
-    for (const socket of sockets) socket.destroy();
   }
 }
 

@@ -5,6 +5,7 @@ import { sleep } from '../clock/sleep.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { knownKeys, numberBetween } from '../errors/option-checks.js';
 import { errorMessage } from '../errors/redact.js';
+import { SharedTable } from './shared-table.js';
 import type { SqlRow, SqlValue, Steps, TableDatabase, TableDefinition } from './sql-table.js';
 import { inTransaction, isLocked, loadSqlite, type SqliteDatabase, type SqliteStatement } from './sqlite.js';
 
@@ -36,8 +37,13 @@ export function sharedSqlitePlace(store: string, options: SharedSqliteFileOption
   return { store, path: resolve(file), waitMs };
 }
 
+/** The table of a store in such a file, and who calls it. */
+export function sharedSqliteTable(place: SharedSqlitePlace, definition: TableDefinition, clock: Clock): SharedTable {
+  return new SharedTable(definition, new SharedSqliteFile(place, definition, clock), clock);
+}
+
 /** A table in a file that several processes of a machine share. It is opened when it is needed, and again after a failure. */
-export class SharedSqliteFile implements TableDatabase {
+class SharedSqliteFile implements TableDatabase {
   readonly place: string;
   private opening: Promise<SqliteDatabase> | undefined;
 

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import {
   assertIsOurs,
-  SharedSqliteFile,
   type SharedSqliteFileOptions,
   type SharedSqlitePlace,
   sharedSqlitePlace,
+  sharedSqliteTable,
 } from '../clients/shared-sqlite-file.js';
-import { SharedTable } from '../clients/shared-table.js';
 import { loadSqlite } from '../clients/sqlite.js';
 import type { Clock } from '../clock/clock.js';
 import { errorMessage } from '../errors/redact.js';
@@ -53,7 +52,5 @@ export async function openArchiveFile(file: string, clock: Clock): Promise<SqlDe
 }
 
 function archiveIn(place: SharedSqlitePlace, clock: Clock): SqlDeadLetterArchive {
-  return new SqlDeadLetterArchive(
-    new SharedTable(deadLettersTable, new SharedSqliteFile(place, deadLettersTable, clock), clock),
-  );
+  return new SqlDeadLetterArchive(sharedSqliteTable(place, deadLettersTable, clock));
 }

@@ -1,5 +1,4 @@
-import { SharedSqliteFile, type SharedSqliteFileOptions, sharedSqlitePlace } from '../clients/shared-sqlite-file.js';
-import { SharedTable } from '../clients/shared-table.js';
+import { type SharedSqliteFileOptions, sharedSqlitePlace, sharedSqliteTable } from '../clients/shared-sqlite-file.js';
 import type { IdempotencyStoreFactory } from './idempotency-store.js';
 import { handledTable, SqlIdempotencyStore } from './sql-idempotency-store.js';
 
@@ -13,7 +12,6 @@ export function sqliteIdempotencyStore(options: SqliteIdempotencyStoreOptions): 
   const place = sharedSqlitePlace('sqliteIdempotencyStore', options);
   return {
     kind: 'sqlite',
-    create: ({ clock }) =>
-      new SqlIdempotencyStore(new SharedTable(handledTable, new SharedSqliteFile(place, handledTable, clock), clock)),
+    create: ({ clock }) => new SqlIdempotencyStore(sharedSqliteTable(place, handledTable, clock)),
   };
 }

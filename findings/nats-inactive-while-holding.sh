@@ -6,10 +6,7 @@
 source "$(dirname "$0")/support.sh"
 packages @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0
 
-seen=''
-for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
-  nats $version
-  seen+="${version% *}: $(run <<'JS'
+on_each_nats <<'JS'
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, nanos } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -35,8 +32,6 @@ for (const working of [false, true]) {
 console.log(told.join('; '));
 await connection.close();
 JS
-)"$'\n'
-done
 verdict 'a consumer whose message is under way' "$seen" "$(cat <<'EXPECTED'
 2.9.10: nothing: deleted, 0 messages; in-progress acks: kept, 3 messages
 2.10.27: nothing: deleted, 0 messages; in-progress acks: kept, 3 messages

@@ -5,10 +5,7 @@
 source "$(dirname "$0")/support.sh"
 packages @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0
 
-seen=''
-for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
-  nats $version
-  seen+="${version% *}: $(run <<'JS'
+on_each_nats <<'JS'
 import { connect } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 const connection = await connect({ servers: process.env.URL });
@@ -29,8 +26,6 @@ for (const retention of ['limits', 'interest', 'workqueue']) {
 console.log(told.join(', '));
 await connection.close();
 JS
-)"$'\n'
-done
 verdict 'a limit lowered below what is stored' "$seen" "$(cat <<'EXPECTED'
 2.9.10: limits-max_msgs 3, limits-max_bytes 3, interest-max_msgs 3, interest-max_bytes 3, workqueue-max_msgs 3, workqueue-max_bytes 3
 2.10.27: limits-max_msgs 10, limits-max_bytes 10, interest-max_msgs 10, interest-max_bytes 10, workqueue-max_msgs 10, workqueue-max_bytes 10

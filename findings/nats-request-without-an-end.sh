@@ -7,10 +7,7 @@
 source "$(dirname "$0")/support.sh"
 packages @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0
 
-seen=''
-for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
-  nats $version
-  seen+="${version% *}: $(run <<'JS'
+on_each_nats <<'JS'
 import { connect, createInbox } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 const connection = await connect({ servers: process.env.URL });
@@ -47,8 +44,6 @@ while (round < 10 && count === 0) count += await withoutEnd(round++);
 console.log(count > 0 ? 'some requests never end' : 'all requests end');
 await connection.close();
 JS
-)"$'\n'
-done
 verdict 'a message that comes as a request expires' "$seen" "$(cat <<'EXPECTED'
 2.9.10: some requests never end
 2.10.27: all requests end

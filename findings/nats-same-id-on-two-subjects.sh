@@ -6,10 +6,7 @@
 source "$(dirname "$0")/support.sh"
 packages @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0
 
-seen=''
-for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
-  nats $version
-  seen+="${version% *}: $(run <<'JS'
+on_each_nats <<'JS'
 import { connect } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 const connection = await connect({ servers: process.env.URL });
@@ -22,8 +19,6 @@ const { state } = await manager.streams.info('s');
 console.log(`duplicate: ${first.duplicate}, ${second.duplicate}; stored: ${state.messages}`);
 await connection.close();
 JS
-)"$'\n'
-done
 verdict 'one id on two subjects' "$seen" "$(cat <<'EXPECTED'
 2.9.10: duplicate: false, true; stored: 1
 2.10.27: duplicate: false, true; stored: 1

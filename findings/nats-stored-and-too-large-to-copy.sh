@@ -5,10 +5,7 @@
 source "$(dirname "$0")/support.sh"
 packages @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0
 
-seen=''
-for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
-  nats $version
-  seen+="${version% *}: $(run <<'JS'
+on_each_nats <<'JS'
 import { connect, headers } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 const connection = await connect({ servers: process.env.URL });
@@ -24,8 +21,6 @@ const copy = await js.publish('s.dead', stored.data, { headers: extra }).then(()
 console.log(`limit ${limit}, stored ${stored.data.length}, its copy: ${copy}`);
 await connection.close();
 JS
-)"$'\n'
-done
 verdict 'a copy of the largest message' "$seen" "$(cat <<'EXPECTED'
 2.9.10: limit 1048576, stored 1048576, its copy: InvalidArgumentError
 2.10.27: limit 1048576, stored 1048576, its copy: InvalidArgumentError

@@ -6,10 +6,7 @@
 source "$(dirname "$0")/support.sh"
 packages @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0
 
-seen=''
-for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
-  nats $version
-  seen+="${version% *}: $(run <<'JS'
+on_each_nats <<'JS'
 import { connect } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 const connection = await connect({ servers: process.env.URL });
@@ -31,8 +28,6 @@ console.log(`idle: ${idle}; busy: ${await look()}`);
 message.ack();
 await connection.close();
 JS
-)"$'\n'
-done
 verdict 'num_waiting of a pull consumer' "$seen" "$(cat <<'EXPECTED'
 2.9.10: idle: 1 waiting, 0 held; busy: 0 waiting, 1 held
 2.10.27: idle: 1 waiting, 0 held; busy: 0 waiting, 1 held

@@ -173,6 +173,17 @@ nats() {
   boot_nats
 }
 
+# on_each_nats: an ES module on standard input, run with a new server of each version; `seen` has what it printed.
+on_each_nats() {
+  local module version
+  module=$(cat)
+  seen=''
+  for version in '2.9.10 bookworm' '2.10.27 trixie' '2.15 unstable'; do
+    nats $version
+    seen+="${version% *}: $(run <<<"$module")"$'\n'
+  done
+}
+
 # boot_nats: starts the last server, also once more on its data after `kill_broker`.
 boot_nats() {
   local port=${server[4]}

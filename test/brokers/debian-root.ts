@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { cacheDirectory } from './cache-directory.js';
 import { withFileLock } from './file-lock.js';
 import { type Apt, withApt } from './private-apt.js';
 import { runCommand } from './run-command.js';
@@ -58,10 +58,6 @@ export async function ensureDebianRoot(
     progress(`${title}: Debian ${suites[0]} has ${version} by now, which is tested in its place`);
   }
   return { root, version };
-}
-
-function cacheDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'nestjs-messaging');
 }
 
 async function versionOf(broker: DebianBroker, root: string): Promise<string> {

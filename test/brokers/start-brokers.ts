@@ -1,3 +1,5 @@
+import { announceKafka } from './kafka/availability.js';
+import { provideKafka } from './kafka/provide.js';
 import { announceNats } from './nats/availability.js';
 import { provideNats } from './nats/provide.js';
 import { announce, type SkippedBroker } from './rabbitmq/availability.js';
@@ -7,8 +9,8 @@ import { createRunDirectory, removeRunDirectory } from './run-directory.js';
 /** Starts what there is, tells the tests, and gives the function that ends it. */
 export async function startBrokers(): Promise<() => Promise<void>> {
   createRunDirectory();
-  const [rabbit, nats] = await Promise.all([provideRabbit(), provideNats()]);
-  const skipped = [...rabbit.skipped, ...nats.skipped];
+  const [rabbit, nats, kafka] = await Promise.all([provideRabbit(), provideNats(), provideKafka()]);
+  const skipped = [...rabbit.skipped, ...nats.skipped, ...kafka.skipped];
   const stop = async () => {
     await Promise.all([rabbit.stop(), nats.stop()]);
     removeRunDirectory();
@@ -19,6 +21,7 @@ export async function startBrokers(): Promise<() => Promise<void>> {
   }
   announce(rabbit);
   announceNats(nats);
+  announceKafka(kafka);
   return async () => {
     await stop();
     if (skipped.length > 0) warn(skipped);

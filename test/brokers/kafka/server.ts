@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { freePorts } from '../free-ports.js';
+import { newDirectory } from '../run-directory.js';
+import { runCommand } from '../run-command.js';
+import { suspendProcess } from '../suspend.js';
+
+const READY_WITHIN_MS = 90_000;
+const java = ['-Xmx384m', '-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+
+const STARTED = 'Kafka Server started';
+const logging = ['defaultLogLevel=warn', 'log.kafka.server.KafkaRaftServer=info'].map(
+  (level) => `-Dorg.slf4j.simpleLogger.${level}`,
+);
+
+export interface KafkaServerOptions {
+  /** What clients are told to connect to, as where a proxy stands in between: `host:port`. Default: the server itself. */
+  readonly advertised?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Who may log in, by SASL PLAIN. Default: everybody, without a password. */
+  readonly user?: { readonly name: string; readonly password: string };
+  /** Further lines of server.properties. */
+  readonly properties?: readonly string[];
+}
+
+/** One node, broker and controller in one (KRaft), of this process alone: it can be killed and started again on its data. */
+export class KafkaServer {
+  private child?: ChildProcess;
+
+  private constructor(
+    readonly port: number,
+    private readonly ownPorts: readonly number[],
+    private readonly jars: string,
+    private readonly directory: string,
+    private readonly options: KafkaServerOptions,
+  ) {}
+
+  static async start(jars: string, options: KafkaServerOptions = {}): Promise<KafkaServer> {
+    const [first, ...ownPorts] = await freePorts(3);
+    const server = new KafkaServer(options.port ?? first, ownPorts, jars, newDirectory('kafka'), options);
+    server.configure();
+    await runCommand(
+      'java',
+      server.command('kafka.tools.StorageTool', ['format', '-t', 'bmVzdGpzLW1lc3NhZ2luZw', '-c', server.file]),
+    );
+    await server.launch();
+    return server;
+  }
+
+  /** `host:port` */
+  get url(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** SIGKILL. The data stay. */
+  async kill(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.kill('SIGKILL');
+    });
+  }
+
+  /** Kills it and starts it again on the same data and port. */
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.launch();
+  }
+
+  /** The server hangs: its sockets stay open and say nothing. */
+  async suspend(): Promise<void> {
+    if (this.child?.pid) await suspendProcess(this.child.pid);
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT');
+  }
+
+  /** Kills it and removes its data. */
+  async stop(): Promise<void> {
+    await this.kill();
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  private get file(): string {
+    return join(this.directory, 'server.properties');
+  }
+
+  private get logFile(): string {
+    return join(this.directory, 'output.log');
+  }
+
+  private command(main: string, args: readonly string[]): string[] {
+    return [...java, ...logging, '-cp', join(this.jars, '*'), main, ...args];
+  }
+
+  /** How often it has said that it is there. */
+  private get starts(): number {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8').split(STARTED).length - 1 : 0;
+  }
+
+  private configure(): void {
+    const { advertised = this.url, user, properties = [] } = this.options;
+    const [inner, controller] = this.ownPorts.map((port) => `127.0.0.1:${port}`);
+    const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+    const lines = [
+      'process.roles=broker,controller',
+      'node.id=1',
+      `listeners=CLIENTS://${this.url},INNER://${inner},CONTROLLER://${controller}`,
+      `advertised.listeners=CLIENTS://${advertised},INNER://${inner}`,
+      'inter.broker.listener.name=INNER',
+      'controller.listener.names=CONTROLLER',
+      `listener.security.protocol.map=CLIENTS:${user ? 'SASL_PLAINTEXT' : 'PLAINTEXT'},INNER:PLAINTEXT,CONTROLLER:PLAINTEXT`,
+      `controller.quorum.voters=1@${controller}`,
+      ...(user
+        ? [
+            'sasl.enabled.mechanisms=PLAIN',
+            `listener.name.clients.plain.sasl.jaas.config=${login} user_${user.name}="${user.password}";`,
+          ]
+        : []),
+      `log.dirs=${join(this.directory, 'data')}`,
+      ...['offsets.topic', 'transaction.state.log', 'share.coordinator.state.topic'].map(
+        (log) => `${log}.replication.factor=1`,
+      ),
+      ...['transaction.state.log', 'share.coordinator.state.topic'].map((log) => `${log}.min.isr=1`),
+      ...['offsets.topic', 'transaction.state.log', 'share.coordinator.state.topic'].map(
+        (log) => `${log}.num.partitions=1`,
+      ),
+      'group.initial.rebalance.delay.ms=0',
+      'auto.create.topics.enable=false',
+      'log.cleaner.enable=false',
+      ...properties,
+    ];
+    writeFileSync(this.file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  }
+
+  private async launch(): Promise<void> {
+    const starts = this.starts;
+    const output = openSync(this.logFile, 'a');
+    const command = ['--pdeathsig', 'KILL', 'java', ...this.command('kafka.Kafka', [this.file])];
+    const child = spawn('setpriv', command, { stdio: ['ignore', output, output] });
+    closeSync(output);
+    this.child = child;
+    const deadline = Date.now() + READY_WITHIN_MS;
+    while (this.starts === starts) {
+      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+        const log = readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-15).join('\n');
+        await this.stop();
+        throw new Error(`Kafka did not start:\n${log}`);
+      }
+      await pause(50);
+    }
+  }
+}

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 // The import direction inside lib: a folder may import what stands on its own line or on an earlier one.
 const layers = [
   ['errors', 'clock', 'clients'],
@@ -12,6 +14,11 @@ const layers = [
   // Files directly in lib (messaging.*, index.ts) and these may import everything.
   ['testing', 'cli'],
 ];
+
+const { peerDependenciesMeta } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const clients = Object.keys(peerDependenciesMeta).filter(
+  (name) => !/terminus|opentelemetry|sqlite/.test(name) && peerDependenciesMeta[name].optional,
+);
 
 const folders = (names) => `^lib/(${names.join('|')})/`;
 
@@ -65,16 +72,11 @@ const forbidden = [
     to: { path: '/index\\.ts$', pathNot: 'node_modules' },
   },
   {
-    name: 'amqplib-in-rabbitmq-only',
+    name: 'clients-in-transports-only',
+    comment: 'A broker is reached through its transport; the requeue service is one of NATS',
     severity: 'error',
-    from: { path: '^lib/', pathNot: '^lib/transports/rabbitmq/' },
-    to: { path: '(^|/)(@types/)?amqplib(/|$)' },
-  },
-  {
-    name: 'nats-client-in-nats-only',
-    severity: 'error',
-    from: { path: '^lib/', pathNot: '^lib/(transports/nats|requeue)/' },
-    to: { path: '(^|/)@nats-io(/|$)' },
+    from: { path: '^lib/', pathNot: '^lib/(transports/(?!kit/)[^/]+|requeue)/' },
+    to: { path: `(^|/)(@types/)?(${clients.join('|')})(/|$)` },
   },
   {
     name: 'terminus-in-health-only',
@@ -93,7 +95,7 @@ const forbidden = [
     comment: 'The root must load, and its types must check, where no optional peer is installed',
     severity: 'error',
     from: { path: '^lib/index\\.ts$' },
-    to: { path: '(^|/)(amqplib|@nats-io|@nestjs/terminus|@opentelemetry)(/|$)', reachable: true },
+    to: { path: `(^|/)(${clients.join('|')}|@nestjs/terminus|@opentelemetry)(/|$)`, reachable: true },
   },
   {
     name: 'nest-free',

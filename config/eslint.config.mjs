@@ -1,4 +1,5 @@
-import { dirname } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
@@ -8,7 +9,11 @@ const useClock = 'Take the injected Clock (lib/clock): time is a dependency.';
 const noExit = { object: 'process', property: 'exit', message: 'A library never ends its host.' };
 
 const instantNow = { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: useClock };
-const names = '/rabbit|nats|jetstream|kafka/i';
+const kept = ['kit', 'memory']; // which know no broker
+const transports = readdirSync(join(import.meta.dirname, '../lib/transports'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !kept.includes(entry.name))
+  .map(({ name }) => name);
+const names = `/${['rabbit', 'jetstream', 'kafka', ...transports].join('|')}/i`;
 const brokerNames = [`Literal[value=${names}]`, `TemplateElement[value.raw=${names}]`, `Identifier[name=${names}]`].map(
   (selector) => ({ selector, message: 'A broker is known in its folder only: core asks the transport.' }),
 );
@@ -75,8 +80,12 @@ export default defineConfig(
   },
   {
     files: ['lib/**/*.ts'],
-    // The requeue service is one of NATS; the command line takes the address of either broker.
-    ignores: ['lib/clock/**', 'lib/transports/{names.ts,nats/**,rabbitmq/**}', 'lib/requeue/**', 'lib/cli/**'],
+    // The requeue service is one of NATS; the command line takes the address of any broker.
+    ignores: [
+      'lib/{clock,requeue,cli}/**',
+      'lib/transports/names.ts',
+      ...transports.map((name) => `lib/transports/${name}/**`),
+    ],
     rules: { 'no-restricted-syntax': ['error', instantNow, ...brokerNames] },
   },
   {

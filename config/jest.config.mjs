@@ -19,9 +19,8 @@ export default {
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^nestjs-messaging$': '<rootDir>/lib/index.ts',
-    '^nestjs-messaging/(rabbitmq|nats)$': '<rootDir>/lib/transports/$1/index.ts',
     '^nestjs-messaging/transport$': '<rootDir>/lib/transports/kit/index.ts',
-    '^nestjs-messaging/(health|opentelemetry|requeue|stores|testing)$': '<rootDir>/lib/$1/index.ts',
+    '^nestjs-messaging/(.*)$': ['<rootDir>/lib/transports/$1/index.ts', '<rootDir>/lib/$1/index.ts'],
   },
   coverageProvider: 'v8',
   collectCoverageFrom: ['lib/**/*.ts'],

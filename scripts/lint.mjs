@@ -1,6 +1,7 @@
 // Types, lint, import direction, format and size, side by side; with --fix what can be corrected is.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { wrongEntries } from './entries.mjs';
 import { overBudget } from './line-budgets.mjs';
 import './tasks.mjs';
 
@@ -40,10 +41,13 @@ const rest = [
   check('depcruise', '--output-type', 'err-long', '--config', 'config/dependency-cruiser.mjs', 'lib'),
 ];
 
-const over = overBudget();
-console.log(`${over.length === 0 ? '✓' : '✗'} line budgets`);
-for (const problem of over) console.log(problem);
+const problems = Object.entries({ 'line budgets': overBudget(), 'entries of the package': wrongEntries({ fix }) });
+for (const [subject, found] of problems) {
+  console.log(`${found.length === 0 ? '✓' : '✗'} ${subject}`);
+  for (const problem of found) console.log(problem);
+}
+const isWrong = problems.some(([, found]) => found.length > 0);
 
 // One after the other where both write.
 const results = fix ? [await eslint(), await prettier()] : [eslint(), prettier()];
-if ((await Promise.all([...results, ...rest])).includes(false) || over.length > 0) process.exitCode = 1;
+if ((await Promise.all([...results, ...rest])).includes(false) || isWrong) process.exitCode = 1;

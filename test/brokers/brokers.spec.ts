@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type ChannelModel, connect } from 'amqplib';
-import { provideRabbit } from './rabbitmq/provide.js';
+import { provide } from './rabbitmq/provide.js';
 import { createVhostByHttp } from './rabbitmq/external.js';
 import { RabbitNode } from './rabbitmq/node.js';
 import { describeRabbit, describeRabbitNode } from './rabbitmq.js';
@@ -210,12 +210,12 @@ describe('without brokers', () => {
 
   test('TEST_BROKERS=none provides nothing and says so', async () => {
     process.env = { ...before, TEST_BROKERS: 'none' };
-    expect((await provideRabbit()).skipped).toEqual([{ broker: 'RabbitMQ', reason: 'TEST_BROKERS=none' }]);
+    expect((await provide()).skipped).toEqual([{ broker: 'RabbitMQ', reason: 'TEST_BROKERS=none' }]);
   });
 
   test('an unreachable TEST_RABBITMQ_URL provides nothing and says so', async () => {
     process.env = { ...before, TEST_BROKERS: '', TEST_RABBITMQ_URL: 'amqp://127.0.0.1:1' };
-    const { available, skipped } = await provideRabbit();
+    const { available, skipped } = await provide();
     expect(available).toEqual([]);
     expect(skipped[0].reason).toMatch(/TEST_RABBITMQ_URL: .*ECONNREFUSED/);
   });
@@ -230,6 +230,6 @@ describeRabbit('TEST_RABBITMQ_URL', (rabbit) => {
   test('is the only broker then', async () => {
     const url = await rabbit.freshVhostUrl();
     process.env = { ...before, TEST_BROKERS: '', TEST_RABBITMQ_URL: url };
-    expect((await provideRabbit()).available).toEqual([expect.objectContaining({ version: rabbit.version, url })]);
+    expect((await provide()).available).toEqual([expect.objectContaining({ version: rabbit.version, url })]);
   });
 });

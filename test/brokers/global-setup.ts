@@ -1,8 +1,10 @@
 import Module from 'node:module';
 
 export default async function globalSetup(): Promise<void> {
-  const { startBrokers } = await withTypeScriptFiles(() => import('./start-brokers.js'));
-  (globalThis as { stopBrokers?: () => Promise<void> }).stopBrokers = await startBrokers();
+  (globalThis as { stopBrokers?: () => Promise<void> }).stopBrokers = await withTypeScriptFiles(async () => {
+    const { startBrokers } = await import('./start-brokers.js');
+    return startBrokers();
+  });
 }
 
 type Resolve = (request: string, ...rest: unknown[]) => string;

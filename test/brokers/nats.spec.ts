@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { describeNats, describeNatsNode } from './nats.js';
-import { provideNats } from './nats/provide.js';
+import { provide } from './nats/provide.js';
 
 const opened: NatsConnection[] = [];
 
@@ -60,11 +60,11 @@ describe('without NATS', () => {
 
   test.each(['none', 'rabbitmq'])('TEST_BROKERS=%s provides none and says so', async (selection) => {
     process.env = { ...before, TEST_BROKERS: selection };
-    expect((await provideNats()).skipped).toEqual([{ broker: 'NATS', reason: `TEST_BROKERS=${selection}` }]);
+    expect((await provide()).skipped).toEqual([{ broker: 'NATS', reason: `TEST_BROKERS=${selection}` }]);
   });
 
   test('an unreachable TEST_NATS_URL provides none and says so', async () => {
     process.env = { ...before, TEST_BROKERS: '', TEST_NATS_URL: 'nats://127.0.0.1:1' };
-    expect((await provideNats()).skipped[0].reason).toMatch(/TEST_NATS_URL: .*ECONNREFUSED/);
+    expect((await provide()).skipped[0].reason).toMatch(/TEST_NATS_URL: .*ECONNREFUSED/);
   });
 });

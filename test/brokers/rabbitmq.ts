@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, describe } from '@jest/globals';
-import { announced, type AvailableRabbit } from './rabbitmq/availability.js';
+import { announcedRabbit, type AvailableRabbit } from './rabbitmq/availability.js';
 import { createVhostByHttp } from './rabbitmq/external.js';
 import type { RabbitHandle } from './rabbitmq/handle.js';
 import type { InstalledRabbit } from './rabbitmq/install.js';
@@ -65,7 +65,7 @@ export interface RabbitStarter {
 }
 
 export function rabbitBrokers(): RabbitBroker[] {
-  return announced().available.map((rabbit) => new RabbitBroker(rabbit));
+  return announcedRabbit().available.map((rabbit) => new RabbitBroker(rabbit));
 }
 
 /** The block once for each version that is there; a skipped one for each that is not. */
@@ -76,14 +76,14 @@ export function describeRabbit(name: string, block: (rabbit: RabbitBroker) => vo
       afterAll(() => rabbit.removeVhosts());
     });
   }
-  for (const { broker, reason } of announced().skipped) {
+  for (const { broker, reason } of announcedRabbit().skipped) {
     describe.skip(titleOf(name, broker, reason), () => block(new RabbitBroker({ version: 'none', url: 'amqp:' })));
   }
 }
 
 /** The same for tests that disturb the broker: they start a node of their own. */
 export function describeRabbitNode(name: string, block: (rabbit: RabbitStarter) => void): void {
-  const { available, skipped } = announced();
+  const { available, skipped } = announcedRabbit();
   for (const { version, node } of available) {
     const title = `${name} (RabbitMQ ${version})`;
     const newest = version === available.at(-1)?.version;

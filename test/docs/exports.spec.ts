@@ -11,6 +11,13 @@ function exportsOf(file: string): string[] {
   return blocks.flatMap(([, names]) => names.split(',').flatMap((name) => name.trim().replace(/^type /, '') || []));
 }
 
+test('package.json has the entries that the folders of lib make: npm run format writes them', async () => {
+  const script = '../../scripts/entries.mjs';
+  const { entriesOfManifest } = (await import(script)) as { entriesOfManifest(): unknown };
+  const { exports, typesVersions } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, unknown>;
+  expect({ exports, typesVersions }).toEqual(entriesOfManifest());
+});
+
 describe('docs/exports.md', () => {
   const rows = page.section('Names').table();
   const documented = rows.flatMap((row) => [...row.names.matchAll(/`([^`]+)`/g)].map(([, name]) => name));

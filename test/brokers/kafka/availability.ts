@@ -1,4 +1,4 @@
-import type { SkippedBroker } from '../rabbitmq/availability.js';
+import { announced, type Availability } from '../availability.js';
 
 /** The Kafka that the tests of this run may use. */
 export interface AvailableKafka {
@@ -9,20 +9,6 @@ export interface AvailableKafka {
   url?: string;
 }
 
-export interface KafkaAvailability {
-  available: AvailableKafka[];
-  skipped: SkippedBroker[];
-}
+export type KafkaAvailability = Availability<AvailableKafka>;
 
-const variable = 'MESSAGING_TEST_KAFKA';
-
-/** For the processes that run the tests: they inherit the environment. */
-export function announceKafka(availability: KafkaAvailability): void {
-  process.env[variable] = JSON.stringify(availability);
-}
-
-export function announcedKafka(): KafkaAvailability {
-  const text = process.env[variable];
-  if (text !== undefined) return JSON.parse(text) as KafkaAvailability;
-  return { available: [], skipped: [{ broker: 'Kafka', reason: 'the global setup did not run' }] };
-}
+export const announcedKafka = (): KafkaAvailability => announced('kafka', 'Kafka');

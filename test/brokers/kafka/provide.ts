@@ -6,7 +6,7 @@ import { installKafka, kafkaVersion } from './install.js';
  * Not among TEST_BROKERS → nothing; TEST_KAFKA_URL (`host:port`) → that broker alone; else the version of pom.xml, of which
  * each test file starts a node of its own, where there are a JRE and Maven.
  */
-export async function provideKafka(): Promise<KafkaAvailability> {
+export async function provide(): Promise<KafkaAvailability> {
   const unwanted = reasonNotSelected('kafka');
   if (unwanted !== undefined) return nothing(unwanted);
   const url = process.env.TEST_KAFKA_URL;

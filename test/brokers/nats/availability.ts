@@ -1,4 +1,4 @@
-import type { SkippedBroker } from '../rabbitmq/availability.js';
+import { announced, type Availability } from '../availability.js';
 
 /** A version of NATS that the tests of this run may use. */
 export interface AvailableNats {
@@ -9,20 +9,6 @@ export interface AvailableNats {
   url?: string;
 }
 
-export interface NatsAvailability {
-  available: AvailableNats[];
-  skipped: SkippedBroker[];
-}
+export type NatsAvailability = Availability<AvailableNats>;
 
-const variable = 'MESSAGING_TEST_NATS';
-
-/** For the processes that run the tests: they inherit the environment. */
-export function announceNats(availability: NatsAvailability): void {
-  process.env[variable] = JSON.stringify(availability);
-}
-
-export function announcedNats(): NatsAvailability {
-  const text = process.env[variable];
-  if (text !== undefined) return JSON.parse(text) as NatsAvailability;
-  return { available: [], skipped: [{ broker: 'NATS', reason: 'the global setup did not run' }] };
-}
+export const announcedNats = (): NatsAvailability => announced('nats', 'NATS');

@@ -1,6 +1,6 @@
 import { dockerAnswers, startService, stopCompose } from '../compose.js';
 import { reasonAgainstDebianRoots } from '../debian-root.js';
-import type { SkippedBroker } from '../rabbitmq/availability.js';
+import type { SkippedBroker } from '../availability.js';
 import { reasonNotSelected, selectedVersions } from '../selection.js';
 import type { AvailableNats, NatsAvailability } from './availability.js';
 import { installNats, natsVersions, type NatsVersion } from './install.js';
@@ -15,7 +15,7 @@ export interface ProvidedNats extends NatsAvailability {
  * or those of TEST_NATS_VERSIONS: the program where it can be installed, of which each test file starts servers of its
  * own; a container where there is an engine.
  */
-export async function provideNats(): Promise<ProvidedNats> {
+export async function provide(): Promise<ProvidedNats> {
   const unwanted = reasonNotSelected('nats');
   if (unwanted !== undefined) return nothing(unwanted);
   const url = process.env.TEST_NATS_URL;
@@ -33,7 +33,7 @@ async function provideVersions(): Promise<ProvidedNats> {
   const docker = impossible !== undefined && (await dockerAnswers());
   const skipped: SkippedBroker[] = [];
 
-  const provide = async (version: NatsVersion): Promise<AvailableNats | undefined> => {
+  const provideOne = async (version: NatsVersion): Promise<AvailableNats | undefined> => {
     try {
       if (docker) return await byCompose(version);
       if (impossible !== undefined) throw new Error(`${impossible}, no container engine, no TEST_NATS_URL`);
@@ -44,7 +44,7 @@ async function provideVersions(): Promise<ProvidedNats> {
     }
   };
 
-  const provided = await Promise.all(versions.map(provide));
+  const provided = await Promise.all(versions.map(provideOne));
   return {
     available: provided.filter((nats) => nats !== undefined),
     skipped,

@@ -1,3 +1,4 @@
+import { announced, type Availability } from '../availability.js';
 import type { RabbitDescription } from './handle.js';
 
 /** A broker that the tests of this run may use. */
@@ -10,25 +11,6 @@ export interface AvailableRabbit {
   managementUrl?: string;
 }
 
-export interface SkippedBroker {
-  broker: string;
-  reason: string;
-}
+export type RabbitAvailability = Availability<AvailableRabbit>;
 
-export interface RabbitAvailability {
-  available: AvailableRabbit[];
-  skipped: SkippedBroker[];
-}
-
-const variable = 'MESSAGING_TEST_RABBITMQ';
-
-/** For the processes that run the tests: they inherit the environment. */
-export function announce(availability: RabbitAvailability): void {
-  process.env[variable] = JSON.stringify(availability);
-}
-
-export function announced(): RabbitAvailability {
-  const text = process.env[variable];
-  if (text !== undefined) return JSON.parse(text) as RabbitAvailability;
-  return { available: [], skipped: [{ broker: 'RabbitMQ', reason: 'the global setup did not run' }] };
-}
+export const announcedRabbit = (): RabbitAvailability => announced('rabbitmq', 'RabbitMQ');

@@ -1,6 +1,7 @@
 import { dockerAnswers, stopCompose } from '../compose.js';
 import { reasonNotSelected, selectedVersions } from '../selection.js';
-import type { AvailableRabbit, RabbitAvailability, SkippedBroker } from './availability.js';
+import type { SkippedBroker } from '../availability.js';
+import type { AvailableRabbit, RabbitAvailability } from './availability.js';
 import { startByCompose } from './compose.js';
 import { externalRabbit } from './external.js';
 import { installRabbit, rabbitVersions, type RabbitVersion, reasonAgainstInstall } from './install.js';
@@ -15,7 +16,7 @@ export interface ProvidedRabbit extends RabbitAvailability {
  * version, or those of TEST_RABBITMQ_VERSIONS, as nodes of this run where they can be installed, in containers where
  * there is an engine. Nodes may still be starting.
  */
-export async function provideRabbit(): Promise<ProvidedRabbit> {
+export async function provide(): Promise<ProvidedRabbit> {
   const { TEST_RABBITMQ_URL, TEST_RABBITMQ_MANAGEMENT_URL } = process.env;
   const unwanted = reasonNotSelected('rabbitmq');
   if (unwanted !== undefined) return nothing(unwanted);
@@ -36,7 +37,7 @@ async function provideVersions(): Promise<ProvidedRabbit> {
   const stops: (() => Promise<void>)[] = docker ? [stopCompose] : [];
   const skipped: SkippedBroker[] = [];
 
-  const provide = async (version: RabbitVersion): Promise<AvailableRabbit | undefined> => {
+  const provideOne = async (version: RabbitVersion): Promise<AvailableRabbit | undefined> => {
     try {
       if (docker) return await startByCompose(version);
       if (impossible !== undefined) throw new Error(`${impossible}, no container engine, no TEST_RABBITMQ_URL`);
@@ -49,7 +50,7 @@ async function provideVersions(): Promise<ProvidedRabbit> {
     }
   };
 
-  const provided = await Promise.all(versions.map(provide));
+  const provided = await Promise.all(versions.map(provideOne));
   return {
     available: provided.filter((rabbit) => rabbit !== undefined),
     skipped,

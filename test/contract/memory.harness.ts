@@ -1,9 +1,7 @@
 import { ManualClock, type HarnessEnvironment, type TransportHarness } from 'nestjs-messaging/testing';
 import { MemoryBroker } from '../../lib/transports/memory/memory-broker.js';
 import { memory } from '../../lib/transports/memory/memory.js';
-
-/** A reconnect policy that leaves no time to fall asleep. */
-export const eager = { initial: 20, max: 200, jitter: 0.2 };
+import { eager } from './proxied.harness.js';
 
 /** The embedded broker on virtual time. */
 export function memoryHarness(): TransportHarness & { readonly clock: ManualClock; readonly broker: MemoryBroker } {

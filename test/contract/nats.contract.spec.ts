@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { transportContract } from 'nestjs-messaging/testing';
 import { describeNats } from '../brokers/nats.js';
-import { NatsHarness, secret } from './nats.harness.js';
+import { NatsHarness } from './nats.harness.js';
+import { secret } from './proxied.harness.js';
 import { skipped } from './skipped.js';
 
 describeNats('transport contract', (nats) => {

@@ -1,22 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { type ChannelModel, connect, type ConfirmChannel } from 'amqplib';
-import { systemClock } from '../../lib/clock/clock.js';
 import type { Headers } from '../../lib/message/headers.js';
-import { type HarnessPeer, type PeerMessage, POISON, type TransportHarness } from 'nestjs-messaging/testing';
+import type { HarnessOverrides, HarnessPeer, PeerMessage } from 'nestjs-messaging/testing';
 import type { Destination } from '../../lib/transport/outgoing.js';
+import type { Transport } from '../../lib/transport/transport.js';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { Proxy } from '../brokers/proxy.js';
 import { binary } from '../brokers/rabbitmq/erlang.js';
 import type { RabbitHandle } from '../brokers/rabbitmq/handle.js';
 import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { CLOSE_INTERNAL_ERROR } from '../fault/amqp-gate.js';
-import { eager } from './memory.harness.js';
+import { ProxiedHarness, secret } from './proxied.harness.js';
 
 const exchange = 'contract';
 const { capabilities } = rabbitmq({ exchange }).create();
-
-/** Its secret, unmistakable where it shows. */
-export const secret = `planted-${randomUUID()}`;
 
 /** Which faults the broker can be given, known before it is there. */
 export interface RabbitFeatures {
@@ -27,85 +23,55 @@ export interface RabbitFeatures {
   readonly alone: boolean;
 }
 
-/** A RabbitMQ for the contract: transports reach it through a proxy, plain clients directly. */
-export class RabbitHarness implements TransportHarness {
+/** A RabbitMQ for the contract. */
+export class RabbitHarness extends ProxiedHarness {
   readonly capabilities = capabilities;
-  readonly listsQueues = true;
-  readonly secret?: string;
-  readonly misconfigured?: TransportHarness['misconfigured'];
-  readonly faults: NonNullable<TransportHarness['faults']>;
-  readonly peer: HarnessPeer;
-  private proxy!: Proxy;
+  readonly faults;
+  readonly peer: HarnessPeer = {
+    publish: (to, message) => this.publish(to, message),
+    get: (queue) => this.get(queue),
+  };
   private straight!: string;
-  private url!: string;
   private node?: RabbitHandle;
   private plain!: ChannelModel;
   private channel!: ConfirmChannel;
 
   constructor(private readonly features: RabbitFeatures) {
-    if (features.ours) {
-      this.secret = secret;
-      this.misconfigured = () => this.transport({ password: `wrong-${secret}` });
-    }
+    super({ ...features, lastWords: CLOSE_INTERNAL_ERROR });
     this.faults = {
-      disconnect: async () => void this.proxy.reset(),
-      refuse: (on) => this.proxy.refuse(on),
-      dropConfirms: async (on) => this.dropConfirms(on),
-      poison: async (on) => this.proxy.endOver(on ? Buffer.from(POISON) : undefined, CLOSE_INTERNAL_ERROR),
-      ...(features.alone ? { block: (on) => this.node!.memoryAlarm(on), restart: () => this.restart() } : {}),
-      deleteQueue: async (queue) => void (await this.channel.deleteQueue(queue)),
+      ...this.proxied,
+      ...(features.alone ? { block: (on: boolean) => this.node!.memoryAlarm(on), restart: () => this.restart() } : {}),
+      deleteQueue: async (queue: string) => void (await this.channel.deleteQueue(queue)),
       deleteDelays: () => this.deleteDelays(),
     };
-    this.peer = {
-      publish: (to, message) => this.publish(to, message),
-      get: (queue) => this.get(queue),
-    };
-  }
-
-  get name(): string {
-    return this.features.name;
   }
 
   /** `url` leads straight to an empty vhost. */
   async start(url: string, node?: RabbitHandle): Promise<void> {
     this.node = node;
-    this.url = this.features.ours && node ? await withOwnUser(node, url) : url;
     this.straight = url;
-    this.proxy = await Proxy.start(url);
-    await this.connectPlain();
-  }
-
-  async stop(): Promise<void> {
-    await this.proxy?.close();
-    await this.plain?.close().catch(() => undefined); // Its node may be gone already.
-  }
-
-  create({ maxBytes }: { readonly maxBytes?: number } = {}): ReturnType<TransportHarness['create']> {
-    return this.transport({ maxBytes });
-  }
-
-  environment(): ReturnType<TransportHarness['environment']> {
-    return {
-      clock: systemClock,
-      service: 'contract',
-      random: Math.random,
-      reconnect: eager,
-      confirmTimeout: 5_000,
-      provision: true,
-    };
+    await this.reach(this.features.ours && node ? await withOwnUser(node, url) : url);
   }
 
   async remove(queues: readonly string[]): Promise<void> {
     await Promise.all(queues.map((queue) => this.channel.deleteQueue(queue)));
   }
 
-  private transport({ maxBytes, password }: { maxBytes?: number; password?: string }): ReturnType<typeof this.create> {
-    const url = new URL(this.proxy.url(this.url));
-    if (password !== undefined) url.password = password;
-    return rabbitmq({ url: url.href, exchange, ...(maxBytes ? { maxBytes } : {}) }).create();
+  protected transport(url: string, overrides: HarnessOverrides): Transport {
+    return rabbitmq({ url, exchange, ...overrides }).create();
   }
 
-  /** The plain client goes down with the node, and is not under test. */
+  protected async connectPlain(): Promise<void> {
+    this.plain = await connect(this.straight);
+    this.plain.on('error', () => undefined);
+    this.channel = await this.plain.createConfirmChannel();
+    this.channel.on('error', () => undefined);
+  }
+
+  protected async closePlain(): Promise<void> {
+    await this.plain?.close().catch(() => undefined); // Its node may be gone already.
+  }
+
   private async restart(): Promise<void> {
     await (this.node as RabbitNode).restart();
     await this.connectPlain();
@@ -117,19 +83,6 @@ export class RabbitHarness implements TransportHarness {
       await this.channel.deleteQueue(`${exchange}.delay.${level}`);
       await this.channel.deleteExchange(`${exchange}.delay.${level}`);
     }
-  }
-
-  /** A stream of frames with a hole in it cannot go on: the connection ends with the fault. */
-  private dropConfirms(on: boolean): void {
-    this.proxy.dropFromBroker(on);
-    if (!on) this.proxy.reset();
-  }
-
-  private async connectPlain(): Promise<void> {
-    this.plain = await connect(this.straight);
-    this.plain.on('error', () => undefined);
-    this.channel = await this.plain.createConfirmChannel();
-    this.channel.on('error', () => undefined);
   }
 
   private async publish(to: Destination, { id, body, headers, properties }: PeerMessage): Promise<void> {

@@ -2,7 +2,6 @@ import { systemClock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { REQUEUE_DEFAULTS, type RequeueOptions } from '../requeue/requeue-options.js';
 import { RequeueServer } from '../requeue/requeue-server.js';
-import { holdsCredentials } from '../requeue/server-addresses.js';
 import { type Command, type Console, EXIT } from './command.js';
 import { type Flag, type FlagValues, given, textOf, UsageError, wholeNumber } from './flags.js';
 import { serviceOutput } from './service-output.js';
@@ -96,6 +95,11 @@ export const requeueCommand: Command = {
     }
   },
 };
+
+/** A user or password stands in the address. */
+function holdsCredentials(address: string): boolean {
+  return /^([a-z]+:\/\/)?[^/?#]*@/i.test(address);
+}
 
 function options(values: FlagValues, { env }: Console): RequeueOptions {
   const { servers, creds } = values as { servers?: string; creds?: string };

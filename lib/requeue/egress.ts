@@ -1,4 +1,4 @@
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import type { SteadyTime } from '../clock/steady-time.js';
 import { nextTurn } from '../clock/turn.js';
@@ -6,6 +6,7 @@ import type { DurableQueue } from '../durable-queue/durable-queue.js';
 import type { QueueEntry } from '../durable-queue/queue-entry.js';
 import { errorMessage } from '../errors/redact.js';
 import { type Flight, Flights } from './flights.js';
+import type { RequeueLink } from './link.js';
 import { outgoingHeaders } from './outgoing-headers.js';
 import { EXPIRY_BATCH, QueueLine } from './queue-line.js';
 import { type DeliveryFailure, failureOf, NO_REPLY } from './reply.js';
@@ -13,7 +14,6 @@ import { backoffOf, readMeta } from './requeue-meta.js';
 import { OWN_QUEUE_PREFIX } from './request-parser.js';
 import type { RequeueCounters } from './statistics.js';
 import { Suspects } from './suspects.js';
-import type { NatsLink } from './nats-link.js';
 
 /** So many are sent in one turn of the event loop at most: replies and new messages get their chance. */
 const SEND_BATCH = 256;
@@ -23,7 +23,6 @@ const MAX_SILENCE_MS = 1_000;
 
 export interface EgressParts {
   readonly queue: DurableQueue;
-  readonly link: NatsLink;
   readonly counters: RequeueCounters;
   readonly clock: Clock;
   readonly time: SteadyTime;
@@ -46,8 +45,9 @@ export class Egress {
     send: (entry) => this.send(entry, this.line(entry.queue)!, this.parts.time.now()),
     guilty: (entry, message) => this.bury(entry, 'unsendable', { code: 'refused', message }),
   });
-  private inbox: { readonly prefix: string; readonly subscription: Subscription } | undefined;
-  private connection: NatsConnection | undefined;
+  /** Where replies come to. */
+  private inbox = '';
+  private link: RequeueLink | undefined;
   /** Why nothing can be sent although there is a connection. */
   fault: string | undefined;
   private scheduled = false;
@@ -70,18 +70,18 @@ export class Egress {
   }
 
   /** The connection stands: everything that waits is looked at. */
-  up(connection: NatsConnection): void {
-    this.connection = connection;
+  up(link: RequeueLink): void {
+    this.link = link;
     this.fault = undefined;
-    // A client that reconnects subscribes again by itself; a new client does not.
-    if (!this.inbox || this.inbox.subscription.isClosed()) this.listen(connection);
+    this.inbox = link.newInbox();
+    link.connection.subscribe(`${this.inbox}.*`, { callback: (error, reply) => this.replied(error, reply) });
     this.renew();
-    if (this.suspects.any) void this.trySuspects(connection);
+    if (this.suspects.any) void this.trySuspects(link);
   }
 
   /** The connection is lost: what is under way counts as not sent. `reason`: why the server ended it over that, where it did. */
   down(reason?: string): void {
-    this.connection = undefined;
+    this.link = undefined;
     const sent = this.flights.takeSentUntil(Infinity).map(({ entry }) => entry);
     this.suspects.lost(sent, reason);
     this.settled();
@@ -128,26 +128,17 @@ export class Egress {
   }
 
   private get canSend(): boolean {
-    return this.connection !== undefined && !this.stopping && !this.suspects.any;
+    return this.link !== undefined && !this.stopping && !this.suspects.any;
   }
 
-  private async trySuspects(connection: NatsConnection): Promise<void> {
-    const goesOn = async (): Promise<boolean> =>
-      (await answers(connection)) && connection === this.connection && !this.stopping;
+  private async trySuspects(link: RequeueLink): Promise<void> {
+    const goesOn = async (): Promise<boolean> => (await answers(link)) && link === this.link && !this.stopping;
     if (await this.suspects.tryAll(goesOn)) this.renew();
   }
 
   /** A queue may have as much under way as it leaves free for others: none can stall another, however many are silent. */
   private hasRoom(line: QueueLine): boolean {
     return line.inFlight < Math.max(1, this.limits.maxInFlight - this.flights.size);
-  }
-
-  private listen(connection: NatsConnection): void {
-    const prefix = this.parts.link.newInbox();
-    const subscription = connection.subscribe(`${prefix}.*`, {
-      callback: (error, reply) => this.replied(error, reply),
-    });
-    this.inbox = { prefix, subscription };
   }
 
   private line(name: string): QueueLine | undefined {
@@ -195,21 +186,21 @@ export class Egress {
   }
 
   private send(entry: QueueEntry, line: QueueLine, now: number): void {
-    const { link, counters } = this.parts;
+    const { link } = this;
     if (entry.expiresAt !== undefined && entry.expiresAt <= now) return this.bury(entry, 'expired', EXPIRED);
     const meta = readMeta(entry.meta);
     if (!meta) return this.bury(entry, 'unreadable', UNREADABLE);
     const token = this.flights.add(entry, line, now);
     try {
-      const headers = outgoingHeaders(link.newHeaders(), entry, meta);
-      const reply = `${this.inbox!.prefix}.${token.toString(RADIX)}`;
-      this.connection!.publish(meta.subject, entry.body, { reply, headers });
+      const headers = outgoingHeaders(link!.newHeaders(), entry, meta);
+      const reply = `${this.inbox}.${token.toString(RADIX)}`;
+      link!.connection.publish(meta.subject, entry.body, { reply, headers });
     } catch (error) {
       this.flights.take(token);
       this.notSent(entry, error);
       return;
     }
-    counters.of(entry.queue).sent++;
+    this.parts.counters.of(entry.queue).sent++;
     this.armSweep();
   }
 
@@ -217,15 +208,14 @@ export class Egress {
     if ((error as Error).name === 'InvalidArgumentError')
       return this.bury(entry, 'unsendable', { code: 'too-large', message: errorMessage(error) });
     // The connection is closing; its end is told in a moment.
-    this.connection = undefined;
+    this.link = undefined;
     this.line(entry.queue)?.renew();
   }
 
   private replied(error: Error | null, reply: Msg): void {
     if (error) {
       // The server forbids the inbox: without replies nothing can be removed.
-      this.inbox = undefined;
-      this.connection = undefined;
+      this.link = undefined;
       this.fault = `nothing can be sent: ${errorMessage(error)}`;
       return;
     }
@@ -296,7 +286,7 @@ export class Egress {
       if (line.inFlight === 0 && this.parts.queue.totals(name).depth === 0) {
         line.close();
         this.lines.delete(name);
-      } else if (this.connection && this.hasRoom(line)) wakeAt = Math.min(wakeAt, line.wakeAt);
+      } else if (this.link && this.hasRoom(line)) wakeAt = Math.min(wakeAt, line.wakeAt);
       else wakeAt = Math.min(wakeAt, line.expiryAt);
     }
     if (wakeAt === Infinity) return;
@@ -319,15 +309,9 @@ export class Egress {
   private async sweep(): Promise<void> {
     const asked = this.parts.time.now();
     const until = asked - this.limits.ackTimeout;
-    const { connection } = this;
+    const { link } = this;
     const { oldest } = this.flights;
-    if (
-      oldest &&
-      oldest.sentAt <= until &&
-      connection &&
-      (await answers(connection)) &&
-      connection === this.connection
-    ) {
+    if (oldest && oldest.sentAt <= until && link && (await answers(link)) && link === this.link) {
       const now = this.parts.time.now();
       const silent = now - asked > Math.min(MAX_SILENCE_MS, this.limits.ackTimeout / 2);
       const late = silent ? this.flights.restamp(until, now) : this.flights.takeSentUntil(until);
@@ -347,7 +331,7 @@ export class Egress {
 const EXPIRED = { code: 'expired', message: 'Its time to live has ended' };
 const UNREADABLE = { code: 'unreadable', message: 'Its data are not those of a requeue service' };
 
-async function answers(connection: NatsConnection): Promise<boolean> {
+async function answers({ connection }: RequeueLink): Promise<boolean> {
   try {
     await connection.flush();
     return true;

@@ -1,10 +1,10 @@
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { SteadyTime } from '../clock/steady-time.js';
 import type { DurableQueue } from '../durable-queue/durable-queue.js';
 import type { NewQueueEntry, QueueEntry } from '../durable-queue/queue-entry.js';
 import { errorMessage } from '../errors/redact.js';
 import { newMessageId } from '../message/message-id.js';
-import type { NatsLink } from './nats-link.js';
+import type { RequeueLink } from './link.js';
 import { outgoingHeaderBytes } from './outgoing-headers.js';
 import { REFUSALS, RequeueRefusedError } from './refusal.js';
 import { ERROR_HEADER, SERVICE_ERROR_CODE_HEADER, SERVICE_ERROR_HEADER } from './requeue-headers.js';
@@ -31,7 +31,6 @@ const encoder = new TextEncoder();
 
 export interface IngressParts {
   readonly queue: DurableQueue;
-  readonly link: NatsLink;
   readonly counters: RequeueCounters;
   readonly time: SteadyTime;
   /** A message is on the disk, and its sender was told. */
@@ -65,13 +64,11 @@ export class Ingress {
     private readonly limits: IngressLimits,
   ) {}
 
-  up(connection: NatsConnection): void {
+  up(link: RequeueLink): void {
     this.fault = undefined;
-    // A client that reconnects subscribes again by itself; a new client does not.
-    if (this.subscription && !this.subscription.isClosed()) return;
-    this.subscription = connection.subscribe(this.limits.subject.pattern, {
+    this.subscription = link.connection.subscribe(this.limits.subject.pattern, {
       queue: this.limits.group,
-      callback: (error, message) => (error ? this.forbidden(error) : this.receive(message, connection)),
+      callback: (error, message) => (error ? this.forbidden(error) : this.receive(message, link)),
     });
   }
 
@@ -86,18 +83,18 @@ export class Ingress {
     this.parts.forbidden(error);
   }
 
-  private receive(message: Msg, connection: NatsConnection): void {
+  private receive(message: Msg, link: RequeueLink): void {
     try {
       if (message.subject === this.limits.statsSubject && isStatsRequest(message)) return;
       const request = parseRequest(message.subject, message.headers, this.limits.subject);
-      this.checkRoom(request, message.data.length, connection);
-      this.store(message, request);
+      this.checkRoom(request, message.data.length, link);
+      this.store(message, request, link);
     } catch (error) {
-      this.refuse(message, refusal(error));
+      this.refuse(message, refusal(error), link);
     }
   }
 
-  private checkRoom({ id, queue, meta }: RequeueRequest, bytes: number, connection: NatsConnection): void {
+  private checkRoom({ id, queue, meta }: RequeueRequest, bytes: number, { connection }: RequeueLink): void {
     const most = connection.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
     const outgoing = bytes + outgoingHeaderBytes(id ?? NIL_ID, queue, meta);
     if (outgoing > most)
@@ -120,7 +117,7 @@ export class Ingress {
       throw new RequeueRefusedError('overloaded', 'More messages are being written than the disk can take; try again');
   }
 
-  private store(message: Msg, request: RequeueRequest): void {
+  private store(message: Msg, request: RequeueRequest, link: RequeueLink): void {
     const { queue, time, counters } = this.parts;
     const now = time.now();
     const id = request.id ?? newMessageId(now);
@@ -130,18 +127,18 @@ export class Ingress {
     const entry = queue.append(newEntry(request, id, message.data, now), (error) => {
       this.writing--;
       this.writingBytes -= bytes;
-      if (error) return this.refuse(message, new RequeueRefusedError('store-failed', error.message));
+      if (error) return this.refuse(message, new RequeueRefusedError('store-failed', error.message), link);
       counters.of(request.queue).accepted++;
       reply(message, `{"id":${JSON.stringify(id)},"queue":${JSON.stringify(request.queue)}}`);
       this.parts.stored(entry);
     });
   }
 
-  private refuse(message: Msg, error: RequeueRefusedError): void {
+  private refuse(message: Msg, error: RequeueRefusedError, link: RequeueLink): void {
     this.parts.counters.refuse(error.refusal);
     if (!error.retryable) this.keep(message, error);
     const { status } = REFUSALS[error.refusal];
-    const headers = this.parts.link.newHeaders();
+    const headers = link.newHeaders();
     headers.set(ERROR_HEADER, error.refusal);
     headers.set(SERVICE_ERROR_CODE_HEADER, String(status));
     headers.set(SERVICE_ERROR_HEADER, oneLine(error.message));
@@ -211,7 +208,7 @@ function rawHeaders(message: Msg): RequeueMeta['headers'] {
   }
 }
 
-function reply(message: Msg, text: string, headers?: ReturnType<NatsLink['newHeaders']>): void {
+function reply(message: Msg, text: string, headers?: ReturnType<RequeueLink['newHeaders']>): void {
   try {
     message.respond(encoder.encode(text), headers && { headers });
   } catch {

@@ -7,7 +7,7 @@ const PREFIX = 'requeue:';
  * them stays, the files are those of the same service.
  */
 export function requeueDestination(servers: readonly string[]): Destination {
-  const own = hosts(servers.map((server) => server.replace(/^[a-z]+:\/\//, '')));
+  const own = hosts(servers);
   const accepts = (name: string): boolean =>
     name.startsWith(PREFIX) && hosts(name.slice(PREFIX.length).split(',')).some((host) => own.includes(host));
   return { name: PREFIX + own.join(','), accepts };

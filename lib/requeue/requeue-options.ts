@@ -1,10 +1,11 @@
-import type { ConnectionOptions } from '@nats-io/transport-node';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, refuseUndefined } from '../errors/option-checks.js';
 import type { RetryQueueStoreError } from '../errors/publish-errors.js';
 import type { RequeueTelemetry } from './requeue-telemetry.js';
-import { type ServerAddresses, serverAddresses } from './server-addresses.js';
+import { addressOf, type Address, serverUrls } from '../transports/nats/address.js';
+import { loadNatsCore, type NatsCore } from '../transports/nats/peers.js';
 import { IngressSubject, isSubjectPattern } from './subject.js';
 
 /** Options of the requeue service; all but `dataDir` have a default. */
@@ -13,8 +14,8 @@ export interface RequeueOptions {
   readonly servers?: string | readonly string[];
   /** A NATS credentials file; it is read again at every connect. */
   readonly credsFile?: string;
-  /** Further options of the NATS client: `tls`, `user`, `pass`, `token`, `authenticator`, … */
-  readonly nats?: Omit<ConnectionOptions, 'servers' | 'name'>;
+  /** Further options of the NATS client: `tls`, `user`, `pass`, `token`, `authenticator`, …. Reconnecting is this package's. */
+  readonly nats?: Omit<NodeConnectionOptions, 'servers' | 'name' | 'reconnect'>;
   /** What is listened to. Default `requeue.>`. */
   readonly subject?: string;
   /** The queue group that shares it. Default `requeue-workers`. */
@@ -49,11 +50,12 @@ export interface RequeueOptions {
   readonly clock?: Clock;
 }
 
-/** Checked, with defaults. */
+/** Checked, with defaults; without credentials, which stay inside the closures of `address`. */
 export interface RequeueSettings {
-  readonly addresses: ServerAddresses;
-  readonly credsFile: string | undefined;
-  readonly nats: Partial<ConnectionOptions>;
+  readonly address: Address;
+  /** Of the servers, without user and password. */
+  readonly hosts: readonly string[];
+  readonly inboxPrefix: string | undefined;
   readonly ingress: IngressSubject;
   readonly group: string;
   readonly name: string;
@@ -89,6 +91,9 @@ const CALLBACKS = ['onConnectionError', 'onWriteError', 'onAdopted', 'onClosed']
 const NAMES = [...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'nats', 'dataDir', 'telemetry', 'clock', ...CALLBACKS];
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** The client, without JetStream. @throws MissingPeerError */
+export const loadClient = (): Promise<NatsCore> => loadNatsCore('The requeue service');
+
 /** What leaving out means of the options that say where to connect, and as whom. */
 const LEFT_OUT = {
   servers: `«${DEFAULT_SERVER}»`,
@@ -102,6 +107,7 @@ export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings 
   knownKeys('requeue', options, NAMES);
   refuseUndefined('', options, LEFT_OUT);
   const { clock = systemClock, nats = {}, credsFile, telemetry } = options;
+  const { onConnectionError, onWriteError, onAdopted, onClosed } = options;
   const value = <K extends keyof typeof REQUEUE_DEFAULTS>(name: K): unknown => options[name] ?? REQUEUE_DEFAULTS[name];
   const whole = (name: keyof typeof REQUEUE_DEFAULTS, min: number, max: number): number =>
     integerBetween(name, value(name), min, max);
@@ -123,10 +129,11 @@ export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings 
     );
   const group = text('group', value('group'));
   if (/\s/.test(group)) throw new InvalidOptionError('group', group, 'a text without blanks');
+  const urls = serverUrls('servers', value('servers'));
   return {
-    addresses: serverAddresses(value('servers')),
-    credsFile,
-    nats,
+    address: addressOf(urls, nats, credsFile, loadClient),
+    hosts: urls.map(({ host }) => host),
+    inboxPrefix: nats.inboxPrefix,
     ingress: new IngressSubject(subject),
     group,
     name: text('name', value('name')),
@@ -139,7 +146,7 @@ export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings 
     shutdownTimeout: whole('shutdownTimeout', 0, MAX_TIMER_MS),
     telemetry,
     clock,
-    callbacks: options,
+    callbacks: { onConnectionError, onWriteError, onAdopted, onClosed },
   };
 }
 

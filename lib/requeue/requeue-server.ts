@@ -1,20 +1,22 @@
-import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
 import { randomUUID } from 'node:crypto';
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { SteadyTime } from '../clock/steady-time.js';
 import { DurableQueue } from '../durable-queue/durable-queue.js';
+import { NotConnectedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { type Log, redactedLog } from '../events/log.js';
 import { Egress } from './egress.js';
 import { Ingress, isStatsRequest } from './ingress.js';
 import { assertOwnDirectory } from './data-directory.js';
 import { LimitedLog } from './limited-log.js';
-import { NatsLink } from './nats-link.js';
+import { type RequeueLink, supervisedLink } from './link.js';
 import { type RequeueOptions, type RequeueSettings, resolveRequeueOptions } from './requeue-options.js';
 import { requeueDestination } from './requeue-destination.js';
 import type { QueueReport, RequeueHealth, RequeueStats } from './requeue-report.js';
 import { RequeueCounters } from './statistics.js';
+import type { SupervisedConnection } from '../transports/kit/supervised-connection.js';
 
 /** So long a start waits until the server has seen the subscriptions. */
 const LISTEN_TIMEOUT_MS = 5_000;
@@ -28,7 +30,7 @@ export class RequeueServer {
   private readonly counters = new RequeueCounters();
   private readonly time: SteadyTime;
   private readonly queue: DurableQueue;
-  private readonly link: NatsLink;
+  private readonly connection: SupervisedConnection<RequeueLink>;
   private readonly ingress: Ingress;
   private readonly egress: Egress;
   private readonly log: Log;
@@ -38,7 +40,6 @@ export class RequeueServer {
   private state: RequeueHealth['connection']['state'] = 'connecting';
   private stateSince: number;
   private reason: string | undefined;
-  private statsSubscription: Subscription | undefined;
   private storeWasHealthy = true;
   private cancelLook: CancelTimer | undefined;
   private stopObserving: (() => void) | undefined;
@@ -56,10 +57,10 @@ export class RequeueServer {
     this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
     this.time = new SteadyTime(clock);
     this.startedAt = this.stateSince = clock.now();
-    this.link = new NatsLink(settings, {
-      up: (connection) => this.up(connection),
+    this.connection = supervisedLink(settings, {
+      opened: (link) => this.up(link),
       lost: (reason) => this.lost(reason),
-      failed: (error) => this.connectionFailed(error),
+      warning: (message) => this.connectionFailed(new NotConnectedError(message)),
     });
     this.queue = new DurableQueue(
       {
@@ -67,7 +68,7 @@ export class RequeueServer {
         directoryOption: 'dataDir',
         neededBy: 'The requeue service',
         adoptInterval: settings.interval,
-        destination: requeueDestination(settings.addresses.servers),
+        destination: requeueDestination(settings.hosts),
       },
       clock,
       {
@@ -80,12 +81,11 @@ export class RequeueServer {
         failed: (_, error) => this.call(() => callbacks.onWriteError?.(error)),
       },
     );
-    const { queue, link, counters, time } = this;
-    this.egress = new Egress({ queue, link, counters, clock, time }, settings);
+    const { queue, counters, time } = this;
+    this.egress = new Egress({ queue, counters, clock, time }, settings);
     this.ingress = new Ingress(
       {
         queue,
-        link,
         counters,
         time,
         stored: (entry) => this.egress.stored(entry),
@@ -114,7 +114,7 @@ export class RequeueServer {
       await this.queue.open();
       this.stopObserving = await this.settings.telemetry?.observeRequeue(() => this.reports());
       this.look();
-      await this.link.open();
+      await this.connection.start();
       await within(this.settings.clock, LISTEN_TIMEOUT_MS, this.listening);
     } catch (error) {
       await this.stop();
@@ -141,7 +141,7 @@ export class RequeueServer {
       connection: {
         state,
         since: new Date(this.stateSince).toISOString(),
-        server: this.link.connection?.getServer() ?? this.settings.addresses.servers.join(', '),
+        server: this.connection.current?.connection.getServer() ?? this.settings.address.host,
         ...(reason === undefined ? {} : { reason }),
       },
       store: {
@@ -182,40 +182,39 @@ export class RequeueServer {
     const waitFor = (work: Promise<unknown>): Promise<void> =>
       within(clock, Math.max(0, deadline - clock.monotonic()), work);
     const sent = this.egress.stop();
-    if (this.link.connection) await waitFor(this.ingress.drain());
+    if (this.connection.current) await waitFor(this.ingress.drain());
     // Answers those that were received.
     this.queue.commit();
-    if (this.link.connection) await waitFor(sent);
+    if (this.connection.current) await waitFor(sent);
     const left = this.egress.inFlight;
     if (left > 0)
       this.log.warn(`${left} messages were sent and not answered; they stay in the store and are sent again`);
-    if (this.link.connection) await waitFor(this.link.connection.flush().catch(() => undefined));
     this.cancelLook?.();
     this.stopObserving?.();
     this.egress.close();
-    await this.link.close();
+    await this.connection.close();
     this.queue.close();
     this.enter('closed');
     this.resolveClosed();
     this.call(() => callbacks.onClosed?.());
   }
 
-  private up(connection: NatsConnection): void {
+  private up(link: RequeueLink): void {
+    const { connection } = link;
     this.enter('connected');
     this.reason = undefined;
     this.log.log(`Connected to NATS at ${connection.getServer()}`);
     if (this.stopping) return;
-    this.ingress.up(connection);
-    if (!this.statsSubscription || this.statsSubscription.isClosed())
-      this.statsSubscription = connection.subscribe(this.statsSubject, {
-        callback: (error, message) => (error ? this.connectionFailed(error) : this.answerStats(message)),
-      });
-    this.egress.up(connection);
-    this.listening = this.listens(connection);
+    this.ingress.up(link);
+    connection.subscribe(this.statsSubject, {
+      callback: (error, message) => (error ? this.connectionFailed(error) : this.answerStats(message)),
+    });
+    this.egress.up(link);
+    this.listening = this.listens(link);
   }
 
   /** The server has seen the subscriptions. */
-  private async listens(connection: NatsConnection): Promise<void> {
+  private async listens({ connection }: RequeueLink): Promise<void> {
     try {
       await connection.flush();
     } catch {
@@ -226,9 +225,12 @@ export class RequeueServer {
     if (!this.ingress.fault) this.log.log(`Listening on ${ingress.pattern} as ${group}`);
   }
 
-  private lost(reason: string | undefined): void {
-    if (this.state !== 'closed') this.enter('connecting');
-    this.egress.down(reason);
+  private lost(reason: string): void {
+    const at = `NATS at ${this.settings.address.host}`;
+    const what = this.state === 'connected' ? `The connection to ${at} is lost` : `${at} cannot be reached`;
+    this.enter('connecting');
+    this.egress.down(this.connection.ending === 'refused' ? reason : undefined);
+    this.connectionFailed(new NotConnectedError(`${what}: ${reason}; connecting again`));
   }
 
   private connectionFailed(error: Error): void {
@@ -239,7 +241,7 @@ export class RequeueServer {
 
   private answerStats(message: Msg): void {
     if (!isStatsRequest(message)) return;
-    const most = this.link.connection?.info?.max_payload ?? 2 ** 20;
+    const most = this.connection.current?.connection.info?.max_payload ?? 2 ** 20;
     let stats = this.stats();
     let text = JSON.stringify(stats);
     while (Buffer.byteLength(text) > most && stats.queues.length > 0) {

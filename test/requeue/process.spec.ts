@@ -300,7 +300,7 @@ describeNatsNode('the requeue process', (nats: NatsBroker) => {
       NATS_PASSWORD: 'wrong-secret',
     });
     const { code, stdout, stderr } = await wrong.ended;
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('Are the credentials right?') });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('refuses the credentials') });
     expect(stdout + stderr).not.toContain('wrong-secret');
     const right = new Cli(['requeue', '--servers', address, '--data-dir', dataDirectory()], {
       NATS_USER: 'test',

@@ -74,7 +74,7 @@ export class SupervisedConnection<L extends object> {
 
   constructor(
     protected readonly dialer: Dialer<L>,
-    private readonly environment: TransportEnvironment,
+    private readonly environment: Pick<TransportEnvironment, 'clock' | 'reconnect' | 'random'>,
     private readonly listeners: ConnectionListeners<L>,
   ) {}
 

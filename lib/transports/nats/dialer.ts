@@ -4,15 +4,14 @@ import { answered } from '../kit/answered.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import type { Address } from './address.js';
 import { connectionMisconfiguration, describe, isOverWhatWasSent } from './broker-errors.js';
-import type { Link } from './link.js';
 
 /** How long the server may take to read what was sent before a connection is closed. */
 const FLUSH_WITHIN_MS = 3_000;
 
 /** Opens connections to NATS. One that the application gave reconnects by itself: it is lost and found here, as it says. */
-export class NatsDialer implements Dialer<Link> {
+export class NatsDialer<L extends { readonly connection: NatsConnection }> implements Dialer<L> {
   /** The last one that was opened. */
-  private link?: Link;
+  private link?: L;
   /** While a connection of the application's is cut off. */
   private away?: Promise<void>;
   private back = (): void => {};
@@ -26,7 +25,7 @@ export class NatsDialer implements Dialer<Link> {
     private readonly service: string,
     private readonly clock: Clock,
     /** Makes a link of a new connection. The connection is given up when this rejects. */
-    private readonly prepare: (connection: NatsConnection) => Promise<Link>,
+    private readonly prepare: (connection: NatsConnection) => Promise<L>,
   ) {}
 
   get name(): string {
@@ -41,7 +40,7 @@ export class NatsDialer implements Dialer<Link> {
     return this.redact(describe(error));
   }
 
-  async open(_failures: number, on: LinkEvents<Link>): Promise<Link> {
+  async open(_failures: number, on: LinkEvents<L>): Promise<L> {
     await this.away;
     if (this.address.client?.isClosed())
       throw new Error('the connection given as «client» is closed for good: nothing is sent or received any more');
@@ -65,12 +64,12 @@ export class NatsDialer implements Dialer<Link> {
     }
   }
 
-  end({ connection }: Link): Promise<void> {
+  end({ connection }: L): Promise<void> {
     this.ending = true;
     return this.release(connection);
   }
 
-  destroy(link: Link, reason: string, on: LinkEvents<Link>): void {
+  destroy(link: L, reason: string, on: LinkEvents<L>): void {
     const { connection } = link;
     const { client } = this.address;
     if (!client || !this.ending) void connection.reconnect().catch(() => {});
@@ -85,7 +84,7 @@ export class NatsDialer implements Dialer<Link> {
     if (!this.address.client && !connection.isClosed()) await connection.close().catch(() => {});
   }
 
-  private async follow(connection: NatsConnection, on: LinkEvents<Link>): Promise<void> {
+  private async follow(connection: NatsConnection, on: LinkEvents<L>): Promise<void> {
     const given = this.address.client !== undefined;
     if (given && this.followed) return;
     this.followed = true;
@@ -98,18 +97,18 @@ export class NatsDialer implements Dialer<Link> {
     this.reconnected();
   }
 
-  private said(error: Error, on: LinkEvents<Link>): void {
+  private said(error: Error, on: LinkEvents<L>): void {
     const text = this.describe(error);
     if (isOverWhatWasSent(error)) this.verdict = text;
     on.warning(text);
   }
 
-  private disconnected(on: LinkEvents<Link>): void {
+  private disconnected(on: LinkEvents<L>): void {
     this.away ??= new Promise((resolve) => (this.back = resolve));
     if (this.link) this.ended(this.link, 'disconnected', on);
   }
 
-  private ended(link: Link, reason: string, on: LinkEvents<Link>): void {
+  private ended(link: L, reason: string, on: LinkEvents<L>): void {
     const { verdict } = this;
     this.verdict = undefined;
     on.ended(link, verdict ?? reason, verdict !== undefined);

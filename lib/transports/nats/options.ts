@@ -1,15 +1,7 @@
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
-import {
-  checkBoolean,
-  integerBetween,
-  knownKeys,
-  oneOf,
-  refuseUndefined,
-  refuseUnset,
-} from '../../errors/option-checks.js';
-import { redactUrl } from '../kit/redactor.js';
-import { addressOf, type Address } from './address.js';
+import { checkBoolean, integerBetween, knownKeys, oneOf, refuseUndefined } from '../../errors/option-checks.js';
+import { addressOf, serverUrls, type Address } from './address.js';
 
 /** Options of `nats({…})`. */
 export interface NatsOptions {
@@ -105,7 +97,7 @@ export function checkOptions(options: NatsOptions): Settings {
       'up to 100 letters, digits, «-» and «_», not beginning with «_»',
     );
   return {
-    address: addressOf(client ?? servers(options.servers ?? DEFAULTS.servers), native, credentials),
+    address: addressOf(client ?? serverUrls('nats.servers', options.servers ?? DEFAULTS.servers), native, credentials),
     stream,
     replicas: integerBetween('nats.replicas', options.replicas ?? DEFAULTS.replicas, 1, 5),
     storage: oneOf('nats.storage', options.storage ?? DEFAULTS.storage, ['file', 'memory']),
@@ -118,22 +110,4 @@ export function checkOptions(options: NatsOptions): Settings {
 /** @throws InvalidOptionError for any */
 export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): void {
   knownKeys('nats', native, []);
-}
-
-function servers(given: unknown): readonly URL[] {
-  const list: unknown = typeof given === 'string' ? [given] : given;
-  if (!Array.isArray(list) || list.length === 0)
-    throw new InvalidOptionError('nats.servers', given, 'a URL or a list of at least one URL');
-  return list.map((text: unknown) => {
-    const url = typeof text === 'string' ? (text.includes('://') ? text : `nats://${text}`) : '';
-    if (!/^(nats|tls):\/\//.test(url) || !URL.canParse(url))
-      throw new InvalidOptionError(
-        'nats.servers',
-        typeof text === 'string' ? redactUrl(text) : text,
-        'nats://user:password@host:port or tls://…',
-      );
-    const address = new URL(url);
-    refuseUnset('nats.servers', address);
-    return address;
-  });
 }

@@ -2,24 +2,25 @@ import type * as JetStream from '@nats-io/jetstream';
 import type * as TransportNode from '@nats-io/transport-node';
 import { loadPeer } from '../../errors/optional-peer.js';
 
-/** The functions of the client that are used here. */
-export interface NatsClient {
-  readonly connect: typeof TransportNode.connect;
-  readonly createInbox: typeof TransportNode.createInbox;
-  readonly credsAuthenticator: typeof TransportNode.credsAuthenticator;
-  readonly jetstreamManager: typeof JetStream.jetstreamManager;
+/** What connections and plain messages need of the client. */
+export type NatsCore = Pick<typeof TransportNode, 'connect' | 'createInbox' | 'credsAuthenticator' | 'headers'>;
+
+/** That, and what makes JetStream of a connection. */
+export type NatsClient = NatsCore & Pick<typeof JetStream, 'jetstreamManager'>;
+
+/** The client is loaded when the first connection is made: its packages are optional peers. */
+export async function loadNatsCore(neededBy: string): Promise<NatsCore> {
+  const peer = { name: '@nats-io/transport-node', range: '^3', neededBy };
+  return unwrap(await loadPeer(peer, () => import('@nats-io/transport-node')));
 }
 
-/** The only place that loads the client, when the first connection is made: its packages are optional peers. */
+/** The same, with JetStream. */
 export async function loadNats(): Promise<NatsClient> {
-  const node = unwrap(await load('@nats-io/transport-node', () => import('@nats-io/transport-node')));
-  const { jetstreamManager } = unwrap(await load('@nats-io/jetstream', () => import('@nats-io/jetstream')));
-  const { connect, createInbox, credsAuthenticator } = node;
-  return { connect, createInbox, credsAuthenticator, jetstreamManager };
-}
-
-function load<T>(name: string, loading: () => Promise<T>): Promise<T> {
-  return loadPeer({ name, range: '^3', neededBy: 'The NATS transport' }, loading);
+  const neededBy = 'The NATS transport';
+  const { connect, createInbox, credsAuthenticator, headers } = await loadNatsCore(neededBy);
+  const peer = { name: '@nats-io/jetstream', range: '^3', neededBy };
+  const { jetstreamManager } = unwrap(await loadPeer(peer, () => import('@nats-io/jetstream')));
+  return { connect, createInbox, credsAuthenticator, headers, jetstreamManager };
 }
 
 /** A CommonJS module can hide behind `default` where it is imported as an ES module. */

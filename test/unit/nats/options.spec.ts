@@ -10,3 +10,10 @@ it.each(['nats://user:pa ss@host:port', 'nats://user:pl/an#ss@ho st', 'http://us
     expect(make).toThrow(/\*\*\*@/);
   },
 );
+
+it('addresses with different logins are refused: the client has one for all of them', () => {
+  const make = (): unknown => nats({ servers: ['nats://a:secret-1@one', 'nats://b:secret-2@two'] });
+  expect(make).toThrow(/nats\.servers.*the same user and password in every address/);
+  expect(make).not.toThrow(/secret/);
+  expect(nats({ servers: ['one', 'nats://a:secret-1@two'] }).create().host).toBe('one:4222, two:4222');
+});

@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import type { TransportEnvironment } from '../../../lib/transport/transport.js';
 import { SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
 import { NatsDialer } from '../../../lib/transports/nats/dialer.js';
 import type { Link } from '../../../lib/transports/nats/link.js';
@@ -53,15 +52,11 @@ function connectedBy(client: NatsConnection): {
   const address = { host: 'server', client, redact: (text: string) => text, open: async () => client };
   const prepare = async (connection: NatsConnection): Promise<Link> => ({ connection }) as Link;
   const environment = { clock, random: () => 0.5, reconnect: { initial: 100, max: 30_000, jitter: 0 } };
-  const connection = new SupervisedConnection<Link>(
-    new NatsDialer(address, 'test', clock, prepare),
-    environment as unknown as TransportEnvironment,
-    {
-      opened: () => void told.push('opened'),
-      lost: (reason) => void told.push(`lost: ${reason}`),
-      warning: (message) => void told.push(message),
-    },
-  );
+  const connection = new SupervisedConnection<Link>(new NatsDialer(address, 'test', clock, prepare), environment, {
+    opened: () => void told.push('opened'),
+    lost: (reason) => void told.push(`lost: ${reason}`),
+    warning: (message) => void told.push(message),
+  });
   return { clock, told, connection };
 }
 

@@ -12,8 +12,9 @@ import { NatsDelivery, type Settler } from './delivery.js';
 import { type Link, NANOS_PER_MS } from './link.js';
 import { nakWithDelay, SettlementLog } from './settlement-log.js';
 
-/** How long a request for messages waits at the server. A stop waits for its end: what is asked for may be on its way. */
+/** The longest that a request waits at the server; a young session's are shorter, as a stop waits for what may be on its way. */
 const PULL_EXPIRES_MS = 500;
+const FIRST_PULL_EXPIRES_MS = 50;
 /**
  * A request that has not expired by then has met nobody, or its end was not told: a server before 2.10 keeps silent when
  * a message comes just as a request expires.
@@ -63,6 +64,7 @@ export class PullSession implements ConsumerSession, Settler {
   private mode: 'consuming' | 'paused' | 'stopped' | 'ended' = 'paused';
   private stopped?: Promise<void>;
   private pullScheduled = false;
+  private readonly since: number;
   private heardAt: number;
   private askedAt = 0;
   /** When the server showed that it has read all that was asked. */
@@ -82,7 +84,7 @@ export class PullSession implements ConsumerSession, Settler {
     this.inbox = link.inbox();
     this.recent = new SettlementLog(options.clock, options.ackWait * SAFE_SHARE);
     this.answers = new AckAnswers(link, options.clock, options.ackWait, () => this.progress());
-    this.heardAt = options.clock.monotonic();
+    this.since = this.heardAt = options.clock.monotonic();
     this.cancelTick = this.nextTick();
     this.subscription = link.connection.subscribe(this.inbox, {
       callback: (error, message) => {
@@ -273,7 +275,8 @@ export class PullSession implements ConsumerSession, Settler {
     if (this.requested === 0) this.heardAt = this.askedAt;
     this.requested += room;
     const { stream, consumer } = this.options;
-    const request = `{"batch":${room},"expires":${PULL_EXPIRES_MS * NANOS_PER_MS}}`;
+    const expires = Math.min(PULL_EXPIRES_MS, Math.max(FIRST_PULL_EXPIRES_MS, Math.ceil(this.askedAt - this.since)));
+    const request = `{"batch":${room},"expires":${expires * NANOS_PER_MS}}`;
     this.link.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, request, { reply: this.inbox });
   }
 

@@ -109,7 +109,7 @@ async function complete(root: string): Promise<void> {
   }
   if (!existsSync(join(root, 'bin/sh'))) await symlink('dash', join(root, 'bin/sh'));
   for (const folder of ['dev', 'proc', 'tmp', 'data']) await mkdir(join(root, folder), { recursive: true });
-  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
+  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
   await writeFile(join(root, 'etc/hosts'), '127.0.0.1 localhost\n');
   for (const folder of unneeded) await rm(join(root, 'usr/share', folder), { recursive: true, force: true });
 }

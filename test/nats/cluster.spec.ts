@@ -6,7 +6,7 @@ import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications } from '../e2e/support/application.js';
 import { problemsOf } from '../fault/checker.js';
 import { now } from '../fault/journal.js';
-import { Load } from './load.js';
+import { startLoad } from './load.js';
 import { closePlain, managerOf } from './plain.js';
 
 /** Three servers by their names, with a leader. */
@@ -46,7 +46,7 @@ describeNatsNode('in a cluster of three, under load', (nats) => {
     'nothing is lost when the leader of the stream is killed, and comes back',
     async () => {
       const servers = await startCluster(nats);
-      const load = await Load.start({ servers: urlsOf(servers), replicas: 3, syncAlways: false }, 500);
+      const load = await startLoad({ servers: urlsOf(servers), replicas: 3, syncAlways: false }, 500);
       await load.more(300);
       const { cluster } = await (await managerOf(urlsOf(servers)[0])).streams.info('events');
       await closePlain();

@@ -6,7 +6,8 @@ import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications, event } from '../e2e/support/application.js';
 import { problemsOf } from '../fault/checker.js';
 import { now } from '../fault/journal.js';
-import { BATCH, Load } from './load.js';
+import { BATCH, type Load } from '../fault/load.js';
+import { startLoad } from './load.js';
 import { closePlain, managerOf } from './plain.js';
 
 /** Each fault in the middle of publishing and handling: nothing is lost, and what comes twice was under way. */
@@ -52,7 +53,7 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
 
   test('the server is killed and started again', async () => {
     const server = await nats.start();
-    const load = await Load.start({ servers: server.url });
+    const load = await startLoad({ servers: server.url });
     const lost = event(load.messaging, 'disconnected');
     await check(load, () => server.restart(), 3);
     await lost;
@@ -61,13 +62,13 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
   test('the connection is cut', async () => {
     const server = await nats.start();
     const proxy = await proxied(server);
-    const load = await Load.start({ servers: proxy.url(server.url) });
+    const load = await startLoad({ servers: proxy.url(server.url) });
     await check(load, async () => expect(proxy.reset()).toBeGreaterThan(0), 5);
   });
 
   test('the server hangs for longer than pings are waited for', async () => {
     const server = await nats.start();
-    const load = await Load.start({ servers: server.url, options: { pingInterval: 200, maxPingOut: 2, timeout: 500 } });
+    const load = await startLoad({ servers: server.url, options: { pingInterval: 200, maxPingOut: 2, timeout: 500 } });
     await check(load, async () => {
       const lost = event(load.messaging, 'disconnected');
       await server.suspend();
@@ -79,7 +80,7 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
   test('acknowledgements are lost', async () => {
     const server = await nats.start();
     const proxy = await proxied(server);
-    const load = await Load.start({ servers: proxy.url(server.url) });
+    const load = await startLoad({ servers: proxy.url(server.url) });
     await check(load, async () => {
       const lost = event(load.messaging, 'disconnected');
       proxy.dropFromBroker(true);
@@ -92,7 +93,7 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
 
   test('the stream is full: what it does not take waits at the publisher', async () => {
     const server = await nats.start();
-    const load = await Load.start({ servers: server.url });
+    const load = await startLoad({ servers: server.url });
     const manager = await managerOf(server.url);
     await check(load, async () => {
       const queued = event(load.messaging, 'queued');
@@ -107,7 +108,7 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
 
   test('somebody deletes the consumer of an empty queue', async () => {
     const server = await nats.start();
-    const load = await Load.start({ servers: server.url });
+    const load = await startLoad({ servers: server.url });
     const manager = await managerOf(server.url);
     await load.more(500);
     await load.rest();
@@ -125,7 +126,7 @@ describeNatsNode('under load, nothing is lost when', (nats) => {
 
   test('somebody deletes the stream when it is empty', async () => {
     const server = await nats.start();
-    const load = await Load.start({ servers: server.url });
+    const load = await startLoad({ servers: server.url });
     const manager = await managerOf(server.url);
     await load.more(500);
     await load.rest();

@@ -2,12 +2,13 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { BrokerUrl } from '../transport/broker-url.js';
 import type { TransportFactory } from '../transport/transport.js';
 import { natsUrl } from '../transports/nats/broker-url.js';
+import { postgresUrl } from '../transports/postgres/postgres.js';
 import { rabbitmqUrl } from '../transports/rabbitmq/broker-url.js';
 import type { Console } from './command.js';
 import { duration, type Flag, type FlagValues, perhapsMeant, textOf, UsageError } from './flags.js';
 
 /** The scheme of a URL says which of these is meant. */
-const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl];
+const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl];
 const VARIABLE = 'BROKER_URL';
 const DEFAULT_TIMEOUT_MS = 5_000;
 const MOST_TIMEOUT_MS = 3_600_000;

@@ -14,6 +14,7 @@ import {
 } from 'nestjs-messaging';
 import * as health from 'nestjs-messaging/health';
 import * as natsEntry from 'nestjs-messaging/nats';
+import * as postgresEntry from 'nestjs-messaging/postgres';
 import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as requeue from 'nestjs-messaging/requeue';
@@ -25,6 +26,7 @@ import { resolveOptions } from '../../lib/messaging.options.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
 import { checkOptions as checkNatsOptions } from '../../lib/transports/nats/options.js';
+import { checkOptions as checkPostgresOptions } from '../../lib/transports/postgres/options.js';
 import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publisher.js';
 import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
 import { checkOptions, checkSubscriptionOptions } from '../../lib/transports/rabbitmq/options.js';
@@ -220,6 +222,15 @@ describe('docs/options.md, the options', () => {
     expectDefaults('nats', { ...settings, servers: `nats://${servers[0]}`, options: native });
     expect([...options('nats').keys()].sort()).toEqual(knownNames((unknown) => checkNatsOptions(unknown)).sort());
   });
+
+  test('of postgres() are all there, with their defaults', () => {
+    const { address, ...settings } = checkPostgresOptions({});
+    const { connectionString: url, options: _session, ...native } = address.config();
+    expectDefaults('postgres', { ...settings, url, options: native });
+    expect([...options('postgres').keys()].sort()).toEqual(
+      knownNames((unknown) => checkPostgresOptions(unknown)).sort(),
+    );
+  });
 });
 
 test('README.md has six options, with the defaults of docs/options.md', () => {
@@ -306,6 +317,7 @@ describe('tables and lists of README.md and docs:', () => {
       'nestjs-messaging',
       'amqplib@2',
       '@nats-io/transport-node@3',
+      'pg@8',
       '@nestjs/terminus',
       '@opentelemetry/api',
     ]);
@@ -333,7 +345,16 @@ describe('tables and lists of README.md and docs:', () => {
   });
 
   test('the names that stand in the text are exported', () => {
-    const exported = { ...root, ...health, ...natsEntry, ...opentelemetry, ...rabbitmqEntry, ...requeue, ...testing };
+    const exported = {
+      ...root,
+      ...health,
+      ...natsEntry,
+      ...postgresEntry,
+      ...opentelemetry,
+      ...rabbitmqEntry,
+      ...requeue,
+      ...testing,
+    };
     const others = ['AppModule', 'Buffer', 'Map', 'Uint8Array', 'publish', 'isHealthy', 'sendToQueue'];
     const methods = ['publishMany', 'emit', 'drained', 'cancel', 'run', 'health', 'forRootAsync'];
     const named = ['README.md', 'docs/guarantees.md', 'docs/options.md', 'docs/publishing.md', 'docs/handlers.md']

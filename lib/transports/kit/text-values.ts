@@ -181,7 +181,7 @@ function read(text: string, type: unknown): HeaderValue {
 }
 
 /** What JSON cannot tell apart becomes `{"$": [type, text]}`; a key of its own that begins with `$` gets one more. */
-function tagged(value: HeaderValue): HeaderValue {
+export function tagged(value: HeaderValue): HeaderValue {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
   if (typeof value === 'number') return Object.is(value, -0) ? { $: write(value) } : value;
   if (value === undefined) return { $: ['undefined'] };
@@ -192,7 +192,8 @@ function tagged(value: HeaderValue): HeaderValue {
   );
 }
 
-function untagged(value: HeaderValue): HeaderValue {
+/** What `tagged` has written. */
+export function untagged(value: HeaderValue): HeaderValue {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(untagged);
   const entries = Object.entries(value as Headers);

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Client, Pool, PoolClient } from 'pg';
+import type { Clock } from '../../clock/clock.js';
+import { loadPeer } from '../../errors/optional-peer.js';
+import { answered } from '../kit/answered.js';
+import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
+import { connectionMisconfiguration, describe, isOverWhatWasSent, type PostgresError } from './broker-errors.js';
+import type { Settings } from './options.js';
+import { channelOf, checkVersion, ensureSchema } from './schema.js';
+
+/** A statement with a name, under which it is prepared. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export type Row = readonly unknown[];
+
+/** How long a server may take to answer a heartbeat, and how often there is one. Milliseconds. */
+const HEARTBEAT_MS = 10_000;
+/** How long the server may take to send a notification to who has just sent it. */
+const PROOF_MS = 2_000;
+const END_WITHIN_MS = 3_000;
+
+export const PING: Statement = { name: 'ping', text: 'select 1' };
+
+/** Connections that stand and fall together: one that publishes and listens, and a pool for everything else. */
+export interface Link {
+  readonly main: Client;
+  readonly pool: Pool;
+  /** Notifications come. */
+  readonly listens: boolean;
+  /** Resolves when the connection that publishes is gone. */
+  readonly closed: Promise<void>;
+  /** Rows as lists of values. */
+  readonly query: (statement: Statement, values?: readonly unknown[]) => Promise<readonly Row[]>;
+  /** The same on the connection that publishes. */
+  readonly publish: Link['query'];
+}
+
+interface Opened extends Link {
+  listens: boolean;
+  readonly clients: Set<Client | PoolClient>;
+  stopHeartbeat(): void;
+}
+
+/** What is used of the client. */
+interface PgClient {
+  readonly Client: typeof Client;
+  readonly Pool: typeof Pool;
+}
+
+/** The only place that loads `pg`, when the first connection is made: it is an optional peer. */
+async function loadPg(): Promise<PgClient> {
+  const loaded = await loadPeer(
+    { name: 'pg', range: '^8.16', neededBy: 'The PostgreSQL transport' },
+    () => import('pg'),
+  );
+  return (loaded as { default?: unknown }).default ? loaded.default : loaded;
+}
+
+export interface DialerOptions {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly service: string;
+  readonly provision: boolean;
+  /** A notification. Left out: nobody listens. */
+  readonly notified?: (payload: string) => void;
+  /** What has to be there before the link is given out. */
+  readonly prepare?: (link: Link) => Promise<void>;
+}
+
+/** Opens links to PostgreSQL. */
+export class PostgresDialer implements Dialer<Link> {
+  constructor(private readonly options: DialerOptions) {}
+
+  get name(): string {
+    return `PostgreSQL at ${this.options.settings.address.host}`;
+  }
+
+  redact(text: string): string {
+    return this.options.settings.address.redact(text);
+  }
+
+  describe(error: unknown): string {
+    return this.redact(describe(error));
+  }
+
+  async open(_failures: number, on: LinkEvents<Link>): Promise<Link> {
+    const { settings, provision, notified, prepare } = this.options;
+    const link = this.make(await loadPg(), on);
+    try {
+      await link.main.connect();
+      if (provision) await ensureSchema(link.main, settings.schema);
+      else await checkVersion(link.main, settings.schema);
+      if (notified && settings.preparedStatements) await this.listen(link, notified, on);
+      await prepare?.(link);
+      link.stopHeartbeat = this.heartbeat(link, on);
+      return link;
+    } catch (error) {
+      void this.end(link);
+      throw connectionMisconfiguration(error, settings.address) ?? error;
+    }
+  }
+
+  async end(link: Link): Promise<void> {
+    const { main, pool, clients } = link as Opened;
+    (link as Opened).stopHeartbeat();
+    const ended = Promise.allSettled([pool.end(), main.end()]);
+    await answered(ended, { clock: this.options.clock, ms: END_WITHIN_MS }).catch(() => clients.forEach(destroy));
+  }
+
+  destroy(link: Link, reason: string, on: LinkEvents<Link>): void {
+    const { clients } = link as Opened;
+    on.ended(link, reason);
+    clients.forEach(destroy);
+    void this.end(link);
+  }
+
+  private make({ Client, Pool }: PgClient, on: LinkEvents<Link>): Opened {
+    const { settings, service } = this.options;
+    const config = { application_name: service.slice(0, 63), ...settings.address.config() };
+    const main = new Client(config);
+    const pool = new Pool({ ...config, max: settings.connections, allowExitOnIdle: true });
+    const clients = new Set<Client | PoolClient>([main]);
+    let verdict: PostgresError | undefined;
+    // A client without a listener ends the process when its connection fails, whether somebody uses it or not.
+    pool.on('error', () => {});
+    pool.on('connect', (client) => {
+      clients.add(client);
+      client.on('error', () => {});
+    });
+    pool.on('remove', (client) => clients.delete(client));
+    main.on('error', (error) => (verdict ??= error));
+    const ask = (client: Client | Pool): Link['query'] => async ({ name, text }, values = []) => {
+      const config = { text, values: [...values], rowMode: 'array' as const };
+      const { rows } = await client.query<unknown[]>(settings.preparedStatements ? { ...config, name } : config);
+      return rows;
+    }; // prettier-ignore
+    // One statement at a time: the client refuses more.
+    let last: Promise<unknown> = Promise.resolve();
+    const publish: Link['publish'] = (statement, values) => {
+      const answer = last.then(() => ask(main)(statement, values));
+      last = answer.catch((error: PostgresError) => error.severity === 'FATAL' && (verdict = error));
+      return answer;
+    };
+    const closed = new Promise<void>((resolve) => main.once('end', () => resolve()));
+    const link: Opened = {
+      main, pool, clients, closed, listens: false, query: ask(pool), publish, stopHeartbeat: () => {},
+    }; // prettier-ignore
+    void closed.then(() => {
+      on.ended(link, this.describe(verdict ?? new Error('connection closed')), verdict && isOverWhatWasSent(verdict));
+      clients.forEach(destroy);
+      void this.end(link);
+    });
+    return link;
+  }
+
+  /** A pooler answers LISTEN as well, and nothing comes of it: what was sent to itself has to arrive. */
+  private async listen(link: Opened, notified: (payload: string) => void, on: LinkEvents<Link>): Promise<void> {
+    const { main } = link;
+    const { clock, settings } = this.options;
+    const channel = channelOf(settings.schema);
+    const proof = `proof ${randomUUID()}`;
+    try {
+      const heard = new Promise<void>((resolve) => {
+        main.on('notification', ({ payload = '' }) => (payload === proof ? resolve() : notified(payload)));
+      });
+      await main.query(`listen ${channel}`);
+      await main.query('select pg_notify($1, $2)', [channel, proof]);
+      await answered(heard, { clock, ms: PROOF_MS });
+      link.listens = true;
+    } catch (error) {
+      await main.query('unlisten *');
+      on.warning(`Notifications do not arrive, queues are looked into more often instead: ${this.describe(error)}`);
+    }
+  }
+
+  private heartbeat(link: Link, on: LinkEvents<Link>): () => void {
+    const { clock } = this.options;
+    let cancel = (): void => {};
+    const beat = (): void => {
+      cancel = clock.after(HEARTBEAT_MS, () => {
+        answered(link.publish(PING), { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
+          this.destroy(link, this.describe(error), on),
+        );
+      }, { background: true });
+    }; // prettier-ignore
+    beat();
+    return () => cancel();
+  }
+}
+
+/** Without a word to the server. */
+function destroy(client: Client | PoolClient): void {
+  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+}

@@ -28,14 +28,16 @@ it.each(['Messaging', 'a-b', '1a', 'a"; drop schema public; --', 'pg_toast', '',
   },
 );
 
-it.each([
+const misspelt: object = { polInterval: 1_000 };
+
+it.each<[object, RegExp]>([
   [{ lease: 999 }, /postgres\.lease/],
   [{ pollInterval: 9 }, /postgres\.pollInterval/],
   [{ connections: 0 }, /postgres\.connections/],
   [{ maxBytes: 0 }, /postgres\.maxBytes/],
   [{ topic: '' }, /postgres\.topic/],
-  [{ preparedStatements: 'no' as unknown as boolean }, /postgres\.preparedStatements/],
-  [{ polInterval: 1_000 }, /pollInterval/],
+  [{ preparedStatements: 'no' }, /postgres\.preparedStatements/],
+  [misspelt, /pollInterval/],
   [{ url: undefined }, /environment variable not set/],
   [{ url: 'postgres://undefined:x@host/db' }, /postgres\.url/],
 ])('a wrong option is told by its name: %o', (options, message) => {

@@ -17,7 +17,7 @@ export async function withPackage(from = project, work) {
 
 function copyPackage(from, directory) {
   const target = join(directory, 'package');
-  cpSync(resolve(from, 'dist/esm'), join(target, 'dist/esm'), { recursive: true });
+  cpSync(resolve(from, 'dist'), join(target, 'dist'), { recursive: true });
   cpSync(resolve(from, 'package.json'), join(target, 'package.json'));
   return target;
 }

@@ -1,4 +1,4 @@
 // Builds the package; with --if-stale only where lib or its configuration is newer than dist.
 import { buildPackage } from './tasks.mjs';
 
-buildPackage({ onlyIfStale: process.argv.includes('--if-stale') });
+await buildPackage({ onlyIfStale: process.argv.includes('--if-stale') });

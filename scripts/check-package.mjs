@@ -2,9 +2,9 @@
 import { statSync } from 'node:fs';
 import { packPackage, run } from './tasks.mjs';
 
-const MOST_BYTES = 470_000;
+const MOST_BYTES = 450_000;
 
-const tarball = packPackage();
+const tarball = await packPackage();
 const { size } = statSync(tarball);
 console.log(`${tarball}: ${size} bytes of at most ${MOST_BYTES}`);
 if (size > MOST_BYTES) process.exit(1);

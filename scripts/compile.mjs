@@ -17,6 +17,14 @@ export function swcOptions(module) {
   };
 }
 
+/** The code of a file, without comments. */
+export function compileFile(filename, module) {
+  const { transformSync } = createRequire(resolve('compiled.js'))('@swc/core');
+  const options = swcOptions(module);
+  const jsc = { ...options.jsc, minify: { compress: false, mangle: false, format: { comments: false } } };
+  return transformSync(readFileSync(filename, 'utf8'), { ...options, jsc, filename }).code;
+}
+
 /**
  * Compiles every file of a folder but its tests; `target` has, or is below, the node_modules with swc. Each output is
  * replaced as a whole: another process may be reading it.

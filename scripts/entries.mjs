@@ -1,38 +1,48 @@
 // The subpaths of the package, made from the folders of lib: one with an `index.ts` is one, and so is each transport.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
-const FORMS = [
-  ['module-sync', 'esm'],
-  ['import', 'esm'],
-  ['require', 'cjs'],
-];
+const root = fileURLToPath(new URL('../', import.meta.url));
 
-/** `[subpath, folder of its index.ts in lib]`; what transports are built of is `transport`. */
+/** The command line, which is no subpath. */
+export const CLI = { file: 'cli', source: 'lib/cli/bin.ts' };
+
+/** Each subpath, its name in dist, and its source; that of what transports are built of is `transport`. */
 export function entries() {
   const folders = ['lib/', 'lib/transports/'].flatMap((parent) =>
-    readdirSync(parent)
-      .filter((name) => existsSync(`${parent}${name}/index.ts`))
-      .map((name) => `${parent}${name}`),
+    readdirSync(root + parent)
+      .map((name) => `${parent}${name}`)
+      .filter((folder) => existsSync(`${root}${folder}/index.ts`)),
   );
-  const named = folders.map((folder) => [
-    folder === 'lib/transports/kit' ? 'transport' : folder.split('/').at(-1),
-    folder,
-  ]);
-  return [['.', 'lib'], ...named.sort(([one], [other]) => (one < other ? -1 : 1))];
+  const named = folders.map((folder) => {
+    const file = folder === 'lib/transports/kit' ? 'transport' : folder.split('/').at(-1);
+    return { path: `./${file}`, file, source: `${folder}/index.ts` };
+  });
+  const byName = named.sort((one, other) => (one.file < other.file ? -1 : 1));
+  return [{ path: '.', file: 'index', source: 'lib/index.ts' }, ...byName];
+}
+
+/** The declarations of an entry: where they are made, and where they are in the package. */
+export function declarationsOf({ source }) {
+  return source.replace(/^lib/, 'dist/types').replace(/\.ts$/, '.d.ts');
 }
 
 /** What package.json says of them. */
 export function entriesOfManifest() {
   const exports = {};
-  const types = {};
-  for (const [name, folder] of entries()) {
-    const path = (form, ending) => `./dist/${form}${folder.slice('lib'.length)}/index${ending}`;
-    exports[name === '.' ? name : `./${name}`] = Object.fromEntries(
-      FORMS.map(([condition, form]) => [condition, { types: path(form, '.d.ts'), default: path(form, '.js') }]),
-    );
-    if (name !== '.') types[name] = [path('cjs', '.d.ts')];
+  const typesVersions = {};
+  for (const entry of entries()) {
+    const { path, file } = entry;
+    const declarations = `./${declarationsOf(entry)}`;
+    const types = `./dist/${file}.d.mts`;
+    exports[path] = {
+      module: { types, default: `./dist/${file}.bundler.mjs` },
+      import: { types, default: `./dist/${file}.mjs` },
+      require: { types: declarations, default: `./dist/${file}.js` },
+    };
+    if (path !== '.') typesVersions[file] = [declarations];
   }
-  return { exports: { ...exports, './package.json': './package.json' }, typesVersions: { '*': types } };
+  return { exports: { ...exports, './package.json': './package.json' }, typesVersions: { '*': typesVersions } };
 }
 
 /** What package.json has otherwise, in words; with `fix` it is written there. */

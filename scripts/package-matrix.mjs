@@ -1,8 +1,9 @@
 // Installs the packed package into small applications (test/package) and runs each on every supported Node.
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { entries } from './entries.mjs';
 import { packPackage } from './tasks.mjs';
 
 const nodeMajors = [20, 22, 24];
@@ -11,11 +12,12 @@ const applications = [
   { name: 'Nest 12 ESM', folder: 'nest12-esm', nest: '12' },
 ];
 const install = ['install', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'];
+const jest = resolve('node_modules/jest/bin/jest.js');
 const tsc = resolve('node_modules/typescript/bin/tsc');
 const started = Date.now();
 const failures = [];
 
-const tarball = resolve(packPackage());
+const tarball = resolve(await packPackage());
 const workspace = mkdtempSync(join(tmpdir(), 'nestjs-messaging-package-'));
 try {
   progress('installing Node 20, 22 and 24, and the applications …');
@@ -48,9 +50,14 @@ async function check(application, folder, major, node) {
     expect(found.outcome === 'confirmed' && found.handled.item === 'book', `the message: ${JSON.stringify(found)}`);
     expect(found.oneCopy, 'import and require gave two copies of the package');
 
+    const { failures: refused, lost, names } = await runJson(node, folder, 'concurrent.js');
+    expect(refused.length === 0, `imported side by side: ${refused.join(', ')}`);
+    expect(lost.length === 0 && names > 0, `names that cannot be imported: ${lost.join(', ')}`);
+
     const missing = await runJson(node, folder, 'missing-peer.js');
     expect(missing.isMissingPeer && missing.message.includes('npm install amqplib'), JSON.stringify(missing));
     await checkJsonLog(node, folder, application.nest);
+    await checkJest(node, folder);
     console.log(`${cell}: booted, healthy, 1 message handled (Nest ${found.nest}, Node ${found.node})`);
   } catch (error) {
     failures.push(`${cell}: ${error.message}`);
@@ -69,6 +76,13 @@ async function checkJsonLog(node, folder, nest) {
   expect(queue === 'packed:order.failed:queue' && id === 'the-id' && attempt === 1, `JSON logger: ${found}`);
   expect(reason !== undefined && stack?.startsWith('TypeError: out of stock'), `JSON logger: ${found}`);
   expect(nest === '11' || typeof message === 'string', `JSON logger: ${found}`);
+}
+
+/** In Jest's ES modules, with the Jest of this repository. */
+async function checkJest(node, folder) {
+  const config = JSON.stringify({ rootDir: join(folder, 'jest'), testMatch: ['**/*.spec.mjs'], transform: {} });
+  const { code, output } = await ended(node, ['--experimental-vm-modules', jest, '--config', config], folder);
+  expect(code === 0, `in Jest's ES modules: ${output}`);
 }
 
 /** The command line: as it is documented, then on every Node: it waits for its server, and ends in order. */
@@ -113,6 +127,7 @@ async function prepare({ name, folder }) {
   const target = join(workspace, folder);
   cpSync(join('test/package', folder), target, { recursive: true });
   cpSync('test/package/app', join(target, 'src'), { recursive: true });
+  cpSync('test/package/jest', join(target, 'jest'), { recursive: true });
   for (const file of ['tsconfig.app.json', 'tsconfig.declarations.json']) {
     cpSync(join('test/package', file), join(target, file));
   }
@@ -135,6 +150,9 @@ async function checkDeclarations(name, target) {
 /** Every entry without any optional peer, and each broker's options, however an application resolves the package. */
 async function checkTypes(target) {
   cpSync('test/package/types', join(target, 'types'), { recursive: true });
+  const imports = entries().map(({ path }, at) => `import * as entry${at} from 'nestjs-messaging${path.slice(1)}';\n`);
+  const all = imports.map((_, at) => `entry${at}`);
+  writeFileSync(join(target, 'types/entries.ts'), `${imports.join('')}export const entries = [${all.join(', ')}];\n`);
   await command('npm', ['uninstall', '@nestjs/terminus', '--no-audit', '--no-fund', '--no-package-lock'], target);
   for (const [module, resolution] of [
     ['nodenext', 'nodenext'],
@@ -164,6 +182,7 @@ async function nodeBinary(major) {
 
 async function runJson(node, folder, file) {
   const output = await command(node, [join('dist', file)], folder);
+  expect(!output.includes('Warning'), output);
   return JSON.parse(output.trim().split('\n').at(-1));
 }
 

@@ -31,7 +31,7 @@ const compilerOptions = {
 const seen = { outcome: 'confirmed', packed: ['book', 'wobbly', 'lamp'], reason: 'unrecoverable' };
 const expected = { ...seen, error: 'No lamp in stock', done: 1, delayed: 'confirmed', status: 'up' };
 
-const tarball = resolve(packPackage());
+const tarball = resolve(await packPackage());
 mkdirSync('.build', { recursive: true });
 const starters = mkdtempSync(resolve('.build/runtimes-'));
 const workspace = mkdtempSync(join(tmpdir(), 'nestjs-messaging-runtimes-'));

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compileFolder } from './compile.mjs';
+import { entries } from './entries.mjs';
 import { installSome } from './install.mjs';
 import { isStale } from './stale.mjs';
 import { told } from './told.mjs';
@@ -28,8 +29,10 @@ const [sample = '01-shop'] = process.argv.slice(2);
 const samples = JSON.parse(readFileSync('sample/samples.json', 'utf8'));
 
 if (Object.hasOwn(samples, sample)) {
-  const { name, version, type, exports } = JSON.parse(readFileSync('package.json', 'utf8'));
-  await installSome(folder, packages, { name, version, private: true, type, exports });
+  const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const compiled = entries().map(({ path, source }) => [path, `./${source.replace(/ts$/, 'js')}`]);
+  const description = { name, version, private: true, type: 'module', exports: Object.fromEntries(compiled) };
+  await installSome(folder, packages, description);
   await compile();
   await import(`../${folder}/sample/${sample}/main.js`);
 } else {
@@ -42,7 +45,7 @@ async function compile() {
   const done = `${folder}/.compiled`; // written last
   if (!isStale(done, ['lib', 'sample', 'scripts/compile.mjs', 'scripts/start.mjs'])) return;
   await told('Compiling', async () => {
-    compileFolder('lib', `${folder}/dist/esm`, 'es6');
+    compileFolder('lib', `${folder}/lib`, 'es6');
     compileFolder('sample', `${folder}/sample`, 'es6');
   });
   writeFileSync(done, '');

@@ -1,10 +1,13 @@
 // What the other scripts share.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { slim } from './slim.mjs';
+import { bundle } from './bundle.mjs';
+import { packDeclarations } from './declarations.mjs';
 import { isStale } from './stale.mjs';
+
+const shell = process.platform === 'win32';
 
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
@@ -15,32 +18,37 @@ export function run(command, ...args) {
 
 export function succeeds(command, ...args) {
   const bin = join('node_modules', '.bin', command);
-  return spawnSync(bin, args, { stdio: 'inherit', shell: process.platform === 'win32' }).status === 0;
+  return spawnSync(bin, args, { stdio: 'inherit', shell }).status === 0;
 }
 
-const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'nest-cli.json'];
+const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'config/tsconfig.build.json'];
+const makers = ['bundle', 'compile', 'declarations', 'entries'].map((name) => `scripts/${name}.mjs`);
 
-const slimming = ['slim', 'commonjs', 'tighten', 'declarations'].map((name) => `scripts/${name}.mjs`);
-
-/** Builds dist/esm and dist/cjs. */
-export function buildPackage({ onlyIfStale = false } = {}) {
-  const done = 'dist/cjs/package.json'; // written last, so its time is the time of the build
-  const inputs = ['lib', ...slimming, 'config/tsconfig.esm.json', ...shared];
-  if (onlyIfStale && !isStale(done, inputs)) return;
-  console.log('Building dist/esm and dist/cjs …');
+/** Builds dist: code and declarations side by side. */
+export async function buildPackage({ onlyIfStale = false } = {}) {
+  const done = 'dist/package.json'; // written last, so its time is the time of the build
+  if (onlyIfStale && !isStale(done, ['lib', ...makers, ...shared])) return;
+  console.log('Building dist …');
   rmSync('dist', { recursive: true, force: true });
-  run('nest', 'build', 'esm');
-  slim();
+  rmSync('.build/declarations', { recursive: true, force: true });
+  const [declared] = await Promise.all([succeedsAside('tsc', '-p', 'config/tsconfig.build.json'), bundle()]);
+  if (!declared) process.exit(1);
+  packDeclarations();
   writeFileSync(done, '{ "type": "commonjs" }\n');
 }
 
+function succeedsAside(command, ...args) {
+  const child = spawn(join('node_modules', '.bin', command), args, { stdio: 'inherit', shell });
+  return new Promise((resolve) => child.on('close', (code) => resolve(code === 0)));
+}
+
 /** Packs what is built, as it would be published; gives the tarball's path. */
-export function packPackage() {
-  buildPackage({ onlyIfStale: true });
+export async function packPackage() {
+  await buildPackage({ onlyIfStale: true });
   mkdirSync('.build', { recursive: true });
   const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', '.build'];
   const stdio = ['ignore', 'ignore', 'inherit'];
-  if (spawnSync('npm', pack, { stdio, shell: process.platform === 'win32' }).status !== 0) process.exit(1);
+  if (spawnSync('npm', pack, { stdio, shell }).status !== 0) process.exit(1);
   return join('.build', `${name}-${version}.tgz`);
 }

@@ -1,8 +1,8 @@
-import { pathToFileURL } from 'node:url';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 // The copy of the package that is measured: the first argument of a client process.
-const load = (path) => import(pathToFileURL(join(process.argv[2], 'dist/esm', path)));
+const load = createRequire(join(process.argv[2], 'package.json'));
 
 export const {
   Messaging,
@@ -13,7 +13,7 @@ export const {
   memoryIdempotencyStore,
   partitioned,
   sqliteIdempotencyStore,
-} = await load('index.js');
-export const { openTelemetry } = await load('opentelemetry/index.js');
-export const { nats } = await load('transports/nats/index.js');
-export const { rabbitmq } = await load('transports/rabbitmq/index.js');
+} = load('nestjs-messaging');
+export const { openTelemetry } = load('nestjs-messaging/opentelemetry');
+export const { nats } = load('nestjs-messaging/nats');
+export const { rabbitmq } = load('nestjs-messaging/rabbitmq');

@@ -11,7 +11,7 @@ const args = process.argv.slice(2);
 // Everybody on the machine can read the title of a process, which is its command line until it is set.
 if (args.some((word) => word.includes('@'))) process.title = ['nestjs-messaging', ...args.map(redactUrl)].join(' ');
 
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 const { stdin, stdout, stderr, env } = process;

@@ -110,7 +110,7 @@ describeBoth('the command line beside an application', (fresh, system) => {
   });
 
   test('a reader that goes away is no error', async () => {
-    const bin = resolve(__dirname, '../../dist/esm/cli/bin.js');
+    const bin = resolve(__dirname, '../../dist/cli.js');
     const line = `"$0" "${bin}" dead-letters list --queue ${DLQ} --json | head -1; exit $\{PIPESTATUS[0]}`;
     const shell = spawn('bash', ['-c', line, process.execPath], {
       env: { ...process.env, ...NOWHERE, BROKER_URL: url },

@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFolder } from '../../scripts/compile.mjs';
+import { entries } from '../../scripts/entries.mjs';
 
 const project = fileURLToPath(new URL('../../', import.meta.url));
 const sources = ['lib', 'test/brokers', 'test/fault'];
@@ -18,16 +19,8 @@ export function compile(name) {
 
 /** The package's own name leads to this copy. */
 function packageFile() {
-  const { name, exports } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
-  const entries = Object.entries(exports).filter(([, value]) => typeof value === 'object');
-  const copied = entries.map(
-    ([
-      path,
-      {
-        require: { default: file },
-      },
-    ]) => [path, file.replace('./dist/cjs/', './lib/')],
-  );
+  const { name } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
+  const copied = entries().map(({ path, source }) => [path, `./${source.replace(/ts$/, 'js')}`]);
   return { name, type: 'commonjs', exports: Object.fromEntries(copied) };
 }
 

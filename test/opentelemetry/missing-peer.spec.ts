@@ -10,8 +10,8 @@ const program = `
   import 'reflect-metadata';
   import { Module } from '@nestjs/common';
   import { NestFactory } from '@nestjs/core';
-  import { MessagingModule, MissingPeerError, Publisher } from './dist/esm/index.js';
-  import { openTelemetry } from './dist/esm/opentelemetry/index.js';
+  import { MessagingModule, MissingPeerError, Publisher } from './dist/index.mjs';
+  import { openTelemetry } from './dist/opentelemetry.mjs';
 
   async function boot(options) {
     class AppModule {}

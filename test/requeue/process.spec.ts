@@ -347,7 +347,7 @@ describe('the command line', () => {
   });
 
   test('is executable', () => {
-    const bin = readFileSync(join(__dirname, '../../dist/esm/cli/bin.js'), 'utf8');
+    const bin = readFileSync(join(__dirname, '../../dist/cli.js'), 'utf8');
     expect(bin.startsWith('#!/usr/bin/env node\n')).toBe(true);
   });
 });

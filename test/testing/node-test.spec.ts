@@ -12,9 +12,9 @@ const program = `
   import { test } from 'node:test';
   import { Module } from '@nestjs/common';
   import { Test } from '@nestjs/testing';
-  import { Messaging, MessagingModule, Publisher } from './dist/esm/index.js';
-  import { rabbitmq } from './dist/esm/transports/rabbitmq/index.js';
-  import { MessagingProbe, MessagingTestingModule } from './dist/esm/testing/index.js';
+  import { Messaging, MessagingModule, Publisher } from './dist/index.mjs';
+  import { rabbitmq } from './dist/rabbitmq.mjs';
+  import { MessagingProbe, MessagingTestingModule } from './dist/testing.mjs';
 
   class AppModule {}
   Module({ imports: [MessagingModule.forRoot({ service: 'orders', transport: rabbitmq({ url: 'amqp://nowhere.invalid' }) })] })(AppModule);

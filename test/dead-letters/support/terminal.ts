@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { waitFor } from '../../brokers/wait-for.js';
 
-const bin = resolve(__dirname, '../../../dist/esm/cli/bin.js');
+const bin = resolve(__dirname, '../../../dist/cli.js');
 
 /** `script` of util-linux, which every Debian has: it runs a command on a pseudo-terminal. */
 export const hasTerminal = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');

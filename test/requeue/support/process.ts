@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { afterEach } from '@jest/globals';
 import { waitFor } from '../../brokers/wait-for.js';
 
-const bin = resolve(__dirname, '../../../dist/esm/cli/bin.js');
+const bin = resolve(__dirname, '../../../dist/cli.js');
 const running = new Set<Cli>();
 
 afterEach(async () => {

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { newDirectory } from '../brokers/run-directory.js';
+
+const root = resolve(__dirname, '../..');
+const folders = readdirSync(join(root, 'lib/transports'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !['kit', 'memory'].includes(entry.name))
+  .map(({ name }) => name);
+/** What each transport loads when it connects. */
+const peers = folders.flatMap((transport) => {
+  const folder = join(root, 'lib/transports', transport);
+  const text = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
+  const loaded = [...text.join().matchAll(/[^.]import\('([^'.][^']*)'\)/g)].map(([, peer]) => peer);
+  return loaded.map((peer) => ({ transport, peer, others: loaded.filter((other) => other !== peer) }));
+});
+const { peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  peerDependencies: Record<string, string>;
+  peerDependenciesMeta: Record<string, { optional?: boolean }>;
+};
+
+/** The built package where Nest is installed, and of the packages that a transport loads all but one. */
+const program = `
+  import { MissingPeerError, systemClock } from './dist/index.mjs';
+  const [, , name] = process.argv;
+  const { [name]: factory } = await import('./dist/' + name + '.mjs');
+  const reconnect = { initial: 10, max: 10, jitter: 0 };
+  const environment = { clock: systemClock, service: 's', random: Math.random, reconnect, confirmTimeout: 1000 };
+  await factory().create().connect({ ...environment, provision: true, onEvent: () => {} }).catch((error) =>
+    console.log(JSON.stringify([error instanceof MissingPeerError, error.code, error.message])),
+  );
+`;
+
+let directory: string;
+
+const link = (name: string): void => {
+  mkdirSync(dirname(join(directory, 'node_modules', name)), { recursive: true });
+  symlinkSync(join(root, 'node_modules', name), join(directory, 'node_modules', name));
+};
+
+beforeAll(() => {
+  directory = newDirectory('missing-peer');
+  cpSync(join(root, 'dist'), join(directory, 'dist'), { recursive: true });
+  writeFileSync(join(directory, 'main.mjs'), program);
+});
+beforeEach(() => {
+  for (const name of ['@nestjs', 'reflect-metadata', 'rxjs']) link(name);
+});
+afterEach(() => rmSync(join(directory, 'node_modules'), { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+test('every transport is looked at', () => {
+  expect([...new Set(peers.map(({ transport }) => transport))].sort()).toEqual(folders.sort());
+});
+
+test.each(peers)('$transport without $peer: the boot fails with the command that installs it', async (one) => {
+  for (const other of one.others) link(other);
+  const options = { cwd: directory, timeout: 30_000 };
+  const { stdout } = await promisify(execFile)(process.execPath, ['main.mjs', one.transport], options);
+  const [isMissing, code, message] = JSON.parse(stdout) as [boolean, string, string];
+  expect({ isMissing, code }).toEqual({ isMissing: true, code: 'MISSING_PEER' });
+  expect(message).toContain(`needs the package «${one.peer}», which is not installed. Run: npm install ${one.peer}@`);
+  const range = message.split('@').at(-1)!;
+  expect(peerDependencies[one.peer]).toContain(range);
+  expect(peerDependenciesMeta[one.peer]).toEqual({ optional: true });
+});

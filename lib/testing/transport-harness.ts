@@ -43,9 +43,11 @@ export interface TransportHarness {
 
 /**
  * `queues`: the transport has no `queues`. `unroutable`: the broker does not say, per publish, that no queue takes the message. `deliveryCount`: it does not count how
- * often it redelivered a message. `confirmedAcks`: it does not answer acks.
+ * often it redelivered a message. `confirmedAcks`: it does not answer acks. `bindings`: it does not keep what a queue is bound
+ * by and where its dead letters go; patterns are held against a message when it is read. `sharing`: consumers of a queue do
+ * not share it message by message, so that what one holds unsettled comes again when another takes over.
  */
-export type HarnessLack = 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks';
+export type HarnessLack = 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks' | 'bindings' | 'sharing';
 
 export type HarnessEnvironment = Omit<TransportEnvironment, 'onEvent'>;
 
@@ -104,6 +106,8 @@ const needs = {
   redelivery: (harness: TransportHarness) => harness.capabilities.retry === 'redelivery',
   lease: (harness: TransportHarness) => Number.isFinite(harness.capabilities.leaseMs),
   confirmedAcks: (harness: TransportHarness) => !harness.lacks?.includes('confirmedAcks'),
+  bindings: (harness: TransportHarness) => !harness.lacks?.includes('bindings'),
+  sharing: (harness: TransportHarness) => !harness.lacks?.includes('sharing'),
   delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
   maxDelay: (harness: TransportHarness) =>
     harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),

@@ -73,6 +73,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   },
   {
     name: 'after stop nothing comes, what came before can still be acked, the rest waits for others',
+    needs: ['sharing'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

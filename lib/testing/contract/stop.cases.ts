@@ -6,6 +6,7 @@ import { range, sorted } from './samples.js';
 export const stopCases: readonly CaseDefinition[] = [
   {
     name: 'stop(giveBack) gives back all that is unsettled with the end of the intake and tells so, or leaves all of it',
+    needs: ['sharing'],
     async run(bed) {
       const [client, rival] = [await bed.connect(), await bed.connect()];
       const topology = bed.topology('q', [bed.route('a')]);

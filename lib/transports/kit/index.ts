@@ -45,9 +45,10 @@ export {
 } from './envelope.js';
 export { Forwarder } from './forwarder.js';
 export { Limited } from './limited.js';
+export { OffsetWindow } from './offset-window.js';
 export { percentDecoded, redactor, redactUrl } from './redactor.js';
 export { Renewal } from './renewal.js';
-export { SettledOnce, type Settler } from './settled-once.js';
+export { SettledOnce, type Settler, UnansweredOnce } from './settled-once.js';
 export { type ConsumerPlan, Subscriptions, type SubscriptionsOptions } from './subscriptions.js';
 export {
   type ConnectionListeners,

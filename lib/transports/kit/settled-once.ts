@@ -9,8 +9,8 @@ export interface Settler<D> {
   release(delivery: D, delayMs: number): void;
 }
 
-/** A delivery that is settled once, and not at all after it was abandoned. */
-export abstract class SettledOnce<Received, S extends Settler<never>> implements Delivery {
+/** A delivery that is settled once, and not at all after it was abandoned; its broker does not answer acks. */
+export abstract class UnansweredOnce<Received, S extends Settler<never>> implements Delivery {
   private settler: S | undefined;
 
   constructor(
@@ -32,13 +32,6 @@ export abstract class SettledOnce<Received, S extends Settler<never>> implements
     this.take()?.ack(this as never);
   }
 
-  ackConfirmed(): Promise<boolean> {
-    const settler = this.take();
-    if (settler?.ackConfirmed) return settler.ackConfirmed(this as never);
-    settler?.ack(this as never);
-    return Promise.resolve(false);
-  }
-
   release(delayMs = 0): void {
     this.take()?.release(this as never, delayMs);
   }
@@ -58,5 +51,15 @@ export abstract class SettledOnce<Received, S extends Settler<never>> implements
     const { settler } = this;
     this.settler = undefined;
     return settler;
+  }
+}
+
+/** The same where the broker answers acks. */
+export abstract class SettledOnce<Received, S extends Settler<never>> extends UnansweredOnce<Received, S> {
+  ackConfirmed(): Promise<boolean> {
+    const settler = this.take();
+    if (settler?.ackConfirmed) return settler.ackConfirmed(this as never);
+    settler?.ack(this as never);
+    return Promise.resolve(false);
   }
 }

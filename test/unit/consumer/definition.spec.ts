@@ -130,9 +130,9 @@ describe('a subscription is its queue', () => {
     const request = { route: 'r', rabbitmq: { queueType: 'classic' }, memory: { maxMessages: 5 } } as const;
     expect(define(request).topology.native).toEqual({ queueType: 'classic' });
     expect(define(request, { system: 'memory' }).topology.native).toEqual({ maxMessages: 5 });
-    const other = { route: 'r', kafka: { acks: 1 } };
-    expect(define(other, { system: 'kafka' }).topology.native).toEqual({ acks: 1 });
-    expect(() => define(other)).toThrow(expect.objectContaining({ option: 'subscription.kafka' }));
+    const other = { route: 'r', pulsar: { acks: 1 } };
+    expect(define(other, { system: 'pulsar' }).topology.native).toEqual({ acks: 1 });
+    expect(() => define(other)).toThrow(expect.objectContaining({ option: 'subscription.pulsar' }));
     expect(() => define({ route: 'r', rabbitmq: 5 as never })).toThrow(expect.objectContaining({ option: 'rabbitmq' }));
   });
 

@@ -1,0 +1,144 @@
+import { header, type HeaderValue } from '../../message/headers.js';
+import { unsendable } from '../../message/header-values.js';
+import type { WireMessage } from '../../message/message.js';
+import type { Outgoing } from '../../transport/outgoing.js';
+import {
+  type EnvelopeField,
+  type EnvelopeWriter,
+  keptRoute,
+  readProperties,
+  routeOf,
+  typeOf,
+  writeEnvelope,
+} from '../kit/envelope.js';
+import { parseTypes, putHeader, ReservedNames, TextHeaders, TYPES_HEADER } from '../kit/text-values.js';
+import type { IncomingRecord, OutgoingRecord } from './client-port.js';
+
+/** The metadata of a message, in headers that foreign clients can set and read. */
+export const property = {
+  id: 'message-id',
+  type: 'message-type',
+  contentType: 'content-type',
+  contentEncoding: 'content-encoding',
+  correlationId: 'correlation-id',
+  replyTo: 'reply-to',
+  appId: 'app-id',
+  timestamp: 'timestamp',
+  priority: 'priority',
+} as const satisfies Record<EnvelopeField, string>;
+
+/** The route that a message was published by. */
+export const ROUTE_HEADER = 'message-route';
+/** It is a dead letter: it came by no route and by no name of a queue. */
+const DEAD_HEADER = 'messaging-kafka-dead';
+
+const reserved = new ReservedNames({ ...property, route: ROUTE_HEADER }, 'messaging-kafka-');
+
+class HeaderTexts extends TextHeaders implements EnvelopeWriter {
+  readonly headers: Record<string, string | string[]> = {};
+
+  constructor() {
+    super(reserved);
+  }
+
+  line(name: string, text: string): void {
+    const there = this.headers[name];
+    this.headers[name] = there === undefined ? text : [...(Array.isArray(there) ? there : [there]), text];
+  }
+
+  property(name: EnvelopeField, value: string | number | undefined): void {
+    if (value !== undefined) this.text(property[name], value);
+  }
+
+  override endTypes(): void {
+    super.endTypes();
+  }
+}
+
+/** @throws SerializationError for what cannot be written */
+export function encode({ message, to }: Outgoing, topic: string): OutgoingRecord {
+  const { headers, body } = message;
+  const problem = unsendable(headers);
+  if (problem) throw problem;
+  const texts = new HeaderTexts();
+  writeEnvelope(message, texts, (to.kind === 'route' ? message.properties.type : typeOf(message)) || undefined);
+  for (const name of Object.keys(headers)) texts.header(name, headers[name]);
+  const kept = keptRoute(message, to);
+  if (kept !== undefined) texts.line(header.originRoute, kept);
+  if (to.kind === 'route') texts.text(ROUTE_HEADER, to.route);
+  if (to.kind === 'dead-letter') texts.line(DEAD_HEADER, 'true');
+  texts.endTypes();
+  const key = headers[header.key];
+  return { topic, key: typeof key === 'string' ? key : null, value: body, headers: texts.headers };
+}
+
+/** How a record came to a queue. */
+export interface Decoded {
+  readonly message: WireMessage;
+  readonly direct: boolean;
+  readonly topic?: string;
+}
+
+/** `queueTopic`: of what is sent to the queue by its name. */
+export function decode(record: IncomingRecord, queue: string, queueTopic: string): Decoded {
+  const found: Record<string, string> = {};
+  const headers = headersOf(record, found);
+  const byName = record.topic === queueTopic;
+  const dead = byName && found[DEAD_HEADER] !== undefined;
+  const route = byName ? routeOf(headers, found.type, queue) : routeIn(record, found);
+  if (record.key && headers[header.key] === undefined) headers[header.key] = textOrBytes(record.key, 'base64');
+  const body = record.value ?? Buffer.alloc(0);
+  return {
+    message: { id: found.id ?? '', route, body, headers, properties: readProperties(found, route) },
+    direct: byName && !dead,
+    ...(!byName || dead ? { topic: record.topic } : {}),
+  };
+}
+
+/** The route of a record of a topic with routes. One that says none, of a foreign publisher, has its type or its topic. */
+export function routeOfRecord({ headers, topic }: Pick<IncomingRecord, 'headers' | 'topic'>): string {
+  const said = first(headers[ROUTE_HEADER]) ?? first(headers[property.type]);
+  return said === undefined || said.length === 0 ? topic : said.toString();
+}
+
+function routeIn({ topic }: IncomingRecord, found: Readonly<Record<string, string>>): string {
+  return found.route || found.type || topic;
+}
+
+/** The headers of applications; those with a meaning are put into `found`. */
+function headersOf({ headers: raw }: IncomingRecord, found: Record<string, string>): Record<string, HeaderValue> {
+  const types = parseTypes(first(raw[TYPES_HEADER])?.toString());
+  const headers: Record<string, HeaderValue> = {};
+  for (const name of Object.keys(raw)) {
+    const meaning = reserved.meaningOf(name);
+    if (meaning !== undefined) found[meaning || name] = first(raw[name])?.toString() ?? '';
+    else if (name !== TYPES_HEADER) put(headers, name, raw[name], types);
+  }
+  return headers;
+}
+
+function put(
+  headers: Record<string, HeaderValue>,
+  name: string,
+  value: IncomingRecord['headers'][string],
+  types: ReturnType<typeof parseTypes>,
+): void {
+  if (Array.isArray(value)) return putHeader(headers, name, value.map(String), types);
+  const text = textOrBytes(value ?? '');
+  if (typeof text === 'string') putHeader(headers, name, text, types);
+  else headers[name] = text;
+}
+
+function textOrBytes(value: Buffer | string, encoding: 'base64'): string;
+function textOrBytes(value: Buffer | string): string | Buffer;
+/** Bytes that are no text stay bytes, or are written in this encoding. */
+function textOrBytes(value: Buffer | string, encoding?: 'base64'): string | Buffer {
+  if (typeof value === 'string') return value;
+  const text = value.toString();
+  if (Buffer.byteLength(text) === value.length && !text.includes('\ufffd')) return text;
+  return encoding ? value.toString(encoding) : value;
+}
+
+function first(value: IncomingRecord['headers'][string]): Buffer | string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}

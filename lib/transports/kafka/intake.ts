@@ -1,0 +1,62 @@
+import { OffsetWindow } from '../kit/offset-window.js';
+import type { IncomingRecord, TopicPartitionOffset } from './client-port.js';
+
+/** One partition as long as it is ours: what was fetched of it and not handed over, and what is settled. */
+export class Intake {
+  /** Fetched, and not handed over or given back; ascending. */
+  private readonly waiting: IncomingRecord[] = [];
+  private window?: OffsetWindow;
+  private committed = -1;
+
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+    /** Whether the queue takes a record of this topic; what it does not is passed over. */
+    private readonly takes: (record: IncomingRecord) => boolean,
+  ) {}
+
+  get size(): number {
+    return this.waiting.length;
+  }
+
+  /** The next to be handed over. */
+  get head(): IncomingRecord | undefined {
+    return this.waiting[0];
+  }
+
+  /** What was fetched; what came before is dropped. `nextOffset`: the partition has nothing else below it. */
+  add(records: readonly IncomingRecord[], nextOffset: number): void {
+    if (records.length > 0) this.window ??= new OffsetWindow(records[0].offset);
+    for (const record of records) {
+      if (!this.window!.open(record.offset)) continue;
+      if (this.takes(record)) this.waiting.push(record);
+      else this.window!.settle(record.offset);
+    }
+    this.window?.skipTo(nextOffset);
+  }
+
+  take(): IncomingRecord | undefined {
+    return this.waiting.shift();
+  }
+
+  /** It is handed over again, before everything behind it. */
+  giveBack(record: IncomingRecord): void {
+    const at = this.waiting.findIndex(({ offset }) => offset > record.offset);
+    this.waiting.splice(at < 0 ? this.waiting.length : at, 0, record);
+  }
+
+  settle({ offset }: IncomingRecord): void {
+    this.window?.settle(offset);
+  }
+
+  /** What may be committed and is not. */
+  get uncommitted(): TopicPartitionOffset | undefined {
+    const { topic, partition, window } = this;
+    if (!window || window.committable <= this.committed) return undefined;
+    return { topic, partition, offset: window.committable };
+  }
+
+  wasCommitted(offset: number): void {
+    this.committed = Math.max(this.committed, offset);
+  }
+}

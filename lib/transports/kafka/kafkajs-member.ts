@@ -1,0 +1,131 @@
+import type { Consumer, EachBatchPayload } from 'kafkajs';
+import type { Clock } from '../../clock/clock.js';
+import { sleep } from '../../clock/sleep.js';
+import {
+  ClientError,
+  type GroupMember,
+  type IncomingRecord,
+  type MemberHandlers,
+  type TopicPartition,
+  type TopicPartitionOffset,
+} from './client-port.js';
+import type { Sockets } from './sockets.js';
+
+/** While records wait for room; kafkajs skips those that come too early. */
+const HEARTBEAT_MS = 500;
+/** The most partitions of one fetch that are handed over without waiting for each other. */
+const CONCURRENT_PARTITIONS = 1_024;
+
+/** A member of a group, by kafkajs. */
+export class KafkajsMember implements GroupMember {
+  private id?: string;
+  private leaving?: Promise<void>;
+
+  constructor(
+    private readonly consumer: Consumer,
+    private readonly sockets: Sockets,
+    private readonly clock: Clock,
+    private readonly handlers: MemberHandlers,
+  ) {}
+
+  async start(topics: readonly string[]): Promise<void> {
+    const { consumer, handlers } = this;
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload: { memberId, memberAssignment } }) => {
+      const partitions = Object.entries(memberAssignment).flatMap(([topic, numbers]) =>
+        numbers.map((partition) => ({ topic, partition })),
+      );
+      const anew = this.id !== memberId;
+      this.id = memberId;
+      if (!this.leaving) handlers.assigned(partitions, anew);
+    });
+    let crash: Error | undefined;
+    consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
+      crash = error;
+      if (!this.leaving) handlers.ended(error.message);
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      partitionsConsumedConcurrently: CONCURRENT_PARTITIONS,
+      eachBatch: (payload) => this.batch(payload),
+    });
+    if (crash) throw crash;
+  }
+
+  async commit(offsets: readonly TopicPartitionOffset[]): Promise<void> {
+    await asked(this.consumer.commitOffsets(texts(offsets)));
+  }
+
+  holdAt({ topic, partition, offset }: TopicPartitionOffset): void {
+    this.consumer.seek({ topic, partition, offset: String(offset) });
+    this.consumer.pause([{ topic, partitions: [partition] }]);
+  }
+
+  resume({ topic, partition }: TopicPartition): void {
+    if (!this.leaving) this.consumer.resume([{ topic, partitions: [partition] }]);
+  }
+
+  leave(): Promise<void> {
+    this.leaving ??= this.consumer
+      .disconnect()
+      .catch(() => {})
+      .finally(() => this.sockets.destroy());
+    return this.leaving;
+  }
+
+  private async batch(payload: EachBatchPayload): Promise<void> {
+    if (this.leaving) return;
+    const { batch } = payload;
+    const { topic, partition, messages } = batch;
+    const records = messages.map((message): IncomingRecord => ({
+      topic,
+      partition,
+      offset: Number(message.offset),
+      timestamp: Number(message.timestamp),
+      key: message.key,
+      value: message.value,
+      headers: message.headers ?? {},
+      raw: message,
+    }));
+    let waiting = this.handlers.records({ topic, partition }, records, Number(batch.lastOffset()) + 1);
+    const done = new AbortController();
+    void waiting?.then(() => {
+      waiting = undefined;
+      done.abort();
+    });
+    // It rejects where the group is rebalanced: then kafkajs joins again.
+    await payload.heartbeat();
+    while (waiting) {
+      await sleep(this.clock, HEARTBEAT_MS, done.signal);
+      await payload.heartbeat();
+    }
+  }
+}
+
+export function texts(offsets: readonly TopicPartitionOffset[]) {
+  return offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) }));
+}
+
+/** Errors of the client become those of the port. */
+export async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw clientError(error);
+  }
+}
+
+export function clientError(error: unknown): Error {
+  if (error instanceof ClientError || !(error instanceof Error) || !error.name.startsWith('KafkaJS'))
+    return error as Error;
+  const causes: { readonly name?: string; readonly type?: string }[] = [];
+  for (let one: unknown = error; one && causes.length < 5; one = (one as { cause?: unknown }).cause) causes.push(one);
+  const [failed] = (error as { readonly errors?: readonly { readonly type?: string }[] }).errors ?? [];
+  const type = failed?.type ?? causes.find(({ type: one }) => typeof one === 'string')?.type;
+  return new ClientError(
+    error.message,
+    type,
+    causes.some(({ name }) => name === 'KafkaJSSASLAuthenticationError'),
+  );
+}

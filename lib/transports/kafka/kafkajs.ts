@@ -1,0 +1,232 @@
+import type * as Kafkajs from 'kafkajs';
+import type { Admin, KafkaConfig, Message, Producer } from 'kafkajs';
+import type { Clock } from '../../clock/clock.js';
+import { loadPeer } from '../../errors/optional-peer.js';
+import { alongPartitions } from './assigner.js';
+import {
+  type GroupMember,
+  type KafkaClient,
+  type KafkaLink,
+  type MemberHandlers,
+  type MemberOptions,
+  type NewTopic,
+  type OutgoingRecord,
+  type TopicPartitionOffset,
+} from './client-port.js';
+import { asked, clientError, KafkajsMember, texts } from './kafkajs-member.js';
+import { Sockets } from './sockets.js';
+
+export interface KafkajsSettings {
+  readonly config: KafkaConfig;
+  readonly clock: Clock;
+  /** How long the group waits for a member that is silent, in milliseconds. */
+  readonly sessionTimeout: number;
+}
+
+/** How long a fetch waits where there is nothing, in milliseconds: so long a member takes to leave. */
+const FETCH_WAIT_MS = 300;
+/** Of a link; between its brokers it retries what has no answer, with the same sequence number. */
+const FEW_RETRIES = { retries: 4, initialRetryTime: 50, maxRetryTime: 500, multiplier: 2 };
+
+/** Kafka by kafkajs. */
+export class KafkajsClient implements KafkaClient {
+  constructor(private readonly settings: KafkajsSettings) {}
+
+  async open(lost: (reason: string) => void): Promise<KafkaLink> {
+    const loading = loadPeer(
+      { name: 'kafkajs', range: '^2.2.4', neededBy: 'The Kafka transport' },
+      () => import('kafkajs'),
+    );
+    const loaded = (await loading) as typeof Kafkajs & { default?: typeof Kafkajs };
+    const link = new KafkajsLink(loaded.default ?? loaded, this.settings, lost);
+    try {
+      await link.connect();
+      return link;
+    } catch (error) {
+      link.destroy();
+      throw clientError(error);
+    }
+  }
+}
+
+interface Producing {
+  readonly producer: Producer;
+  readonly sockets: Sockets;
+}
+
+class KafkajsLink implements KafkaLink {
+  private readonly sockets: Sockets;
+  private readonly admin: Admin;
+  private producing?: Producing;
+  private isDestroyed = false;
+  private turn = 0;
+
+  constructor(
+    private readonly module: typeof Kafkajs,
+    private readonly settings: KafkajsSettings,
+    private readonly lost: (reason: string) => void,
+  ) {
+    this.sockets = new Sockets(settings.clock, lost);
+    this.admin = this.kafkaOn(this.sockets).admin({ retry: FEW_RETRIES });
+  }
+
+  /** Another client of the same cluster. */
+  get native(): Kafkajs.Kafka {
+    return new this.module.Kafka(this.settings.config);
+  }
+
+  async connect(): Promise<void> {
+    await this.admin.connect();
+    this.producing = await this.newProducer();
+  }
+
+  async topics(): Promise<Map<string, number>> {
+    const { topics } = await asked(this.admin.fetchTopicMetadata());
+    return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
+  }
+
+  async createTopics(topics: readonly NewTopic[]): Promise<void> {
+    const wanted = topics.map(({ topic, partitions, replicas, config }) => ({
+      topic,
+      numPartitions: partitions,
+      replicationFactor: replicas,
+      configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+    }));
+    await asked(this.admin.createTopics({ topics: wanted, waitForLeaders: true }));
+  }
+
+  async deleteTopics(topics: readonly string[]): Promise<void> {
+    await asked(this.admin.deleteTopics({ topics: [...topics] }));
+  }
+
+  async committed(groupId: string, topic: string): Promise<readonly TopicPartitionOffset[]> {
+    const [found] = await asked(this.admin.fetchOffsets({ groupId, topics: [topic] }));
+    const places =
+      found?.partitions.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) })) ?? [];
+    return places.filter(({ offset }) => offset >= 0);
+  }
+
+  async ends(topic: string): Promise<readonly TopicPartitionOffset[]> {
+    const found = await asked(this.admin.fetchTopicOffsets(topic));
+    return found.map(({ partition, high }) => ({ topic, partition, offset: Number(high) }));
+  }
+
+  async place(groupId: string, offsets: readonly TopicPartitionOffset[]): Promise<void> {
+    const sockets = new Sockets(this.settings.clock);
+    const consumer = this.kafkaOn(sockets).consumer({ ...this.memberConfig(groupId), retry: FEW_RETRIES });
+    const topics = [...new Set(offsets.map(({ topic }) => topic))];
+    let mine: Readonly<Record<string, readonly number[]>> = {};
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => void (mine = payload.memberAssignment));
+    try {
+      await asked(consumer.connect());
+      await asked(consumer.subscribe({ topics, fromBeginning: true }));
+      await asked(consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async () => {} }));
+      // Two processes may do this at once: each for the partitions that it has now, and only where there is no place.
+      const there = (await Promise.all(topics.map((topic) => this.committed(groupId, topic)))).flat();
+      const places = new Set(there.map(({ topic, partition }) => `${topic} ${partition}`));
+      const wanted = offsets.filter(
+        ({ topic, partition }) => mine[topic]?.includes(partition) && !places.has(`${topic} ${partition}`),
+      );
+      if (wanted.length > 0) await asked(consumer.commitOffsets(texts(wanted)));
+    } finally {
+      await consumer.disconnect().catch(() => {});
+      sockets.destroy();
+    }
+  }
+
+  /**
+   * A producer that failed is not used again. Kafkajs gives the sequence numbers of a request that failed to the next one,
+   * also those of partitions that have been written: the broker would take that for a repetition, and drop it.
+   */
+  async produce(records: readonly OutgoingRecord[]): Promise<void> {
+    const byTopic = new Map<string, Message[]>();
+    for (const { topic, ...message } of records) {
+      const messages = byTopic.get(topic);
+      if (messages) messages.push(message);
+      else byTopic.set(topic, [message]);
+    }
+    const { producer, sockets } = (this.producing ??= await asked(this.newProducer()));
+    try {
+      const topicMessages = [...byTopic].map(([topic, messages]) => ({ topic, messages }));
+      await asked(producer.sendBatch({ acks: -1, topicMessages }));
+    } catch (error) {
+      this.producing = undefined;
+      sockets.destroy();
+      throw error;
+    }
+  }
+
+  async join(options: MemberOptions, handlers: MemberHandlers): Promise<GroupMember> {
+    const { clock, sessionTimeout } = this.settings;
+    const sockets = new Sockets(clock);
+    const consumer = this.kafkaOn(sockets).consumer({
+      ...this.memberConfig(options.group),
+      maxBytesPerPartition: options.maxBytes,
+      // As long as the group waits for it, it does not give up its place for a broker that is away.
+      retry: { ...FEW_RETRIES, retries: Math.ceil(sessionTimeout / 500), restartOnFailure: async () => false },
+    });
+    const member = new KafkajsMember(consumer, sockets, clock, handlers);
+    await asked(member.start(options.topics)).catch(async (error: unknown) => {
+      await member.leave();
+      throw error;
+    });
+    return member;
+  }
+
+  async ping(): Promise<void> {
+    await asked(this.admin.describeCluster());
+  }
+
+  async end(): Promise<void> {
+    await Promise.allSettled([this.producing?.producer.disconnect(), this.admin.disconnect()]);
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.isDestroyed = true;
+    this.sockets.destroy();
+    this.producing?.sockets.destroy();
+  }
+
+  private kafkaOn(sockets: Sockets): Kafkajs.Kafka {
+    return new this.module.Kafka({
+      retry: { retries: 0 },
+      ...this.settings.config,
+      socketFactory: sockets.factory,
+      logLevel: this.module.logLevel.NOTHING,
+    });
+  }
+
+  private memberConfig(groupId: string): Kafkajs.ConsumerConfig {
+    const { sessionTimeout } = this.settings;
+    return {
+      groupId,
+      partitionAssigners: [alongPartitions(this.module)],
+      sessionTimeout,
+      rebalanceTimeout: sessionTimeout,
+      heartbeatInterval: Math.min(3_000, Math.floor(sessionTimeout / 4)),
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      allowAutoTopicCreation: false,
+    };
+  }
+
+  private async newProducer(): Promise<Producing> {
+    const byKey = this.module.Partitioners.DefaultPartitioner();
+    const sockets = new Sockets(this.settings.clock, (reason) => !this.isDestroyed && this.lost(reason));
+    const producer = this.kafkaOn(sockets).producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      retry: FEW_RETRIES,
+      // A record that is sent again goes to its partition again, or a sequence number would stand for another record.
+      createPartitioner: () => (args) => {
+        const { message, partitionMetadata } = args;
+        message.partition ??= message.key === null ? this.turn++ % partitionMetadata.length : byKey(args);
+        return message.partition;
+      },
+    });
+    if (this.isDestroyed) sockets.destroy();
+    await producer.connect();
+    return { producer, sockets };
+  }
+}

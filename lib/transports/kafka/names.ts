@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import type { Destination } from '../../transport/outgoing.js';
+
+/** A topic of Kafka has at most 249 characters, and files that begin with its name. */
+const MOST_CHARACTERS = 200;
+
+/** What the topics and groups of one application are called. All begin with its topic, so that one rule can allow them. */
+export class Names {
+  /** Who sends on what is due. */
+  readonly delayGroup: string;
+
+  constructor(
+    /** Of what is published without naming one. */
+    readonly topic: string,
+  ) {
+    this.delayGroup = `${topic}.delay`;
+  }
+
+  /** What is sent to a queue by its name, its retries among it; of a dead-letter queue all that it has. */
+  queueTopic(queue: string): string {
+    return `${this.topic}.queue.${legal(queue)}`;
+  }
+
+  routeTopic(topic: string = this.topic): string {
+    return legal(topic);
+  }
+
+  delayTopic(waitMs: number): string {
+    return `${this.delayGroup}.${waitMs}`;
+  }
+
+  /** `deadLetters`: the queues that dead-letter routes lead to, where those have another name. */
+  topicOf(to: Destination, deadLetters: ReadonlyMap<string, string>): string {
+    if (to.kind === 'route') return this.routeTopic(to.topic);
+    return this.queueTopic(to.kind === 'queue' ? to.queue : (deadLetters.get(to.route) ?? to.route));
+  }
+}
+
+/** Different texts stay different: `_3A` stands for a colon, `_5F` for an underscore. A long one is cut and ends in a hash. */
+function legal(text: string): string {
+  const name = text.replace(/[^A-Za-z0-9.-]/gu, (character) =>
+    [...Buffer.from(character)].map((byte) => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
+  if (name.length <= MOST_CHARACTERS) return name;
+  return `${name.slice(0, MOST_CHARACTERS - 42)}_${createHash('sha256').update(text).digest('hex').slice(0, 40)}`;
+}

@@ -1,0 +1,152 @@
+import { MessagingError } from '../../errors/messaging-error.js';
+import { PublishFailedError, PublishRefusedError } from '../../errors/publish-errors.js';
+import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
+import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
+import { answered } from '../kit/answered.js';
+import { delayedTooLong, tooLarge, unroutable } from '../kit/envelope.js';
+import type { SupervisedConnection } from '../kit/supervised-connection.js';
+import type { ClientError, OutgoingRecord } from './client-port.js';
+import { encode } from './codec.js';
+import { delayed, MAX_DELAY_MS } from './delayed.js';
+import { isOverMissingTopic, isOverWhatWasSent, refusal } from './errors.js';
+import type { Link } from './link.js';
+import type { Names } from './names.js';
+import type { Settings } from './options.js';
+import type { Topics } from './topics.js';
+
+/** So much goes in one request: Kafka takes 1 MiB for one partition. */
+const MOST_RECORDS = 1_000;
+const MOST_BYTES = 500_000;
+/** What a record takes beside key, body and headers, at most. */
+const OVERHEAD_BYTES = 100;
+
+/** One record on its way. */
+export interface Sending {
+  readonly record: OutgoingRecord;
+  /** What is told where its topic is missing. `dropped`: nobody minds. */
+  readonly missing: () => PublishResult;
+  readonly tell: (result: PublishResult) => void;
+}
+
+/** Sends records in the order in which they are given, as many in one request as there are, one request at a time. */
+export class Publisher {
+  private queue: Sending[] = [];
+  private sending = false;
+
+  constructor(
+    private readonly settings: Pick<Settings, 'maxBytes' | 'topic'>,
+    private readonly names: Names,
+    private readonly environment: TransportEnvironment,
+    private readonly connection: SupervisedConnection<Link>,
+    private readonly topics: Topics,
+    /** Somebody has to send on what is due. */
+    private readonly forward: () => void,
+  ) {}
+
+  publish(batch: readonly Outgoing[], done: PublishDone): void {
+    for (const outgoing of batch) {
+      const tell = (result: PublishResult): void => done(outgoing, result);
+      const record = this.recordOf(outgoing);
+      if (record instanceof MessagingError) queueMicrotask(() => tell({ status: 'refused', error: record }));
+      else this.send({ record, missing: () => this.nobodyThere(outgoing), tell });
+    }
+  }
+
+  send(sending: Sending): void {
+    this.queue.push(sending);
+    if (this.sending) return;
+    this.sending = true;
+    queueMicrotask(() => void this.sendAll());
+  }
+
+  private async sendAll(): Promise<void> {
+    while (this.queue.length > 0) {
+      const link = this.connection.current;
+      if (link) await this.sendTogether(link, this.takeSome());
+      else this.failAll(this.queue.splice(0), `Not connected to Kafka: ${this.connection.reason}`);
+    }
+    this.sending = false;
+  }
+
+  private takeSome(): Sending[] {
+    let bytes = 0;
+    let count = 0;
+    for (; count < Math.min(this.queue.length, MOST_RECORDS); count++) {
+      bytes += sizeOf(this.queue[count].record);
+      if (count > 0 && bytes > MOST_BYTES) break;
+    }
+    return this.queue.splice(0, count);
+  }
+
+  private async sendTogether(link: Link, batch: readonly Sending[]): Promise<void> {
+    let there = batch;
+    try {
+      const missing = await Promise.race([this.topics.provide(link, batch.map(({ record }) => record.topic)), link.gone]); // prettier-ignore
+      if (missing.size > 0) {
+        there = batch.filter(({ record }) => !missing.has(record.topic));
+        for (const { record, missing: say, tell } of batch) if (missing.has(record.topic)) tell(say());
+      }
+      if (there.length === 0) return;
+      await this.produce(link, there);
+      for (const { tell } of there) tell(CONFIRMED);
+    } catch (error) {
+      await this.failed(link, there, error);
+    }
+  }
+
+  private async produce(link: Link, batch: readonly Sending[]): Promise<void> {
+    const { clock, confirmTimeout } = this.environment;
+    const produced = link.client.produce(batch.map(({ record }) => record));
+    await answered(Promise.race([produced, link.gone]), { clock, ms: confirmTimeout });
+  }
+
+  private async failed(link: Link, batch: readonly Sending[], error: unknown): Promise<void> {
+    const text = this.connection.describe(error);
+    if (isOverWhatWasSent(error)) {
+      if (batch.length === 1) return batch[0].tell({ status: 'refused', error: refusal(error as ClientError, text) });
+      // One of them is not taken. The others are sent again, and may be there twice.
+      for (const one of batch) await this.sendTogether(link, [one]);
+      return;
+    }
+    this.failAll(batch, `Kafka did not take the message: ${text}`);
+    if (isOverMissingTopic(error))
+      this.topics.forget(link, batch.map(({ record }) => record.topic)); // prettier-ignore
+    else if (!(error instanceof MessagingError)) this.connection.destroy(text, link);
+  }
+
+  private failAll(batch: readonly Sending[], text: string): void {
+    const error = new PublishFailedError(text);
+    for (const { tell } of batch) tell({ status: 'failed', error });
+  }
+
+  /** @returns why it is not sent at all */
+  private recordOf(outgoing: Outgoing): OutgoingRecord | MessagingError {
+    const now = this.environment.clock.now();
+    const { dueAt = 0 } = outgoing;
+    const refused = tooLarge(outgoing, this.settings.maxBytes) ?? delayedTooLong(dueAt - now, MAX_DELAY_MS, 'Kafka');
+    if (refused) return refused;
+    try {
+      const record = encode(outgoing, this.names.topicOf(outgoing.to, this.topics.deadLetters));
+      if (dueAt <= now) return record;
+      this.forward();
+      return delayed(record, { dueAt, optional: !outgoing.mandatory }, now, this.names);
+    } catch (error) {
+      return error instanceof MessagingError ? error : new PublishRefusedError((error as Error).message);
+    }
+  }
+
+  private nobodyThere(outgoing: Outgoing): PublishResult {
+    const { to, dueAt = 0, mandatory } = outgoing;
+    if (to.kind === 'route' || dueAt > this.environment.clock.now()) {
+      const error = new PublishFailedError(`There is no topic «${to.kind === 'route' ? this.names.routeTopic(to.topic) : this.names.delayGroup}» on the broker, and «provision: false» does not let it be made`); // prettier-ignore
+      return { status: 'failed', error, missing: true };
+    }
+    return mandatory ? { status: 'unroutable', error: unroutable(outgoing, this.settings.topic) } : CONFIRMED;
+  }
+}
+
+function sizeOf({ key, value, headers }: OutgoingRecord): number {
+  let size = OVERHEAD_BYTES + value.length + (key?.length ?? 0);
+  for (const name of Object.keys(headers)) size += name.length + (headers[name]?.length ?? 0) + 4;
+  return size;
+}

@@ -1,0 +1,191 @@
+import type { Clock } from '../../clock/clock.js';
+import { sleep } from '../../clock/sleep.js';
+import type { GroupMember, IncomingRecord, KafkaLink, MemberHandlers, TopicPartition } from './client-port.js';
+import { Intake } from './intake.js';
+
+/** Acks are written together, so often at most. */
+const COMMIT_EVERY_MS = 20;
+const COMMIT_AGAIN_MS = 200;
+/** Before leaving, the last acks are written within this time. */
+const LAST_COMMIT_WITHIN_MS = 5_000;
+/** With more records than these in memory nothing more is fetched. */
+const MOST_WAITING = 500;
+const MAX_BYTES_PER_PARTITION = 2 ** 20;
+
+/** Who hands over what a reader has. */
+export interface RecordHolder {
+  /** There may be something to hand over. */
+  wake(): void;
+  /** These partitions are no longer ours, or may not have been all the time. */
+  revoked(intake: Intake): void;
+  /** The reader has ended. */
+  over(reason: string): void;
+}
+
+export interface ReaderOptions {
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly clock: Clock;
+  readonly takes: (record: IncomingRecord) => boolean;
+}
+
+/** A record together with the partition that it is of. */
+export interface Taken {
+  readonly record: IncomingRecord;
+  readonly intake: Intake;
+}
+
+/**
+ * A member of a group, with what it has read and what of it is settled. It outlives the connections it reads by: as long as
+ * the group knows it, its partitions are its own.
+ */
+export class GroupReader implements MemberHandlers {
+  /** Why it can be used no more. */
+  ending?: string;
+  private readonly intakes = new Map<string, Intake>();
+  private member?: GroupMember;
+  private holder?: RecordHolder;
+  private room = (): void => {};
+  private full?: Promise<void>;
+  private committing?: Promise<void>;
+  private leaving?: Promise<void>;
+
+  private constructor(private readonly options: ReaderOptions) {}
+
+  static async join(client: KafkaLink, options: ReaderOptions): Promise<GroupReader> {
+    const reader = new GroupReader(options);
+    const { group, topics } = options;
+    reader.member = await client.join({ group, topics, maxBytes: MAX_BYTES_PER_PARTITION }, reader);
+    return reader;
+  }
+
+  attach(holder: RecordHolder): void {
+    this.holder = holder;
+    holder.wake();
+  }
+
+  detach(holder: RecordHolder): void {
+    if (this.holder === holder) this.holder = undefined;
+  }
+
+  /** The oldest of all partitions, so that what was sent first by one way is not overtaken by what was sent by another. */
+  next(): Taken | undefined {
+    let first: Intake | undefined;
+    for (const intake of this.intakes.values())
+      if (intake.head && (!first || isBefore(intake.head, first.head!))) first = intake;
+    const record = first?.take();
+    if (record && this.full && this.size <= MOST_WAITING / 2) this.room();
+    return record && { record, intake: first! };
+  }
+
+  settle({ record, intake }: Taken): void {
+    intake.settle(record);
+    this.commitSoon();
+  }
+
+  giveBack({ record, intake }: Taken): void {
+    if (this.intakes.get(keyOf(intake)) === intake) intake.giveBack(record);
+  }
+
+  assigned(partitions: readonly TopicPartition[], anew: boolean): void {
+    const keys = new Set(partitions.map(keyOf));
+    for (const [key, intake] of this.intakes) {
+      if (keys.has(key) && !anew) continue;
+      this.intakes.delete(key);
+      this.holder?.revoked(intake);
+    }
+    for (const { topic, partition } of partitions) {
+      const key = keyOf({ topic, partition });
+      if (!this.intakes.has(key)) this.intakes.set(key, new Intake(topic, partition, this.options.takes));
+    }
+    if (this.size <= MOST_WAITING / 2) this.room();
+  }
+
+  records(from: TopicPartition, records: readonly IncomingRecord[], nextOffset: number): Promise<void> | undefined {
+    const intake = this.intakes.get(keyOf(from));
+    if (!intake || this.ending !== undefined) return undefined;
+    intake.add(records, nextOffset);
+    if (intake.uncommitted) this.commitSoon();
+    this.holder?.wake();
+    if (this.size <= MOST_WAITING) return undefined;
+    this.full ??= new Promise((resolve) => {
+      this.room = () => {
+        this.full = undefined;
+        this.room = () => {};
+        resolve();
+      };
+    });
+    return this.full;
+  }
+
+  ended(reason: string): void {
+    if (this.ending !== undefined) return;
+    this.ending = reason;
+    void this.member?.leave();
+    this.holder?.over(reason);
+  }
+
+  /** What is settled is committed first. */
+  leave(): Promise<void> {
+    this.leaving ??= this.leaveAfterCommit();
+    return this.leaving;
+  }
+
+  private async leaveAfterCommit(): Promise<void> {
+    const { clock } = this.options;
+    const alive = this.ending === undefined;
+    this.ending ??= 'left the group';
+    this.room();
+    const done = new AbortController();
+    if (alive) {
+      const last = (this.committing ?? Promise.resolve()).then(() => this.commit()).catch(() => {});
+      void last.then(() => done.abort());
+      await sleep(clock, LAST_COMMIT_WITHIN_MS, done.signal);
+    }
+    await this.member?.leave();
+    this.intakes.clear();
+  }
+
+  private get size(): number {
+    let size = 0;
+    for (const intake of this.intakes.values()) size += intake.size;
+    return size;
+  }
+
+  private commitSoon(): void {
+    if (this.ending === undefined) this.committing ??= this.commitAll().finally(() => (this.committing = undefined));
+  }
+
+  /** While the group is rebalanced nothing is taken: what is still ours then is committed afterwards. */
+  private async commitAll(): Promise<void> {
+    const { clock } = this.options;
+    await Promise.resolve();
+    while (this.ending === undefined && this.places().length > 0) {
+      const pause = await this.commit().then(
+        () => COMMIT_EVERY_MS,
+        () => COMMIT_AGAIN_MS,
+      );
+      await new Promise<void>((resolve) => clock.after(pause, resolve, { background: true }));
+    }
+  }
+
+  private async commit(): Promise<void> {
+    const places = this.places();
+    if (places.length === 0 || !this.member) return;
+    await this.member.commit(places);
+    for (const { topic, partition, offset } of places)
+      this.intakes.get(keyOf({ topic, partition }))?.wasCommitted(offset);
+  }
+
+  private places() {
+    return [...this.intakes.values()].flatMap((intake) => intake.uncommitted ?? []);
+  }
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${partition} ${topic}`;
+}
+
+function isBefore(one: IncomingRecord, other: IncomingRecord): boolean {
+  return one.timestamp < other.timestamp;
+}

@@ -1,0 +1,162 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Clock } from '../../clock/clock.js';
+import { nextTurn } from '../../clock/turn.js';
+import type { SubscribeHandlers } from '../../transport/transport.js';
+import { type Settler, UnansweredOnce } from '../kit/settled-once.js';
+import type { ConsumerSession } from '../kit/supervised-consumer.js';
+import { decode } from './codec.js';
+import type { Intake } from './intake.js';
+import type { GroupReader, RecordHolder, Taken } from './reader.js';
+
+/** Out of the async context of whoever has settled something. */
+const inOwnContext: (work: () => void) => void = AsyncLocalStorage.snapshot();
+
+class KafkaDelivery extends UnansweredOnce<object, QueueSession> {
+  constructor(
+    readonly taken: Taken,
+    queue: string,
+    queueTopic: string,
+    session: QueueSession,
+    { message, direct, topic } = decode(taken.record, queue, queueTopic),
+  ) {
+    super(message, queue, direct, topic, undefined, taken.record.raw, session);
+  }
+
+  get raw(): object {
+    return copied(this.received) as object;
+  }
+}
+
+/** Bytes and what holds them, once more. */
+function copied(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return Buffer.from(value);
+  if (Array.isArray(value)) return value.map(copied);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, copied(inner)]));
+}
+
+export interface QueueReading {
+  readonly queue: string;
+  /** Of what is sent to the queue by its name. */
+  readonly queueTopic: string;
+  readonly prefetch: number;
+  readonly clock: Clock;
+  readonly handlers: SubscribeHandlers;
+}
+
+/** Hands over what a reader has, as far as there is room. */
+export class QueueSession implements ConsumerSession, Settler<KafkaDelivery>, RecordHolder {
+  readonly ended: Promise<string>;
+  private readonly held = new Set<KafkaDelivery>();
+  private end!: (reason: string) => void;
+  private consuming = false;
+  private finishing = false;
+  private isOver = false;
+  private waking = false;
+
+  constructor(
+    readonly reader: GroupReader,
+    private readonly reading: QueueReading,
+  ) {
+    this.ended = new Promise((resolve) => (this.end = resolve));
+  }
+
+  consume(): void {
+    this.consuming = true;
+    this.reader.attach(this);
+    // It ended before anybody heard of it.
+    if (this.reader.ending !== undefined) this.over(this.reader.ending);
+  }
+
+  pause(): void {
+    this.consuming = false;
+  }
+
+  async stop(): Promise<void> {
+    this.consuming = false;
+  }
+
+  finish(): void {
+    this.finishing = true;
+    if (this.held.size === 0) this.over('stopped');
+  }
+
+  /** The next session goes on with the same reader. */
+  over(reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.consuming = false;
+    this.reader.detach(this);
+    for (const delivery of [...this.held].reverse()) {
+      this.lose(delivery);
+      this.reader.giveBack(delivery.taken);
+    }
+    this.end(reason);
+  }
+
+  giveUp(reason: string): void {
+    this.over(reason);
+    void this.reader.leave();
+  }
+
+  async close(): Promise<void> {
+    this.over('closed');
+    await this.reader.leave();
+  }
+
+  revoked(intake: Intake): void {
+    for (const delivery of this.held) if (delivery.taken.intake === intake) this.lose(delivery);
+    this.settled();
+  }
+
+  ack(delivery: KafkaDelivery): void {
+    this.held.delete(delivery);
+    this.reader.settle(delivery.taken);
+    this.settled();
+  }
+
+  release(delivery: KafkaDelivery, delayMs: number): void {
+    this.held.delete(delivery);
+    const { taken } = delivery;
+    const back = (): void => {
+      this.reader.giveBack(taken);
+      this.wake();
+    };
+    if (delayMs > 0) this.reading.clock.after(delayMs, back, { background: true });
+    else back();
+    this.settled();
+  }
+
+  wake(): void {
+    if (this.waking || !this.consuming) return;
+    this.waking = true;
+    inOwnContext(() =>
+      nextTurn(() => {
+        this.waking = false;
+        this.handOver();
+      }),
+    );
+  }
+
+  private handOver(): void {
+    const { prefetch, queue, queueTopic, handlers } = this.reading;
+    while (this.consuming && this.held.size < prefetch) {
+      const taken = this.reader.next();
+      if (!taken) return;
+      const delivery = new KafkaDelivery(taken, queue, queueTopic, this);
+      this.held.add(delivery);
+      handlers.delivery(delivery);
+    }
+  }
+
+  private lose(delivery: KafkaDelivery): void {
+    this.held.delete(delivery);
+    delivery.abandon();
+    this.reading.handlers.lost(delivery);
+  }
+
+  private settled(): void {
+    if (this.finishing && this.held.size === 0) this.over('stopped');
+    else this.wake();
+  }
+}

@@ -1,0 +1,139 @@
+import type { Clock } from '../../clock/clock.js';
+import { sleep } from '../../clock/sleep.js';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import { MessagingError } from '../../errors/messaging-error.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
+import type { Topology } from '../../transport/topology.js';
+import type { NewTopic, TopicPartitionOffset } from './client-port.js';
+import { LEVEL_WAITS_MS } from './delayed.js';
+import type { Link } from './link.js';
+import type { Names } from './names.js';
+import type { Settings } from './options.js';
+
+/** Queues, retries and dead letters are kept until they are consumed; what is published by a route as long as the cluster says. */
+const KEPT = { 'retention.ms': '-1' };
+
+/** How long a group that another process has begun may be without a place. */
+const PLACED_WITHIN_MS = 5_000;
+const LOOK_MS = 250;
+
+/** What stands on the cluster for queues: topics, and the places of groups in them. */
+export class Topics {
+  /** Queues that dead-letter routes of another name lead to. */
+  readonly deadLetters = new Map<string, string>();
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly names: Names,
+    private readonly provision: boolean,
+    private readonly clock: Clock,
+    private readonly warn: (message: string) => void,
+  ) {}
+
+  /** Those that a queue is read from. */
+  readBy({ queue, topic, patterns }: Topology): readonly string[] {
+    const own = this.names.queueTopic(queue);
+    return patterns.length > 0 ? [this.names.routeTopic(topic), own] : [own];
+  }
+
+  /** Makes what a topology needs, or rejects with a MessagingError. */
+  async make(link: Link, topology: Topology): Promise<void> {
+    const { queue, deadLetter, provision } = topology;
+    if (deadLetter && deadLetter.route !== deadLetter.queue) this.deadLetters.set(deadLetter.route, deadLetter.queue);
+    const own = this.names.queueTopic(queue);
+    const wanted = [...this.readBy(topology), ...(deadLetter ? [this.names.queueTopic(deadLetter.queue)] : [])];
+    const needsDelays = topology.waits !== undefined && topology.waits.length > 0;
+    if (needsDelays) wanted.push(...this.delays);
+    await this.answered(async () => {
+      const isNew = !link.topics.has(own);
+      const missing = await this.missing(link, wanted);
+      if (missing.length > 0) {
+        if (!provision || !this.provision)
+          throw new TopologyMismatchError(
+            `The queue «${queue}» needs ${missing.map((topic) => `the topic «${topic}»`).join(', ')}, which the broker does not have, and «provision: false» does not let it be made`,
+          );
+        await this.create(link, missing);
+      }
+      if (topology.patterns.length > 0) await this.place(link, topology, isNew && missing.includes(own));
+    });
+  }
+
+  /** Makes sure that what is published by a route, or waits, has its topic. @returns those that are missing */
+  async provide(link: Link, topics: readonly string[]): Promise<ReadonlySet<string>> {
+    if (topics.every((topic) => link.topics.has(topic))) return NONE;
+    return this.answered(async () => {
+      const missing = await this.missing(link, [...new Set(topics)]);
+      const mine = missing.filter((topic) => !topic.startsWith(`${this.names.topic}.queue.`));
+      if (!this.provision || mine.length === 0) return new Set(missing);
+      await this.create(link, mine);
+      return new Set(missing.filter((topic) => !mine.includes(topic)));
+    });
+  }
+
+  /** The topics in which delayed messages wait. */
+  get delays(): readonly string[] {
+    return LEVEL_WAITS_MS.map((waitMs) => this.names.delayTopic(waitMs));
+  }
+
+  /** It was there, and is not any more. */
+  forget(link: Link, topics: readonly string[]): void {
+    link.topics = new Map([...link.topics].filter(([topic]) => !topics.includes(topic)));
+  }
+
+  async remove(link: Link, queue: string): Promise<void> {
+    const topic = this.names.queueTopic(queue);
+    this.forget(link, [topic]);
+    await link.client.deleteTopics([topic]);
+  }
+
+  private async missing(link: Link, wanted: readonly string[]): Promise<string[]> {
+    if (!wanted.every((topic) => link.topics.has(topic))) link.topics = await link.client.topics();
+    return wanted.filter((topic) => !link.topics.has(topic));
+  }
+
+  private async create(link: Link, topics: readonly string[]): Promise<void> {
+    const { partitions, replicas } = this.settings;
+    await link.client.createTopics(
+      topics.map((topic): NewTopic => {
+        const isOwn = topic.startsWith(`${this.names.topic}.queue.`) || topic.startsWith(`${this.names.delayGroup}.`);
+        return { topic, partitions, replicas, config: isOwn ? KEPT : {} };
+      }),
+    );
+    link.topics = await link.client.topics();
+  }
+
+  /**
+   * A group that is new begins with what is published from now on. One that was away for so long that the broker has forgotten
+   * its place begins with all that there is: rather twice than never.
+   */
+  private async place(link: Link, topology: Topology, isNew: boolean): Promise<void> {
+    const { client } = link;
+    const { queue } = topology;
+    const [routes, own] = this.readBy(topology);
+    if ((await client.committed(queue, routes)).length > 0) return;
+    const wasPlaced = (await client.committed(queue, own)).length > 0;
+    // Another process may have made the queue in this moment, and be about to.
+    for (let looks = 0; !isNew && !wasPlaced && looks < PLACED_WITHIN_MS / LOOK_MS; looks++) {
+      await sleep(this.clock, LOOK_MS);
+      if ((await client.committed(queue, routes)).length > 0) return;
+    }
+    if (!isNew && !wasPlaced)
+      return this.warn(
+        `«${queue}» has no place in the topic «${routes}» any more: Kafka forgets those of groups that are away for long (offsets.retention.minutes). It reads the topic from its beginning: messages can come again`,
+      );
+    const beginning = (await client.ends(own)).map((end): TopicPartitionOffset => ({ ...end, offset: 0 }));
+    await client.place(queue, [...(await client.ends(routes)), ...(wasPlaced ? [] : beginning)]);
+  }
+
+  /** Errors of the client become ours. */
+  private async answered<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof MessagingError) throw error;
+      throw new NotConnectedError(`Kafka did not do what was asked: ${this.settings.redact((error as Error).message)}`);
+    }
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set();

@@ -1,0 +1,179 @@
+import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { Outgoing } from '../../transport/outgoing.js';
+import { compilePattern, wordsOf } from '../../transport/topic-pattern.js';
+import type { Topology } from '../../transport/topology.js';
+import type {
+  PublishDone,
+  SubscribeHandlers,
+  SubscribeOptions,
+  TransportEnvironment,
+  TransportSubscription,
+} from '../../transport/transport.js';
+import { Undeliverable } from '../../transport/undeliverable.js';
+import { BrokerTransport } from '../kit/broker-transport.js';
+import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
+import { SupervisedConnection } from '../kit/supervised-connection.js';
+import type { ConsumerSession } from '../kit/supervised-consumer.js';
+import type { IncomingRecord, KafkaClient } from './client-port.js';
+import { routeOfRecord } from './codec.js';
+import { MAX_DELAY_MS } from './delayed.js';
+import { DelaySession } from './delays.js';
+import { KafkajsClient } from './kafkajs.js';
+import { KafkaDialer, type Link } from './link.js';
+import { Names } from './names.js';
+import { checkSubscriptionOptions, type Settings } from './options.js';
+import { Publisher } from './publisher.js';
+import { GroupReader } from './reader.js';
+import { QueueSession } from './session.js';
+import { Topics } from './topics.js';
+
+const CONSUMERS_CLOSE_WITHIN_MS = 8_000;
+
+/** The client's own object, for what this package does not do itself. Undefined while there is no connection. */
+export interface KafkaNative {
+  readonly kafka: unknown;
+}
+
+interface Parts {
+  readonly environment: TransportEnvironment;
+  readonly connection: SupervisedConnection<Link>;
+  readonly topics: Topics;
+  readonly subscriptions: Subscriptions<Link, ConsumerSession>;
+  readonly publisher: Publisher;
+  readonly sessions: Set<QueueSession>;
+  readonly readers: Set<GroupReader>;
+  readonly undeliverable: Undeliverable<string>;
+}
+
+/** Kafka: a queue is a group that reads a topic with routes, and a topic of its own for what is sent to it by its name. */
+export class KafkaTransport extends BrokerTransport<Parts, Link> {
+  readonly system = 'kafka';
+  readonly host: string;
+  readonly capabilities: TransportCapabilities;
+  private readonly names: Names;
+
+  constructor(private readonly settings: Settings) {
+    super('Kafka');
+    this.host = settings.host;
+    this.names = new Names(settings.topic);
+    this.capabilities = {
+      durable: true,
+      retry: 'copy',
+      wildcards: true,
+      keyOrder: 'key',
+      maxDelayMs: MAX_DELAY_MS,
+      leaseMs: Infinity,
+      maxBytes: settings.maxBytes,
+    };
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    checkSubscriptionOptions(topology.native);
+    await this.connected().subscriptions.declare(topology);
+  }
+
+  native(): KafkaNative {
+    return { kafka: this.assembled?.connection.current?.client.native };
+  }
+
+  protected assemble(environment: TransportEnvironment): Parts {
+    const { settings, names } = this;
+    const { clock, provision, service } = environment;
+    const warn = (message: string, reason?: string): void =>
+      environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) });
+    const topics = new Topics(settings, names, provision, clock, (message) => subscriptions.warn(message));
+    const sessions = new Set<QueueSession>();
+    const { sessionTimeout, config } = settings;
+    const client: KafkaClient = new KafkajsClient({ config: config(service), clock, sessionTimeout });
+    const dialer = new KafkaDialer(settings, client, (link) => subscriptions.redeclare(link));
+    const connection: SupervisedConnection<Link> = new SupervisedConnection(dialer, environment, {
+      opened: () => environment.onEvent({ type: 'connected' }),
+      lost: (reason) => {
+        if (!this.isClosing) environment.onEvent({ type: 'disconnected', reason });
+        for (const session of [...sessions]) session.over(reason);
+      },
+      warning: warn,
+    });
+    const subscriptions: Subscriptions<Link, ConsumerSession> = new Subscriptions({
+      connection,
+      environment,
+      closeWithinMs: CONSUMERS_CLOSE_WITHIN_MS,
+      make: (link: Link, topology: Topology) => topics.make(link, topology),
+      remove: (link: Link, queue: string) => topics.remove(link, queue),
+    });
+    const publisher = new Publisher(settings, names, environment, connection, topics, () => this.forward());
+    const undeliverable = new Undeliverable<string>(environment);
+    return { environment, connection, topics, subscriptions, publisher, sessions, readers: new Set(), undeliverable };
+  }
+
+  protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
+    publisher.publish(batch, done);
+  }
+
+  protected consume(
+    parts: Parts,
+    options: SubscribeOptions,
+    handlers: SubscribeHandlers,
+  ): Promise<TransportSubscription> {
+    const { subscriptions, topics, sessions, readers, environment } = parts;
+    const { topology, prefetch } = options;
+    const { queue } = topology;
+    const { clock } = environment;
+    const topologyNow = (): Topology => subscriptions.declared.get(queue) ?? topology;
+    subscriptions.declared.set(queue, topologyNow());
+    let reader: GroupReader | undefined;
+    const plan: ConsumerPlan<Link, ConsumerSession> = {
+      queue,
+      handlers,
+      ended: () => void reader?.leave(),
+      open: async (link) => {
+        const now = topologyNow();
+        await topics.make(link, now);
+        if (!reader || reader.ending !== undefined) {
+          const takes = takenBy(now, this.names.queueTopic(queue));
+          reader = await GroupReader.join(link.client, { group: queue, topics: topics.readBy(now), clock, takes });
+          readers.add(reader);
+        }
+        const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore
+        sessions.add(session);
+        void session.ended.then(() => sessions.delete(session));
+        return session;
+      },
+    };
+    return subscriptions.subscribe(plan);
+  }
+
+  protected override beginForwarding({ subscriptions, topics, environment, publisher, undeliverable }: Parts): void {
+    const { names } = this;
+    subscriptions.startOnce(() => ({
+      queue: names.delayGroup,
+      handlers: { delivery() {}, lost() {}, state() {} },
+      ended: () => {},
+      open: async (link) => {
+        const missing = await topics.provide(link, topics.delays);
+        const there = topics.delays.filter((topic) => !missing.has(topic));
+        return new DelaySession(link.client, there, { names, environment, publisher, undeliverable });
+      },
+    }));
+  }
+
+  protected ping({ client }: Link): Promise<void> {
+    return client.ping();
+  }
+
+  protected async end({ subscriptions, connection, readers }: Parts): Promise<void> {
+    await subscriptions.close();
+    await Promise.all([...readers].map((reader) => reader.leave()));
+    await connection.close();
+  }
+}
+
+/** Patterns are held against the route of a record when it is read; what is sent to the queue by its name is always taken. */
+function takenBy({ patterns }: Topology, queueTopic: string): (record: IncomingRecord) => boolean {
+  const matchers = patterns.map(compilePattern);
+  return (record) => {
+    if (record.topic === queueTopic) return true;
+    const words = wordsOf(routeOfRecord(record));
+    return matchers.some((matches) => matches(words));
+  };
+}

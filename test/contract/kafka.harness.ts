@@ -5,7 +5,7 @@ import { systemClock } from '../../lib/clock/clock.js';
 import { kafka } from '../../lib/transports/kafka/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { Proxy } from '../brokers/proxy.js';
-import { eager } from './memory.harness.js';
+import { eager } from './proxied.harness.js';
 
 const topic = 'contract';
 /** Of the first message of a queue on: what its member lost with its process comes again so late. */

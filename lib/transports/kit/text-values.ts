@@ -192,7 +192,6 @@ export function tagged(value: HeaderValue): HeaderValue {
   );
 }
 
-/** What `tagged` has written. */
 export function untagged(value: HeaderValue): HeaderValue {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(untagged);

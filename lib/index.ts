@@ -16,8 +16,12 @@ export {
 } from './messaging.tokens.js';
 export { MESSAGING_CONTEXT } from './messaging.enhancers.js';
 
-export { type HandlerDecorator, Subscribe, type SubscribeDecorator } from './consumer/subscribe.decorator.js';
-export { type BatchHandlerDecorator, SubscribeBatch } from './consumer/subscribe-batch.decorator.js';
+export {
+  type HandlerDecorator,
+  Subscribe,
+  type SubscribeDecorator,
+} from './consumer/subscription/subscribe.decorator.js';
+export { type BatchHandlerDecorator, SubscribeBatch } from './consumer/subscription/subscribe-batch.decorator.js';
 export {
   type BatchOptions,
   type BatchSubscriptionOptions,
@@ -27,10 +31,10 @@ export {
   type SubscribeRequest,
   type SubscriptionOptions,
   type SubscriptionOverride,
-} from './consumer/subscription-options.js';
-export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/concurrency.js';
-export { type Schedule, type Scheduled, type ScheduleTools } from './consumer/schedule.js';
-export { type PartitionedOptions, type PartitionKey, partitioned } from './consumer/partitioned.js';
+} from './consumer/subscription/subscription-options.js';
+export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/schedule/concurrency.js';
+export { type Schedule, type Scheduled, type ScheduleTools } from './consumer/schedule/schedule.js';
+export { type PartitionedOptions, type PartitionKey, partitioned } from './consumer/schedule/partitioned.js';
 export { type IdempotencyStore } from './idempotency/idempotency-store.js';
 export { type IdempotentOptions } from './idempotency/idempotent-options.js';
 export { memoryIdempotencyStore } from './idempotency/memory-idempotency-store.js';
@@ -38,9 +42,9 @@ export { sqliteIdempotencyStore } from './idempotency/sqlite-idempotency-store.j
 export { type KillSwitchOptions } from './consumer/kill-switch.js';
 export { RuntimeSubscription } from './consumer/runtime-subscription.js';
 export { BatchContext, type BatchHandler, type BatchResult } from './pipeline/batch-context.js';
-export { type ReceiveOptions } from './consumer/receive-options.js';
-export { ReceivedMessage } from './consumer/received-message.js';
-export { Receiver } from './consumer/receiver.js';
+export { type ReceiveOptions } from './consumer/subscription/receive-options.js';
+export { ReceivedMessage } from './consumer/receive/received-message.js';
+export { Receiver } from './consumer/receive/receiver.js';
 export { MessageContext } from './pipeline/message-context.js';
 export { type Handler, type Middleware } from './pipeline/middleware.js';
 export { type LoggingOptions, logging } from './pipeline/middleware/logging.js';

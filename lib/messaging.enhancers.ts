@@ -7,7 +7,7 @@ import {
   ModuleRef,
 } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
-import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscribe.decorator.js';
+import { HANDLER_ARGUMENTS, PAYLOAD_TYPE } from './consumer/subscription/subscribe.decorator.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { RefusedError } from './errors/handling-errors.js';
 import { errorMessage } from './errors/redact.js';

@@ -1,4 +1,4 @@
-import type { SubscriptionDefinition } from './consumer/subscription-definition.js';
+import type { SubscriptionDefinition } from './consumer/subscription/subscription-definition.js';
 import { DEAD_LETTERS_UNSEEN } from './dead-letter/dead-letters.js';
 import type { Log } from './events/log.js';
 import type { Transport } from './transport/transport.js';

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from './clock/clock.js';
-import type { SubscriptionOverride } from './consumer/subscription-options.js';
+import type { SubscriptionOverride } from './consumer/subscription/subscription-options.js';
 import type { DeadLetterArchiveFactory } from './dead-letter/dead-letter-archive.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import {

@@ -1,13 +1,13 @@
-import { type BatchDefinition, defineBatchSubscription } from './consumer/batch-definition.js';
-import { instanceName } from './consumer/exclusive-queue.js';
-import { checkReceivable } from './consumer/receive-options.js';
+import { type BatchDefinition, defineBatchSubscription } from './consumer/subscription/batch-definition.js';
+import { instanceName } from './consumer/subscription/exclusive-queue.js';
+import { checkReceivable } from './consumer/subscription/receive-options.js';
 import {
   defineSubscription,
   subscriptionName,
   type SubscriptionDefaults,
   type SubscriptionDefinition,
-} from './consumer/subscription-definition.js';
-import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription-options.js';
+} from './consumer/subscription/subscription-definition.js';
+import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription/subscription-options.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import type { Transport } from './transport/transport.js';

@@ -1,11 +1,11 @@
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Outcome } from '../pipeline/outcome.js';
-import { Batches, type BatchesEnvironment } from './batches.js';
-import type { Handled } from './handled.js';
-import { HandlerCall } from './handler-call.js';
-import { handlerChain } from './handler-chain.js';
-import type { Work } from './work.js';
+import { Batches, type BatchesEnvironment } from './batch/batches.js';
+import type { Handled } from './subscription/handled.js';
+import { HandlerCall } from './call/handler-call.js';
+import { handlerChain } from './call/handler-chain.js';
+import type { Work } from './call/work.js';
 
 export interface CallsEnvironment extends BatchesEnvironment {
   /** A call with one message runs on past its timeout. */

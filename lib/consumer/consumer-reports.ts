@@ -4,8 +4,8 @@ import type { ConsumerTelemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import { deliveryView } from '../transport/delivery-view.js';
 import type { KillSwitchState } from './kill-switch.js';
-import type { Settled } from './settlement.js';
-import type { Work } from './work.js';
+import type { Settled } from './settlement/settlement.js';
+import type { Work } from './call/work.js';
 
 /** Somebody who asks for messages and settles them, and learns what became of each. */
 export interface SettlementFollower {

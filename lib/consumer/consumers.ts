@@ -1,12 +1,12 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
 import type { SettlementFollower } from './consumer-reports.js';
-import type { Handled } from './handled.js';
-import { PartitionedConsumer } from './partitioned-consumer.js';
+import type { Handled } from './subscription/handled.js';
+import { PartitionedConsumer } from './partitions/partitioned-consumer.js';
 import type { QueueConsumer } from './queue-consumer.js';
-import { shared } from './router.js';
+import { shared } from './subscription/router.js';
 import { StandstillWatch } from './standstill-watch.js';
-import type { SubscriptionDefinition } from './subscription-definition.js';
+import type { SubscriptionDefinition } from './subscription/subscription-definition.js';
 
 /** Every subscription of one connection: one consumer per queue. */
 export class Consumers implements Iterable<QueueConsumer> {

@@ -2,10 +2,10 @@ import type { Clock } from '../clock/clock.js';
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { Delivery } from '../transport/delivery.js';
-import type { AttemptCount } from './attempt-count.js';
-import type { Precheck } from './precheck.js';
-import type { Schedule } from './schedule.js';
-import type { Settlement } from './settlement.js';
+import type { AttemptCount } from './settlement/attempt-count.js';
+import type { Precheck } from './settlement/precheck.js';
+import type { Schedule } from './schedule/schedule.js';
+import type { Settlement } from './settlement/settlement.js';
 import { until } from './until.js';
 
 /** How long what is given back at the deadline may take, where a slow broker has to take a copy first. */

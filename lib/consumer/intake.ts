@@ -2,7 +2,7 @@ import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { Topology } from '../transport/topology.js';
 import type { SubscribeHandlers, Transport, TransportSubscription } from '../transport/transport.js';
-import type { AttemptCount } from './attempt-count.js';
+import type { AttemptCount } from './settlement/attempt-count.js';
 
 export interface IntakeOptions {
   readonly transport: Transport;

@@ -1,6 +1,6 @@
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { ConsumerState } from './gate.js';
-import type { SubscriptionDefinition } from './subscription-definition.js';
+import type { SubscriptionDefinition } from './subscription/subscription-definition.js';
 
 /** What is known of one queue that this process consumes, or stands by for. */
 export interface QueueReport {

@@ -3,8 +3,8 @@ import type { Log } from '../events/log.js';
 import { nameOf } from '../message/message-name.js';
 import type { Outcome } from '../pipeline/outcome.js';
 import type { ConsumerReports } from './consumer-reports.js';
-import type { Settled, Settlement } from './settlement.js';
-import type { Work } from './work.js';
+import type { Settled, Settlement } from './settlement/settlement.js';
+import type { Work } from './call/work.js';
 
 export interface SettlingEnvironment {
   readonly settlement: Settlement;

@@ -1,4 +1,4 @@
-import { because } from '../consumer/failure-log.js';
+import { because } from '../consumer/settlement/failure-log.js';
 import { errorMessage } from '../errors/redact.js';
 import type { MemoryBroker } from '../transports/memory/memory-broker.js';
 import type { MessagingHistory } from './journal.js';

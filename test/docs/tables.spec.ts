@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import * as root from 'nestjs-messaging';
 import {
@@ -19,8 +19,8 @@ import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
-import { subscriptionsOf } from '../../lib/consumer/subscribe.decorator.js';
-import { defineSubscription } from '../../lib/consumer/subscription-definition.js';
+import { subscriptionsOf } from '../../lib/consumer/subscription/subscribe.decorator.js';
+import { defineSubscription } from '../../lib/consumer/subscription/subscription-definition.js';
 import { MESSAGING_EVENT_NAMES } from '../../lib/events/messaging-events.js';
 import { resolveOptions } from '../../lib/messaging.options.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
@@ -373,9 +373,11 @@ describe('tables and lists of README.md and docs:', () => {
       .section('Folders')
       .table()
       .map((row) => code(row.folder).replace('lib/', ''));
-    const lib = readdirSync(resolve(__dirname, '../../lib'), { withFileTypes: true });
-    const actual = lib.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-    expect(documented.sort()).toEqual(actual.sort());
+    const folders = (path: string): string[] =>
+      readdirSync(resolve(__dirname, '../../lib', path), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => join(path, name));
+    expect(documented.sort()).toEqual([...folders(''), ...folders('consumer')].sort());
   });
 });
 

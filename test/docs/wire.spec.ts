@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { type ChannelModel, connect } from 'amqplib';
 import { type Clock, Messaging, MessagingModule, Publisher, systemClock, UnrecoverableError } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { copyToQueue, originHeaders } from '../../lib/consumer/copy.js';
-import { deadLetterCopy } from '../../lib/consumer/dead-letter-copy.js';
-import { defineSubscription } from '../../lib/consumer/subscription-definition.js';
+import { copyToQueue, originHeaders } from '../../lib/consumer/settlement/copy.js';
+import { deadLetterCopy } from '../../lib/consumer/settlement/dead-letter-copy.js';
+import { defineSubscription } from '../../lib/consumer/subscription/subscription-definition.js';
 import { header, type Headers } from '../../lib/message/headers.js';
 import type { WireMessage } from '../../lib/message/message.js';
 import { jsonSerializer } from '../../lib/message/serializer.js';

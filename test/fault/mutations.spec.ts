@@ -15,7 +15,7 @@ test('every planted fault has its place in the package, once, and a test that is
 test('one that lost its place, or its test, is refused with what is wrong', () => {
   const file = 'test/fault/checker.spec.ts';
   const caughtBy = { file, test: 'finds a planted loss' };
-  const text = 'lib/consumer/settlement.ts';
+  const text = 'lib/consumer/settlement/settlement.ts';
   expect(
     stale([
       { name: 'gone', edits: [['lib/consumer/no-such.ts', 'a', 'b']], caughtBy },
@@ -27,8 +27,8 @@ test('one that lost its place, or its test, is refused with what is wrong', () =
     ]),
   ).toEqual([
     '«gone»: there is no lib/consumer/no-such.ts',
-    '«changed»: lib/consumer/settlement.ts has this 0 times, not once: no such line',
-    expect.stringMatching(/^«ambiguous»: lib\/consumer\/settlement\.ts has this \d+ times, not once: import$/),
+    '«changed»: lib/consumer/settlement/settlement.ts has this 0 times, not once: no such line',
+    expect.stringMatching(/^«ambiguous»: lib\/consumer\/settlement\/settlement\.ts has this \d+ times, not once: import$/),
     '«untested»: no test in test/fault/checker.spec.ts is called «no such test»',
     '«no cell»: no cell is called «no-such-cell»',
   ]);

@@ -7,7 +7,7 @@ const publishing = 'test/rabbitmq/publishing.spec.ts';
 const hung = 'test/rabbitmq/hung-queue.spec.ts';
 
 const consumer = 'lib/consumer/consumer.ts';
-const settlement = 'lib/consumer/settlement.ts';
+const settlement = 'lib/consumer/settlement/settlement.ts';
 const dispatcher = 'lib/publisher/dispatcher.ts';
 const connection = 'lib/transports/kit/supervised-connection.ts';
 
@@ -33,7 +33,7 @@ export const mutations = [
   },
   {
     name: 'a message that kills its process is not counted',
-    edits: [['lib/consumer/copy-attempts.ts', 'return deliveryCount ?', 'return deliveryCount === -1 ?']],
+    edits: [['lib/consumer/settlement/copy-attempts.ts', 'return deliveryCount ?', 'return deliveryCount === -1 ?']],
     caughtBy: { cell: 'poison-message' },
   },
   {
@@ -199,7 +199,7 @@ export const mutations = [
     name: 'what waits behind a held message begins when a lost connection takes both',
     edits: [[consumer, 'queueMicrotask(() => this.leave(work));', 'this.leave(work);']],
     caughtBy: {
-      file: 'test/unit/consumer/partitioned.spec.ts',
+      file: 'test/unit/consumer/schedule/partitioned.spec.ts',
       test: 'what waits behind a held message does not begin when a lost connection takes both',
     },
   },
@@ -207,7 +207,7 @@ export const mutations = [
     name: 'a loop has its messages acked when it gets them',
     edits: [
       [
-        'lib/consumer/receiver.ts',
+        'lib/consumer/receive/receiver.ts',
         'this.source?.arrived(delivery);',
         'this.source?.arrived(delivery);\n      resolve(undefined);',
       ],
@@ -218,7 +218,7 @@ export const mutations = [
     name: 'a batch is acked before it is handled',
     edits: [
       [
-        'lib/consumer/batches.ts',
+        'lib/consumer/batch/batches.ts',
         'this.handling.add(batch);',
         'this.handling.add(batch);\n    for (const { delivery } of batch.members) delivery.ack();',
       ],
@@ -228,9 +228,13 @@ export const mutations = [
   {
     name: 'partitions do not keep the order of a key',
     edits: [
-      ['lib/consumer/distributor.ts', 'if (line) return void line.push(move);', 'if (line) return this.send(move);'],
+      [
+        'lib/consumer/partitions/distributor.ts',
+        'if (line) return void line.push(move);',
+        'if (line) return this.send(move);',
+      ],
     ],
-    caughtBy: { file: 'test/unit/consumer/partitions.spec.ts', test: 'one message of a key at a time' },
+    caughtBy: { file: 'test/unit/consumer/partitions/partitions.spec.ts', test: 'one message of a key at a time' },
   },
   {
     name: 'an exchange comes back without its bindings',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { bounded, unbounded } from '../../../lib/consumer/concurrency.js';
+import { bounded, unbounded } from '../../../lib/consumer/schedule/concurrency.js';
 import type { MessageContext } from '../../../lib/pipeline/message-context.js';
 import { Application, deferred, seeded, start } from '../support/application.js';
 import { type FakeDelivery, FakeTransport, confirmed, failed } from '../support/fake-transport.js';

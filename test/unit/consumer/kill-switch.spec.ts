@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { bounded } from '../../../lib/consumer/concurrency.js';
-import { partitioned } from '../../../lib/consumer/partitioned.js';
+import { bounded } from '../../../lib/consumer/schedule/concurrency.js';
+import { partitioned } from '../../../lib/consumer/schedule/partitioned.js';
 import { UnrecoverableError } from '../../../lib/errors/handling-errors.js';
 import { Outcome } from '../../../lib/pipeline/outcome.js';
 import { deferred, start } from '../support/application.js';

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { ConsoleLogger, Injectable, Logger, type LoggerService } from '@nestjs/common';
 import { memory, MemoryBroker, Messaging, MessagingModule, Subscribe, SubscribeBatch } from 'nestjs-messaging';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import { FailureLog } from '../../../lib/consumer/failure-log.js';
+import { FailureLog } from '../../../lib/consumer/settlement/failure-log.js';
 import { LogEntry } from '../../../lib/events/log-entry.js';
 import { type LogFields, redactedLog } from '../../../lib/events/log.js';
 import { connectionAdvice } from '../../../lib/health/connection-advice.js';

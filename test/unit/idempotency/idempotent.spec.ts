@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { partitioned } from '../../../lib/consumer/partitioned.js';
+import { partitioned } from '../../../lib/consumer/schedule/partitioned.js';
 import { IdempotencyStoreError } from '../../../lib/errors/handling-errors.js';
 import type { IdempotencyStore, IdempotencyStoreFactory } from '../../../lib/idempotency/idempotency-store.js';
 import { memoryIdempotencyStore } from '../../../lib/idempotency/memory-idempotency-store.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import { Subscribe } from '../../../lib/consumer/subscribe.decorator.js';
+import { Subscribe } from '../../../lib/consumer/subscription/subscribe.decorator.js';
 import { message } from '../../../lib/message/message-contract.js';
 import type { SchemaIssue, StandardSchema } from '../../../lib/message/standard-schema.js';
 import { logging } from '../../../lib/pipeline/middleware/logging.js';

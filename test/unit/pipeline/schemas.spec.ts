@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { message } from '../../../lib/message/message-contract.js';
 import type { StandardSchema } from '../../../lib/message/standard-schema.js';
 import { issuesText } from '../../../lib/message/schema-issues.js';
-import { Subscribe } from '../../../lib/consumer/subscribe.decorator.js';
+import { Subscribe } from '../../../lib/consumer/subscription/subscribe.decorator.js';
 import { start } from '../support/application.js';
 import { confirmed, FakeTransport } from '../support/fake-transport.js';
 

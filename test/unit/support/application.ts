@@ -1,5 +1,5 @@
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import type { SubscribeRequest } from '../../../lib/consumer/subscription-options.js';
+import type { SubscribeRequest } from '../../../lib/consumer/subscription/subscription-options.js';
 import type { MessagingEventMap, MessagingEventName } from '../../../lib/events/messaging-events.js';
 import { Messaging } from '../../../lib/messaging.js';
 import { type MessagingModuleOptions, resolveOptions } from '../../../lib/messaging.options.js';

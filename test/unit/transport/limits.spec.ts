@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { memory, memoryDeadLetterArchive, partitioned } from 'nestjs-messaging';
 import { Messaging } from '../../../lib/messaging.js';
 import { resolveOptions } from '../../../lib/messaging.options.js';
-import type { SubscribeRequest } from '../../../lib/consumer/subscription-options.js';
+import type { SubscribeRequest } from '../../../lib/consumer/subscription/subscription-options.js';
 import { Application } from '../support/application.js';
 import { FakeTransport } from '../support/fake-transport.js';
 import { queueless } from '../support/queueless.js';

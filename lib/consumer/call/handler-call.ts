@@ -1,0 +1,99 @@
+import { errorMessage } from '../../errors/redact.js';
+import { thrownValue } from '../../errors/thrown-value.js';
+import type { Log } from '../../events/log.js';
+import type { Serializer } from '../../message/serializer.js';
+import { decode } from '../../pipeline/decode.js';
+import type { MessageContext } from '../../pipeline/message-context.js';
+import type { Handler } from '../../pipeline/middleware.js';
+import { Outcome } from '../../pipeline/outcome.js';
+import { resultOf, wholeResultOf } from '../../pipeline/result.js';
+import type { ConsumerTelemetry, ProcessTrace } from '../../pipeline/telemetry.js';
+import { isThenable } from '../../pipeline/thenable.js';
+import type { RetryPolicy } from '../../retry/retry-policy.js';
+import type { Delivery } from '../../transport/delivery.js';
+
+/** What a handler returns whose result is told in another way; no promise is needed then. */
+export const LATER = Symbol('later');
+
+/** One message a handler is called with. */
+export interface Call {
+  readonly delivery: Delivery;
+  readonly attempt: number;
+  readonly context: MessageContext;
+}
+
+export interface HandlerCallEnvironment {
+  readonly serializer: Serializer;
+  readonly log: Log;
+}
+
+/** Calls the handler and makes a value of its result, or of its error. */
+export class HandlerCall<C extends Call> {
+  constructor(
+    private readonly handler: Handler,
+    private readonly retry: RetryPolicy,
+    private readonly environment: HandlerCallEnvironment,
+    private readonly ended: (call: C, outcome: Outcome) => void,
+    private readonly telemetry?: ConsumerTelemetry,
+  ) {}
+
+  /**
+   * The outcome; undefined when it comes later, through `ended`. A handler that is no async function costs no promise, an
+   * async one only the callbacks on its own.
+   */
+  run(call: C): Outcome | undefined {
+    const { delivery, context, attempt } = call;
+    const trace = this.telemetry?.process(delivery, attempt);
+    try {
+      context.payload = decode(delivery.message, this.environment.serializer);
+      const result = trace ? trace.run(this.whole, context) : resultOf(this.handler(context));
+      if (result === LATER) return undefined;
+      if (!isThenable(result)) return told(trace, this.outcomeOr(result, attempt));
+      this.await(call, trace, result instanceof Promise ? result : Promise.resolve(result));
+      return undefined;
+    } catch (error) {
+      return told(trace, this.outcomeOf(call, error));
+    }
+  }
+
+  private await(call: C, trace: ProcessTrace | undefined, promise: Promise<unknown>): void {
+    promise.then(
+      (given) => {
+        const late = resultOf(given);
+        if (late !== given) this.await(call, trace, late as Promise<unknown>);
+        else this.ended(call, told(trace, this.outcomeOr(late, call.attempt)));
+      },
+      (error: unknown) => this.ended(call, told(trace, this.outcomeOf(call, error))),
+    );
+  }
+
+  /** All of it belongs to the trace, also what only begins when an Observable is subscribed to. */
+  private readonly whole: Handler = (context) => wholeResultOf(this.handler(context));
+
+  /** What application code decided, within the attempts. */
+  limit({ attempt }: C, outcome: Outcome): Outcome {
+    return this.retry.limit(outcome, attempt);
+  }
+
+  private outcomeOr(result: unknown, attempt: number): Outcome {
+    return Outcome.is(result) ? this.retry.limit(result, attempt) : Outcome.ack;
+  }
+
+  /** What a failure leads to. */
+  outcomeOf({ delivery, attempt }: C, thrown: unknown): Outcome {
+    const error = thrownValue(thrown);
+    try {
+      return this.retry.outcomeOf(error, attempt);
+    } catch (policyError) {
+      this.environment.log.error(
+        `«${delivery.queue}»: the wait before the next call cannot be told, so the message goes to its dead letters: ${errorMessage(policyError)}`,
+      );
+      return Outcome.deadLetter('attempts-exhausted', error);
+    }
+  }
+}
+
+function told(trace: ProcessTrace | undefined, outcome: Outcome): Outcome {
+  trace?.ended(outcome);
+  return outcome;
+}

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { CancelTimer, Clock } from './clock/clock.js';
 import type { Consumers } from './consumer/consumers.js';
 import type { Receivers } from './consumer/receive/receivers.js';
-import { until } from './consumer/until.js';
+import { until } from './clock/sleep.js';
 import type { Archiving } from './dead-letter/archiving.js';
 import { errorMessage } from './errors/redact.js';
 import type { Log } from './events/log.js';

@@ -1,8 +1,7 @@
 import { SteadyTime } from './clock/steady-time.js';
 import { Consumers } from './consumer/consumers.js';
-import { deadLetterQueues } from './consumer/dead-letter-queues.js';
+import { deadLetterQueues, type QueueConsumer } from './consumer/queue-consumer.js';
 import type { Handled } from './consumer/subscription/handled.js';
-import type { QueueConsumer } from './consumer/queue-consumer.js';
 import { type ReceiveRequestOf, receiveRequest } from './consumer/subscription/receive-options.js';
 import type { Receiver } from './consumer/receive/receiver.js';
 import { Receivers } from './consumer/receive/receivers.js';

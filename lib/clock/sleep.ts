@@ -13,3 +13,16 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener('abort', finish, { once: true });
   });
 }
+
+/** Resolves when the promise is settled either way or the signal is aborted, whichever comes first. It never rejects. */
+export function until(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const finish = (): void => {
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    signal.addEventListener('abort', finish);
+    promise.then(finish, finish);
+  });
+}

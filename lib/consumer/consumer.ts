@@ -7,8 +7,7 @@ import { MessageContext } from '../pipeline/message-context.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
 import { queuesOf } from '../transport/queue-operations.js';
-import type { AttemptCount } from './settlement/attempt-count.js';
-import { attemptCountFor } from './settlement/attempt-counts.js';
+import { type AttemptCount, attemptCountFor } from './settlement/attempt-count.js';
 import type { Batches } from './batch/batches.js';
 import { CallStart } from './call/call-start.js';
 import { type Calls, callsFor } from './calls.js';
@@ -29,7 +28,7 @@ import type { Schedule } from './schedule/schedule.js';
 import { Settlement } from './settlement/settlement.js';
 import { Settling } from './settling.js';
 import type { SubscriptionDefinition } from './subscription/subscription-definition.js';
-import { until } from './until.js';
+import { until } from '../clock/sleep.js';
 import type { Work } from './call/work.js';
 
 export interface ConsumerEnvironment extends HandlerChainEnvironment {

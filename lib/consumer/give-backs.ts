@@ -6,7 +6,7 @@ import type { AttemptCount } from './settlement/attempt-count.js';
 import type { Precheck } from './settlement/precheck.js';
 import type { Schedule } from './schedule/schedule.js';
 import type { Settlement } from './settlement/settlement.js';
-import { until } from './until.js';
+import { until } from '../clock/sleep.js';
 
 /** How long what is given back at the deadline may take, where a slow broker has to take a copy first. */
 const AFTER_DEADLINE_MS = 2_000;

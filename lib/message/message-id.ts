@@ -1,4 +1,5 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
+import type { WireMessage } from './message.js';
 
 /** `xxxxxxxx-xxxx-7xxx-yxxx-xxxxxxxxxxxx` in ASCII; only the digits change. */
 const text = Buffer.from('00000000-0000-7000-8000-000000000000');
@@ -31,4 +32,10 @@ function writeTime(now: number): void {
   const hex = Math.trunc(now).toString(16).padStart(12, '0');
   text.write(`${hex.slice(0, 8)}-${hex.slice(8, 12)}`, 'latin1');
   writtenTime = now;
+}
+
+/** What tells one message from another: an id alone does not, publishers may use one twice. */
+export function messageDigest({ route, body, headers }: WireMessage): string {
+  const told = JSON.stringify(headers, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  return createHash('sha256').update(`${route}\0${told}\0`).update(body).digest('base64');
 }

@@ -28,7 +28,9 @@ test('one that lost its place, or its test, is refused with what is wrong', () =
   ).toEqual([
     '«gone»: there is no lib/consumer/no-such.ts',
     '«changed»: lib/consumer/settlement/settlement.ts has this 0 times, not once: no such line',
-    expect.stringMatching(/^«ambiguous»: lib\/consumer\/settlement\/settlement\.ts has this \d+ times, not once: import$/),
+    expect.stringMatching(
+      /^«ambiguous»: lib\/consumer\/settlement\/settlement\.ts has this \d+ times, not once: import$/,
+    ),
     '«untested»: no test in test/fault/checker.spec.ts is called «no such test»',
     '«no cell»: no cell is called «no-such-cell»',
   ]);

@@ -4,7 +4,7 @@ import type { Log } from '../../events/log.js';
 import { nameOf } from '../../message/message-name.js';
 import { Outcome } from '../../pipeline/outcome.js';
 import { type Delivery, wasDelivered } from '../../transport/delivery.js';
-import { messageDigest } from '../settlement/message-digest.js';
+import { messageDigest } from '../../message/message-id.js';
 import type { Work } from './work.js';
 
 /** Calls that are remembered at a time. */

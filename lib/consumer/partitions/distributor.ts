@@ -13,7 +13,7 @@ import { Intake } from '../intake.js';
 import { partitionOf } from '../schedule/key-hash.js';
 import type { QueueReport } from '../queue-consumer.js';
 import type { SettlementEnvironment } from '../settlement/settlement.js';
-import { until } from '../until.js';
+import { until } from '../../clock/sleep.js';
 
 /** Messages on their way to partitions at a time. */
 const PREFETCH = 100;

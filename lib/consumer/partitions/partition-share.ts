@@ -8,7 +8,7 @@ import { membersQueue, partitionQueue, type Topology } from '../../transport/top
 import type { Transport } from '../../transport/transport.js';
 import type { Consumer } from '../consumer.js';
 import { Intake } from '../intake.js';
-import { until } from '../until.js';
+import { until } from '../../clock/sleep.js';
 
 /** Time between two looks at who has what, in milliseconds. */
 const INTERVAL_MS = 1_000;

@@ -1,8 +1,7 @@
 import { decode } from '../../pipeline/decode.js';
 import { queuesOf } from '../../transport/queue-operations.js';
 import { partitionQueue, type Topology } from '../../transport/topology.js';
-import type { AttemptCount } from '../settlement/attempt-count.js';
-import { attemptCountFor } from '../settlement/attempt-counts.js';
+import { type AttemptCount, attemptCountFor } from '../settlement/attempt-count.js';
 import { Consumer, type ConsumerEnvironment } from '../consumer.js';
 import { Distributor } from './distributor.js';
 import type { ConsumerState } from '../gate.js';

@@ -1,6 +1,6 @@
 import type { Outcome } from '../../pipeline/outcome.js';
 import { type Delivery, wasDelivered } from '../../transport/delivery.js';
-import { messageDigest } from './message-digest.js';
+import { messageDigest } from '../../message/message-id.js';
 
 /** Messages that are remembered at a time. */
 const CAPACITY = 1_000;

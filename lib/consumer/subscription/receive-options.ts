@@ -1,6 +1,13 @@
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
-import { contractOf, isRoute } from './route-or-options.js';
-import type { Contracted, Route, RouteOf, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
+import {
+  type Contracted,
+  contractOf,
+  isRoute,
+  type Route,
+  type RouteOf,
+  type SubscribeRequest,
+  type SubscriptionOptions,
+} from './subscription-options.js';
 
 /** The options of `messaging.receive`: those of a subscription, without the ones that only handlers need. */
 export interface ReceiveOptions extends Omit<

@@ -2,9 +2,15 @@ import 'reflect-metadata';
 import { InvalidOptionError, SubscriptionConflictError } from '../../errors/configuration-errors.js';
 import type { MessageContract } from '../../message/message-contract.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
-import { contractOf, isRoute } from './route-or-options.js';
+import {
+  contractOf,
+  type DecoratedRequest,
+  isRoute,
+  type Route,
+  type SubscribeRequest,
+  type SubscriptionOptions,
+} from './subscription-options.js';
 import { subscriptionName } from './subscription-definition.js';
-import type { DecoratedRequest, Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 const SUBSCRIPTIONS = Symbol.for('nestjs-messaging:subscriptions');
 export const BATCH_SUBSCRIPTIONS = Symbol.for('nestjs-messaging:batch-subscriptions');

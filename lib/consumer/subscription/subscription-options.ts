@@ -5,8 +5,8 @@ import type { MessageContext } from '../../pipeline/message-context.js';
 import type { Middleware } from '../../pipeline/middleware.js';
 import type { RetryOptions } from '../../retry/retry-policy.js';
 import type { BrokerOptions } from '../../transport/broker-options.js';
-import type { Concurrency } from '../schedule/concurrency.js';
 import type { KillSwitchOptions } from '../kill-switch.js';
+import type { Concurrency } from '../schedule/concurrency.js';
 
 /** Name and binding of a dead-letter queue, where they differ from the defaults. */
 export interface DeadLetterQueueOptions {
@@ -160,3 +160,17 @@ export interface SubscribeBatchRequestOf<Payload> extends BatchSubscriptionOptio
  */
 export type SubscriptionOverride =
   (Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> & Partial<BatchOptions>) | false;
+
+/** Whether it is a route, a contract with a schema or a list of them, and not options. `{ route }` alone means the same as both. */
+export function isRoute(given: object | Route | readonly Route[]): given is Route | readonly Route[] {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return true;
+  return 'schema' in given && Object.keys(given).every((key) => key === 'route' || key === 'schema');
+}
+
+/** `{ ...contract, prefetch: 20 }`: its schema belongs to its route. */
+export function contractOf<R extends object>(request: R): R {
+  const { schema, route, ...options } = request as { readonly schema?: unknown; readonly route?: unknown };
+  return schema === undefined || typeof route !== 'string'
+    ? request
+    : ({ ...options, route: { route, schema } } as unknown as R);
+}

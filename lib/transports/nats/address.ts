@@ -32,11 +32,7 @@ export function serverUrls(option: string, given: unknown): readonly URL[] {
   const urls = list.map((text: unknown) => {
     const url = typeof text === 'string' ? text.trim().replace(/^(?!.*:\/\/)/, 'nats://') : '';
     if (!/^(nats|tls):\/\/./.test(url) || !URL.canParse(url))
-      throw new InvalidOptionError(
-        option,
-        typeof text === 'string' ? redactUrl(text) : text,
-        'nats://user:password@host:port or tls://…',
-      );
+      throw new InvalidOptionError(option, redactUrl(String(text)), 'nats://user:password@host:port or tls://…');
     const address = new URL(url);
     refuseUnset(option, address);
     return address;

@@ -33,7 +33,7 @@ export const mutations = [
   },
   {
     name: 'a message that kills its process is not counted',
-    edits: [['lib/consumer/settlement/copy-attempts.ts', 'return deliveryCount ?', 'return deliveryCount === -1 ?']],
+    edits: [['lib/consumer/settlement/attempt-count.ts', 'return deliveryCount ?', 'return deliveryCount === -1 ?']],
     caughtBy: { cell: 'poison-message' },
   },
   {

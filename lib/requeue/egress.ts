@@ -13,7 +13,7 @@ import { type DeliveryFailure, failureOf, NO_REPLY } from './reply.js';
 import { backoffOf, readMeta } from './requeue-meta.js';
 import { OWN_QUEUE_PREFIX } from './request-parser.js';
 import type { RequeueCounters } from './statistics.js';
-import { Suspects } from './suspects.js';
+import { type LostConnection, Suspects } from './suspects.js';
 
 /** So many are sent in one turn of the event loop at most: replies and new messages get their chance. */
 const SEND_BATCH = 256;
@@ -79,11 +79,11 @@ export class Egress {
     if (this.suspects.any) void this.trySuspects(link);
   }
 
-  /** The connection is lost: what is under way counts as not sent. `reason`: why the server ended it over that, where it did. */
-  down(reason?: string): void {
+  /** The connection is lost: what is under way counts as not sent. */
+  down(lost: LostConnection): void {
     this.link = undefined;
     const sent = this.flights.takeSentUntil(Infinity).map(({ entry }) => entry);
-    this.suspects.lost(sent, reason);
+    this.suspects.lost(sent, lost);
     this.settled();
   }
 

@@ -3,7 +3,7 @@ import { type ConnectionListeners, SupervisedConnection } from '../transports/ki
 import { NatsDialer } from '../transports/nats/dialer.js';
 import { loadClient, type RequeueSettings } from './requeue-options.js';
 
-const RECONNECT = { initial: 200, max: 5_000, jitter: 0.2 };
+const RECONNECT = { initial: 200, max: 2_000, jitter: 0.2 };
 
 /** An open connection, and what is sent on it. */
 export interface RequeueLink {

@@ -229,7 +229,8 @@ export class RequeueServer {
     const at = `NATS at ${this.settings.address.host}`;
     const what = this.state === 'connected' ? `The connection to ${at} is lost` : `${at} cannot be reached`;
     this.enter('connecting');
-    this.egress.down(this.connection.ending === 'refused' ? reason : undefined);
+    const { ending, isSuspicious: suspicious } = this.connection;
+    this.egress.down({ reason, refused: ending === 'refused', suspicious });
     this.connectionFailed(new NotConnectedError(`${what}: ${reason}; connecting again`));
   }
 

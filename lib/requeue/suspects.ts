@@ -1,12 +1,19 @@
 import type { QueueEntry } from '../durable-queue/queue-entry.js';
+import { ENDINGS, REFUSALS } from '../transports/kit/quarantine.js';
 
-/** So often a message must be the only one that was sent when the server ends the connection before it is given up for that. */
-const ENDINGS = 2;
+/** How a connection ended. */
+export interface LostConnection {
+  readonly reason: string;
+  /** The reason is the server's, over something that it was sent. */
+  readonly refused: boolean;
+  /** The server said so, or none lasts for longer than a moment: its words can be lost with the connection. */
+  readonly suspicious: boolean;
+}
 
 interface SuspectsParts {
   /** Sends it as any other. */
   send(entry: QueueEntry): void;
-  /** The server ends the connection over it. `reason`: in its words. */
+  /** The server ends the connection over it. `reason`: in its words, where they arrived. */
   guilty(entry: QueueEntry, reason: string): void;
 }
 
@@ -19,6 +26,7 @@ export class Suspects {
   /** The first one was sent, and the server not heard since. */
   private trying = false;
   private endings = 0;
+  private refusal?: string;
 
   constructor(private readonly parts: SuspectsParts) {}
 
@@ -27,18 +35,17 @@ export class Suspects {
     return this.waiting.length > 0;
   }
 
-  /** The connection is lost with what was under way. `reason`: why the server ended it over that, where it did. */
-  lost(sent: readonly QueueEntry[], reason: string | undefined): void {
-    const { trying } = this;
-    this.trying = false;
-    if (reason === undefined) return;
-    if (!trying) {
-      this.waiting = [...sent];
-      this.endings = 0;
-    } else if (++this.endings === ENDINGS) {
-      this.parts.guilty(this.waiting.shift()!, reason);
-      this.endings = 0;
+  /** The connection is lost with what was under way. */
+  lost(sent: readonly QueueEntry[], { reason, refused, suspicious }: LostConnection): void {
+    if (!this.trying) {
+      if (suspicious) this.waiting = [...sent];
+      return;
     }
+    this.trying = false;
+    if (refused) this.refusal = reason;
+    if (++this.endings < (this.refusal === undefined ? ENDINGS : REFUSALS)) return;
+    this.parts.guilty(this.waiting.shift()!, this.refusal ?? reason);
+    this.innocent();
   }
 
   /** On a new connection. Resolves with whether there are none any more. `goesOn`: whether the server is heard after what it was sent. */
@@ -49,8 +56,14 @@ export class Suspects {
       if (!(await goesOn())) return false;
       this.trying = false;
       this.waiting.shift();
-      this.endings = 0;
+      this.innocent();
     }
     return true;
+  }
+
+  /** The next one is. */
+  private innocent(): void {
+    this.endings = 0;
+    this.refusal = undefined;
   }
 }

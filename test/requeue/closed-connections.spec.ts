@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { POISON } from 'nestjs-messaging/testing';
 import { describeNatsNode } from '../brokers/nats.js';
+import { Proxy } from '../brokers/proxy.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { TestClient, TestService } from './support/service.js';
 
@@ -35,5 +37,23 @@ describeNatsNode('a message over which the server closes the connection of the r
     expect(ended.length).toBeGreaterThanOrEqual(3);
     expect(ended.length).toBeLessThan(10);
     expect(service.queue()).toMatchObject({ depth: 0, deadLetters: 1 });
+  });
+
+  test('becomes a dead letter also where the server says nothing', async () => {
+    const { url } = await nodes.start();
+    const proxy = await Proxy.start(url);
+    try {
+      const service = await TestService.start({ servers: proxy.url(url) });
+      const client = await TestClient.connect(url);
+      const seen = await client.subscribe('short');
+      proxy.endOver(Buffer.from(POISON), Buffer.alloc(0));
+      for (const [n, text] of ['one', POISON, 'two'].entries())
+        await client.send('requeue.short', text, { delay: 1_000, id: `m${n}` });
+      await waitFor(() => service.server.stats().deadLetters === 1, 'the dead letter');
+      await waitFor(() => service.server.stats().depth === 0, 'an empty store');
+      expect(new Set(seen.all.map(({ id }) => id))).toEqual(new Set(['m0', 'm2']));
+    } finally {
+      await proxy.close();
+    }
   });
 });

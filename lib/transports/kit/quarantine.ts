@@ -7,9 +7,9 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 
 /** So often a link must end while a message is the only one on it before that is refused: where the broker said why, … */
-const REFUSALS = 2;
+export const REFUSALS = 2;
 /** … and where nobody did. */
-const ENDINGS = 5;
+export const ENDINGS = 5;
 /** With more than these the one that has been suspected longest is forgotten. */
 const MOST_SUSPECTS = 10_000;
 

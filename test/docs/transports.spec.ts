@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { code, Markdown } from './markdown.js';
@@ -7,9 +7,10 @@ const root = resolve(__dirname, '../..');
 const MOST_EDITS = 15;
 
 const edits = Markdown.read('docs/writing-a-transport.md').section('Edits outside the folder').table();
-const transports = readdirSync(resolve(root, 'lib/transports'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !['kit', 'memory'].includes(entry.name))
-  .map(({ name }) => name);
+/** Those that users import: with an `index.ts`. */
+const transports = readdirSync(resolve(root, 'lib/transports')).filter(
+  (name) => name !== 'kit' && existsSync(resolve(root, 'lib/transports', name, 'index.ts')),
+);
 
 /** The text without what stands there for another reason than that of the row. */
 function textOf(file: string): string {

@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { newDirectory } from '../brokers/run-directory.js';
 
 const root = resolve(__dirname, '../..');
-const folders = readdirSync(join(root, 'lib/transports'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !['kit', 'memory'].includes(entry.name))
-  .map(({ name }) => name);
+const folders = readdirSync(join(root, 'lib/transports')).filter(
+  (name) => name !== 'kit' && existsSync(join(root, 'lib/transports', name, 'index.ts')),
+);
 /** What each transport loads when it connects. */
 const peers = folders.flatMap((transport) => {
   const folder = join(root, 'lib/transports', transport);

@@ -24,30 +24,17 @@ export class Load {
 
   /** `mostAhead`: how many may be published and not handled. */
   static async start(transport: TransportFactory, mostAhead = Infinity): Promise<Load> {
-    const application = await boot({
-      imports: [
-        MessagingModule.forRoot({
-          service: 'load',
-          transport,
-          reconnect: { initial: 20, max: 200, jitter: 0.2 },
-          confirmTimeout: 1_000,
-          unroutable: 'queue',
-          retryQueue: { interval: 50, maxMessages: 100_000 },
-        }),
-      ],
-    });
-    const load = new Load(application, mostAhead);
-    await application.messaging.subscribe(
-      { route: 'loaded', prefetch: PREFETCH, dlq: true },
-      async (_, { id, attempt }) => {
-        load.note({ e: 'start', id, attempt });
-        await new Promise((resolve) => setImmediate(resolve));
-        load.note({ e: 'end', id, attempt });
-        load.ended++;
-      },
-    );
+    const load = new Load(await bootOn(transport), mostAhead);
+    await load.handle(load.application);
     load.running = load.publish();
     return load;
+  }
+
+  /** One more process of the service, which shares the queue. */
+  async join(transport: TransportFactory): Promise<Application> {
+    const application = await bootOn(transport);
+    await this.handle(application);
+    return application;
   }
 
   get messaging(): Messaging {
@@ -89,6 +76,15 @@ export class Load {
     return { ...account({ trails: [trail], deadLetters: [] }), inFlight: publishes + deliveries };
   }
 
+  private async handle({ messaging }: Application): Promise<void> {
+    await messaging.subscribe({ route: 'loaded', prefetch: PREFETCH, dlq: true }, async (_, { id, attempt }) => {
+      this.note({ e: 'start', id, attempt });
+      await new Promise((resolve) => setImmediate(resolve));
+      this.note({ e: 'end', id, attempt });
+      this.ended++;
+    });
+  }
+
   private async publish(): Promise<void> {
     const publisher = this.application.get(Publisher);
     while (!this.stopped) {
@@ -120,6 +116,21 @@ export class Load {
   private note(record: Record): void {
     this.entries.push({ t: now(), ...record });
   }
+}
+
+function bootOn(transport: TransportFactory): Promise<Application> {
+  return boot({
+    imports: [
+      MessagingModule.forRoot({
+        service: 'load',
+        transport,
+        reconnect: { initial: 20, max: 200, jitter: 0.2 },
+        confirmTimeout: 1_000,
+        unroutable: 'queue',
+        retryQueue: { interval: 50, maxMessages: 100_000 },
+      }),
+    ],
+  });
 }
 
 function codeOf(error: unknown): string {

@@ -1,0 +1,100 @@
+import { afterAll, afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import type { TransportFactory } from 'nestjs-messaging';
+import { kafka } from '../../lib/transports/kafka/kafka.js';
+import { freePorts } from '../brokers/free-ports.js';
+import { describeKafka } from '../brokers/kafka.js';
+import type { KafkaServer } from '../brokers/kafka/server.js';
+import { Proxy } from '../brokers/proxy.js';
+import { waitFor } from '../brokers/wait-for.js';
+import { closeApplications, event } from '../e2e/support/application.js';
+import { problemsOf } from '../fault/checker.js';
+import { now } from '../fault/journal.js';
+import { Load } from '../fault/load.js';
+
+jest.setTimeout(180_000);
+
+/** Each fault in the middle of publishing and handling: nothing is lost, and what comes twice was under way. */
+describeKafka(
+  'under load, nothing is lost when',
+  (broker) => {
+    let server: KafkaServer;
+    let proxy: Proxy;
+    let topics = 0;
+
+    beforeEach(async () => {
+      if (server) return;
+      const [port] = await freePorts(1);
+      proxy = await Proxy.start(port);
+      server = await broker.start({ port, advertised: `127.0.0.1:${proxy.port}` });
+    });
+
+    afterEach(closeApplications);
+    afterAll(() => proxy?.close());
+
+    const transport = (topic = `load-${++topics}`): TransportFactory =>
+      kafka({ brokers: `127.0.0.1:${proxy.port}`, topic, partitions: 3, sessionTimeout: 6_000 });
+
+    /** `times`: how often the fault comes, each with the same amount in flight at most. */
+    async function check(load: Load, fault: () => Promise<void>, times = 1): Promise<void> {
+      await load.more(300);
+      const from = now();
+      for (let time = 0; time < times; time++) {
+        await fault();
+        await load.more(300);
+      }
+      const result = await load.finish(from, now());
+      expect(problemsOf(result, { duplicates: result.inFlight + times * 100, copies: 1 + 2 * times })).toEqual([]);
+      expect(result.inFlight).toBeGreaterThan(0);
+      expect(result.handled).toBeGreaterThanOrEqual(600);
+    }
+
+    test('the broker is killed and started again', async () => {
+      const load = await Load.start(transport(), 2_000);
+      const lost = event(load.messaging, 'disconnected');
+      await check(load, () => server.restart());
+      await lost;
+    });
+
+    test('every connection is cut, again and again', async () => {
+      const load = await Load.start(transport(), 2_000);
+      await check(load, async () => expect(proxy.reset()).toBeGreaterThan(0), 5);
+    });
+
+    test('the broker hangs for longer than a confirm is waited for', async () => {
+      const load = await Load.start(transport(), 2_000);
+      await check(load, async () => {
+        const lost = event(load.messaging, 'disconnected');
+        await server.suspend();
+        await lost;
+        server.resume();
+      });
+    });
+
+    test('answers are lost', async () => {
+      const load = await Load.start(transport(), 2_000);
+      await check(load, async () => {
+        const lost = event(load.messaging, 'disconnected');
+        proxy.dropFromBroker(true);
+        await waitFor(() => proxy.droppedBytes > 0);
+        await lost;
+        proxy.dropFromBroker(false);
+        proxy.reset();
+      });
+    });
+
+    test('processes of the service come and go', async () => {
+      const topic = `load-${++topics}`;
+      const load = await Load.start(transport(topic), 2_000);
+      await check(
+        load,
+        async () => {
+          const other = await load.join(transport(topic));
+          await load.more(300);
+          await other.close();
+        },
+        4,
+      );
+    });
+  },
+  { own: true },
+);

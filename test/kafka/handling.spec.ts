@@ -1,0 +1,109 @@
+import { afterEach, beforeAll, expect, jest, test } from '@jest/globals';
+import { MessagingModule, partitioned, Publisher, type TransportFactory } from 'nestjs-messaging';
+import { kafka } from '../../lib/transports/kafka/kafka.js';
+import { describeKafka } from '../brokers/kafka.js';
+import type { KafkaServer } from '../brokers/kafka/server.js';
+import { waitFor } from '../brokers/wait-for.js';
+import { type Application, boot, closeApplications } from '../e2e/support/application.js';
+
+jest.setTimeout(120_000);
+
+/** Handlers on Kafka: what they throw, what order they see, and what a second process changes. */
+describeKafka(
+  'handlers',
+  (broker) => {
+    let server: KafkaServer;
+    let topics = 0;
+
+    beforeAll(async () => {
+      server = await broker.start();
+    });
+    afterEach(closeApplications);
+
+    const transport = (topic: string): TransportFactory =>
+      kafka({ brokers: server.url, topic, partitions: 4, sessionTimeout: 6_000 });
+
+    function start(topic: string): Promise<Application> {
+      return boot({
+        imports: [
+          MessagingModule.forRoot({
+            service: 'orders',
+            transport: transport(topic),
+            reconnect: { initial: 20, max: 200, jitter: 0.2 },
+          }),
+        ],
+      });
+    }
+
+    test('what is thrown is retried after its wait, without holding up others, and is a dead letter in the end', async () => {
+      const { messaging, get } = await start(`topic-${++topics}`);
+      const seen: string[] = [];
+      const dead: unknown[] = [];
+      await messaging.subscribe(
+        { route: 'order.created', prefetch: 1, dlq: true, retry: { attempts: 3, backoff: 500 } },
+        async (payload, { attempt }) => {
+          seen.push(`${(payload as { id: string }).id} ${attempt}`);
+          if ((payload as { id: string }).id === 'bad') throw new Error('not today');
+        },
+      );
+      messaging.events.on('dead-lettered', (letter) => dead.push(letter.reason));
+      const publisher = get(Publisher);
+      for (const id of ['bad', 'good', 'better']) await publisher.publish('order.created', { id }, { key: 'one' });
+      await waitFor(() => dead.length > 0, 'the dead letter');
+      expect(seen.slice(0, 3)).toEqual(['bad 1', 'good 1', 'better 1']);
+      expect(seen.slice(3)).toEqual(['bad 2', 'bad 3']);
+      expect(dead).toEqual(['attempts-exhausted']);
+    });
+
+    test('a retry that waits is called when it is due, although the broker was killed meanwhile', async () => {
+      const { messaging, get } = await start(`topic-${++topics}`);
+      const calls: number[] = [];
+      await messaging.subscribe({ route: 'slow', retry: { attempts: 2, backoff: 8_000 } }, async (_, { attempt }) => {
+        calls.push(Date.now());
+        if (attempt === 1) throw new Error('later');
+      });
+      await get(Publisher).publish('slow', {});
+      await waitFor(() => calls.length === 1, 'the first call');
+      await server.restart();
+      await waitFor(() => calls.length === 2, 'the second call', 60_000);
+      expect(calls[1] - calls[0]).toBeGreaterThanOrEqual(8_000);
+    });
+
+    test('messages of a key are handled in their order, by two processes of which one comes later and goes again', async () => {
+      const topic = `topic-${++topics}`;
+      const seen = new Map<string, number[]>();
+      const handle = (application: Application): Promise<unknown> =>
+        application.messaging.subscribe(
+          { route: 'ordered', concurrency: partitioned({ lanes: 4 }), prefetch: 20 },
+          async (payload) => {
+            const { key, at } = payload as { key: string; at: number };
+            await new Promise((resolve) => setImmediate(resolve));
+            seen.set(key, [...(seen.get(key) ?? []), at]);
+          },
+        );
+      const first = await start(topic);
+      await handle(first);
+      const publisher = first.get(Publisher);
+      const keys = Array.from({ length: 8 }, (_, at) => `key-${at}`);
+      const publish = async (from: number, to: number): Promise<void> => {
+        for (let at = from; at < to; at++)
+          await Promise.all(keys.map((key) => publisher.publish('ordered', { key, at }, { key })));
+      };
+      const count = (): number => [...seen.values()].reduce((sum, list) => sum + new Set(list).size, 0);
+      await publish(0, 40);
+      const second = await start(topic);
+      await handle(second);
+      await publish(40, 80);
+      await second.close();
+      await publish(80, 120);
+      await waitFor(() => count() === 8 * 120, 'every message');
+      for (const list of seen.values()) {
+        // What was in flight comes again when its partition changes hands, and what follows it once more in its order.
+        const firsts = [...new Set(list)];
+        expect(firsts).toEqual(Array.from({ length: 120 }, (_, at) => at));
+        expect(list.length - firsts.length).toBeLessThan(100);
+      }
+    });
+  },
+  { own: true },
+);

@@ -1,0 +1,160 @@
+import { describe, expect, it } from '@jest/globals';
+import { ManualClock } from '../../../lib/clock/manual-clock.js';
+import type {
+  GroupMember,
+  IncomingRecord,
+  KafkaLink,
+  MemberHandlers,
+  TopicPartitionOffset,
+} from '../../../lib/transports/kafka/client-port.js';
+import type { Intake } from '../../../lib/transports/kafka/intake.js';
+import { GroupReader } from '../../../lib/transports/kafka/reader.js';
+import { record } from './records.js';
+
+const events = { topic: 'events', partition: 0 };
+const queue = { topic: 'queue', partition: 0 };
+const of = (from: { topic: string; partition: number }, ...offsets: number[]): IncomingRecord[] =>
+  offsets.map((offset) => record(offset, from));
+
+class ScriptedMember implements GroupMember {
+  readonly commits: TopicPartitionOffset[][] = [];
+  refusing = false;
+  left = 0;
+
+  async commit(offsets: readonly TopicPartitionOffset[]): Promise<void> {
+    if (this.refusing) throw new Error('The group is rebalancing');
+    this.commits.push([...offsets]);
+  }
+
+  holdAt(): void {}
+  resume(): void {}
+
+  async leave(): Promise<void> {
+    this.left++;
+  }
+}
+
+/** A reader, what the client has to tell it by, and who is told. */
+async function joined() {
+  const clock = new ManualClock();
+  const member = new ScriptedMember();
+  let handlers!: MemberHandlers;
+  const client = {
+    join: async (_: object, given: MemberHandlers) => {
+      handlers = given;
+      return member;
+    },
+  } as unknown as KafkaLink;
+  const reader = await GroupReader.join(client, { group: 'g', topics: ['events', 'queue'], clock, takes: () => true });
+  const told: string[] = [];
+  reader.attach({
+    wake: () => {},
+    revoked: ({ topic, partition }: Intake) => told.push(`revoked ${topic} ${partition}`),
+    over: (reason) => told.push(`over ${reason}`),
+  });
+  return { clock, member, handlers, reader, told };
+}
+
+describe('a member of a group', () => {
+  it('hands over the oldest of all its partitions first', async () => {
+    const { handlers, reader } = await joined();
+    handlers.assigned([events, queue], true);
+    void handlers.records(queue, of(queue, 2, 5), 6);
+    void handlers.records(events, of(events, 1, 3, 4), 5);
+    const order = Array.from({ length: 5 }, () => reader.next()!.record.timestamp);
+    expect(order).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('commits what is settled together, and keeps out what is behind the first that is not', async () => {
+    const { clock, member, handlers, reader } = await joined();
+    handlers.assigned([events, queue], true);
+    void handlers.records(events, of(events, 0, 1, 2), 3);
+    void handlers.records(queue, of(queue, 7), 8);
+    const taken = Array.from({ length: 4 }, () => reader.next()!);
+    for (const one of [taken[0], taken[2], taken[3]]) reader.settle(one);
+    await clock.advance(50);
+    expect(member.commits.flat().filter(({ offset }) => offset > 0)).toEqual([
+      { ...events, offset: 1 },
+      { ...queue, offset: 8 },
+    ]);
+    reader.settle(taken[1]);
+    await clock.advance(50);
+    expect(member.commits.at(-1)).toEqual([{ ...events, offset: 3 }]);
+  });
+
+  it('keeps what it holds of a partition that stays its own, and drops it of one that goes', async () => {
+    const { clock, member, handlers, reader, told } = await joined();
+    handlers.assigned([events, queue], true);
+    void handlers.records(events, of(events, 0, 1), 2);
+    void handlers.records(queue, of(queue, 0, 1), 2);
+    const taken = Array.from({ length: 4 }, () => reader.next()!);
+    handlers.assigned([events], false);
+    expect(told).toEqual(['revoked queue 0']);
+    // The client begins again at what is committed.
+    void handlers.records(events, of(events, 0, 1, 2), 3);
+    expect(reader.next()?.record.offset).toBe(2);
+    for (const one of taken) reader.settle(one);
+    await clock.advance(50);
+    expect(member.commits.flat().every(({ topic }) => topic === 'events')).toBe(true);
+    expect(member.commits.at(-1)).toEqual([{ ...events, offset: 2 }]);
+    void handlers.records(queue, of(queue, 2), 3);
+    expect(reader.next()).toBeUndefined();
+  });
+
+  it('drops everything when it was out of the group meanwhile', async () => {
+    const { handlers, reader, told } = await joined();
+    handlers.assigned([events], true);
+    void handlers.records(events, of(events, 0, 1), 2);
+    reader.next();
+    handlers.assigned([events], true);
+    expect(told).toEqual(['revoked events 0']);
+    void handlers.records(events, of(events, 0), 1);
+    expect(reader.next()?.record.offset).toBe(0);
+  });
+
+  it('commits again what was refused while the group was rebalanced', async () => {
+    const { clock, member, handlers, reader } = await joined();
+    handlers.assigned([events], true);
+    void handlers.records(events, of(events, 0), 1);
+    member.refusing = true;
+    reader.settle(reader.next()!);
+    await clock.advance(500);
+    expect(member.commits).toEqual([]);
+    member.refusing = false;
+    await clock.advance(500);
+    expect(member.commits).toEqual([[{ ...events, offset: 1 }]]);
+  });
+
+  it('lets the client wait while it has much, and read on when there is room', async () => {
+    const { handlers, reader } = await joined();
+    handlers.assigned([events], true);
+    const many = Array.from({ length: 600 }, (_, offset) => offset);
+    let readOn = false;
+    const full = handlers.records(events, of(events, ...many), 600);
+    expect(full).toBeDefined();
+    void full!.then(() => (readOn = true));
+    for (let count = 0; count < 349; count++) reader.next();
+    await Promise.resolve();
+    expect(readOn).toBe(false);
+    for (let count = 0; count < 2; count++) reader.next();
+    await full;
+    expect(readOn).toBe(true);
+  });
+
+  it('writes the last acks before it leaves, and tells when the client gives up', async () => {
+    const { member, handlers, reader, told } = await joined();
+    handlers.assigned([events], true);
+    void handlers.records(events, of(events, 0, 1), 2);
+    reader.settle(reader.next()!);
+    await reader.leave();
+    expect([member.commits.at(-1), member.left]).toEqual([[{ ...events, offset: 1 }], 1]);
+    const other = await joined();
+    other.handlers.ended('the broker is gone');
+    expect([other.told, other.reader.ending, other.member.left]).toEqual([
+      ['over the broker is gone'],
+      'the broker is gone',
+      1,
+    ]);
+    expect(told).toEqual([]);
+  });
+});

@@ -9,7 +9,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/(.build|dist)/'],
   testEnvironment: 'node',
   testTimeout: 60_000,
-  maxWorkers: 2,
+  maxWorkers: 3,
   testSequencer: '<rootDir>/config/longest-first.mjs',
   transform: {
     '^.+\\.[cm]?[jt]s$': ['@swc/jest', { ...swcOptions('commonjs'), sourceMaps: true }],

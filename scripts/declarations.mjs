@@ -1,28 +1,28 @@
-// The declarations that the entries of the package lead to, without what nobody outside of a class can use.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+// The declarations of the package, joined as its code is, and without what nobody outside of a class can use.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { rollup } from 'rollup';
+import { dts } from 'rollup-plugin-dts';
 import ts from 'typescript';
-import { declarationsOf, entries } from './entries.mjs';
+import { entries } from './entries.mjs';
 
-const COMPILED = '.build/declarations';
-const PACKED = 'dist/types';
+/** Writes dist/*.d.ts of what the compiler has made, and dist/*.d.mts for ES modules, whose types are the same. */
+export async function packDeclarations() {
+  const compiled = ({ source }) => source.replace(/^lib/, '.build/declarations').replace(/\.ts$/, '.d.ts');
+  const input = Object.fromEntries(entries().map((entry) => [entry.file, compiled(entry)]));
+  const bundled = await rollup({ input, external: /^[^./]/, plugins: [dts()], onLog });
+  await bundled.write({
+    dir: 'dist',
+    format: 'es',
+    entryFileNames: '[name].d.ts',
+    chunkFileNames: ({ name }) => `types-${name.replace(/\.d$/, '')}.d.ts`,
+    plugins: [{ name: 'public', renderChunk: (text) => withOptionalPeers(withoutPrivates(text)) }],
+  });
+  for (const { file } of entries()) writeFileSync(`dist/${file}.d.mts`, `export * from './${file}.js';\n`);
+}
 
-/** Writes dist/types of what the compiler has made, and dist/*.d.mts for ES modules, whose types are the same. */
-export function packDeclarations() {
-  const files = new Set(entries().map((entry) => declarationsOf(entry)));
-  for (const file of files) {
-    const text = readFileSync(file.replace(PACKED, COMPILED), 'utf8');
-    for (const [, path] of text.matchAll(/['"](\.\.?\/[^'"\n]*)\.js['"]/g))
-      files.add(join(dirname(file), `${path}.d.ts`));
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, withOptionalPeers(withoutPrivates(text)));
-  }
-  for (const entry of entries()) {
-    const path = declarationsOf(entry)
-      .replace('dist', '.')
-      .replace(/\.d\.ts$/, '.js');
-    writeFileSync(`dist/${entry.file}.d.mts`, `export * from '${path}';\n`);
-  }
+function onLog(level, log, handle) {
+  // A type that is used by what an entry exports, and is not exported itself.
+  if (!log.message.includes('still references private shared type exports')) handle('error', log);
 }
 
 /** Who does not have a peer does not use it, and is told nothing of its missing types, with `skipLibCheck: false` either. */

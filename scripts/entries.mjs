@@ -22,25 +22,18 @@ export function entries() {
   return [{ path: '.', file: 'index', source: 'lib/index.ts' }, ...byName];
 }
 
-/** The declarations of an entry: where they are made, and where they are in the package. */
-export function declarationsOf({ source }) {
-  return source.replace(/^lib/, 'dist/types').replace(/\.ts$/, '.d.ts');
-}
-
 /** What package.json says of them. */
 export function entriesOfManifest() {
   const exports = {};
   const typesVersions = {};
-  for (const entry of entries()) {
-    const { path, file } = entry;
-    const declarations = `./${declarationsOf(entry)}`;
+  for (const { path, file } of entries()) {
     const types = `./dist/${file}.d.mts`;
     exports[path] = {
       module: { types, default: `./dist/${file}.bundler.mjs` },
       import: { types, default: `./dist/${file}.mjs` },
-      require: { types: declarations, default: `./dist/${file}.js` },
+      require: { types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` },
     };
-    if (path !== '.') typesVersions[file] = [declarations];
+    if (path !== '.') typesVersions[file] = [`./dist/${file}.d.ts`];
   }
   return { exports: { ...exports, './package.json': './package.json' }, typesVersions: { '*': typesVersions } };
 }

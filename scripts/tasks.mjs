@@ -33,7 +33,7 @@ export async function buildPackage({ onlyIfStale = false } = {}) {
   rmSync('.build/declarations', { recursive: true, force: true });
   const [declared] = await Promise.all([succeedsAside('tsc', '-p', 'config/tsconfig.build.json'), bundle()]);
   if (!declared) process.exit(1);
-  packDeclarations();
+  await packDeclarations();
   writeFileSync(done, '{ "type": "commonjs" }\n');
 }
 

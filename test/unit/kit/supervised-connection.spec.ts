@@ -33,7 +33,7 @@ class ScriptedBroker implements Dialer<Link> {
       clock: this.clock,
       random: () => 0.5,
       reconnect: { initial: 100, max: 30_000, jitter: 0 },
-    } as unknown as TransportEnvironment,
+    },
     {
       opened: ({ number }) => void this.told.push(`opened ${number}`),
       lost: (reason) => void this.told.push(`lost: ${reason}`),

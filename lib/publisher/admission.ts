@@ -1,6 +1,11 @@
 import type { Clock } from '../clock/clock.js';
 import type { MessagingError } from '../errors/messaging-error.js';
-import { MessageTooLargeError, RetryQueueFullError } from '../errors/publish-errors.js';
+import {
+  MessageTooLargeError,
+  NotConnectedError,
+  PublishFailedError,
+  RetryQueueFullError,
+} from '../errors/publish-errors.js';
 import type { Bounds, BoundsOptions } from './bounds.js';
 import { OrderedKeys } from './ordered-keys.js';
 import type { Publication } from './publication.js';
@@ -11,19 +16,8 @@ export interface AdmissionOptions extends BoundsOptions {
   readonly waitTimeout: number;
 }
 
-/** What the admission needs of the dispatcher. */
-export interface AdmissionPort {
-  /** What is under way will make room; else only the retry queue can. */
-  readonly draining: boolean;
-  /** It can be sent or queued now. */
-  hasPlace(publication: Publication): boolean;
-  /** Sends or queues it. */
-  place(publication: Publication): void;
-  /** It is not accepted. */
-  refuse(publication: Publication, error: MessagingError): void;
-  /** Somebody left the line. */
-  advance(): void;
-}
+/** What can be done with a publication now, or is to be done. */
+export type Way = 'send' | 'queue' | 'wait';
 
 /**
  * Who is not accepted yet: waits behind the first of its key (`ordered`), or in line, first come first served.
@@ -42,9 +36,13 @@ export class Admission implements Iterable<Publication> {
     private readonly options: AdmissionOptions,
     private readonly bounds: Bounds,
     clock: Clock,
-    private readonly port: AdmissionPort,
+    /** The publication has waited in line for too long and left it: it is not accepted. */
+    timedOut: (publication: Publication, error: MessagingError) => void,
   ) {
-    this.line = new WaitingLine(options.waitTimeout, clock, (publication) => this.onTimeout(publication));
+    this.line = new WaitingLine(options.waitTimeout, clock, (publication) => {
+      this.noLongerWaits(publication);
+      timedOut(publication, stayedFull(options));
+    });
   }
 
   /** Who waits in line; whoever waits behind the first of its key has that one under way or in line. */
@@ -57,31 +55,37 @@ export class Admission implements Iterable<Publication> {
     yield* this.ordered;
   }
 
-  admit(publication: Publication): void {
-    if (!this.bounds.couldHold(publication))
-      return this.port.refuse(publication, tooLarge(publication, this.options.maxBytes));
+  /** What becomes of a new publication, of which this could be done now; an error: it is not accepted. */
+  admit(publication: Publication, way: Way): Way | MessagingError {
+    const { bounds, line } = this;
+    if (!bounds.couldHold(publication)) return tooLarge(publication, this.options.maxBytes);
     const first = this.ordered.enter(publication);
-    if (first && this.line.size === 0 && this.leavesRoom(publication) && this.port.hasPlace(publication))
-      return this.port.place(publication);
-    if (!this.mayWait(publication)) return this.port.refuse(publication, full(this.options));
+    if (first && way !== 'wait' && line.size === 0 && this.leavesRoom(publication) && bounds.hasRoom(publication))
+      return way;
+    if (!this.mayWait(publication)) return full(this.options);
     this.waiting.depth++;
     this.waiting.bytes += publication.bytes;
-    if (!first) return;
-    this.line.add(publication);
-    if (!this.port.draining) this.serve();
+    if (first) line.add(publication);
+    return 'wait';
   }
 
-  /** Places who waits in line, in order, as far as there is place. */
-  serve(): void {
-    for (const publication of this.line) {
-      if (!this.port.hasPlace(publication)) {
-        if (!this.port.draining) this.line.setDeadlines();
-        return;
-      }
-      this.line.delete(publication);
-      this.noLongerWaits(publication);
-      this.port.place(publication);
+  /** Who waits in line, in order; who has a turn may leave it meanwhile. */
+  get inLine(): Iterable<Publication> {
+    return this.line;
+  }
+
+  /**
+   * What becomes of the first in line, of which this could be done now. `draining`: what is under way will make room; else
+   * only the retry queue can, and everybody in line has a deadline.
+   */
+  turnOf(publication: Publication, way: Way, draining: boolean): Way {
+    if (way === 'wait' || !this.bounds.hasRoom(publication)) {
+      if (!draining) this.line.setDeadlines();
+      return 'wait';
     }
+    this.line.delete(publication);
+    this.noLongerWaits(publication);
+    return way;
   }
 
   /** It is in the retry queue now, or has its result: the next of its key may go on, from the end of the line. */
@@ -113,18 +117,20 @@ export class Admission implements Iterable<Publication> {
     this.waiting.depth--;
     this.waiting.bytes -= publication.bytes;
   }
+}
 
-  private onTimeout(publication: Publication): void {
-    this.noLongerWaits(publication);
-    const { waitTimeout } = this.options;
-    this.port.refuse(
-      publication,
-      new RetryQueueFullError(
-        `The publisher retry queue stayed full for ${waitTimeout} ms; the message was not accepted`,
-      ),
-    );
-    this.port.advance();
-  }
+/** `obstacle`: why nothing can be sent at all, where that is so. */
+export function whyQueued({ policy }: Publication, obstacle: string | undefined): MessagingError {
+  if (policy.holdUntil !== undefined)
+    return new PublishFailedError('It waits for its time in the publisher retry queue');
+  if (obstacle !== undefined) return new NotConnectedError(obstacle);
+  return new PublishFailedError('Earlier messages of its key wait in the publisher retry queue');
+}
+
+function stayedFull({ waitTimeout }: AdmissionOptions): RetryQueueFullError {
+  return new RetryQueueFullError(
+    `The publisher retry queue stayed full for ${waitTimeout} ms; the message was not accepted`,
+  );
 }
 
 function full({ whenFull, maxMessages, maxBytes }: AdmissionOptions): RetryQueueFullError {

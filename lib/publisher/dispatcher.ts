@@ -5,7 +5,6 @@ import {
   MessageExpiredError,
   NotConnectedError,
   PublishCancelledError,
-  PublishFailedError,
   PublisherClosedError,
 } from '../errors/publish-errors.js';
 import type { Log } from '../events/log.js';
@@ -14,7 +13,7 @@ import type { WireMessage } from '../message/message.js';
 import type { Telemetry } from '../pipeline/telemetry.js';
 import type { PublishResult } from '../transport/outgoing.js';
 import type { PublishDone, Transport } from '../transport/transport.js';
-import { Admission, type AdmissionOptions } from './admission.js';
+import { Admission, type AdmissionOptions, type Way, whyQueued } from './admission.js';
 import { Bounds } from './bounds.js';
 import { NackedDestinations } from './nacked-destinations.js';
 import type { Publication } from './publication.js';
@@ -28,7 +27,6 @@ import { explained, type KnownBindings } from './unroutable-hint.js';
 /** A queued message that so many passes found unroutable is given up. */
 const MAX_RETURNS = 3;
 const CLOSED = 'The publisher is closed: the application is shutting down';
-const BEHIND = 'Earlier messages of its key wait in the publisher retry queue';
 const EXPIRED = 'Its time to live ended while it waited in the publisher retry queue';
 
 export interface DispatcherOptions extends AdmissionOptions {
@@ -85,15 +83,9 @@ export class Dispatcher {
       advance: () => this.advance(),
     });
     this.bounds = new Bounds(options, this.retryQueue);
-    const draining = (): boolean => this.ready && this.inFlight.size > 0;
-    this.admission = new Admission(options, this.bounds, clock, {
-      get draining() {
-        return draining();
-      },
-      hasPlace: (publication) => this.hasPlace(publication),
-      place: (publication) => this.place(publication),
-      refuse: (publication, error) => this.refuse(publication, error),
-      advance: () => this.advance(),
+    this.admission = new Admission(options, this.bounds, clock, (publication, error) => {
+      this.refuse(publication, error);
+      this.advance();
     });
   }
 
@@ -167,28 +159,40 @@ export class Dispatcher {
   }
 
   private accept(publication: Publication): void {
-    if (this.closed) publication.rejected(closedError());
-    else this.admission.admit(publication);
+    if (this.closed) return publication.rejected(closedError());
+    const verdict = this.admission.admit(publication, this.wayOf(publication));
+    if (verdict === 'send' || verdict === 'queue') this.place(publication, verdict);
+    else if (verdict !== 'wait') this.refuse(publication, verdict);
+    else if (!this.draining) this.serve();
+  }
+
+  /** Whoever waits in line is sent or queued, in order, as far as there is room. */
+  private serve(): void {
+    for (const publication of this.admission.inLine) {
+      const verdict = this.admission.turnOf(publication, this.wayOf(publication), this.draining);
+      if (verdict === 'wait') return;
+      this.place(publication, verdict);
+    }
+  }
+
+  private place(publication: Publication, way: 'send' | 'queue'): void {
+    if (way === 'send') this.send(publication);
+    else this.enqueue(publication, whyQueued(publication, this.ready ? undefined : this.obstacle));
   }
 
   private get windowOpen(): boolean {
     return this.inFlight.size < this.options.maxInFlight;
   }
 
-  private mustQueue({ key, policy }: Publication): boolean {
-    return !this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key);
+  /** What is under way will make room. */
+  private get draining(): boolean {
+    return this.ready && this.inFlight.size > 0;
   }
 
-  private hasPlace(publication: Publication): boolean {
-    return this.bounds.hasRoom(publication) && (this.windowOpen || this.mustQueue(publication));
-  }
-
-  private place(publication: Publication): void {
-    if (publication.policy.holdUntil !== undefined)
-      this.enqueue(publication, new PublishFailedError('It waits for its time in the publisher retry queue'));
-    else if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));
-    else if (this.mustQueue(publication)) this.enqueue(publication, new PublishFailedError(BEHIND));
-    else this.send(publication);
+  /** What could be done with it now, if there is room. */
+  private wayOf({ key, policy }: Publication): Way {
+    if (!this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';
+    return this.windowOpen ? 'send' : 'wait';
   }
 
   /** It is the queue's now, which tells whether it could take it: at once, or when it is on the disk. */
@@ -329,7 +333,7 @@ export class Dispatcher {
   /** There may be room now: for the queue, then for who waits in line. */
   private advance(): void {
     this.retryQueue.pump();
-    if (this.admission.length > 0) this.admission.serve();
+    if (this.admission.length > 0) this.serve();
     this.flush();
     if (this.idle && this.unsettledCount === 0) this.idle();
   }

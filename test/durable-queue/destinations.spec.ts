@@ -102,7 +102,7 @@ describe('two destinations in one directory', () => {
   });
 
   test('the requeue service knows its files as long as one of its servers stays', () => {
-    const { name, accepts } = requeueDestination(['nats://a:4222', 'nats://b']);
+    const { name, accepts } = requeueDestination(['a:4222', 'b']);
     expect(name).toBe('requeue:a:4222,b:4222');
     expect([accepts!('requeue:b:4222,c:4222'), accepts!('requeue:c:4222'), accepts!('b:4222')]).toEqual([
       true,

@@ -2,7 +2,6 @@ import { expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import { BrokerConfigurationError } from '../../../lib/errors/configuration-errors.js';
 import { NotConnectedError } from '../../../lib/errors/publish-errors.js';
-import type { TransportEnvironment } from '../../../lib/transport/transport.js';
 import {
   type Dialer,
   type LinkEvents,

@@ -73,6 +73,8 @@ export interface KafkaLink {
   ends(topic: string): Promise<readonly TopicPartitionOffset[]>;
   /** Gives a group its places where it has none. */
   place(group: string, offsets: readonly TopicPartitionOffset[]): Promise<void>;
+  /** Cuts off what is below these places. */
+  truncate(places: readonly TopicPartitionOffset[]): Promise<void>;
   /** Writes with acks of all replicas in sync. One at a time. Rejects when any of them may not be written. */
   produce(records: readonly OutgoingRecord[]): Promise<void>;
   join(options: MemberOptions, handlers: MemberHandlers): Promise<GroupMember>;

@@ -4,7 +4,7 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import { pauseAfter, RETRY_MS, type Undeliverable } from '../../transport/undeliverable.js';
 import { unroutable } from '../kit/envelope.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import type { GroupMember, IncomingRecord, KafkaLink, TopicPartition } from './client-port.js';
+import type { GroupMember, IncomingRecord, KafkaLink, TopicPartition, TopicPartitionOffset } from './client-port.js';
 import { decode } from './codec.js';
 import { delayed, type Due, undelayed, waitsUntil } from './delayed.js';
 import type { Names } from './names.js';
@@ -28,6 +28,7 @@ export class DelaySession implements ConsumerSession {
   private end!: (reason: string) => void;
   private member?: GroupMember;
   private mine = new Set<string>();
+  private readonly places = new Map<string, TopicPartitionOffset>();
   private joining?: Promise<void>;
   private isOver = false;
 
@@ -63,9 +64,13 @@ export class DelaySession implements ConsumerSession {
   }
 
   async close(): Promise<void> {
+    await this.leave();
+    this.end('closed');
+  }
+
+  async leave(): Promise<void> {
     this.isOver = true;
     await this.member?.leave();
-    this.end('closed');
   }
 
   assigned(partitions: readonly TopicPartition[]): void {
@@ -99,9 +104,22 @@ export class DelaySession implements ConsumerSession {
     const failed = results.indexOf(false);
     const end = failed >= 0 ? due[failed].offset : waits < 0 ? nextOffset : records[waits].offset;
     if (!this.mine.has(keyOf(from)) || this.isOver) return;
-    if (end > records[0].offset) await this.member?.commit([{ ...from, offset: end }]).catch(() => {});
+    if (end > records[0].offset) await this.commit({ ...from, offset: end });
     if (failed >= 0) this.again(from, end);
     else if (waits >= 0) this.holdUntil(from, end, waitsUntil(records[waits]) - clock.now());
+  }
+
+  /** What it has committed of the partitions that it has now. */
+  get committed(): readonly TopicPartitionOffset[] {
+    return [...this.places.values()].filter((place) => this.mine.has(keyOf(place)));
+  }
+
+  /** Refused while the group is rebalanced: then it is sent on once more. */
+  private async commit(place: TopicPartitionOffset): Promise<void> {
+    await this.member?.commit([place]).then(
+      () => this.places.set(keyOf(place), place),
+      () => {},
+    );
   }
 
   /** It could not be sent for a passing reason. */

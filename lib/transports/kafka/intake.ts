@@ -56,6 +56,12 @@ export class Intake {
     return { topic, partition, offset: window.committable };
   }
 
+  /** What is committed, since it is ours. */
+  get place(): TopicPartitionOffset | undefined {
+    const { topic, partition, committed: offset } = this;
+    return offset > 0 ? { topic, partition, offset } : undefined;
+  }
+
   wasCommitted(offset: number): void {
     this.committed = Math.max(this.committed, offset);
   }

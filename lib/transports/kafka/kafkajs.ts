@@ -134,6 +134,15 @@ class KafkajsLink implements KafkaLink {
     }
   }
 
+  async truncate(places: readonly TopicPartitionOffset[]): Promise<void> {
+    for (const topic of new Set(places.map((place) => place.topic))) {
+      const partitions = texts(places.filter((place) => place.topic === topic));
+      // It looks for the leaders in what it knows already.
+      await asked(this.admin.fetchTopicOffsets(topic));
+      await asked(this.admin.deleteTopicRecords({ topic, partitions }));
+    }
+  }
+
   /**
    * A producer that failed is not used again. Kafkajs gives the sequence numbers of a request that failed to the next one,
    * also those of partitions that have been written: the broker would take that for a repetition, and drop it.

@@ -177,6 +177,11 @@ export class GroupReader implements MemberHandlers {
       this.intakes.get(keyOf({ topic, partition }))?.wasCommitted(offset);
   }
 
+  /** What it has committed of the partitions that it has now. */
+  get committed() {
+    return [...this.intakes.values()].flatMap((intake) => intake.place ?? []);
+  }
+
   private places() {
     return [...this.intakes.values()].flatMap((intake) => intake.uncommitted ?? []);
   }

@@ -86,6 +86,17 @@ export class Topics {
     await link.client.deleteTopics([topic]);
   }
 
+  /** What is consumed of what is kept for its group alone takes no room any more. */
+  async truncate(link: Link, committed: readonly TopicPartitionOffset[]): Promise<void> {
+    const own = committed.filter(({ topic }) => this.isOwn(topic));
+    if (own.length > 0) await link.client.truncate(own);
+  }
+
+  /** Only one group reads it. */
+  private isOwn(topic: string): boolean {
+    return topic.startsWith(`${this.names.topic}.queue.`) || topic.startsWith(`${this.names.delayGroup}.`);
+  }
+
   private async missing(link: Link, wanted: readonly string[]): Promise<string[]> {
     if (!wanted.every((topic) => link.topics.has(topic))) link.topics = await link.client.topics();
     return wanted.filter((topic) => !link.topics.has(topic));
@@ -95,8 +106,7 @@ export class Topics {
     const { partitions, replicas } = this.settings;
     await link.client.createTopics(
       topics.map((topic): NewTopic => {
-        const isOwn = topic.startsWith(`${this.names.topic}.queue.`) || topic.startsWith(`${this.names.delayGroup}.`);
-        return { topic, partitions, replicas, config: isOwn ? KEPT : {} };
+        return { topic, partitions, replicas, config: this.isOwn(topic) ? KEPT : {} };
       }),
     );
     link.topics = await link.client.topics();

@@ -12,6 +12,7 @@ import type {
 import { Undeliverable } from '../../transport/undeliverable.js';
 import { BrokerTransport } from '../kit/broker-transport.js';
 import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
+import { Renewal } from '../kit/renewal.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import type { IncomingRecord, KafkaClient } from './client-port.js';
@@ -41,7 +42,9 @@ interface Parts {
   readonly subscriptions: Subscriptions<Link, ConsumerSession>;
   readonly publisher: Publisher;
   readonly sessions: Set<QueueSession>;
-  readonly readers: Set<GroupReader>;
+  /** Who has committed places. */
+  readonly reading: Set<GroupReader | DelaySession>;
+  readonly truncating: Renewal;
   readonly undeliverable: Undeliverable<string>;
 }
 
@@ -103,7 +106,14 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     });
     const publisher = new Publisher(settings, names, environment, connection, topics, () => this.forward());
     const undeliverable = new Undeliverable<string>(environment);
-    return { environment, connection, topics, subscriptions, publisher, sessions, readers: new Set(), undeliverable };
+    const reading = new Set<GroupReader | DelaySession>();
+    const truncating = new Renewal(environment, async () => {
+      const link = connection.current;
+      const committed = [...reading].flatMap((one) => one.committed);
+      if (link) await topics.truncate(link, committed).catch(() => {});
+    });
+    truncating.start();
+    return { environment, connection, topics, subscriptions, publisher, sessions, reading, truncating, undeliverable };
   }
 
   protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
@@ -115,7 +125,7 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     options: SubscribeOptions,
     handlers: SubscribeHandlers,
   ): Promise<TransportSubscription> {
-    const { subscriptions, topics, sessions, readers, environment } = parts;
+    const { subscriptions, topics, sessions, reading, environment } = parts;
     const { topology, prefetch } = options;
     const { queue } = topology;
     const { clock } = environment;
@@ -125,14 +135,15 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     const plan: ConsumerPlan<Link, ConsumerSession> = {
       queue,
       handlers,
-      ended: () => void reader?.leave(),
+      ended: () => void reader?.leave().then(() => reading.delete(reader!)),
       open: async (link) => {
         const now = topologyNow();
         await topics.make(link, now);
         if (!reader || reader.ending !== undefined) {
+          if (reader) reading.delete(reader);
           const takes = takenBy(now, this.names.queueTopic(queue));
           reader = await GroupReader.join(link.client, { group: queue, topics: topics.readBy(now), clock, takes });
-          readers.add(reader);
+          reading.add(reader);
         }
         const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore
         sessions.add(session);
@@ -143,7 +154,14 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     return subscriptions.subscribe(plan);
   }
 
-  protected override beginForwarding({ subscriptions, topics, environment, publisher, undeliverable }: Parts): void {
+  protected override beginForwarding({
+    subscriptions,
+    topics,
+    environment,
+    publisher,
+    undeliverable,
+    reading,
+  }: Parts): void {
     const { names } = this;
     subscriptions.startOnce(() => ({
       queue: names.delayGroup,
@@ -152,7 +170,10 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
       open: async (link) => {
         const missing = await topics.provide(link, topics.delays);
         const there = topics.delays.filter((topic) => !missing.has(topic));
-        return new DelaySession(link.client, there, { names, environment, publisher, undeliverable });
+        const session = new DelaySession(link.client, there, { names, environment, publisher, undeliverable });
+        reading.add(session);
+        void session.ended.then(() => reading.delete(session));
+        return session;
       },
     }));
   }
@@ -161,9 +182,10 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     return client.ping();
   }
 
-  protected async end({ subscriptions, connection, readers }: Parts): Promise<void> {
+  protected async end({ subscriptions, connection, reading, truncating }: Parts): Promise<void> {
+    truncating.stop();
     await subscriptions.close();
-    await Promise.all([...readers].map((reader) => reader.leave()));
+    await Promise.all([...reading].map((one) => one.leave()));
     await connection.close();
   }
 }

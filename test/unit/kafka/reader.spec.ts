@@ -141,6 +141,22 @@ describe('a member of a group', () => {
     expect(readOn).toBe(true);
   });
 
+  it('tells what it has committed of the partitions that it has, and nothing of those that went', async () => {
+    const { clock, handlers, reader } = await joined();
+    handlers.assigned([events, queue], true);
+    void handlers.records(events, of(events, 4), 5);
+    void handlers.records(queue, of(queue, 7, 8), 9);
+    expect(reader.committed).toEqual([]);
+    for (let count = 0; count < 2; count++) reader.settle(reader.next()!);
+    await clock.advance(50);
+    expect(reader.committed).toEqual([
+      { ...events, offset: 5 },
+      { ...queue, offset: 8 },
+    ]);
+    handlers.assigned([queue], false);
+    expect(reader.committed).toEqual([{ ...queue, offset: 8 }]);
+  });
+
   it('writes the last acks before it leaves, and tells when the client gives up', async () => {
     const { member, handlers, reader, told } = await joined();
     handlers.assigned([events], true);

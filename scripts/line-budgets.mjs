@@ -13,7 +13,7 @@ const budgets = {
   // With the broker in it.
   'lib/transports/memory': { most: 1_980, target: 1_200 },
   'lib/transports/nats': { most: 3_510, target: 2_700 },
-  'lib/transports/postgres': { most: 2_270, target: 1_200, files: 15 },
+  'lib/transports/postgres': { most: 2_300, target: 1_200, files: 15 },
   'lib/transports/rabbitmq': { most: 5_320, target: 3_500 },
 };
 

@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, expect, test } from '@jest/globals';
+import type { Pool } from 'pg';
 import type { Delivery } from 'nestjs-messaging/transport';
+import { statementsOf } from '../../lib/transports/postgres/claims.js';
 import { describePostgres } from '../brokers/postgres.js';
 import { Proxy } from '../brokers/proxy.js';
 import { waitFor } from '../brokers/wait-for.js';
@@ -19,7 +22,7 @@ describePostgres('the lease of a message', (postgres) => {
     const proxy = await Proxy.start(url);
     proxies.push(proxy);
     const frozen = await PlainTransport.connect({ url: proxy.url(url), lease: 1_000 });
-    const other = await PlainTransport.connect({ url, lease: 1_000 });
+    const other = await PlainTransport.connect({ url, lease: 30_000 });
     const [held, lost]: [Delivery[], Delivery[]] = [[], []];
     await frozen.consume(
       queueOf(queue),
@@ -40,6 +43,23 @@ describePostgres('the lease of a message', (postgres) => {
     expect(await answer).toBe(false);
     expect(await Promise.all(again.map((delivery) => delivery.ackConfirmed!()))).toEqual([true, true]);
     expect(await other.transport.queues!.depth(queue)).toBe(0);
+  });
+
+  test('is not renewed any more where the message was given back at that moment', async () => {
+    const client = await PlainTransport.connect({ url: await postgres.url() });
+    const held: Delivery[] = [];
+    const subscription = await client.consume(queueOf(queue), 1, (delivery) => held.push(delivery));
+    await client.publish(client.toQueue(queue));
+    await waitFor(() => held.length === 1);
+    await subscription.stop();
+    held[0].release();
+    const { pool } = client.transport.native() as { pool: Pool };
+    await waitFor(async () => (await client.transport.queues!.depth(queue)) === 1);
+    // As a renewal that was under way and comes after.
+    const { extend } = statementsOf('messaging');
+    const { rows } = await pool.query<{ queue: number; id: string }>('select queue, id from messaging.messages');
+    await pool.query(extend, [rows[0].queue, [0], [rows[0].id], [1], 30_000, randomUUID()]);
+    expect(await client.transport.queues!.depth(queue)).toBe(1);
   });
 
   test('that is held for longer than it lasts is renewed, and told as lost once another has it', async () => {

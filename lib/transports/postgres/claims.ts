@@ -1,4 +1,4 @@
-import type { Link, Row, Statement } from './link.js';
+import { type Link, listOf, type Row, type Statement } from './link.js';
 import type { PostgresDelivery } from './message.js';
 import { quoted } from './schema.js';
 
@@ -12,14 +12,18 @@ const unsynced = (limit: string): string =>
 const given = (columns: string): string => `unnest(${columns})`;
 
 /** The statements on the messages of queues. Whoever claimed a row and lost it changes nothing: another attempt has it. */
-function statementsOf(schema: string) {
+export function statementsOf(schema: string) {
   const s = quoted(schema);
   const ours = 'm.queue = $1 and m.rank = d.rank and m.id = d.id and m.attempt = d.attempt';
   const ids = `${given('$2::smallint[], $3::bigint[], $4::int[]')} d(rank, id, attempt)`;
   return {
-    /** queue, limit, lease in ms, owner, last id. Always at least one row: how many were found. */
+    /**
+     * queue, limit, lease in ms, owner, last id. Always at least one row: how many were found; and one for each key that
+     * was got without a message. An earlier message of a key that another locks at this moment, who then does not get the
+     * key, must not be passed over.
+     */
     claim: `with c as materialized (
-  select m.rank, m.id, m.key from ${s}.messages m
+  select m.ctid as place, m.key, m.rank, m.id from ${s}.messages m
   where m.queue = $1 and m.lease <= now() and m.id <= $5 and (m.key is null or not exists (
     select from ${s}.keys k where k.queue = $1 and k.key = m.key and k.owner <> $4 and k.until > now()))
   order by m.rank, m.id limit ${unsynced('$2::int')} for update of m skip locked),
@@ -30,10 +34,12 @@ k as (
   where k.owner = excluded.owner or k.until <= now() returning key),
 u as (
   update ${s}.messages m set lease = now() + $3::float8 * interval '1 ms', attempt = m.attempt + 1
-  where m.queue = $1 and m.rank = any(array(select distinct rank from c))
-  and m.id = any(array(select id from c where key is null or key in (select key from k)))
+  where m.ctid = any(array(select place from c where key is null or key in (select key from k) and not exists (
+    select from ${s}.messages e where e.queue = $1 and e.key = c.key and (e.rank, e.id) < (c.rank, c.id)
+    and e.lease <= now() and not e.ctid = any(array(select place from c)))))
   returning m.rank, m.id, m.attempt, m.key, m.head, m.body)
-select (select count(*)::int from c), u.* from (values (1)) one left join u on true`,
+select (select count(*)::int from c), u.* from (values (1)) one left join u on true
+union all select 0, null, null, null, key, null, null from k where key not in (select key from u where key is not null)`,
     /** queue. How many, and the milliseconds until the next one is due. */
     due: `with d as (
   delete from ${s}.waiting where ctid = any(array(
@@ -49,9 +55,10 @@ select (select count(*)::int from p),
   attempt = m.attempt - d.unseen
 from ${given('$2::smallint[], $3::bigint[], $4::int[], $5::float8[], $6::int[]')} d(rank, id, attempt, ms, unseen)
 where ${ours} returning m.id`,
-    /** queue, …, lease in ms, owner. The ids that are still ours. */
+    /** queue, …, lease in ms, owner. The ids that are still ours, and were not given back meanwhile. */
     extend: `with k as (update ${s}.keys set until = now() + $5::float8 * interval '1 ms' where queue = $1 and owner = $6)
-update ${s}.messages m set lease = now() + $5::float8 * interval '1 ms' from ${ids} where ${ours} returning m.id`,
+update ${s}.messages m set lease = now() + $5::float8 * interval '1 ms' from ${ids} where ${ours}
+and m.lease > '-infinity' returning m.id`,
     free: `delete from ${s}.keys where queue = $1 and owner = $2 and key = any($3::bigint[])`,
     /** queue, owner, ms. Nothing: the queue is gone. */
     present: `insert into ${s}.consumers as c (queue, owner, until)
@@ -108,6 +115,7 @@ export class Claims {
     const claimed = rows.filter(([, , id]) => id !== null);
     claimed.sort((a, b) => (a[1] as number) - (b[1] as number) || compareIds(a[2] as string, b[2] as string));
     const deliveries = claimed.map(made);
+    for (const [, , id, , key] of rows) if (id === null && key !== null) this.keys.set(key as string, this.keys.get(key as string) ?? 0); // prettier-ignore
     for (const { key } of deliveries) if (key !== null) this.keys.set(key, (this.keys.get(key) ?? 0) + 1);
     return { deliveries, more: found === limit || claimed.length < found };
   }
@@ -127,8 +135,8 @@ export class Claims {
 
   async release(releases: readonly Release[]): Promise<void> {
     const deliveries = releases.map(({ delivery }) => delivery);
-    const delays = releases.map(({ delayMs }) => delayMs);
-    const unseen = releases.map(({ unseen }) => Number(unseen === true));
+    const delays = listOf(releases.map(({ delayMs }) => delayMs));
+    const unseen = listOf(releases.map(({ unseen }) => Number(unseen === true)));
     await this.ask('release', ...columns(deliveries), delays, unseen);
   }
 
@@ -146,7 +154,7 @@ export class Claims {
   async freeKeys(): Promise<boolean> {
     const free = [...this.keys].flatMap(([key, count]) => (count <= 0 ? [key] : []));
     if (free.length === 0) return false;
-    await this.ask('free', this.owner, free);
+    await this.ask('free', this.owner, listOf(free));
     for (const key of free) if (this.keys.get(key)! <= 0) this.keys.delete(key);
     return true;
   }

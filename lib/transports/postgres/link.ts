@@ -17,6 +17,11 @@ export interface Statement {
 
 export type Row = readonly unknown[];
 
+/** An array of numbers or booleans, as the server reads it. The client's own way looks at each for what has to be quoted. */
+export function listOf(values: readonly (number | string | boolean | null | undefined)[]): string {
+  return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
+}
+
 /** How long a server may take to answer a heartbeat, and how often there is one. Milliseconds. */
 const HEARTBEAT_MS = 10_000;
 /** How long the server may take to send a notification to who has just sent it. */

@@ -2,7 +2,7 @@ import type { Destination, Outgoing, PublishResult } from '../../transport/outgo
 import { CONFIRMED } from '../../transport/outgoing.js';
 import { DeliveryLostError } from '../../errors/handling-errors.js';
 import { unroutable } from '../kit/envelope.js';
-import type { Row, Statement } from './link.js';
+import { listOf, type Row, type Statement } from './link.js';
 import { encodeHead, keyOf, type PostgresDelivery } from './message.js';
 import { quoted } from './schema.js';
 
@@ -65,16 +65,17 @@ export class PublishStatements {
       parts.push(head, message.body);
       at += head.length + message.body.length;
     }
-    const values: unknown[] = [topics, names, places, starts, heads, bodies, ranks, keys, Buffer.concat(parts)];
+    const numbers = [places, starts, heads, bodies, ranks, keys].map(listOf);
+    const values: unknown[] = [topics, names, ...numbers, Buffer.concat(parts)];
     if (!sendings.some(({ delayMs, source }) => delayMs > 0 || source))
       return { statement: this.plain, values, places };
     values.push(
-      sendings.map(({ delayMs }) => Math.max(0, delayMs)),
-      sendings.map(({ source }) => source?.queue ?? null),
-      sendings.map(({ source }) => source?.delivery.rank ?? null),
-      sendings.map(({ source }) => source?.delivery.id ?? null),
-      sendings.map(({ source }) => source?.delivery.attempt ?? null),
-      sendings.map(({ outgoing }) => !outgoing.mandatory),
+      listOf(sendings.map(({ delayMs }) => Math.max(0, delayMs))),
+      listOf(sendings.map(({ source }) => source?.queue)),
+      listOf(sendings.map(({ source }) => source?.delivery.rank)),
+      listOf(sendings.map(({ source }) => source?.delivery.id)),
+      listOf(sendings.map(({ source }) => source?.delivery.attempt)),
+      listOf(sendings.map(({ outgoing }) => !outgoing.mandatory)),
     );
     return { statement: this.full, values, places };
   }

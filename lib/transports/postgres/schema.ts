@@ -44,6 +44,7 @@ create table ${s}.messages (
   id bigint generated always as identity, lease timestamptz not null default '-infinity', queue int not null,
   attempt int not null default 0, ${message},
   primary key (queue, rank, id)) with (fillfactor = 50, ${churn});
+create index on ${s}.messages (queue, key, rank, id) where key is not null;
 create table ${s}.waiting (
   id bigint generated always as identity, due timestamptz not null, queue int not null, ${message},
   primary key (queue, due, id)) with (${churn});

@@ -13,6 +13,10 @@ import { PostgresDelivery, type Settler } from './message.js';
 /** So many failed statements in a row end a session: what it holds is another's then. */
 const MOST_FAILURES = 5;
 const FAILED_PAUSE_MS = 250;
+/** Others lock what there is, or what has to come first. */
+const CONTENDED_MS = 10;
+/** So many times the prefetch may be handled and not removed yet: what comes meanwhile shares the next commit. */
+const MOST_ACKS = 4;
 
 export interface SessionOptions {
   readonly queue: string;
@@ -49,6 +53,7 @@ export class PostgresSession implements ConsumerSession, Settler {
   private readonly over = new AbortController();
   private mode: 'idle' | 'consuming' | 'paused' | 'stopped' = 'idle';
   private settling: Promise<void> | undefined;
+  private ticking: Promise<void> | undefined;
   private claiming: Promise<void> | undefined;
   private finishing = false;
   /** There may be something to claim; to become due. */
@@ -151,6 +156,7 @@ export class PostgresSession implements ConsumerSession, Settler {
 
   /** What an earlier session had and can settle no more: what was acked is removed, the rest is there for anybody. */
   async recover(previous: PostgresSession): Promise<void> {
+    await previous.ticking;
     await this.claims.remove(previous.acks.map(({ delivery }) => delivery));
     const rest = [...previous.releases, ...[...previous.held].map(seen)];
     await this.claims.release(rest);
@@ -193,7 +199,7 @@ export class PostgresSession implements ConsumerSession, Settler {
       this.poll(await this.claims.due());
     }
     const { prefetch } = this.options;
-    const room = prefetch - this.held.size - Math.max(0, this.acks.length - prefetch);
+    const room = prefetch - this.held.size - Math.max(0, this.acks.length - MOST_ACKS * prefetch);
     if (this.mode !== 'consuming') return;
     if (!this.mayHave || room <= 0) return this.waiters.wait(this.over.signal);
     this.mayHave = false;
@@ -202,6 +208,7 @@ export class PostgresSession implements ConsumerSession, Settler {
       (row) => new PostgresDelivery(row, this.options.queue, this),
     );
     if (more) this.mayHave = true;
+    if (more && deliveries.length === 0) await sleep(this.options.clock, CONTENDED_MS, this.over.signal);
     // Too late: whoever comes next has it, and not after the lease.
     if (this.over.signal.aborted) return this.claims.release(deliveries.map(unseen));
     for (const delivery of deliveries) this.held.add(delivery);
@@ -270,6 +277,7 @@ export class PostgresSession implements ConsumerSession, Settler {
   }
 
   private async giveBackAll(releases: readonly Release[]): Promise<void> {
+    await this.ticking;
     await this.claims.release(releases);
     this.releases = this.releases.slice(releases.length);
     for (const { delivery } of releases) this.claims.forget(delivery);
@@ -296,7 +304,7 @@ export class PostgresSession implements ConsumerSession, Settler {
 
   private nextTick(): CancelTimer {
     const { clock, leaseMs } = this.options;
-    return clock.after(leaseMs / 3, () => void this.tick(), { background: true });
+    return clock.after(leaseMs / 3, () => void (this.ticking = this.tick()), { background: true });
   }
 
   /** Renews every lease, and tells what another has by now because this process did not get round to it. */

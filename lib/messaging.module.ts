@@ -13,6 +13,7 @@ import { InvalidOptionError } from './errors/configuration-errors.js';
 import { placed } from './errors/error-place.js';
 import { MessagingError } from './errors/messaging-error.js';
 import { checkName } from './errors/option-checks.js';
+import { assemble } from './messaging.assembly.js';
 import { Messaging } from './messaging.js';
 import { MessagingExplorer } from './messaging.explorer.js';
 import { MessagingIntakeModule } from './messaging.intake.module.js';
@@ -154,9 +155,9 @@ function create(connection: string, given: Given, substitute?: MessagingSubstitu
   const logger = nestLog(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
   // What is wrong with them is told in a test as well.
   const resolved = resolveGiven(given);
-  if (!substitute) return new Messaging(connection, resolved, logger);
-  const substituted = substitute.substitute(connection, given.options);
-  const messaging = new Messaging(connection, resolveOptions(substituted), logger);
+  if (!substitute) return new Messaging(connection, resolved, assemble(connection, resolved, logger));
+  const substituted = resolveOptions(substitute.substitute(connection, given.options));
+  const messaging = new Messaging(connection, substituted, assemble(connection, substituted, logger));
   substitute.created(messaging);
   return messaging;
 }

@@ -1,47 +1,27 @@
-import { SteadyTime } from './clock/steady-time.js';
-import { Consumers } from './consumer/consumers.js';
-import { deadLetterQueues, type QueueConsumer } from './consumer/queue-consumer.js';
+import { type QueueConsumer } from './consumer/queue-consumer.js';
+import type { Receiver } from './consumer/receive/receiver.js';
+import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import type { Handled } from './consumer/subscription/handled.js';
 import { type ReceiveRequestOf, receiveRequest } from './consumer/subscription/receive-options.js';
-import type { Receiver } from './consumer/receive/receiver.js';
-import { Receivers } from './consumer/receive/receivers.js';
 import { mergeByQueue } from './consumer/subscription/router.js';
-import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import { handledBy, subscriptionLine, tellSubscriptions } from './consumer/subscription/subscription-line.js';
 import type { SubscribeBatchRequestOf, SubscribeRequestOf } from './consumer/subscription/subscription-options.js';
-import { Archiving } from './dead-letter/archiving.js';
-import { DeadLetters } from './dead-letter/dead-letters.js';
+import { type DeadLetters } from './dead-letter/dead-letters.js';
 import { brand } from './errors/brand.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import { PublisherClosedError } from './errors/publish-errors.js';
-import { errorMessage } from './errors/redact.js';
-import { type Log, redactedLog } from './events/log.js';
-import { MessagingEvents } from './events/messaging-events.js';
-import { ConnectionState } from './health/connection-state.js';
-import { DeadLetterCounts } from './health/dead-letter-counts.js';
+import { type MessagingEvents } from './events/messaging-events.js';
 import type { HealthReport } from './health/health-report.js';
-import { reportHealth } from './health/report-health.js';
-import { IdempotencyStores } from './idempotency/idempotency-stores.js';
+import type { MessagingParts } from './messaging.assembly.js';
 import { connectionListener } from './messaging.connection.js';
 import { tellLimits } from './messaging.limits.js';
 import type { ResolvedOptions } from './messaging.options.js';
-import { deadline, Shutdown } from './messaging.shutdown.js';
-import { SubscriptionDefinitions, switchedOff } from './messaging.subscriptions.js';
+import { deadline } from './messaging.shutdown.js';
+import { type SubscriptionDefinitions, switchedOff } from './messaging.subscriptions.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
-import { telemetryEnvironment } from './messaging.telemetry.js';
 import type { MessageContext } from './pipeline/message-context.js';
-import type { Telemetry } from './pipeline/telemetry.js';
-import { Dispatcher } from './publisher/dispatcher.js';
-import { Emitter } from './publisher/emitter.js';
-import { MessageFactory } from './publisher/message-factory.js';
-import { PublishBatching } from './publisher/publish-batching.js';
-import { Publisher } from './publisher/publisher.js';
-import type { RetryQueueStore } from './publisher/retry-queue-store.js';
+import { type Publisher } from './publisher/publisher.js';
 import { volatility } from './publisher/unsent.js';
-import type { Transport } from './transport/transport.js';
-
-const EMIT_BUFFER = 1_024;
-const COUNT_INTERVAL_MS = 15_000;
 
 /**
  * One connection to a broker and everything on it: publisher, subscriptions, dead letters, events, health. Injectable.
@@ -54,18 +34,6 @@ export class Messaging {
   /** @internal */
   readonly definitions: SubscriptionDefinitions;
 
-  private readonly log: Log;
-  private readonly transport: Transport;
-  private readonly store: RetryQueueStore;
-  private readonly idempotencyStores: IdempotencyStores;
-  private readonly dispatcher: Dispatcher;
-  private readonly consumers: Consumers;
-  private readonly receivers: Receivers;
-  private readonly state: ConnectionState;
-  private readonly counts: DeadLetterCounts;
-  private readonly telemetry: Telemetry | undefined;
-  private readonly archiving: Archiving | undefined;
-  private readonly shutdown: Shutdown;
   private declaring = false;
 
   /** @internal */
@@ -73,88 +41,13 @@ export class Messaging {
     /** The connection's name. */
     readonly connection: string,
     private readonly options: ResolvedOptions,
-    log: Log,
+    private readonly parts: MessagingParts,
   ) {
-    const { clock, service, deadLetterStack, serializer, unroutable } = options;
-    this.log = redactedLog(log);
-    this.events = new MessagingEvents((error) =>
-      this.log.error(`A listener of messaging.events threw: ${errorMessage(error)}`),
-    );
-    this.transport = options.transport.create();
-    this.definitions = new SubscriptionDefinitions(options, this.transport);
-    this.telemetry = options.telemetry?.create(
-      telemetryEnvironment(this, this.transport, options.transport.topic, clock),
-    );
-    this.idempotencyStores = new IdempotencyStores({ clock });
-    this.state = new ConnectionState(clock);
-    const time = new SteadyTime(clock);
-    const { system, namespace, topic } = options.transport;
-    this.store = options.retryQueue.store.create({
-      destination: [service, connection, system, namespace, topic].filter((part) => part !== undefined).join(':'),
-      topic,
-      clock,
-      time,
-      log: this.log,
-      onAdopted: (count) => {
-        this.log.log(`${count} messages of a process that ended are in the publisher retry queue now`);
-        this.dispatcher.retryQueue.adopted();
-      },
-      onError: (operation, error) => this.events.emit('store-error', { operation, error }),
-    });
-    const { transport, events, telemetry } = this;
-    const shared = { transport, clock, events, log: this.log, telemetry };
-    this.dispatcher = new Dispatcher(
-      { maxInFlight: options.maxInFlight, ...options.retryQueue },
-      {
-        ...shared,
-        store: this.store,
-        time,
-        bindings: () => ({ topologies: [...this.consumers].map(({ definition }) => definition.topology), topic }),
-      },
-    );
-    const { maxBytes, maxDelayMs } = this.transport.capabilities;
-    this.publisher = new Publisher(
-      new MessageFactory({
-        serializer,
-        clock,
-        unroutable,
-        maxBytes,
-        maxDelayMs,
-        holdDelayed: options.retryQueue.delayed,
-      }),
-      this.dispatcher,
-      new Emitter(EMIT_BUFFER, this.log),
-      options.publishMiddleware,
-      {
-        maxMessages: Math.min(options.maxInFlight, options.retryQueue.maxMessages),
-        maxBytes: options.retryQueue.maxBytes,
-      },
-      options.batching && new PublishBatching(options.batching, clock, (batch) => this.dispatcher.submit(batch)),
-      telemetry,
-    );
-    const { idempotencyStores } = this;
-    this.consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
-    this.receivers = new Receivers({
-      consumers: this.consumers,
-      log: this.log,
-      telemetry,
-      deadline: () => deadline(clock, options.shutdownTimeout),
-      started: () => this.startCounting(),
-    });
-    const allQueues = (): string[] => [...deadLetterQueues(this.consumers).values()].flat();
-    this.archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
-    this.deadLetters = new DeadLetters({
-      ...shared,
-      publishers: this.store.deadLetters,
-      queues: () => deadLetterQueues(this.consumers),
-      onChange: () => this.counts.changed(),
-      archive: this.archiving?.letters,
-    });
-    this.counts = new DeadLetterCounts(this.transport, clock, COUNT_INTERVAL_MS, allQueues);
-    this.events.on('dead-lettered', () => this.counts.changed());
-    const { consumers, receivers, archiving, counts, publisher, dispatcher, store, state } = this;
-    const parts = { consumers, receivers, archiving, counts, publisher, dispatcher, store, state, idempotencyStores };
-    this.shutdown = new Shutdown({ ...shared, ...parts, timeout: options.shutdownTimeout });
+    const { events, publisher, deadLetters, definitions } = parts;
+    this.events = events;
+    this.publisher = publisher;
+    this.deadLetters = deadLetters;
+    this.definitions = definitions;
   }
 
   /**
@@ -164,16 +57,16 @@ export class Messaging {
    */
   async connect(declare?: () => Promise<void>): Promise<void> {
     const { clock, service, reconnect, confirmTimeout, provision } = this.options;
-    const { transport, state, dispatcher, events, log } = this;
-    const volatile = volatility(this.transport, this.store);
-    if (volatile !== undefined) this.log.log(volatile);
+    const { transport, state, dispatcher, events, log } = this.parts;
+    const volatile = volatility(this.parts.transport, this.parts.store);
+    if (volatile !== undefined) this.parts.log.log(volatile);
     if (!this.options.consume)
-      this.log.log('This process only publishes («consume» is false): no subscription is started');
-    await this.telemetry?.start();
-    await this.store.open();
-    await this.archiving?.open();
+      this.parts.log.log('This process only publishes («consume» is false): no subscription is started');
+    await this.parts.telemetry?.start();
+    await this.parts.store.open();
+    await this.parts.archiving?.open();
     this.declaring = declare !== undefined;
-    await this.transport.connect({
+    await this.parts.transport.connect({
       clock,
       service,
       random: Math.random,
@@ -182,42 +75,42 @@ export class Messaging {
       provision,
       onEvent: connectionListener({
         ...{ transport, state, dispatcher, events, log },
-        isClosing: () => this.shutdown.isClosing,
+        isClosing: () => this.parts.shutdown.isClosing,
         isDeclaring: () => this.declaring,
       }),
     });
     if (!declare) return;
     await declare();
     this.declaring = false;
-    if (this.state.connected && !this.state.blocked) this.dispatcher.resume();
+    if (this.parts.state.connected && !this.parts.state.blocked) this.parts.dispatcher.resume();
   }
 
   /** @internal */
   addConsumer(handled: Handled): QueueConsumer {
-    return this.consumers.add(handled);
+    return this.parts.consumers.add(handled);
   }
 
   /** Makes what they consume from exist. @throws what makes the first of the impossible ones impossible @internal */
   async declareConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
-    await this.consumers.declareAll(consumers);
+    await this.parts.consumers.declareAll(consumers);
   }
 
   /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
-    await this.consumers.startAll(consumers);
-    tellSubscriptions(consumers, this.log);
-    tellLimits(consumers, this.transport, this.archiving !== undefined, this.log);
+    await this.parts.consumers.startAll(consumers);
+    tellSubscriptions(consumers, this.parts.log);
+    tellLimits(consumers, this.parts.transport, this.parts.archiving !== undefined, this.parts.log);
   }
 
   /** @internal */
   async startConsumer(consumer: QueueConsumer): Promise<void> {
-    await this.consumers.start(consumer);
+    await this.parts.consumers.start(consumer);
   }
 
   /** Starts counting dead letters for health, and moving them into their archive. @internal */
   startCounting(): void {
-    this.counts.start();
-    this.archiving?.start();
+    this.parts.counts.start();
+    this.parts.archiving?.start();
   }
 
   /** Whether `@Subscribe` methods are to be started. @internal */
@@ -270,7 +163,7 @@ export class Messaging {
   receive<T = unknown>(what: string | ReceiveRequestOf<T>): Receiver<T> {
     const { request, signal } = receiveRequest(what);
     const definition = handledBy('messaging.receive', this.definitions.defineReceived(request) ?? switchedOff(request));
-    return this.receivers.receive<T>(definition, signal);
+    return this.parts.receivers.receive<T>(definition, signal);
   }
 
   /**
@@ -280,56 +173,49 @@ export class Messaging {
    * @throws InvalidOptionError when there is no such subscription
    */
   pause(name: string): void {
-    for (const consumer of this.consumers.named(name)) consumer.pause();
+    for (const consumer of this.parts.consumers.named(name)) consumer.pause();
   }
 
   /** Ends `pause`. @throws InvalidOptionError when there is no such subscription */
   resume(name: string): void {
-    for (const consumer of this.consumers.named(name)) consumer.resume();
+    for (const consumer of this.parts.consumers.named(name)) consumer.resume();
   }
 
   /** The state of this connection, from memory: it never asks the broker. */
   health(): HealthReport {
-    return reportHealth({
-      state: this.state,
-      transport: this.transport,
-      consumers: this.consumers,
-      dispatcher: this.dispatcher,
-      store: this.store,
-      deadLetterCounts: this.counts,
-    });
+    return this.parts.health();
   }
 
   /** The broker's own client, for what this package does not do. Its type is the transport's. */
   native(): unknown {
-    return this.transport.native();
+    return this.parts.transport.native();
   }
 
   /** Round trip to the broker; rejects when it does not answer. */
   async probe(): Promise<void> {
-    await this.transport.probe();
+    await this.parts.transport.probe();
   }
 
   /** First phase of the shutdown: no new handler starts, running ones finish, the rest goes back. @internal */
   stopIntake(): Promise<void> {
-    return this.shutdown.stopIntake();
+    return this.parts.shutdown.stopIntake();
   }
 
   /** Second phase: publishes are flushed, connections close. @internal */
   close(): Promise<void> {
-    return this.shutdown.close();
+    return this.parts.shutdown.close();
   }
 
   private async startNow(handled: Handled): Promise<RuntimeSubscription> {
-    if (this.shutdown.intakeStopped)
+    if (this.parts.shutdown.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     const consumer = this.addConsumer(mergeByQueue([handled])[0]);
     await this.startConsumer(consumer);
-    this.log.log(...subscriptionLine(consumer.definition));
+    this.parts.log.log(...subscriptionLine(consumer.definition));
     this.startCounting();
     return new RuntimeSubscription(consumer, async () => {
       const { signal, cancel } = deadline(this.options.clock, this.options.shutdownTimeout);
-      await this.consumers.remove(consumer, signal);
+      await this.parts.consumers.remove(consumer, signal);
       cancel();
     });
   }

@@ -222,7 +222,7 @@ describe('the code at work:', () => {
     application = await boot({ imports: [MessagingModule.forRoot({ service: 'orders' })] });
     const messaging = application.app.get(Messaging);
     await messaging.subscribe({ route: 'order.created' }, () => undefined);
-    await (messaging as any).counts.refresh();
+    await (messaging as any).parts.counts.refresh();
     const documented = JSON.parse(
       Markdown.read('docs/operating.md').section('Health').blocks('json')[0].code,
     ) as unknown;

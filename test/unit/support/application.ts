@@ -1,6 +1,7 @@
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { SubscribeRequest } from '../../../lib/consumer/subscription/subscription-options.js';
 import type { MessagingEventMap, MessagingEventName } from '../../../lib/events/messaging-events.js';
+import { assemble } from '../../../lib/messaging.assembly.js';
 import { Messaging } from '../../../lib/messaging.js';
 import { type MessagingModuleOptions, resolveOptions } from '../../../lib/messaging.options.js';
 import type { MessageContext } from '../../../lib/pipeline/message-context.js';
@@ -18,11 +19,9 @@ export class Application {
   constructor(options: MessagingModuleOptions = {}, transport = new FakeTransport()) {
     this.transport = transport;
     const write = (level: string) => (message: string) => void this.lines.push(`${level}: ${message}`);
-    this.messaging = new Messaging(
-      'default',
-      resolveOptions({ service: 'orders', transport: this.transport, clock: this.clock, ...options }),
-      { log: write('log'), warn: write('warn'), error: write('error'), debug: write('debug') },
-    );
+    const resolved = resolveOptions({ service: 'orders', transport: this.transport, clock: this.clock, ...options });
+    const log = { log: write('log'), warn: write('warn'), error: write('error'), debug: write('debug') };
+    this.messaging = new Messaging('default', resolved, assemble('default', resolved, log));
   }
 
   get publisher(): Publisher {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { memory, memoryDeadLetterArchive, partitioned } from 'nestjs-messaging';
+import { assemble } from '../../../lib/messaging.assembly.js';
 import { Messaging } from '../../../lib/messaging.js';
 import { resolveOptions } from '../../../lib/messaging.options.js';
 import type { SubscribeRequest } from '../../../lib/consumer/subscription/subscription-options.js';
@@ -98,7 +99,7 @@ describe('an archive of dead letters that nobody can look at in their queue', ()
     const archive = memoryDeadLetterArchive();
     const log = { log: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
     const resolved = resolveOptions({ ...options, deadLetters: { archive }, retry: false });
-    const messaging = new Messaging('default', resolved, log);
+    const messaging = new Messaging('default', resolved, assemble('default', resolved, log));
     await messaging.connect();
     let failing = true;
     const handled: string[] = [];

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { SubscribeRequest } from '../../../../lib/consumer/subscription/subscription-options.js';
 import { MessagingError } from '../../../../lib/errors/messaging-error.js';
 import { memoryIdempotencyStore } from '../../../../lib/idempotency/memory-idempotency-store.js';
+import { assemble } from '../../../../lib/messaging.assembly.js';
 import { Messaging } from '../../../../lib/messaging.js';
 import { resolveOptions } from '../../../../lib/messaging.options.js';
 import { logging } from '../../../../lib/pipeline/middleware/logging.js';
@@ -216,12 +217,9 @@ test('a logger that throws leaves no message unsettled', async () => {
   const transport = new FakeTransport();
   transport.answer = () => confirmed;
   const clock = new ManualClock();
-  const messaging = new Messaging('default', resolveOptions({ service: 'orders', transport, clock, retry: false }), {
-    log: trap,
-    warn: trap,
-    error: trap,
-    debug: trap,
-  });
+  const options = resolveOptions({ service: 'orders', transport, clock, retry: false });
+  const log = { log: trap, warn: trap, error: trap, debug: trap };
+  const messaging = new Messaging('default', options, assemble('default', options, log));
   await messaging.connect();
   transport.connected();
   await messaging.subscribe({ route: 'order.created' }, fails(hostile));

@@ -9,6 +9,7 @@ import { type Middleware } from '../../../../lib/pipeline/middleware.js';
 import { TopologyMismatchError } from '../../../../lib/errors/configuration-errors.js';
 import { MemoryBroker } from '../../../../lib/transports/memory/memory-broker.js';
 import { memory } from '../../../../lib/transports/memory/memory.js';
+import { assemble } from '../../../../lib/messaging.assembly.js';
 import { Messaging } from '../../../../lib/messaging.js';
 import { resolveOptions } from '../../../../lib/messaging.options.js';
 import type { MessageContext } from '../../../../lib/pipeline/message-context.js';
@@ -529,7 +530,7 @@ describe('where deliveries have leases', () => {
     const factory = leasing(memory({ broker: new MemoryBroker({ clock }) }), 3_000);
     const quiet = { log() {}, warn() {}, error() {}, debug() {} };
     const options = resolveOptions({ service: 'orders', transport: factory, clock, unroutable: 'queue' });
-    const messaging = new Messaging('default', options, quiet);
+    const messaging = new Messaging('default', options, assemble('default', options, quiet));
     await messaging.connect();
     return { messaging, clock, turn: () => clock.advance(0) };
   }

@@ -1,0 +1,126 @@
+import { SteadyTime } from './clock/steady-time.js';
+import { Consumers } from './consumer/consumers.js';
+import { deadLetterQueues } from './consumer/queue-consumer.js';
+import { Receivers } from './consumer/receive/receivers.js';
+import { Archiving } from './dead-letter/archiving.js';
+import { DeadLetters } from './dead-letter/dead-letters.js';
+import { errorMessage } from './errors/redact.js';
+import { type Log, redactedLog } from './events/log.js';
+import { MessagingEvents } from './events/messaging-events.js';
+import { ConnectionState } from './health/connection-state.js';
+import { DeadLetterCounts } from './health/dead-letter-counts.js';
+import type { HealthReport } from './health/health-report.js';
+import { reportHealth } from './health/report-health.js';
+import { IdempotencyStores } from './idempotency/idempotency-stores.js';
+import type { ResolvedOptions } from './messaging.options.js';
+import { deadline, Shutdown } from './messaging.shutdown.js';
+import { SubscriptionDefinitions } from './messaging.subscriptions.js';
+import { telemetryEnvironment } from './messaging.telemetry.js';
+import type { Telemetry } from './pipeline/telemetry.js';
+import { Dispatcher } from './publisher/dispatcher.js';
+import { Emitter } from './publisher/emitter.js';
+import { MessageFactory } from './publisher/message-factory.js';
+import { PublishBatching } from './publisher/publish-batching.js';
+import { Publisher } from './publisher/publisher.js';
+import type { RetryQueueStore } from './publisher/retry-queue-store.js';
+import type { Transport } from './transport/transport.js';
+
+const EMIT_BUFFER = 1_024;
+const COUNT_INTERVAL_MS = 15_000;
+
+/** What one connection consists of. */
+export interface MessagingParts {
+  readonly log: Log;
+  readonly events: MessagingEvents;
+  readonly transport: Transport;
+  readonly definitions: SubscriptionDefinitions;
+  readonly telemetry: Telemetry | undefined;
+  readonly state: ConnectionState;
+  readonly store: RetryQueueStore;
+  readonly dispatcher: Dispatcher;
+  readonly publisher: Publisher;
+  readonly consumers: Consumers;
+  readonly receivers: Receivers;
+  readonly archiving: Archiving | undefined;
+  readonly deadLetters: DeadLetters;
+  readonly counts: DeadLetterCounts;
+  readonly shutdown: Shutdown;
+  health(): HealthReport;
+}
+
+/** Builds one connection out of its options; nothing is opened yet. */
+export function assemble(connection: string, options: ResolvedOptions, unredacted: Log): MessagingParts {
+  const { clock, service, deadLetterStack, serializer, unroutable, retryQueue, batching, shutdownTimeout } = options;
+  const log = redactedLog(unredacted);
+  const events = new MessagingEvents((error) =>
+    log.error(`A listener of messaging.events threw: ${errorMessage(error)}`),
+  );
+  const transport = options.transport.create();
+  const { system, namespace, topic } = options.transport;
+  const health = (): HealthReport =>
+    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts });
+  const telemetry = options.telemetry?.create(
+    telemetryEnvironment({ connection, events, health }, transport, topic, clock),
+  );
+  const shared = { transport, clock, events, log, telemetry };
+  const state = new ConnectionState(clock);
+  const time = new SteadyTime(clock);
+  const store = retryQueue.store.create({
+    destination: [service, connection, system, namespace, topic].filter((part) => part !== undefined).join(':'),
+    topic,
+    clock,
+    time,
+    log,
+    onAdopted: (count) => {
+      log.log(`${count} messages of a process that ended are in the publisher retry queue now`);
+      dispatcher.retryQueue.adopted();
+    },
+    onError: (operation, error) => events.emit('store-error', { operation, error }),
+  });
+  const dispatcher: Dispatcher = new Dispatcher(
+    { maxInFlight: options.maxInFlight, ...retryQueue },
+    {
+      ...shared,
+      store,
+      time,
+      bindings: () => ({ topologies: [...consumers].map(({ definition }) => definition.topology), topic }),
+    },
+  );
+  const { maxBytes, maxDelayMs } = transport.capabilities;
+  const publisher = new Publisher(
+    new MessageFactory({ serializer, clock, unroutable, maxBytes, maxDelayMs, holdDelayed: retryQueue.delayed }),
+    dispatcher,
+    new Emitter(EMIT_BUFFER, log),
+    options.publishMiddleware,
+    { maxMessages: Math.min(options.maxInFlight, retryQueue.maxMessages), maxBytes: retryQueue.maxBytes },
+    batching && new PublishBatching(batching, clock, (batch) => dispatcher.submit(batch)),
+    telemetry,
+  );
+  const idempotencyStores = new IdempotencyStores({ clock });
+  const consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
+  const allQueues = (): string[] => [...deadLetterQueues(consumers).values()].flat();
+  const archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
+  const counts: DeadLetterCounts = new DeadLetterCounts(transport, clock, COUNT_INTERVAL_MS, allQueues);
+  events.on('dead-lettered', () => counts.changed());
+  const receivers = new Receivers({
+    consumers,
+    log,
+    telemetry,
+    deadline: () => deadline(clock, shutdownTimeout),
+    started: () => {
+      counts.start();
+      archiving?.start();
+    },
+  });
+  const deadLetters = new DeadLetters({
+    ...shared,
+    publishers: store.deadLetters,
+    queues: () => deadLetterQueues(consumers),
+    onChange: () => counts.changed(),
+    archive: archiving?.letters,
+  });
+  const ending = { consumers, receivers, archiving, counts, publisher, dispatcher, store, state, idempotencyStores };
+  const shutdown = new Shutdown({ ...shared, ...ending, timeout: shutdownTimeout });
+  const definitions = new SubscriptionDefinitions(options, transport);
+  return { ...shared, ...ending, telemetry, definitions, deadLetters, shutdown, health };
+}

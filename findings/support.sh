@@ -200,3 +200,68 @@ boot_nats() {
   echo 'NATS did not start' >&2
   exit 1
 }
+
+# postgres VERSION SUITE: sets URL of a new server, which runs as nobody.
+postgres() {
+  local version=$1 root data port bin=/usr/lib/postgresql/$1/bin log
+  root=$(debian_root "postgresql-$version" "$2" "postgresql-$version" util-linux)
+  data=$(mktemp -d "$work/postgres-XXXX")
+  port=$(free_port)
+  log=$data.log
+  chmod 755 "$work" && chown 65534:65534 "$data"
+  (as_nobody "$root" "$data" "$bin/initdb" -D /data/pg -U postgres --no-locale --no-sync -A trust) >"$log" 2>&1
+  (as_nobody "$root" "$data" "$bin/postgres" -D /data/pg -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories=) >>"$log" 2>&1 &
+  started+=($!)
+  disown
+  export URL=postgres://postgres@127.0.0.1:$port/postgres
+  for _ in $(seq 600); do
+    if grep -q 'ready to accept connections' "$log"; then return; fi
+    sleep 0.1
+  done
+  echo 'PostgreSQL did not start' >&2
+  tail -5 "$log" >&2
+  exit 1
+}
+
+# as_nobody ROOT DATA COMMAND …: inside of a root; ends with the script.
+as_nobody() {
+  exec env -i PATH=$path LC_ALL=C unshare --mount --propagation private sh -ec \
+    'mount --rbind /proc "$1/proc"; mount --rbind /dev "$1/dev"; mount --bind "$2" "$1/data"; root=$1; shift 2
+    exec chroot "$root" setpriv --reuid=65534 --regid=65534 --clear-groups --pdeathsig=KILL "$@"' sh "$@"
+}
+
+# kafka VERSION: sets URL of a new broker (KRaft, one node). Needs Java 17, and Maven where the tests have not fetched it.
+kafka() {
+  local jars=$roots/kafka-$1 data client controller java
+  data=$(mktemp -d "$work/kafka-XXXX")
+  if [ ! -d "$jars" ]; then
+    jars=$work/kafka-jars
+    cat >"$data/pom.xml" <<XML
+<project><modelVersion>4.0.0</modelVersion><groupId>f</groupId><artifactId>f</artifactId><version>1</version><dependencies>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$1</version></dependency>
+<dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+</dependencies></project>
+XML
+    mvn -q -f "$data/pom.xml" dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$jars" >&2
+  fi
+  client=$(free_port) controller=$(free_port)
+  printf '%s\n' process.roles=broker,controller node.id=1 "listeners=PLAINTEXT://127.0.0.1:$client,CONTROLLER://127.0.0.1:$controller" \
+    "advertised.listeners=PLAINTEXT://127.0.0.1:$client" controller.listener.names=CONTROLLER "log.dirs=$data/data" \
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT "controller.quorum.voters=1@127.0.0.1:$controller" \
+    {offsets.topic,transaction.state.log,share.coordinator.state.topic}.replication.factor=1 \
+    {transaction.state.log,share.coordinator.state.topic}.min.isr=1 {offsets.topic,transaction.state.log}.num.partitions=1 \
+    group.initial.rebalance.delay.ms=0 auto.create.topics.enable=false >"$data/server.properties"
+  java=(java -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$jars/*")
+  "${java[@]}" kafka.tools.StorageTool format -t "$("${java[@]}" kafka.tools.StorageTool random-uuid 2>/dev/null)" -c "$data/server.properties" >"$data/log" 2>&1
+  setpriv --pdeathsig KILL "${java[@]}" kafka.Kafka "$data/server.properties" >>"$data/log" 2>&1 &
+  started+=($!)
+  disown
+  export URL=127.0.0.1:$client
+  for _ in $(seq 900); do
+    if grep -q 'Kafka Server started' "$data/log"; then return; fi
+    sleep 0.1
+  done
+  echo 'Kafka did not start' >&2
+  tail -5 "$data/log" >&2
+  exit 1
+}

@@ -81,8 +81,8 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        'if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));',
-        'if (!this.ready) return;',
+        'else this.enqueue(publication, whyQueued(publication, this.ready ? undefined : this.obstacle));',
+        'else if (this.ready) this.enqueue(publication, whyQueued(publication, undefined));',
       ],
     ],
     caughtBy: { cell: 'refusing-listener' },
@@ -129,8 +129,8 @@ export const mutations = [
       ],
       [
         dispatcher,
-        'if (!this.ready) this.enqueue(publication, new NotConnectedError(this.obstacle));',
-        "if (!this.ready) return this.giveUp(publication, new NotConnectedError(this.obstacle), 'unsendable');",
+        'else this.enqueue(publication, whyQueued(publication, this.ready ? undefined : this.obstacle));',
+        "else this.giveUp(publication, whyQueued(publication, this.obstacle), 'unsendable');",
       ],
     ],
     caughtBy: { cell: 'abrupt-loss' },
@@ -179,8 +179,8 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        'return !this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key);',
-        'return !this.ready || policy.holdUntil !== undefined || (key === undefined && false);',
+        "if (!this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';",
+        "if (!this.ready || policy.holdUntil !== undefined || (key === undefined && false)) return 'queue';",
       ],
     ],
     caughtBy: { cell: 'order-through-outage' },

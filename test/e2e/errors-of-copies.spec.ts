@@ -1,24 +1,24 @@
+import { cpSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { Program } from './support/program.js';
 
 const DIST = resolve(__dirname, '../../dist');
 
-/** One process with both builds, as an application of ES modules has with a library of CommonJS. */
+/** One process with two copies of the package, as an application has where a library brings one of its own. */
 const program = new Program(`
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { appendFileSync } from 'node:fs';
 import { Catch, UseFilters } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import * as esm from ${JSON.stringify(join(DIST, 'esm/index.js'))};
-const cjs = createRequire(import.meta.url)(${JSON.stringify(join(DIST, 'cjs/index.js'))});
+import * as first from ${JSON.stringify(join(DIST, 'index.mjs'))};
+import * as second from './copy/index.mjs';
 const say = (...words) => appendFileSync(process.env.JOURNAL, words.join(' ') + '\\n');
 
-const classes = Object.keys(esm).filter((name) => esm[name].prototype instanceof Error);
+const classes = Object.keys(first).filter((name) => first[name].prototype instanceof Error);
 for (const name of classes) {
-  assert.notEqual(esm[name], cjs[name]);
-  for (const [one, other] of [[esm, cjs], [cjs, esm]]) {
+  assert.notEqual(first[name], second[name]);
+  for (const [one, other] of [[first, second], [second, first]]) {
     const made = Object.create(one[name].prototype);
     assert.ok(made instanceof other[name] && made instanceof other.MessagingError, name);
     const wrong = classes.filter((it) => made instanceof other[it] && !(made instanceof one[it]));
@@ -70,20 +70,21 @@ async function run(own, other, name) {
   await app.close();
 }
 
-await run(esm, cjs, 'esm');
-await run(cjs, esm, 'cjs');
+await run(first, second, 'first');
+await run(second, first, 'second');
 `);
+cpSync(DIST, program.file('copy'), { recursive: true });
 
 afterAll(() => program.close());
 
-test('errors of one build are those of the other in publisher, handler and filter', async () => {
+test('errors of one copy are those of the other in publisher, handler and filter', async () => {
   const process = program.start({});
   await process.ended;
   expect(process.output).toBe('');
   const [[, classes], ...lines] = program.lines();
   expect(Number(classes)).toBeGreaterThan(20);
   expect(lines.map((words) => words.join(' '))).toEqual(
-    ['esm', 'cjs'].flatMap((name) => [
+    ['first', 'second'].flatMap((name) => [
       `${name} handler dead-letter 1`,
       `${name} filter REFUSED`,
       `${name} filtered discard`,

@@ -1,6 +1,6 @@
 // Translates the package, the brokers' starter and the fault suite into one folder, from where plain Node runs them.
 // It is a copy: an edit or a build elsewhere changes nothing in the middle of a run.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFolder } from '../../scripts/compile.mjs';
@@ -12,8 +12,10 @@ const sources = ['lib', 'test/brokers', 'test/fault'];
 /** Gives the folder, inside .build, where node_modules is found. `remove` takes it away again. */
 export function compile(name) {
   const target = join(project, '.build', 'fault', name);
-  for (const source of sources) compileFolder(join(project, source), join(target, source), 'commonjs');
+  // First: Node looks for it once, when it loads the compiler from there.
+  mkdirSync(target, { recursive: true });
   writeFileSync(join(target, 'package.json'), JSON.stringify(packageFile()));
+  for (const source of sources) compileFolder(join(project, source), join(target, source), 'commonjs');
   return { target, remove: () => rmSync(target, { recursive: true, force: true }) };
 }
 

@@ -16,7 +16,7 @@ const LONGEST_MS = 360_000;
 
 function copied() {
   mkdirSync(copy, { recursive: true });
-  for (const name of ['lib', 'test', 'config', 'package.json', 'tsconfig.json'])
+  for (const name of ['lib', 'test', 'config', 'scripts', 'package.json', 'tsconfig.json'])
     cpSync(join(project, name), join(copy, name), { recursive: true });
   symlinkSync(join(project, 'node_modules'), join(copy, 'node_modules'));
 }

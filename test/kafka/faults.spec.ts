@@ -5,11 +5,9 @@ import { freePorts } from '../brokers/free-ports.js';
 import { describeKafka } from '../brokers/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { Proxy } from '../brokers/proxy.js';
-import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications, event } from '../e2e/support/application.js';
-import { problemsOf } from '../fault/checker.js';
-import { now } from '../fault/journal.js';
 import { Load } from '../fault/load.js';
+import { loseAnswers, survived } from '../fault/under-load.js';
 
 jest.setTimeout(180_000);
 
@@ -36,16 +34,8 @@ describeKafka(
 
     /** `times`: how often the fault comes, each with the same amount in flight at most. */
     async function check(load: Load, fault: () => Promise<void>, times = 1): Promise<void> {
-      await load.more(300);
-      const from = now();
-      for (let time = 0; time < times; time++) {
-        await fault();
-        await load.more(300);
-      }
-      const result = await load.finish(from, now());
-      expect(problemsOf(result, { duplicates: result.inFlight + times * 100, copies: 1 + 2 * times })).toEqual([]);
-      expect(result.inFlight).toBeGreaterThan(0);
-      expect(result.handled).toBeGreaterThanOrEqual(600);
+      const { inFlight } = await survived(load, fault, { times, each: 300 });
+      expect(inFlight).toBeGreaterThan(0);
     }
 
     test('the broker is killed and started again', async () => {
@@ -72,14 +62,7 @@ describeKafka(
 
     test('answers are lost', async () => {
       const load = await Load.start(transport(), 2_000);
-      await check(load, async () => {
-        const lost = event(load.messaging, 'disconnected');
-        proxy.dropFromBroker(true);
-        await waitFor(() => proxy.droppedBytes > 0);
-        await lost;
-        proxy.dropFromBroker(false);
-        proxy.reset();
-      });
+      await check(load, () => loseAnswers(load, proxy));
     });
 
     test('processes of the service come and go', async () => {

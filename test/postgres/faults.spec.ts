@@ -4,14 +4,9 @@ import { postgres as transport, type PostgresOptions } from 'nestjs-messaging/po
 import { describePostgresNode } from '../brokers/postgres.js';
 import type { PostgresServer } from '../brokers/postgres/server.js';
 import { Proxy } from '../brokers/proxy.js';
-import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications, event } from '../e2e/support/application.js';
-import { problemsOf } from '../fault/checker.js';
-import { now } from '../fault/journal.js';
 import { Load } from '../fault/load.js';
-
-/** What is in flight of a claim or a copy when a connection falls. */
-const UNKNOWN = 100;
+import { loseAnswers, survived } from '../fault/under-load.js';
 
 /** Each fault in the middle of publishing and handling: nothing is lost, and what comes twice was under way. */
 describePostgresNode('under load, nothing is lost when', (postgres) => {
@@ -43,15 +38,7 @@ describePostgresNode('under load, nothing is lost when', (postgres) => {
   }
 
   async function check(load: Load, fault: () => Promise<void>, times = 1): Promise<void> {
-    await load.more(300);
-    const from = now();
-    for (let time = 0; time < times; time++) {
-      await fault();
-      await load.more(300);
-    }
-    const result = await load.finish(from, now());
-    expect(problemsOf(result, { duplicates: result.inFlight + times * UNKNOWN, copies: 1 + 2 * times })).toEqual([]);
-    expect(result.handled).toBeGreaterThanOrEqual(600);
+    await survived(load, fault, { times, each: 300 });
   }
 
   test('the server is killed and started again', async () => {
@@ -91,14 +78,7 @@ describePostgresNode('under load, nothing is lost when', (postgres) => {
     const server = await postgres.start();
     const { proxy, url } = await proxied(server, await server.createDatabase());
     const load = await start(url);
-    await check(load, async () => {
-      const lost = event(load.messaging, 'disconnected');
-      proxy.dropFromBroker(true);
-      await waitFor(() => proxy.droppedBytes > 0);
-      await lost;
-      proxy.dropFromBroker(false);
-      proxy.reset();
-    });
+    await check(load, () => loseAnswers(load, proxy));
   });
 
   test('the server has no connection left, and has some again', async () => {

@@ -6,7 +6,7 @@ import type { Browser } from '../../transport/queue-operations.js';
 import { Claims, type ClaimStatements } from './claims.js';
 import type { Link, Row } from './link.js';
 import { PostgresDelivery, type Settler } from './message.js';
-import { quoted } from './schema.js';
+import { quoted } from '../../clients/postgres-address.js';
 
 const AT_A_TIME = 50;
 

@@ -1,6 +1,6 @@
 import { type Link, listOf, type Row, type Statement } from './link.js';
 import type { PostgresDelivery } from './message.js';
-import { quoted } from './schema.js';
+import { quoted } from '../../clients/postgres-address.js';
 
 /** So many delayed messages become ready at a time. */
 const DUE_AT_ONCE = 1_000;

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
-import type { Client, Pool, PoolClient } from 'pg';
+import type { Client, Pool } from 'pg';
+import { connectionMisconfiguration, describe, type PostgresError } from '../../clients/postgres-errors.js';
+import { destroyClient, loadPg, type Pg, type WatchedPool, watchedPool } from '../../clients/postgres-pool.js';
 import type { Clock } from '../../clock/clock.js';
-import { loadPeer } from '../../errors/optional-peer.js';
 import { answered } from '../kit/answered.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
-import { connectionMisconfiguration, describe, isOverWhatWasSent, type PostgresError } from './broker-errors.js';
+import { isOverWhatWasSent } from './broker-errors.js';
 import type { Settings } from './options.js';
 import { channelOf, checkVersion, ensureSchema } from './schema.js';
 
@@ -46,23 +46,8 @@ export interface Link {
 
 interface Opened extends Link {
   listens: boolean;
-  readonly clients: Set<Client | PoolClient>;
+  readonly watched: WatchedPool;
   stopHeartbeat(): void;
-}
-
-/** What is used of the client. */
-interface PgClient {
-  readonly Client: typeof Client;
-  readonly Pool: typeof Pool;
-}
-
-/** The only place that loads `pg`, when the first connection is made: it is an optional peer. */
-async function loadPg(): Promise<PgClient> {
-  const loaded = await loadPeer(
-    { name: 'pg', range: '^8.16', neededBy: 'The PostgreSQL transport' },
-    () => import('pg'),
-  );
-  return (loaded as { default?: unknown }).default ? loaded.default : loaded;
 }
 
 export interface DialerOptions {
@@ -94,7 +79,7 @@ export class PostgresDialer implements Dialer<Link> {
 
   async open(_failures: number, on: LinkEvents<Link>): Promise<Link> {
     const { settings, provision, notified, prepare } = this.options;
-    const link = this.make(await loadPg(), on);
+    const link = this.make(await loadPg('The PostgreSQL transport'), on);
     try {
       await link.main.connect();
       if (provision) await ensureSchema(link.main, settings.schema);
@@ -110,33 +95,25 @@ export class PostgresDialer implements Dialer<Link> {
   }
 
   async end(link: Link): Promise<void> {
-    const { main, pool, clients } = link as Opened;
+    const { main, pool } = link as Opened;
     (link as Opened).stopHeartbeat();
     const ended = Promise.allSettled([pool.end(), main.end()]);
-    await answered(ended, { clock: this.options.clock, ms: END_WITHIN_MS }).catch(() => clients.forEach(destroy));
+    await answered(ended, { clock: this.options.clock, ms: END_WITHIN_MS }).catch(() => destroyAll(link));
   }
 
   destroy(link: Link, reason: string, on: LinkEvents<Link>): void {
-    const { clients } = link as Opened;
     on.ended(link, reason);
-    clients.forEach(destroy);
+    destroyAll(link);
     void this.end(link);
   }
 
-  private make({ Client, Pool }: PgClient, on: LinkEvents<Link>): Opened {
+  private make(pg: Pg, on: LinkEvents<Link>): Opened {
     const { settings, service } = this.options;
     const config = { application_name: service.slice(0, 63), ...settings.address.config() };
-    const main = new Client(config);
-    const pool = new Pool({ ...config, max: settings.connections, allowExitOnIdle: true });
-    const clients = new Set<Client | PoolClient>([main]);
+    const main = new pg.Client(config);
+    const watched = watchedPool(pg, config, settings.connections);
+    const { pool } = watched;
     let verdict: PostgresError | undefined;
-    // A client without a listener ends the process when its connection fails, whether somebody uses it or not.
-    pool.on('error', () => {});
-    pool.on('connect', (client) => {
-      clients.add(client);
-      client.on('error', () => {});
-    });
-    pool.on('remove', (client) => clients.delete(client));
     main.on('error', (error) => (verdict ??= error));
     const ask = (client: Client | Pool): Link['query'] => async ({ name, text }, values = []) => {
       const config = { text, values: [...values], rowMode: 'array' as const };
@@ -152,11 +129,11 @@ export class PostgresDialer implements Dialer<Link> {
     };
     const closed = new Promise<void>((resolve) => main.once('end', () => resolve()));
     const link: Opened = {
-      main, pool, clients, closed, listens: false, query: ask(pool), publish, stopHeartbeat: () => {},
+      main, pool, watched, closed, listens: false, query: ask(pool), publish, stopHeartbeat: () => {},
     }; // prettier-ignore
     void closed.then(() => {
       on.ended(link, this.describe(verdict ?? new Error('connection closed')), verdict && isOverWhatWasSent(verdict));
-      clients.forEach(destroy);
+      watched.destroy();
       void this.end(link);
     });
     return link;
@@ -198,6 +175,7 @@ export class PostgresDialer implements Dialer<Link> {
 }
 
 /** Without a word to the server. */
-function destroy(client: Client | PoolClient): void {
-  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+function destroyAll(link: Link): void {
+  destroyClient(link.main);
+  (link as Opened).watched.destroy();
 }

@@ -1,21 +1,24 @@
-import type { ClientConfig } from 'pg';
-import { InvalidOptionError } from '../../errors/configuration-errors.js';
+import {
+  checkSchema,
+  DEFAULT_POSTGRES_URL,
+  type PostgresAddress,
+  postgresAddress,
+  type PostgresClientOptions,
+} from '../../clients/postgres-address.js';
 import {
   checkBoolean,
   checkShortText,
   integerBetween,
   knownKeys,
   refuseUndefined,
-  refuseUnset,
 } from '../../errors/option-checks.js';
-import { percentDecoded, redactor, redactUrl } from '../kit/redactor.js';
 
 /** Options of `postgres({…})`. */
 export interface PostgresOptions {
   /** `postgres://user:password@host:5432/database`. Default `postgres://localhost:5432/postgres`. */
   readonly url?: string;
   /** Further options of a client of `pg`: `ssl`, `password` as a function, `application_name`, …. */
-  readonly options?: Readonly<Omit<ClientConfig, 'connectionString' | 'host' | 'port' | 'database' | 'options'>>;
+  readonly options?: PostgresClientOptions;
   /** Schema of the tables: lower-case letters, digits and `_`, not beginning with a digit. Default `messaging`. */
   readonly schema?: string;
   /** Topic of publishes and subscriptions that name none. Default `events`. */
@@ -51,19 +54,9 @@ declare module '../../transport/broker-options.js' {
 /** What `postgres: {…}` of a subscription takes: nothing yet, so that a typing error is not ignored. */
 export type PostgresSubscriptionOptions = Readonly<Record<string, never>>;
 
-/** Where the server is. The credentials live in the closures only, so that no inspected object shows them. */
-export interface Address {
-  /** `host:port/database`. */
-  readonly host: string;
-  /** For a new client. */
-  config(): ClientConfig;
-  /** Takes the credentials out of a text. */
-  redact(text: string): string;
-}
-
 /** The options, checked and complete. Holds no credentials: they stay inside the closures of `address`. */
 export interface Settings extends Required<Omit<PostgresOptions, 'url' | 'options'>> {
-  readonly address: Address;
+  readonly address: PostgresAddress;
 }
 
 const KNOWN: readonly (keyof PostgresOptions)[] = [
@@ -71,7 +64,7 @@ const KNOWN: readonly (keyof PostgresOptions)[] = [
 ]; // prettier-ignore
 
 const DEFAULTS = {
-  url: 'postgres://localhost:5432/postgres',
+  url: DEFAULT_POSTGRES_URL,
   schema: 'messaging',
   topic: 'events',
   lease: 30_000,
@@ -91,20 +84,15 @@ const SESSION = [
   ...['seqscan', 'bitmapscan', 'hashjoin', 'mergejoin'].map((way) => `enable_${way}=off`),
   'default_transaction_isolation=read\\ committed',
 ];
-/** The server's own names are up to 63 bytes long; what is derived from the schema is longer than it. */
-const SCHEMA = /^[a-z_][a-z0-9_]{0,47}$/;
 
 export function checkOptions(options: PostgresOptions): Settings {
   knownKeys('postgres', options, KNOWN);
   refuseUndefined('postgres', options, LEFT_OUT);
   const given = { ...DEFAULTS, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }; // prettier-ignore
-  const { options: native = {} } = options;
-  if (typeof native !== 'object' || native === null)
-    throw new InvalidOptionError('postgres.options', `a ${typeof native}`, 'an object');
   const preparedStatements = checkBoolean('postgres.preparedStatements', given.preparedStatements);
   return {
-    address: addressOf(given.url, native, preparedStatements),
-    schema: checkSchema(given.schema),
+    address: postgresAddress('postgres', given.url, options.options, preparedStatements ? SESSION : []),
+    schema: checkSchema('postgres', given.schema),
     topic: checkShortText('postgres.topic', given.topic),
     lease: integerBetween('postgres.lease', given.lease, 1_000, 2 ** 31 - 1),
     pollInterval: integerBetween('postgres.pollInterval', given.pollInterval, 10, 3_600_000),
@@ -114,40 +102,7 @@ export function checkOptions(options: PostgresOptions): Settings {
   };
 }
 
-/** @throws InvalidOptionError */
-export function checkSchema(schema: unknown): string {
-  if (typeof schema === 'string' && SCHEMA.test(schema) && !schema.startsWith('pg_')) return schema;
-  throw new InvalidOptionError(
-    'postgres.schema',
-    schema,
-    'up to 48 lower-case letters, digits and «_», not beginning with a digit or «pg_»',
-  );
-}
-
 /** @throws InvalidOptionError for any */
 export function checkSubscriptionOptions(native: Readonly<Record<string, unknown>> = {}): void {
   knownKeys('postgres', native, []);
-}
-
-function addressOf(text: unknown, native: Readonly<ClientConfig>, session: boolean): Address {
-  if (typeof text !== 'string' || !/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text))
-    throw new InvalidOptionError(
-      'postgres.url',
-      typeof text === 'string' ? redactUrl(text) : text,
-      'postgres://user:password@host:port/database',
-    );
-  const url = new URL(text);
-  refuseUnset('postgres.url', url);
-  const password = percentDecoded(url.password);
-  return {
-    host: `${url.hostname}:${url.port || 5432}${url.pathname}`,
-    redact: redactor([password, url.password, typeof native.password === 'string' ? native.password : undefined]),
-    config: () => ({
-      keepAlive: true,
-      connectionTimeoutMillis: 10_000,
-      ...native,
-      connectionString: text,
-      ...(session && { options: SESSION.map((setting) => `-c ${setting}`).join(' ') }),
-    }),
-  };
 }

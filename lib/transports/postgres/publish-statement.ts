@@ -4,7 +4,7 @@ import { DeliveryLostError } from '../../errors/handling-errors.js';
 import { unroutable } from '../kit/envelope.js';
 import { listOf, type Row, type Statement } from './link.js';
 import { encodeHead, keyOf, type PostgresDelivery } from './message.js';
-import { quoted } from './schema.js';
+import { quoted } from '../../clients/postgres-address.js';
 
 /** The topic that dead-letter routes are bound on: no application's is empty. */
 export const DEAD_LETTERS = '';

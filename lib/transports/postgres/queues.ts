@@ -7,7 +7,7 @@ import type { UnattendedQueue } from '../kit/former-queues.js';
 import type { Link, Row } from './link.js';
 import { checkSubscriptionOptions } from './options.js';
 import { DEAD_LETTERS } from './publish-statement.js';
-import { quoted } from './schema.js';
+import { quoted } from '../../clients/postgres-address.js';
 
 interface Found {
   readonly id: number;

@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
+import { checkSchema, quoted } from '../../clients/postgres-address.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
-import { checkSchema } from './options.js';
 
 /** Of the tables below. */
 const VERSION = 1;
 const LOCK = 7_267_001;
 const TABLE = `select from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = $1 and relname = 'version'`;
-
-/** A name that options give, in a statement. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
 
 /** Where a schema's notifications are sent. */
 export function channelOf(schema: string): string {
@@ -23,7 +18,7 @@ export function channelOf(schema: string): string {
  * first connection.
  */
 export function postgresSchema(schema = 'messaging'): string {
-  const s = quoted(checkSchema(schema));
+  const s = quoted(checkSchema('postgres', schema));
   // A claim updates no column of an index, and finds room beside the row: nothing but the row itself is written.
   const churn =
     'autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0';

@@ -18,7 +18,7 @@ import { FormerQueues } from '../kit/former-queues.js';
 import type { Renewal } from '../kit/renewal.js';
 import { Subscriptions } from '../kit/subscriptions.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';
-import { describe } from './broker-errors.js';
+import { describe } from '../../clients/postgres-errors.js';
 import { QueueBrowser } from './browser.js';
 import { ClaimStatements } from './claims.js';
 import { type Link, PING, PostgresDialer } from './link.js';

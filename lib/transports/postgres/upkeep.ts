@@ -1,8 +1,9 @@
 import type { CancelTimer } from '../../clock/clock.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
-import { isAnswer, type PostgresError } from './broker-errors.js';
+import { isAnswer, type PostgresError } from '../../clients/postgres-errors.js';
 import type { Link, Statement } from './link.js';
-import { channelOf, quoted } from './schema.js';
+import { quoted } from '../../clients/postgres-address.js';
+import { channelOf } from './schema.js';
 
 /** At most one notification in so many milliseconds. */
 const NOTIFY_EVERY_MS = 10;

@@ -1,0 +1,110 @@
+import type { PoolClient } from 'pg';
+import type { PostgresAddress } from './postgres-address.js';
+import { connectionMisconfiguration, describe, isAnswer, type PostgresError } from './postgres-errors.js';
+import { loadPg, type WatchedPool, watchedPool } from './postgres-pool.js';
+import type { SqlClient, SqlParameter, SqlRecord } from './sql-client.js';
+
+export interface PostgresDatabaseOptions {
+  readonly address: PostgresAddress;
+  /** The most connections. They are opened when they are needed, and again after a failure. */
+  readonly connections: number;
+  /** Who needs `pg`, where it is missing. */
+  readonly neededBy: string;
+  /** As the server shows the connections. */
+  readonly applicationName: string;
+}
+
+/** The level is set here, since the database's default may be another one. */
+const BEGIN = 'begin isolation level read committed';
+
+/** A database that is there or not: what is asked while it is not fails, and what is asked afterwards does not. */
+export class PostgresDatabase implements SqlClient {
+  private opening: Promise<WatchedPool> | undefined;
+
+  constructor(private readonly options: PostgresDatabaseOptions) {}
+
+  /** `host:port/database`. */
+  get host(): string {
+    return this.options.address.host;
+  }
+
+  /** The text of an error, without credentials. */
+  describe(error: unknown): string {
+    return this.options.address.redact(describe(error));
+  }
+
+  /** Why waiting does not help, where that is so: credentials, a missing database or privilege. */
+  misconfiguration(error: unknown): Error | undefined {
+    return connectionMisconfiguration(error, this.options.address);
+  }
+
+  async query(text: string, values: readonly SqlParameter[] = []): Promise<readonly SqlRecord[]> {
+    const { pool } = await this.opened();
+    return (await pool.query<Record<string, unknown>>(text, [...values])).rows;
+  }
+
+  /** Everything that is done on the client it is given, or nothing. It resolves when that is committed. */
+  async transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T> {
+    const client = await this.connect();
+    try {
+      await client.query(BEGIN);
+      const result = await work(sqlClientOf(client));
+      const { command } = await client.query('commit');
+      // Where an error was swallowed the server answers so, and nothing fails.
+      if (command !== 'COMMIT') throw new Error('the transaction was rolled back: one of its statements had failed');
+      client.release();
+      return result;
+    } catch (error) {
+      await this.giveUp(client, error as PostgresError);
+      throw error;
+    }
+  }
+
+  /** A connection for oneself, with its listener of errors: it is released by `release()`, or `release(true)` when it failed. */
+  async connect(): Promise<PoolClient> {
+    return (await this.opened()).pool.connect();
+  }
+
+  /** What is under way ends first, unless `destroy` is called. */
+  async close(): Promise<void> {
+    const opened = await this.opening?.catch(() => undefined);
+    await opened?.pool.end();
+  }
+
+  /** Ends all connections without a word to the server. */
+  destroy(): void {
+    this.opening?.then(
+      (pool) => pool.destroy(),
+      () => {},
+    );
+  }
+
+  private async opened(): Promise<WatchedPool> {
+    this.opening ??= this.open();
+    try {
+      return await this.opening;
+    } catch (error) {
+      this.opening = undefined;
+      throw error;
+    }
+  }
+
+  private async open(): Promise<WatchedPool> {
+    const { address, connections, neededBy, applicationName } = this.options;
+    const config = { application_name: applicationName.slice(0, 63), ...address.config() };
+    return watchedPool(await loadPg(neededBy), config, connections);
+  }
+
+  private async giveUp(client: PoolClient, error: PostgresError): Promise<void> {
+    const isLost = error.severity !== undefined && !isAnswer(error);
+    const rolledBack = !isLost && (await client.query('rollback').then(() => true, () => false)); // prettier-ignore
+    client.release(!rolledBack);
+  }
+}
+
+/** One connection of `pg` as the port. */
+export function sqlClientOf(client: Pick<PoolClient, 'query'>): SqlClient {
+  return {
+    query: async (text, values) => (await client.query<Record<string, unknown>>(text, [...values])).rows,
+  };
+}

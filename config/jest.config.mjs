@@ -7,8 +7,6 @@ export default {
   globalTeardown: '<rootDir>/test/brokers/global-teardown.ts',
   // Copies of the package that other commands make.
   modulePathIgnorePatterns: ['<rootDir>/(.build|dist)/'],
-  // `npm run test:kafka`: how long a group takes to go on after a restart is not bounded yet.
-  testPathIgnorePatterns: ['/node_modules/', ...(process.env.LONG_RUNS ? [] : ['/test/kafka/faults'])],
   testEnvironment: 'node',
   testTimeout: 60_000,
   maxWorkers: 3,

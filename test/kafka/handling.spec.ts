@@ -57,16 +57,17 @@ describeKafka(
 
     test('a retry that waits is called when it is due, although the broker was killed meanwhile', async () => {
       const { messaging, get } = await start(`topic-${++topics}`);
-      const calls: number[] = [];
+      // The first attempt may come twice: the broker is killed before it knows that a copy waits.
+      const first = new Map<number, number>();
       await messaging.subscribe({ route: 'slow', retry: { attempts: 2, backoff: 8_000 } }, async (_, { attempt }) => {
-        calls.push(Date.now());
+        if (!first.has(attempt)) first.set(attempt, Date.now());
         if (attempt === 1) throw new Error('later');
       });
       await get(Publisher).publish('slow', {});
-      await waitFor(() => calls.length === 1, 'the first call');
+      await waitFor(() => first.has(1), 'the first call');
       await server.restart();
-      await waitFor(() => calls.length === 2, 'the second call', 60_000);
-      expect(calls[1] - calls[0]).toBeGreaterThanOrEqual(8_000);
+      await waitFor(() => first.has(2), 'the second call', 60_000);
+      expect(first.get(2)! - first.get(1)!).toBeGreaterThanOrEqual(8_000);
     });
 
     test('messages of a key are handled in their order, by two processes of which one comes later and goes again', async () => {

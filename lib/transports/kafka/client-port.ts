@@ -71,6 +71,8 @@ export interface KafkaLink {
   committed(group: string, topic: string): Promise<readonly TopicPartitionOffset[]>;
   /** Where the next records will be written. */
   ends(topic: string): Promise<readonly TopicPartitionOffset[]>;
+  /** Where the first record from this time on is, in milliseconds since the epoch, or will be written. */
+  since(topic: string, time: number): Promise<readonly TopicPartitionOffset[]>;
   /** Gives a group its places where it has none. */
   place(group: string, offsets: readonly TopicPartitionOffset[]): Promise<void>;
   /** Cuts off what is below these places. */

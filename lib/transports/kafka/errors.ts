@@ -18,9 +18,25 @@ const REFUSED = new Set([
 /** The topic was deleted since it was looked up. */
 const GONE = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID']);
 
+/** Somebody else leads it, or nobody yet. */
+const MOVING = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'NOT_CONTROLLER',
+  'REBALANCE_IN_PROGRESS',
+  ...GONE,
+]);
+
 /** The broker answered, and did not take one of the records; others may be written. */
 export function isOverWhatWasSent(error: unknown): boolean {
   return error instanceof ClientError && error.type !== undefined && REFUSED.has(error.type);
+}
+
+export function isOverAMove(error: unknown): boolean {
+  return error instanceof ClientError && error.type !== undefined && MOVING.has(error.type);
 }
 
 export function isOverMissingTopic(error: unknown): boolean {

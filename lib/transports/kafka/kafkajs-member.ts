@@ -13,6 +13,7 @@ import type { Sockets } from './sockets.js';
 
 /** While records wait for room; kafkajs skips those that come too early. */
 const HEARTBEAT_MS = 500;
+const LEAVE_WITHIN_MS = 3_000;
 /** The most partitions of one fetch that are handed over without waiting for each other. */
 const CONCURRENT_PARTITIONS = 1_024;
 
@@ -66,11 +67,17 @@ export class KafkajsMember implements GroupMember {
     if (!this.leaving) this.consumer.resume([{ topic, partitions: [partition] }]);
   }
 
+  /** A cluster that does not answer keeps nobody: it finds out by itself. */
   leave(): Promise<void> {
-    this.leaving ??= this.consumer
-      .disconnect()
-      .catch(() => {})
-      .finally(() => this.sockets.destroy());
+    this.leaving ??= (async () => {
+      const left = new AbortController();
+      void this.consumer
+        .disconnect()
+        .catch(() => {})
+        .finally(() => left.abort());
+      await sleep(this.clock, LEAVE_WITHIN_MS, left.signal);
+      this.sockets.destroy();
+    })();
     return this.leaving;
   }
 
@@ -125,7 +132,7 @@ export function clientError(error: unknown): Error {
   const type = failed?.type ?? causes.find(({ type: one }) => typeof one === 'string')?.type;
   return new ClientError(
     error.message,
-    type,
+    type ?? (error.name === 'KafkaJSGroupCoordinatorNotFound' ? 'GROUP_COORDINATOR_NOT_AVAILABLE' : undefined),
     causes.some(({ name }) => name === 'KafkaJSSASLAuthenticationError'),
   );
 }

@@ -1,5 +1,5 @@
 import type * as Kafkajs from 'kafkajs';
-import type { Admin, KafkaConfig, Message, Producer } from 'kafkajs';
+import type { Admin, KafkaConfig, Message, Producer, RetryOptions } from 'kafkajs';
 import type { Clock } from '../../clock/clock.js';
 import { loadPeer } from '../../errors/optional-peer.js';
 import { alongPartitions } from './assigner.js';
@@ -24,7 +24,7 @@ export interface KafkajsSettings {
 }
 
 /** How long a fetch waits where there is nothing, in milliseconds: so long a member takes to leave. */
-const FETCH_WAIT_MS = 300;
+const FETCH_WAIT_MS = 100;
 /** Of a link; between its brokers it retries what has no answer, with the same sequence number. */
 const FEW_RETRIES = { retries: 4, initialRetryTime: 50, maxRetryTime: 500, multiplier: 2 };
 
@@ -47,6 +47,17 @@ export class KafkajsClient implements KafkaClient {
       throw clientError(error);
     }
   }
+}
+
+/**
+ * How often a member tries again: for ever while no broker can be reached, since a group that comes back waits for its members
+ * as if they had been heard a moment ago, and a member that gave up and joins anew has to wait until the old one is given up. Of
+ * a cluster that answers, for a session. It is compared when it is needed: kafkajs cannot be told to stop.
+ */
+function patience(sockets: Sockets, sessionTimeout: number): number {
+  const most = Math.ceil(sessionTimeout / FEW_RETRIES.maxRetryTime);
+  const now = (): number => (sockets.isDestroyed ? 0 : sockets.steadyMs > sessionTimeout ? most : Infinity);
+  return { valueOf: now } as unknown as number;
 }
 
 interface Producing {
@@ -111,9 +122,18 @@ class KafkajsLink implements KafkaLink {
     return found.map(({ partition, high }) => ({ topic, partition, offset: Number(high) }));
   }
 
+  async since(topic: string, time: number): Promise<readonly TopicPartitionOffset[]> {
+    const found = await asked(this.admin.fetchTopicOffsetsByTimestamp(topic, Math.floor(time)));
+    return found.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) }));
+  }
+
   async place(groupId: string, offsets: readonly TopicPartitionOffset[]): Promise<void> {
     const sockets = new Sockets(this.settings.clock);
-    const consumer = this.kafkaOn(sockets).consumer({ ...this.memberConfig(groupId), retry: FEW_RETRIES });
+    const consumer = this.kafkaOn(sockets).consumer({
+      ...this.memberConfig(groupId),
+      maxWaitTimeInMs: 1,
+      retry: FEW_RETRIES,
+    });
     const topics = [...new Set(offsets.map(({ topic }) => topic))];
     let mine: Readonly<Record<string, readonly number[]>> = {};
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => void (mine = payload.memberAssignment));
@@ -168,11 +188,11 @@ class KafkajsLink implements KafkaLink {
   async join(options: MemberOptions, handlers: MemberHandlers): Promise<GroupMember> {
     const { clock, sessionTimeout } = this.settings;
     const sockets = new Sockets(clock);
-    const consumer = this.kafkaOn(sockets).consumer({
+    const retry = { ...FEW_RETRIES, retries: patience(sockets, sessionTimeout) };
+    const consumer = this.kafkaOn(sockets, retry).consumer({
       ...this.memberConfig(options.group),
       maxBytesPerPartition: options.maxBytes,
-      // As long as the group waits for it, it does not give up its place for a broker that is away.
-      retry: { ...FEW_RETRIES, retries: Math.ceil(sessionTimeout / 500), restartOnFailure: async () => false },
+      retry: { ...retry, restartOnFailure: async () => false },
     });
     const member = new KafkajsMember(consumer, sockets, clock, handlers);
     await asked(member.start(options.topics)).catch(async (error: unknown) => {
@@ -197,9 +217,9 @@ class KafkajsLink implements KafkaLink {
     this.producing?.sockets.destroy();
   }
 
-  private kafkaOn(sockets: Sockets): Kafkajs.Kafka {
+  private kafkaOn(sockets: Sockets, retry: RetryOptions = { retries: 0 }): Kafkajs.Kafka {
     return new this.module.Kafka({
-      retry: { retries: 0 },
+      retry,
       ...this.settings.config,
       socketFactory: sockets.factory,
       logLevel: this.module.logLevel.NOTHING,

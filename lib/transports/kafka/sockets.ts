@@ -11,6 +11,8 @@ const KEEP_ALIVE_MS = 60_000;
 export class Sockets {
   private readonly open = new Set<Socket>();
   private destroyed = false;
+  private connected = 0;
+  private reachedAt = Infinity;
 
   constructor(
     private readonly clock: Clock,
@@ -27,6 +29,15 @@ export class Sockets {
     return socket.setKeepAlive(true, KEEP_ALIVE_MS).setNoDelay(true);
   };
 
+  get isDestroyed(): boolean {
+    return this.destroyed;
+  }
+
+  /** How long there has been a connection, without a gap. */
+  get steadyMs(): number {
+    return Math.max(0, this.clock.monotonic() - this.reachedAt);
+  }
+
   /** Nothing that was sent is under way any more, and no new connection is made. */
   destroy(): void {
     this.destroyed = true;
@@ -37,12 +48,16 @@ export class Sockets {
     let reason = `the connection to ${address} was closed`;
     let heardAt = Infinity;
     this.open.add(socket);
-    socket.once(connected, () => (heardAt = this.clock.monotonic()));
+    socket.once(connected, () => {
+      heardAt = this.clock.monotonic();
+      if (this.connected++ === 0) this.reachedAt = heardAt;
+    });
     socket.on('data', () => (heardAt = this.clock.monotonic()));
     socket.on('error', (error) => (reason = error.message));
     socket.once('close', () => {
       this.open.delete(socket);
       const wasConnected = heardAt !== Infinity;
+      if (wasConnected && --this.connected === 0) this.reachedAt = Infinity;
       if (!this.destroyed && wasConnected && this.clock.monotonic() - heardAt < IDLE_MS) this.lost(reason);
     });
   }

@@ -4,8 +4,9 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { Topology } from '../../transport/topology.js';
-import type { NewTopic, TopicPartitionOffset } from './client-port.js';
+import type { NewTopic, TopicPartition, TopicPartitionOffset } from './client-port.js';
 import { LEVEL_WAITS_MS } from './delayed.js';
+import { isOverAMove } from './errors.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -16,11 +17,15 @@ const KEPT = { 'retention.ms': '-1' };
 /** How long a group that another process has begun may be without a place. */
 const PLACED_WITHIN_MS = 5_000;
 const LOOK_MS = 250;
+/** Of what is asked about a topic or group whose leader is not known yet, with as many pauses. */
+const TRIES = 20;
 
 /** What stands on the cluster for queues: topics, and the places of groups in them. */
 export class Topics {
   /** Queues that dead-letter routes of another name lead to. */
   readonly deadLetters = new Map<string, string>();
+  /** Queues that have a place in their topic with routes; of those that were made here and have none yet, since when they should. */
+  private readonly queues = new Map<string, 'placed' | number>();
 
   constructor(
     private readonly settings: Settings,
@@ -41,20 +46,22 @@ export class Topics {
     const { queue, deadLetter, provision } = topology;
     if (deadLetter && deadLetter.route !== deadLetter.queue) this.deadLetters.set(deadLetter.route, deadLetter.queue);
     const own = this.names.queueTopic(queue);
-    const wanted = [...this.readBy(topology), ...(deadLetter ? [this.names.queueTopic(deadLetter.queue)] : [])];
+    const readBy = this.readBy(topology);
+    const wanted = [...readBy, ...(deadLetter ? [this.names.queueTopic(deadLetter.queue)] : [])];
     const needsDelays = topology.waits !== undefined && topology.waits.length > 0;
     if (needsDelays) wanted.push(...this.delays);
     await this.answered(async () => {
-      const isNew = !link.topics.has(own);
       const missing = await this.missing(link, wanted);
       if (missing.length > 0) {
         if (!provision || !this.provision)
           throw new TopologyMismatchError(
             `The queue «${queue}» needs ${missing.map((topic) => `the topic «${topic}»`).join(', ')}, which the broker does not have, and «provision: false» does not let it be made`,
           );
+        if (missing.includes(own) && !this.queues.has(queue)) this.queues.set(queue, this.clock.now());
         await this.create(link, missing);
       }
-      if (topology.patterns.length > 0) await this.place(link, topology, isNew && missing.includes(own));
+      const isPlaced = this.queues.get(queue) === 'placed' && !readBy.some((topic) => missing.includes(topic));
+      if (topology.patterns.length > 0 && !isPlaced) await this.place(link, topology);
     });
   }
 
@@ -82,6 +89,7 @@ export class Topics {
 
   async remove(link: Link, queue: string): Promise<void> {
     const topic = this.names.queueTopic(queue);
+    this.queues.delete(queue);
     this.forget(link, [topic]);
     await link.client.deleteTopics([topic]);
   }
@@ -113,37 +121,51 @@ export class Topics {
   }
 
   /**
-   * A group that is new begins with what is published from now on. One that was away for so long that the broker has forgotten
-   * its place begins with all that there is: rather twice than never.
+   * A group that is new begins with what is published from the first attempt to make it on. One that was away for so long that the broker has forgotten
+   * its place begins with all that there is, as one does whose topic was deleted and made again: rather twice than never.
    */
-  private async place(link: Link, topology: Topology, isNew: boolean): Promise<void> {
+  private async place(link: Link, topology: Topology): Promise<void> {
     const { client } = link;
     const { queue } = topology;
     const [routes, own] = this.readBy(topology);
-    if ((await client.committed(queue, routes)).length > 0) return;
-    const wasPlaced = (await client.committed(queue, own)).length > 0;
+    const known = this.queues.get(queue);
+    const isPlaced = async (): Promise<boolean> => (await client.committed(queue, routes)).length > 0;
+    const wasPlaced = known !== undefined || (await client.committed(queue, own)).length > 0;
+    let there = await isPlaced();
     // Another process may have made the queue in this moment, and be about to.
-    for (let looks = 0; !isNew && !wasPlaced && looks < PLACED_WITHIN_MS / LOOK_MS; looks++) {
+    for (let looks = 0; !there && !wasPlaced && looks < PLACED_WITHIN_MS / LOOK_MS; looks++) {
       await sleep(this.clock, LOOK_MS);
-      if ((await client.committed(queue, routes)).length > 0) return;
+      there = await isPlaced();
     }
-    if (!isNew && !wasPlaced)
+    if (there || known === 'placed') return void this.queues.set(queue, 'placed');
+    if (!wasPlaced)
       return this.warn(
         `«${queue}» has no place in the topic «${routes}» any more: Kafka forgets those of groups that are away for long (offsets.retention.minutes). It reads the topic from its beginning: messages can come again`,
       );
-    const beginning = (await client.ends(own)).map((end): TopicPartitionOffset => ({ ...end, offset: 0 }));
-    await client.place(queue, [...(await client.ends(routes)), ...(wasPlaced ? [] : beginning)]);
+    const beginning =
+      known === undefined ? [] : partitionsOf(link, own).map((at): TopicPartitionOffset => ({ ...at, offset: 0 }));
+    await client.place(queue, [...(await client.since(routes, known ?? this.clock.now())), ...beginning]);
+    this.queues.set(queue, 'placed');
   }
 
-  /** Errors of the client become ours. */
+  /** Errors of the client become ours. What is new, or moves, is soon ready. */
   private async answered<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof MessagingError) throw error;
-      throw new NotConnectedError(`Kafka did not do what was asked: ${this.settings.redact((error as Error).message)}`);
+    for (let tries = 0; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof MessagingError) throw error;
+        const text = this.settings.redact((error as Error).message);
+        if (!isOverAMove(error) || tries === TRIES)
+          throw new NotConnectedError(`Kafka did not do what was asked: ${text}`);
+      }
+      await sleep(this.clock, LOOK_MS);
     }
   }
+}
+
+function partitionsOf({ topics }: Link, topic: string): TopicPartition[] {
+  return Array.from({ length: topics.get(topic) ?? 0 }, (_, partition) => ({ topic, partition }));
 }
 
 const NONE: ReadonlySet<string> = new Set();

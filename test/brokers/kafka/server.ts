@@ -133,6 +133,9 @@ export class KafkaServer {
         (log) => `${log}.num.partitions=1`,
       ),
       'group.initial.rebalance.delay.ms=0',
+      // A node that was killed is let in again once its former self has been silent for so long.
+      'broker.session.timeout.ms=1000',
+      'broker.heartbeat.interval.ms=200',
       'auto.create.topics.enable=false',
       'log.cleaner.enable=false',
       ...properties,

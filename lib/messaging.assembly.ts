@@ -23,6 +23,7 @@ import { MessageFactory } from './publisher/message-factory.js';
 import { PublishBatching } from './publisher/publish-batching.js';
 import { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
+import { Transactions } from './transaction/transactions.js';
 import type { Transport } from './transport/transport.js';
 
 const EMIT_BUFFER = 1_024;
@@ -42,6 +43,7 @@ export interface MessagingParts {
   readonly consumers: Consumers;
   readonly receivers: Receivers;
   readonly archiving: Archiving | undefined;
+  readonly transactions: Transactions | undefined;
   readonly deadLetters: DeadLetters;
   readonly counts: DeadLetterCounts;
   readonly shutdown: Shutdown;
@@ -58,15 +60,16 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const transport = options.transport.create();
   const { system, namespace, topic } = options.transport;
   const health = (): HealthReport =>
-    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts });
+    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts, transactions });
   const telemetry = options.telemetry?.create(
     telemetryEnvironment({ connection, events, health }, transport, topic, clock),
   );
   const shared = { transport, clock, events, log, telemetry };
   const state = new ConnectionState(clock);
   const time = new SteadyTime(clock);
+  const destination = [service, connection, system, namespace, topic].filter((part) => part !== undefined).join(':');
   const store = retryQueue.store.create({
-    destination: [service, connection, system, namespace, topic].filter((part) => part !== undefined).join(':'),
+    destination,
     topic,
     clock,
     time,
@@ -87,6 +90,14 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     },
   );
   const { maxBytes, maxDelayMs } = transport.capabilities;
+  const transactions = Transactions.of(options.transactions, transport.capabilities.durable, {
+    ...{ scope: destination, clock, events, log, serializer, most: retryQueue.maxMessages },
+    publish: (publication) => {
+      const receipt = publication.receipt();
+      dispatcher.submitOne(publication);
+      return receipt;
+    },
+  });
   const publisher = new Publisher(
     new MessageFactory({ serializer, clock, unroutable, maxBytes, maxDelayMs, holdDelayed: retryQueue.delayed }),
     dispatcher,
@@ -95,6 +106,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     { maxMessages: Math.min(options.maxInFlight, retryQueue.maxMessages), maxBytes: retryQueue.maxBytes },
     batching && new PublishBatching(batching, clock, (batch) => dispatcher.submit(batch)),
     telemetry,
+    transactions?.sender,
   );
   const idempotencyStores = new IdempotencyStores({ clock });
   const consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
@@ -119,7 +131,18 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     onChange: () => counts.changed(),
     archive: archiving?.letters,
   });
-  const ending = { consumers, receivers, archiving, counts, publisher, dispatcher, store, state, idempotencyStores };
+  const ending = {
+    consumers,
+    receivers,
+    archiving,
+    transactions,
+    counts,
+    publisher,
+    dispatcher,
+    store,
+    state,
+    idempotencyStores,
+  };
   const shutdown = new Shutdown({ ...shared, ...ending, timeout: shutdownTimeout });
   const definitions = new SubscriptionDefinitions(options, transport);
   return { ...shared, ...ending, telemetry, definitions, deadLetters, shutdown, health };

@@ -11,12 +11,21 @@ import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscri
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { placed } from './errors/error-place.js';
 import { MessagingError } from './errors/messaging-error.js';
+import { checksOf } from './transaction/check-transaction.decorator.js';
+import type { TransactionInDoubt } from './transaction/transaction-in-doubt.js';
 import { Messaging } from './messaging.js';
 import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
 import { DEFAULT_CONNECTION } from './messaging.tokens.js';
 
 type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 type Definition = SubscriptionDefinition | BatchDefinition;
+
+/** A method of a provider or controller. */
+interface Method {
+  readonly wrapper: InstanceWrapper;
+  readonly prototype: object;
+  readonly method: string;
+}
 
 /** One decorated method of one provider or controller. */
 interface Found {
@@ -50,6 +59,7 @@ export class MessagingExplorer {
   async declare(messaging: Messaging): Promise<void> {
     const found = this.find();
     this.checkConnections(found);
+    this.addCheckers(messaging);
     if (!messaging.consumes) return;
     const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
     this.warnOfUnknownOverrides(messaging, own);
@@ -65,6 +75,7 @@ export class MessagingExplorer {
       await messaging.startConsumers(consumers);
       messaging.startCounting();
     }
+    for (const messaging of this.connections()) messaging.startChecks();
   }
 
   /** Closes every connection: the application cannot start. */
@@ -73,7 +84,15 @@ export class MessagingExplorer {
   }
 
   private find(): Found[] {
-    const found: Found[] = [];
+    return this.methods().flatMap(({ wrapper, prototype, method }) => [
+      ...subscriptionsOf(prototype, method).map((request) => ({ wrapper, method, request, batch: false })),
+      ...batchSubscriptionsOf(prototype, method).map((request) => ({ wrapper, method, request, batch: true })),
+    ]);
+  }
+
+  /** Every method of every provider and controller, once. */
+  private methods(): Method[] {
+    const found: Method[] = [];
     const seen = new Map<object, Set<string>>();
     for (const wrapper of this.wrappers()) {
       const type = wrapper.metatype;
@@ -86,13 +105,27 @@ export class MessagingExplorer {
       for (const method of this.scanner.getAllMethodNames(prototype)) {
         if (methods.has(method)) continue;
         methods.add(method);
-        for (const request of subscriptionsOf(prototype, method))
-          found.push({ wrapper, method, request, batch: false });
-        for (const request of batchSubscriptionsOf(prototype, method))
-          found.push({ wrapper, method, request, batch: true });
+        found.push({ wrapper, prototype, method });
       }
     }
     return found;
+  }
+
+  /** Whom to ask what became of a transaction. */
+  private addCheckers(messaging: Messaging): void {
+    for (const { wrapper, prototype, method } of this.methods()) {
+      for (const { route, connection = DEFAULT_CONNECTION } of checksOf(prototype, method)) {
+        const place = placeOf({ wrapper, method });
+        this.checkConnection(place, `checks transactions of «${route}»`, connection);
+        if (connection !== messaging.connection) continue;
+        if (!isSingleton(wrapper))
+          throw new SubscriptionConflictError(
+            `${place} has @CheckTransaction, and there is one ${String(wrapper.metatype?.name)} per request: after a crash there is no request. Put it into a provider with the default scope`,
+          );
+        const instance = wrapper.instance as Record<string, (transaction: TransactionInDoubt) => unknown>;
+        messaging.addChecker({ route, place, ask: (transaction) => instance[method](transaction) });
+      }
+    }
   }
 
   /** Classes first: only those have their guards and pipes made by Nest. */
@@ -102,15 +135,21 @@ export class MessagingExplorer {
   }
 
   private checkConnections(found: readonly Found[]): void {
+    distinctNames(this.connections());
+    for (const { wrapper, method, request } of found)
+      this.checkConnection(
+        placeOf({ wrapper, method }),
+        `subscribes to «${subscriptionName(request)}»`,
+        request.connection ?? DEFAULT_CONNECTION,
+      );
+  }
+
+  private checkConnection(place: string, what: string, connection: string): void {
     const names = distinctNames(this.connections());
-    for (const { wrapper, method, request } of found) {
-      const connection = request.connection ?? DEFAULT_CONNECTION;
-      if (!names.has(connection)) {
-        throw new SubscriptionConflictError(
-          `${placeOf({ wrapper, method })} subscribes to «${subscriptionName(request)}» on the connection «${connection}», which no MessagingModule provides; there are: ${[...names].join(', ')}`,
-        );
-      }
-    }
+    if (!names.has(connection))
+      throw new SubscriptionConflictError(
+        `${place} ${what} on the connection «${connection}», which no MessagingModule provides; there are: ${[...names].join(', ')}`,
+      );
   }
 
   private handledBy(found: Found, messaging: Messaging): Handled | undefined {

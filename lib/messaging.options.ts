@@ -24,6 +24,11 @@ import type { PublishMiddleware } from './publisher/publish-middleware.js';
 import type { UnroutablePolicy } from './publisher/publish-options.js';
 import type { RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
 import { RetryPolicy, type RetryOptions } from './retry/retry-policy.js';
+import {
+  type ResolvedTransactionsOptions,
+  resolveTransactions,
+  type TransactionsOptions,
+} from './transaction/transaction-options.js';
 import type { ReconnectPolicy, TransportFactory } from './transport/transport.js';
 import { memory } from './transports/memory/memory.js';
 import { TRANSPORT_NAMES } from './transports/names.js';
@@ -93,6 +98,8 @@ export interface MessagingModuleOptions {
   readonly globalEnhancers?: boolean;
   /** What is done with dead letters beyond keeping them in their queues. */
   readonly deadLetters?: DeadLettersOptions;
+  /** Records of `publishInTransaction`, and how it is found out after a crash what became of a transaction. Default: none. */
+  readonly transactions?: TransactionsOptions;
   /** Write the error's stack into dead letters. Default true. */
   readonly deadLetterStack?: boolean;
   /** Spans and metrics: `openTelemetry()` of `nestjs-messaging/opentelemetry`. Default: none. */
@@ -103,10 +110,11 @@ export interface MessagingModuleOptions {
 
 /** The options with every default filled in. */
 export type ResolvedOptions = Required<
-  Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'telemetry'>
+  Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'telemetry' | 'transactions'>
 > & {
   readonly batching: Required<BatchingOptions> | undefined;
   readonly deadLetters: Required<Pick<DeadLettersOptions, 'interval'>> & DeadLettersOptions;
+  readonly transactions: ResolvedTransactionsOptions | undefined;
   readonly telemetry: TelemetryFactory | undefined;
   readonly retryQueue: Required<RetryQueueOptions>;
   readonly reconnect: ReconnectPolicy;
@@ -157,6 +165,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
     globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
     deadLetters: resolveDeadLetters(options.deadLetters ?? {}),
+    transactions: options.transactions === undefined ? undefined : resolveTransactions(options.transactions),
     deadLetterStack: checkBoolean('deadLetterStack', deadLetterStack),
     telemetry: resolveTelemetry(options.telemetry),
     clock: options.clock ?? systemClock,
@@ -284,6 +293,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'publishMiddleware',
   'globalEnhancers',
   'deadLetters',
+  'transactions',
   'deadLetterStack',
   'telemetry',
   'clock',

@@ -14,6 +14,7 @@ import type { Dispatcher } from './publisher/dispatcher.js';
 import type { Publisher } from './publisher/publisher.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { reportUnsent } from './publisher/unsent.js';
+import type { Transactions } from './transaction/transactions.js';
 import type { Transport } from './transport/transport.js';
 
 /** What the second phase gets at least, in milliseconds, when the first has used up the time. */
@@ -28,6 +29,7 @@ export interface ShutdownParts {
   readonly consumers: Consumers;
   readonly receivers: Receivers;
   readonly archiving: Archiving | undefined;
+  readonly transactions: Transactions | undefined;
   readonly counts: DeadLetterCounts;
   readonly publisher: Publisher;
   readonly dispatcher: Dispatcher;
@@ -66,27 +68,30 @@ export class Shutdown {
   }
 
   private async drainConsumers(): Promise<void> {
-    const { clock, timeout, receivers, consumers, archiving } = this.parts;
+    const { clock, timeout, receivers, consumers, archiving, transactions } = this.parts;
     this.beganAt = clock.monotonic();
     receivers.end();
     const { signal, cancel } = deadline(clock, timeout);
-    await Promise.all([consumers.stop(signal), until(Promise.resolve(archiving?.stop()), signal)]);
+    const others = Promise.all([archiving?.stop(), transactions?.stop()]);
+    await Promise.all([consumers.stop(signal), until(others, signal)]);
     cancel();
   }
 
   private async flushAndClose(): Promise<void> {
     await this.stopIntake();
-    const { clock, log, timeout, counts, publisher, dispatcher, store, state, telemetry } = this.parts;
+    const { clock, log, timeout, counts, publisher, dispatcher, store, state, telemetry, transactions } = this.parts;
     counts.stop();
     publisher.close();
     const used = clock.monotonic() - this.beganAt;
     const { signal, cancel } = deadline(clock, Math.max(MIN_FLUSH_MS, timeout - used));
-    const lost = await dispatcher.close(signal);
+    await transactions?.drain(signal);
+    const unsent = await dispatcher.close(signal);
     cancel();
     const kept = store.depth;
     if (store.kind === 'disk' && kept > 0)
       log.log(`${kept} messages are kept on disk and are sent by the next process`);
-    reportUnsent(lost, log);
+    reportUnsent(transactions ? unsent.filter(({ id }) => !transactions.keeps(id)) : unsent, log);
+    await this.closeQuietly('The store of transaction records', async () => transactions?.close());
     await this.closeQuietly('The idempotency store', () => this.parts.idempotencyStores.close());
     await this.closeQuietly('The dead-letter archive', async () => this.parts.archiving?.close());
     await this.closeQuietly('The connection', () => this.parts.transport.close());

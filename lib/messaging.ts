@@ -21,6 +21,8 @@ import { type SubscriptionDefinitions, switchedOff } from './messaging.subscript
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import { type Publisher } from './publisher/publisher.js';
+import { type TransactionChecker } from './transaction/transaction-checkers.js';
+import { type Transactions } from './transaction/transactions.js';
 import { volatility } from './publisher/unsent.js';
 
 /**
@@ -65,6 +67,7 @@ export class Messaging {
     await this.parts.telemetry?.start();
     await this.parts.store.open();
     await this.parts.archiving?.open();
+    await this.parts.transactions?.open();
     this.declaring = declare !== undefined;
     await this.parts.transport.connect({
       clock,
@@ -111,6 +114,16 @@ export class Messaging {
   startCounting(): void {
     this.parts.counts.start();
     this.parts.archiving?.start();
+  }
+
+  /** Starts to ask what became of the transactions that a process has left. @internal */
+  startChecks(): void {
+    this.parts.transactions?.start();
+  }
+
+  /** @throws InvalidOptionError, SubscriptionConflictError @internal */
+  addChecker(checker: TransactionChecker): void {
+    this.transactions.addChecker(checker);
   }
 
   /** Whether `@Subscribe` methods are to be started. @internal */
@@ -179,6 +192,16 @@ export class Messaging {
   /** Ends `pause`. @throws InvalidOptionError when there is no such subscription */
   resume(name: string): void {
     for (const consumer of this.parts.consumers.named(name)) consumer.resume();
+  }
+
+  /** The transactional sends that are not sent yet. @throws InvalidOptionError without a store for their records */
+  get transactions(): Transactions {
+    if (this.parts.transactions) return this.parts.transactions;
+    throw new InvalidOptionError(
+      'transactions.store',
+      undefined,
+      'sqliteTransactionRecords({ file }) or another store',
+    );
   }
 
   /** The state of this connection, from memory: it never asks the broker. */

@@ -45,6 +45,15 @@ export interface MessagingEventMap {
     readonly key: string;
     readonly state: 'done' | 'in-progress';
   };
+  /** It was asked what became of a local transaction. `parked`: as often as may be, without an answer; somebody has to say. */
+  'transaction-checked': {
+    readonly id: string;
+    readonly route: string;
+    readonly outcome: 'committed' | 'rolled-back' | 'unknown' | 'parked';
+    readonly checks: number;
+    /** Why it is not known. */
+    readonly reason?: string;
+  };
   /** A subscription stopped because its handler fails too often, tries one message, or is back to normal. */
   'kill-switch': {
     readonly queue: string;
@@ -71,6 +80,7 @@ export const MESSAGING_EVENT_NAMES = [
   'dead-lettered',
   'store-error',
   'duplicate',
+  'transaction-checked',
   'kill-switch',
   'consumer-stopped',
 ] as const satisfies readonly MessagingEventName[];

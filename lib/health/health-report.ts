@@ -2,6 +2,7 @@ import type { ConsumerState } from '../consumer/gate.js';
 import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
 import type { NackedDestination } from '../publisher/nacked-destinations.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
+import type { TransactionsHealth } from '../transaction/transactions.js';
 
 /** What `messaging.health()` says; assembled from memory, without asking the broker, and without credentials. */
 export interface HealthReport {
@@ -13,6 +14,8 @@ export interface HealthReport {
   readonly deadLetters: DeadLetterHealth;
   /** Delayed messages seen due with no queue to take them; they are kept and tried again. Left out when there are none. */
   readonly undeliverable?: number;
+  /** Transactional sends, where there is a store for their records. */
+  readonly transactions?: TransactionsHealth;
 }
 
 export interface ConnectionHealth {

@@ -1,6 +1,7 @@
 import type { QueueConsumer } from '../consumer/queue-consumer.js';
 import type { Dispatcher } from '../publisher/dispatcher.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
+import type { Transactions } from '../transaction/transactions.js';
 import type { Transport } from '../transport/transport.js';
 import type { ConnectionState } from './connection-state.js';
 import type { DeadLetterCounts } from './dead-letter-counts.js';
@@ -13,6 +14,7 @@ export interface HealthSources {
   readonly dispatcher: Pick<Dispatcher, 'retryQueue' | 'nacked' | 'undeliverableCount'>;
   readonly store: RetryQueueStore;
   readonly deadLetterCounts: DeadLetterCounts;
+  readonly transactions?: Transactions;
 }
 
 /** Puts the report together from what the parts of a connection know of themselves. */
@@ -32,7 +34,9 @@ export function reportHealth(sources: HealthSources): HealthReport {
     }));
   const undeliverable = dispatcher.undeliverableCount + (transport.queues?.undeliverable?.() ?? 0);
   const nacked = retryQueue.depth > 0 ? dispatcher.nacked.report() : [];
+  const transactions = sources.transactions?.health();
   const wanting =
+    (transactions && (transactions.parked > 0 || transactions.unsent > 0 || transactions.reason !== undefined)) ||
     nacked.length > 0 ||
     state.blocked ||
     publisherDeadLetters > 0 ||
@@ -56,5 +60,6 @@ export function reportHealth(sources: HealthSources): HealthReport {
     },
     deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report() },
     ...(undeliverable > 0 && { undeliverable }),
+    ...(transactions && { transactions }),
   };
 }

@@ -128,4 +128,4 @@ export class Publication implements Outgoing {
 }
 
 /** What one message costs beside its body and the application's headers: our headers, ids, bookkeeping. */
-const ENTRY_BYTES = 512;
+export const ENTRY_BYTES = 512;

@@ -1,6 +1,5 @@
 import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { MessagingError } from '../errors/messaging-error.js';
 import { checkRoute, checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
@@ -21,9 +20,11 @@ import type { Publication } from './publication.js';
 import type { PublishBatching } from './publish-batching.js';
 import { composePublish, type PublishMiddleware, type PublishNext, type PublishRequest } from './publish-middleware.js';
 import type { PublishEntries, PublishEntry, PublishOptions, RouteLike } from './publish-options.js';
+import { rejected, type RejectedEntry, watched } from './entry-result.js';
 import type { EntryResult, Receipt } from './receipt.js';
+import type { LocalTransactionWork, TransactionalSending, TransactionOptions } from './transactional-sending.js';
 
-type RejectedEntry = Exclude<EntryResult, Receipt>;
+const NEEDS_RECORDS = 'sqliteTransactionRecords({ file }) or another store, for publishInTransaction';
 
 /**
  * Publishes messages. Injectable; one per connection.
@@ -40,11 +41,12 @@ export class Publisher {
     private readonly factory: MessageFactory,
     private readonly dispatcher: Dispatcher,
     private readonly emitter: Emitter,
-    middleware: readonly PublishMiddleware[],
+    private readonly middleware: readonly PublishMiddleware[],
     private readonly batchLimits: BatchLimits,
     /** Undefined: every publish goes to the broker at once. */
     private readonly batching?: PublishBatching,
     private readonly telemetry?: Telemetry,
+    private readonly transactions?: TransactionalSending,
   ) {
     this.send = middleware.length > 0 ? composePublish(middleware, (request) => this.sendNow(request)) : undefined;
   }
@@ -65,6 +67,37 @@ export class Publisher {
       const error = thrownValue(thrown);
       return Promise.reject(error instanceof Error ? error : new PublishFailedError(errorMessage(error)));
     }
+  }
+
+  /**
+   * Runs a local transaction, and publishes `body` on `route` if it commits, whatever becomes of this process: what cannot
+   * be known after a crash is asked of the method with `@CheckTransaction(route)`. The message is kept before, so that what
+   * is wrong with it is told before anything is done.
+   *
+   * It resolves when the transaction has committed, also where the message waits. It rejects as the local transaction did, if
+   * that failed; with TransactionUnknownError where nobody knows yet; and before it began with TransactionRecordError and
+   * what `publish` throws.
+   */
+  async publishInTransaction<R extends RouteLike>(
+    route: R,
+    body: BodyOf<R>,
+    localTx: LocalTransactionWork,
+    options: TransactionOptions = {},
+  ): Promise<Receipt> {
+    const name = routeName(route);
+    const { transactions } = this;
+    if (!transactions) throw new InvalidOptionError('transactions.store', undefined, NEEDS_RECORDS);
+    const timeoutMs = transactions.check(name, localTx, options);
+    const { timeout: _, ...publishOptions } = options;
+    const own = given(body, publishOptions);
+    const serialized = this.factory.serialize(body);
+    await checkBody(route, body);
+    const send = once((request: PublishRequest) => {
+      const kept = request.body === own.body ? serialized : undefined;
+      const publication = this.prepare(request.route, undefined, request.body, request.options, kept);
+      return transactions.send(publication, localTx, timeoutMs);
+    });
+    return composePublish(this.middleware, send)({ route: name, ...own });
   }
 
   /** Sends `body` to one queue by its name, past all routing. Rejects like `publish`. */
@@ -249,27 +282,12 @@ function routeName(route: RouteLike): string {
   return name === lastRoute && lastRoute !== undefined ? lastRoute : (lastRoute = checkRoute('route', name));
 }
 
-function watched(receipt: Promise<Receipt>, id: string, bytes: number, window: BatchWindow): Promise<EntryResult> {
-  window.enter(bytes);
-  return receipt.then(
-    (result) => {
-      window.leave(bytes);
-      return result;
-    },
-    (error: unknown) => {
-      window.leave(bytes);
-      return rejected(id, error);
-    },
-  );
-}
-
-function rejected(id: string, error: unknown): RejectedEntry {
-  return { id, outcome: 'rejected', error: asMessagingError(error) };
-}
-
-function asMessagingError(thrown: unknown): MessagingError {
-  const error = thrownValue(thrown);
-  return error instanceof MessagingError
-    ? error
-    : new PublishFailedError(`A publish middleware failed: ${errorMessage(error)}`, { cause: error });
+/** A middleware that tries again must not run a transaction twice. */
+function once(send: PublishNext): PublishNext {
+  let begun = false;
+  return async (request) => {
+    if (begun) throw new InvalidOptionError('publishMiddleware', 'two calls of next', 'one call in a transaction');
+    begun = true;
+    return send(request);
+  };
 }

@@ -6,8 +6,8 @@ export interface Receipt {
   readonly id: string;
   /** `confirmed`: the broker has taken responsibility. `queued`: it waits in the publisher retry queue. */
   readonly outcome: 'confirmed' | 'queued';
-  /** Where it waits, when `queued`: `memory` dies with the process. */
-  readonly stored?: 'memory' | 'disk';
+  /** Where it waits, when `queued`: `memory` dies with the process. `record`: in the record of its transaction. */
+  readonly stored?: 'memory' | 'disk' | 'record';
   /**
    * The final result. It never rejects; while the message waits it stays pending, for ever if the broker never comes.
    * It is the same however late it is asked for, also after a dead letter was redriven or deleted. Only when 10,000 others

@@ -29,6 +29,12 @@ export {
   type RetryQueueStoreHarness,
   retryQueueStoreContract,
 } from './retry-queue-store-contract.js';
+export {
+  type TransactionRecordsBed,
+  type TransactionRecordsCase,
+  type TransactionRecordsHarness,
+  transactionRecordsContract,
+} from './transaction-records-contract.js';
 export { MessagingTestingModule } from './messaging-testing.module.js';
 export { MessagingProbe, type MessagingTestingOptions } from './messaging-probe.js';
 export { ExpectationError, type MessageFilter, type WaitOptions } from './expectation.js';

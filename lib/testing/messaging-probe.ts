@@ -8,6 +8,7 @@ import type { Messaging } from '../messaging.js';
 import type { MessagingModuleOptions } from '../messaging.options.js';
 import { DEFAULT_CONNECTION } from '../messaging.tokens.js';
 import { memoryRetryQueue } from '../publisher/memory-retry-queue.js';
+import { memoryTransactionRecords } from '../transaction/memory-transaction-records.js';
 import { memory } from '../transports/memory/memory.js';
 import { MemoryBroker } from '../transports/memory/memory-broker.js';
 import { filterOf, type MessageFilter, nameOf, type WaitOptions } from './expectation.js';
@@ -126,6 +127,9 @@ export class MessagingProbe {
       unroutable: this.options.unroutable ?? 'ignore',
       retryQueue: { ...options.retryQueue, store: memoryRetryQueue() },
       idempotencyStore: memoryIdempotencyStore(),
+      ...(options.transactions && {
+        transactions: { ...options.transactions, store: memoryTransactionRecords() },
+      }),
       publishMiddleware: [...(options.publishMiddleware ?? []), this.journal.publishing(connection)],
     };
   }

@@ -5,12 +5,14 @@ import { MessagingModule } from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import * as root from 'nestjs-messaging';
 import { MessagingTestingModule } from 'nestjs-messaging/testing';
+import { memoryTransactionRecords } from 'nestjs-messaging/transaction';
 import { defineBatchSubscription } from '../../lib/consumer/subscription/batch-definition.js';
 import { checkKillSwitch } from '../../lib/consumer/kill-switch.js';
 import { OPTION_NAMES } from '../../lib/consumer/subscription/subscription-definition.js';
 import { defineIdempotent } from '../../lib/idempotency/idempotent-options.js';
 import { resolveOptions } from '../../lib/messaging.options.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
+import { resolveTransactions } from '../../lib/transaction/transaction-options.js';
 import { boot, closeApplications } from '../e2e/support/application.js';
 import { code, Markdown } from './markdown.js';
 import { isModule, type SnippetScope, wrapSnippet } from './snippet.js';
@@ -20,6 +22,7 @@ import { scratchFolder, typeErrors } from './type-check.js';
 const options: Record<string, (unknown: object) => unknown> = {
   'docs/ordering.md': (unknown) => root.partitioned(unknown),
   'docs/opentelemetry.md': (unknown) => openTelemetry(unknown),
+  'docs/transactional-send.md': (unknown) => resolveTransactions({ store: memoryTransactionRecords(), ...unknown }),
   'docs/testing.md': (unknown) => MessagingTestingModule.forRoot(unknown),
   'docs/kill-switch.md': (unknown) => checkKillSwitch({ failures: 1, ...unknown }),
   'docs/idempotency.md': (idempotent) =>
@@ -85,7 +88,8 @@ function knownNames(use: (unknown: object) => unknown): string[] {
 test.each(Object.entries(options))('%s lists the options of the code', (page, use) => {
   const known = knownNames(use);
   const documented = Markdown.read(page)
-    .table()
+    .tables()
+    .find(([first]) => 'option' in first)!
     .map((row) => code(row.option));
   expect(documented.sort()).toEqual(known.sort());
 });

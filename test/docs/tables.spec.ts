@@ -19,6 +19,7 @@ import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
+import * as transaction from 'nestjs-messaging/transaction';
 import { subscriptionsOf } from '../../lib/consumer/subscription/subscribe.decorator.js';
 import { defineSubscription } from '../../lib/consumer/subscription/subscription-definition.js';
 import { MESSAGING_EVENT_NAMES } from '../../lib/events/messaging-events.js';
@@ -268,7 +269,7 @@ describe('tables and lists of README.md and docs:', () => {
   });
 
   test('every error class has its row, with its code', () => {
-    const actual = Object.values(root)
+    const actual = Object.values({ ...root, ...transaction })
       .filter(
         (value): value is typeof MessagingError =>
           typeof value === 'function' && value.prototype instanceof MessagingError,
@@ -354,6 +355,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...rabbitmqEntry,
       ...requeue,
       ...testing,
+      ...transaction,
     };
     const others = ['AppModule', 'Buffer', 'Map', 'Uint8Array', 'publish', 'isHealthy', 'sendToQueue'];
     const methods = ['publishMany', 'emit', 'drained', 'cancel', 'run', 'health', 'forRootAsync'];

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { InvalidOptionError, SubscriptionConflictError } from '../../errors/configuration-errors.js';
+import { InvalidOptionError } from '../../errors/configuration-errors.js';
+import { checkMethod } from '../../errors/decorated-method.js';
 import type { MessageContract } from '../../message/message-contract.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import {
@@ -75,7 +76,7 @@ export function requestOf<R extends { readonly route: Route | readonly Route[] }
  */
 export function subscribing(key: symbol, request: object): MethodDecorator {
   return (target, property, descriptor?: PropertyDescriptor) => {
-    checkMethod(target, property, descriptor);
+    checkMethod('@Subscribe and @SubscribeBatch', 'subscribe', target, property, descriptor);
     const parameters = {
       [`${PAYLOAD_TYPE}:0`]: { index: 0, pipes: [] },
       [`${CONTEXT_TYPE}:1`]: { index: 1, pipes: [] },
@@ -85,28 +86,6 @@ export function subscribing(key: symbol, request: object): MethodDecorator {
     // replaces the method does not hide it.
     Reflect.defineMetadata(key, [request, ...(ownRequests(key, target, property) ?? [])], target, property);
   };
-}
-
-function checkMethod(target: unknown, property: unknown, descriptor: PropertyDescriptor | undefined): void {
-  if (typeof property === 'object' && property !== null)
-    throw new SubscriptionConflictError(
-      `@Subscribe and @SubscribeBatch need «experimentalDecorators» in tsconfig.json, as all decorators of Nest do: «${String((property as { name?: unknown }).name)}» was decorated without`,
-    );
-  const owner = target as Record<string | symbol, unknown>;
-  const value: unknown = descriptor ? descriptor.value : owner[property as string | symbol];
-  if (typeof target === 'function' || typeof property !== 'string' || typeof value !== 'function')
-    throw new SubscriptionConflictError(
-      `${placeOf(target, property as PropertyKey | undefined)} cannot subscribe: @Subscribe and @SubscribeBatch are for methods of instances, not for static ones, properties, accessors, classes, or methods named by a symbol`,
-    );
-}
-
-/** `Orders.onCreated`. */
-function placeOf(target: unknown, property: PropertyKey | undefined): string {
-  const isStatic = typeof target === 'function';
-  const type = isStatic ? target : (target as object | undefined)?.constructor;
-  const name = type?.name || 'an unnamed class';
-  if (property === undefined) return `The class ${name}`;
-  return `${name}.${String(property)}${isStatic ? ' (static)' : ''}`;
 }
 
 /**

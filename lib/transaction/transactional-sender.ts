@@ -1,0 +1,184 @@
+import type { Clock } from '../clock/clock.js';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { MessagingError } from '../errors/messaging-error.js';
+import { PublisherClosedError, RetryQueueFullError } from '../errors/publish-errors.js';
+import { errorMessage } from '../errors/redact.js';
+import {
+  TransactionRecordError,
+  TransactionTimeoutError,
+  TransactionUnknownError,
+} from '../errors/transaction-errors.js';
+import { thrownValue } from '../errors/thrown-value.js';
+import type { Publication } from '../publisher/publication.js';
+import type { Receipt } from '../publisher/receipt.js';
+import type {
+  LocalTransactionWork,
+  TransactionalSending,
+  TransactionOptions,
+} from '../publisher/transactional-sending.js';
+import { recordOf } from './kept-message.js';
+import type { SettlingRecords } from './settling-records.js';
+import type { TransactionCheckers } from './transaction-checkers.js';
+import { checkTimeout } from './transaction-options.js';
+import type { NewTransactionRecord, TransactionRecordStore } from './transaction-record.js';
+
+export interface SenderParts {
+  readonly store: TransactionRecordStore;
+  readonly owner: string;
+  readonly checkers: TransactionCheckers;
+  readonly settling: SettlingRecords;
+  readonly clock: Clock;
+  readonly timeout: number;
+  readonly grace: number;
+  /** The most transactions that this process sees to at a time. */
+  readonly most: number;
+  /** The store failed, or works (undefined). */
+  readonly storeFailed: (operation: string, error: unknown) => void;
+}
+
+const COMMITTED = { outcome: 'committed' } as const;
+
+type Ended = { readonly committed: true } | { readonly committed: false; readonly error: unknown };
+
+/** Transactions that run, each from its record to its result. */
+export class TransactionalSender implements TransactionalSending {
+  private readonly running = new Set<string>();
+  private closed = false;
+  private idle: (() => void)[] = [];
+
+  constructor(private readonly parts: SenderParts) {}
+
+  /** Those whose local transaction has not come to its end. */
+  get runningIds(): ReadonlySet<string> {
+    return this.running;
+  }
+
+  check(route: string, work: unknown, options: TransactionOptions): number {
+    if (typeof work !== 'function')
+      throw new InvalidOptionError('localTx', work, 'a function that runs the local transaction');
+    if (typeof options !== 'object' || options === null)
+      throw new InvalidOptionError('options', options, 'an object of publish options and «timeout»');
+    for (const refused of ['attempts', 'ordered'] as const)
+      if (refused in options)
+        throw new InvalidOptionError(
+          refused,
+          (options as Record<string, unknown>)[refused],
+          'nothing for publishInTransaction: what has committed is sent until it arrives, in the order of the commits or another',
+        );
+    if (!this.parts.checkers.has(route))
+      throw new InvalidOptionError(
+        'route',
+        route,
+        `a route with a check-back, as after a crash nobody could say whether the transaction committed: write a method @CheckTransaction('${route}') in a provider${others(this.parts.checkers.routes)}`,
+      );
+    return options.timeout === undefined ? this.parts.timeout : checkTimeout('timeout', options.timeout);
+  }
+
+  async send(publication: Publication, work: LocalTransactionWork, timeoutMs: number): Promise<Receipt> {
+    const { store, owner, settling, clock, grace, most, storeFailed } = this.parts;
+    if (this.closed) throw new PublisherClosedError('The publisher is closed: the application is shutting down');
+    if (this.running.size + settling.size >= most)
+      throw new RetryQueueFullError(`${most} transactions have no result yet; this one was not begun`);
+    const record = recordOf(publication, timeoutMs, clock.now());
+    this.running.add(record.id);
+    try {
+      await store.prepare(record, owner);
+      storeFailed('prepare', undefined);
+    } catch (error) {
+      // It may have been written all the same: then it is asked about, and goes.
+      settling.add(record.id, timeoutMs + grace);
+      this.ended(record.id);
+      storeFailed('prepare', error);
+      publication.trace?.failed(error);
+      throw error instanceof MessagingError
+        ? error
+        : new TransactionRecordError(`The record could not be written: ${errorMessage(error)}`, { cause: error });
+    }
+    return this.run(record, publication, work);
+  }
+
+  /** Nothing begins any more. */
+  close(): void {
+    this.closed = true;
+  }
+
+  /** Resolves when no local transaction runs. */
+  async drained(): Promise<void> {
+    while (this.running.size > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  /** Whoever waits is told when the transaction has ended, or that it is overdue; it is seen to its end in either case. */
+  private run(record: NewTransactionRecord, publication: Publication, work: LocalTransactionWork): Promise<Receipt> {
+    const { settling, clock, grace } = this.parts;
+    const { id, timeoutMs } = record;
+    const began = clock.monotonic();
+    return new Promise((resolve, reject) => {
+      const controller = new AbortController();
+      const overdue = (): void => {
+        settling.add(id, 0);
+        reject(
+          new TransactionUnknownError(
+            id,
+            `The local transaction ${id} has not ended ${grace} ms after its timeout; it is asked what became of it`,
+          ),
+        );
+      };
+      const timedOut = (): void => {
+        cancel = clock.after(grace, overdue, { background: true });
+        controller.abort(new TransactionTimeoutError(`The local transaction takes longer than ${timeoutMs} ms`));
+      };
+      let cancel = clock.after(timeoutMs, timedOut, { background: true });
+      const ended = async (result: Ended): Promise<Receipt> => {
+        cancel();
+        try {
+          if (result.committed) return await settling.send(record, publication);
+          return await this.failed(record, publication, result.error, began);
+        } finally {
+          this.ended(id);
+        }
+      };
+      endOf(work, id, controller.signal).then(ended).then(resolve, reject);
+    });
+  }
+
+  /**
+   * A rejection is no rollback: the answer to a commit may have been lost. So it is asked about now, for who waits; and once
+   * more when the transaction must have ended, for only then a «rolled-back» is the last word.
+   */
+  private async failed(
+    record: NewTransactionRecord,
+    publication: Publication,
+    error: unknown,
+    began: number,
+  ): Promise<Receipt> {
+    const { checkers, settling, clock, grace } = this.parts;
+    const answer = settling.wasSent(record.id) ? COMMITTED : await checkers.ask(record);
+    if (answer.outcome === 'committed') return settling.send(record, publication);
+    settling.add(record.id, Math.max(0, began + record.timeoutMs + grace - clock.monotonic()));
+    publication.trace?.failed(error);
+    if (answer.outcome !== 'unknown') throw error;
+    throw new TransactionUnknownError(
+      record.id,
+      `The local transaction ${record.id} failed, and it is not known whether it committed all the same (${answer.reason}); it is asked again: ${errorMessage(error)}`,
+      { cause: error },
+    );
+  }
+
+  private ended(id: string): void {
+    this.running.delete(id);
+    if (this.running.size === 0) for (const resolve of this.idle.splice(0)) resolve();
+  }
+}
+
+async function endOf(work: LocalTransactionWork, id: string, signal: AbortSignal): Promise<Ended> {
+  try {
+    await work({ id, signal });
+    return { committed: true };
+  } catch (thrown) {
+    return { committed: false, error: thrownValue(thrown) };
+  }
+}
+
+function others(routes: readonly string[]): string {
+  return routes.length === 0 ? '' : `; there are some for: ${routes.join(', ')}`;
+}

@@ -1,4 +1,5 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
+import { toldTogether } from '../errors/told-together.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
 import type { SettlementFollower } from './consumer-reports.js';
 import type { Handled } from './subscription/handled.js';
@@ -82,7 +83,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     this.standstills.start();
   }
 
-  /** Side by side. @throws what makes the first of the impossible ones impossible */
+  /** Side by side. @throws every mismatch in one error, else what makes the first of the impossible ones impossible */
   async declareAll(consumers: readonly QueueConsumer[]): Promise<void> {
     try {
       await this.environment.transport.queues?.compare(consumers.map(({ definition }) => definition.topology));
@@ -90,12 +91,12 @@ export class Consumers implements Iterable<QueueConsumer> {
       consumers.forEach((consumer) => this.forget(consumer));
       throw error;
     }
-    await allEnded(consumers.map((consumer) => this.declare(consumer)));
+    await toldTogether(consumers.map((consumer) => this.declare(consumer)));
   }
 
   /** Side by side. @throws what makes the first of the impossible ones impossible */
   async startAll(consumers: readonly QueueConsumer[]): Promise<void> {
-    await allEnded(consumers.map((consumer) => this.start(consumer)));
+    await toldTogether(consumers.map((consumer) => this.start(consumer)));
   }
 
   async remove(consumer: QueueConsumer, deadline: AbortSignal): Promise<void> {
@@ -156,10 +157,4 @@ export class Consumers implements Iterable<QueueConsumer> {
 
 function nameOf({ handledBy, name }: SubscriptionDefinition): string {
   return handledBy ?? name;
-}
-
-/** @throws the error of the first that failed, once all have ended */
-async function allEnded(promises: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
 }

@@ -86,6 +86,7 @@ const queues = [
   'pause and resume in quick succession leave one consumer with its prefetch',
   'provision: false in the environment: a missing queue is a TopologyMismatchError and is not created',
   'provision: false in the topology: a missing queue is a TopologyMismatchError and is not created',
+  'provision: false: all that a subscription lacks is told in one error',
   'stopped under load, nothing comes once that has resolved and nothing is lost',
   'the connection falls amid acks: each has an answer, what is confirmed does not come again, nothing is lost',
   'the queue of a subscription that was removed is told once, when it fills and nobody consumes it; it is left alone',

@@ -145,16 +145,24 @@ describeRabbit('An application on RabbitMQ', (rabbit) => {
       expect(failure!.message).toContain(part);
   });
 
-  test('with provision: false a missing queue fails the boot and nothing is created', async () => {
+  test('with provision: false what is missing fails the boot, of all subscriptions in one error, and nothing is created', async () => {
     @Injectable()
     class Handler {
-      @Subscribe('order.created')
+      @Subscribe('order.created', { retry: { attempts: 3, backoff: 60 } })
+      @Subscribe('order.paid', { dlq: false })
       handle(): void {}
     }
     const url = await rabbit.freshVhostUrl();
-    await expect(app({ url }, { provision: false }, [Handler as never])).rejects.toMatchObject({
-      code: 'TOPOLOGY_MISMATCH',
-    });
+    const failure = await app({ url }, { provision: false }, [Handler as never]).catch((error: Error) => error);
+    expect(failure).toMatchObject({ code: 'TOPOLOGY_MISMATCH' });
+    for (const missing of [
+      'the exchange «events» does not exist',
+      'the queue «orders:order.created:queue» does not exist',
+      'the queue «orders:order.created:dlq» does not exist',
+      'delayed messages of «orders:order.created:queue» have nowhere to wait',
+      'the queue «orders:order.paid:queue» does not exist',
+    ])
+      expect((failure as Error).message).toContain(missing);
     const connection = await amqp.connect(url);
     connection.on('error', () => undefined);
     const channel = await connection.createChannel();

@@ -142,6 +142,21 @@ export const topologyCases: readonly CaseDefinition[] = [
     },
   })),
   {
+    name: 'provision: false: all that a subscription lacks is told in one error',
+    needs: ['queues'],
+    async run(bed) {
+      const client = await bed.connect({ environment: { provision: false } });
+      const [operator, topology] = [await bed.connect(), bed.topology('q', [bed.route('a')], { provision: false })];
+      await operator.declare(bed.topology('there', [bed.route('b')]));
+      await assert.rejects(client.declare(topology), (error) => {
+        assert.ok(error instanceof TopologyMismatchError, `a TopologyMismatchError, not ${String(error)}`);
+        for (const name of [topology.queue, topology.deadLetter?.queue ?? ''])
+          assert.ok(error.message.includes(`«${name}»`), `the message names «${name}»: ${error.message}`);
+        return true;
+      });
+    },
+  },
+  {
     name: 'provision: false with everything in place consumes',
     async run(bed) {
       const [operator, client] = [await bed.connect(), await bed.connect({ environment: { provision: false } })];

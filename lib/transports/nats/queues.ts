@@ -1,6 +1,7 @@
 import type { ConsumerConfig, ConsumerInfo } from '@nats-io/jetstream';
 import type { Clock } from '../../clock/clock.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import { toldTogether } from '../../errors/told-together.js';
 import type { Topology } from '../../transport/topology.js';
 import { describeQueue, filtersFor, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
@@ -78,17 +79,15 @@ export class Queues {
         throw new TopologyMismatchError(`The queue «${queue}» does not exist: ${error.message}`);
       throw error;
     }
-    if (deadLetter)
-      await this.ensure(
-        link,
-        { queue: deadLetter.queue, topic, patterns: {}, routes: [deadLetter.route] },
-        made,
-        provision,
-      );
-    const declared = await this.ensure(link, wanted, made, provision, topology.exclusive?.expiresMs);
-    const found = await this.withoutFormer(link, topology, declared, provision);
-    if (!provision) await this.checkWaits(link, topology);
-    return found;
+    const dead = deadLetter && { queue: deadLetter.queue, topic, patterns: {}, routes: [deadLetter.route] };
+    const expires = topology.exclusive?.expiresMs;
+    if (!provision) {
+      const looks = [dead && this.ensure(link, dead, made, false), this.checkWaits(link, topology)];
+      const [declared] = await toldTogether([this.ensure(link, wanted, made, false, expires), ...looks] as const);
+      return this.withoutFormer(link, topology, declared, false);
+    }
+    if (dead) await this.ensure(link, dead, made, true);
+    return this.withoutFormer(link, topology, await this.ensure(link, wanted, made, true, expires), true);
   }
 
   private async checkWaits(link: Link, { queue, waits = [] }: Topology): Promise<void> {

@@ -6,6 +6,7 @@ import { describe, reply, replyCode, topologyMisconfiguration } from './broker-e
 import { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
+import { toldTogether } from '../../errors/told-together.js';
 import { Comparison } from './comparison.js';
 import { DelayBands } from './delay-bands.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
@@ -81,9 +82,12 @@ export class TopologyDeclarer {
     const operations = topologyOperations(topology, this.names, this.settings);
     const model = this.connection.current;
     if (!this.provision || !topology.provision) {
-      await this.run(operations, check);
+      // An answer that something is missing closes its channel.
+      const looked = operations.filter(({ kind }) => kind === 'queue' || kind === 'exchange');
+      const looks = looked.map((operation) => this.run([operation], check));
+      await toldTogether([...looks, this.bands.check(topology, model)]);
       await this.former.find(topology, operations, false);
-      return this.bands.check(topology, model);
+      return;
     }
     const former = await this.former.find(topology, operations, true);
     // The end of delays, so that a retry reaches the queue by the broker alone.

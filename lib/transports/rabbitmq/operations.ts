@@ -39,20 +39,12 @@ export type Operation =
 
 /** Creates it, or finds it there as wanted. */
 export async function perform(channel: Channel, operation: Operation): Promise<void> {
-  switch (operation.kind) {
-    case 'exchange':
-      await channel.assertExchange(operation.name, operation.type, kept(operation));
-      return;
-    case 'queue':
-      await channel.assertQueue(operation.name, kept(operation));
-      return;
-    case 'binding':
-      await channel.bindQueue(operation.queue, operation.exchange, operation.key, operation.arguments ?? {});
-      return;
-    case 'exchange-binding':
-      await channel.bindExchange(operation.destination, operation.source, '', operation.arguments);
-      return;
-  }
+  if (operation.kind === 'exchange') await channel.assertExchange(operation.name, operation.type, kept(operation));
+  if (operation.kind === 'queue') await channel.assertQueue(operation.name, kept(operation));
+  if (operation.kind === 'binding')
+    await channel.bindQueue(operation.queue, operation.exchange, operation.key, operation.arguments ?? {});
+  if (operation.kind === 'exchange-binding')
+    await channel.bindExchange(operation.destination, operation.source, '', operation.arguments);
 }
 
 function kept({

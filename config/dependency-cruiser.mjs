@@ -29,8 +29,8 @@ const direction = layers.slice(0, -1).map((names, i) => ({
     .flat()
     .join(', ')}`,
   severity: 'error',
-  // An indicator is a face of the whole package towards Nest, like the files directly in lib.
-  from: { path: folders(names), pathNot: '\\.indicator\\.ts$' },
+  // An indicator and a module are faces of the whole package towards Nest, like the files directly in lib.
+  from: { path: folders(names), pathNot: '\\.(indicator|module)\\.ts$' },
   to: { path: '^lib/', pathNot: folders(layers.slice(0, i + 1).flat()) },
 }));
 

@@ -25,6 +25,10 @@ import { type TransactionChecker } from './transaction/transaction-checkers.js';
 import { type Transactions } from './transaction/transactions.js';
 import { volatility } from './publisher/unsent.js';
 
+/** @internal */
+export type MessagingEnvironment = Pick<ResolvedOptions, 'service' | 'provision' | 'clock' | 'shutdownTimeout'> &
+  Pick<MessagingParts, 'log'>;
+
 /**
  * One connection to a broker and everything on it: publisher, subscriptions, dead letters, events, health. Injectable.
  */
@@ -124,6 +128,12 @@ export class Messaging {
   /** @throws InvalidOptionError, SubscriptionConflictError @internal */
   addChecker(checker: TransactionChecker): void {
     this.transactions.addChecker(checker);
+  }
+
+  /** What other parts that work on this connection need. @internal */
+  get environment(): MessagingEnvironment {
+    const { service, provision, clock, shutdownTimeout } = this.options;
+    return { service, provision, clock, shutdownTimeout, log: this.parts.log };
   }
 
   /** Whether `@Subscribe` methods are to be started. @internal */

@@ -14,12 +14,18 @@ export interface PostgresDatabaseOptions {
   readonly applicationName: string;
 }
 
+/** One connection, with its listener of errors, until it is released; `failed`: it is not used again. */
+export interface PostgresConnection extends SqlClient {
+  release(failed?: boolean): void;
+}
+
 /** The level is set here, since the database's default may be another one. */
 const BEGIN = 'begin isolation level read committed';
 
 /** A database that is there or not: what is asked while it is not fails, and what is asked afterwards does not. */
 export class PostgresDatabase implements SqlClient {
   private opening: Promise<WatchedPool> | undefined;
+  private closing: Promise<void> | undefined;
 
   constructor(private readonly options: PostgresDatabaseOptions) {}
 
@@ -45,7 +51,7 @@ export class PostgresDatabase implements SqlClient {
 
   /** Everything that is done on the client it is given, or nothing. It resolves when that is committed. */
   async transaction<T>(work: (client: SqlClient) => Promise<T>): Promise<T> {
-    const client = await this.connect();
+    const client = await this.client();
     try {
       await client.query(BEGIN);
       const result = await work(sqlClientOf(client));
@@ -60,15 +66,15 @@ export class PostgresDatabase implements SqlClient {
     }
   }
 
-  /** A connection for oneself, with its listener of errors: it is released by `release()`, or `release(true)` when it failed. */
-  async connect(): Promise<PoolClient> {
-    return (await this.opened()).pool.connect();
+  /** A connection for oneself. */
+  async connect(): Promise<PostgresConnection> {
+    const client = await this.client();
+    return { ...sqlClientOf(client), release: (failed = false) => client.release(failed) };
   }
 
-  /** What is under way ends first, unless `destroy` is called. */
-  async close(): Promise<void> {
-    const opened = await this.opening?.catch(() => undefined);
-    await opened?.pool.end();
+  /** What is under way ends first, unless `destroy` is called. Calling it again is harmless. */
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
   }
 
   /** Ends all connections without a word to the server. */
@@ -77,6 +83,15 @@ export class PostgresDatabase implements SqlClient {
       (pool) => pool.destroy(),
       () => {},
     );
+  }
+
+  private async end(): Promise<void> {
+    const opened = await this.opening?.catch(() => undefined);
+    await opened?.pool.end();
+  }
+
+  private async client(): Promise<PoolClient> {
+    return (await this.opened()).pool.connect();
   }
 
   private async opened(): Promise<WatchedPool> {
@@ -105,6 +120,8 @@ export class PostgresDatabase implements SqlClient {
 /** One connection of `pg` as the port. */
 export function sqlClientOf(client: Pick<PoolClient, 'query'>): SqlClient {
   return {
-    query: async (text, values) => (await client.query<Record<string, unknown>>(text, [...values])).rows,
+    // Without values several statements are one.
+    query: async (text, values) =>
+      (await client.query<Record<string, unknown>>(text, values.length > 0 ? [...values] : undefined)).rows,
   };
 }

@@ -198,6 +198,7 @@ export class Dispatcher {
   /** It is the queue's now, which tells whether it could take it: at once, or when it is on the disk. */
   private enqueue(publication: Publication, error: MessagingError, failures = NOT_TRIED): void {
     this.bounds.leave(publication);
+    if (publication.keptElsewhere) return this.refuse(publication, error);
     this.retryQueue.add(publication, failures);
     const { events } = this.environment;
     if (events.has('queued')) events.emit('queued', { id: publication.message.id, to: { ...publication.to }, error });
@@ -317,7 +318,7 @@ export class Dispatcher {
     this.admission.release(publication);
     publication.rejected(error);
     const { events } = this.environment;
-    if (events.has('publish-failed'))
+    if (!publication.keptElsewhere && events.has('publish-failed'))
       events.emit('publish-failed', { id: publication.message.id, to: { ...publication.to }, error });
   }
 

@@ -52,6 +52,8 @@ export class Publication implements Outgoing {
   stored: StoredMessage | undefined;
   /** The publisher retry queue has accepted it. */
   queued = false;
+  /** Somebody else keeps it until it is confirmed: it is never queued here, and a passing failure is its result. */
+  keptElsewhere = false;
   /** Until its caller is told, or its resend has ended. */
   trace: PublishTrace | undefined;
 

@@ -172,6 +172,33 @@ export class Publisher {
     return this.emitter.failures;
   }
 
+  /** Makes what `publish` would send, and hands it to `keep` instead. Rejects as both do. @internal */
+  async compose(
+    route: RouteLike,
+    body: unknown,
+    options: PublishOptions,
+    keep: (publication: Publication) => Promise<Receipt>,
+  ): Promise<Receipt> {
+    const name = routeName(route);
+    const own = given(body, options);
+    const serialized = this.send ? undefined : this.factory.serialize(body);
+    await checkBody(route, body);
+    return composePublish(this.middleware, async (request) =>
+      keep(this.prepare(request.route, undefined, request.body, request.options, serialized)),
+    )({ route: name, ...own });
+  }
+
+  /** Sends what is kept elsewhere: it is confirmed, or rejected. @internal */
+  relay(publications: readonly Publication[]): Promise<Receipt>[] {
+    for (const publication of publications) {
+      publication.keptElsewhere = true;
+      publication.trace = this.telemetry?.resend(publication);
+    }
+    const receipts = publications.map((publication) => publication.receipt());
+    this.dispatcher.submit(publications);
+    return receipts;
+  }
+
   /** From now on every publish is rejected with PublisherClosedError; those before are on their way. @internal */
   close(): void {
     this.closed = true;

@@ -14,6 +14,7 @@ import {
 } from 'nestjs-messaging';
 import * as health from 'nestjs-messaging/health';
 import * as natsEntry from 'nestjs-messaging/nats';
+import * as outboxEntry from 'nestjs-messaging/outbox';
 import * as postgresEntry from 'nestjs-messaging/postgres';
 import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
@@ -27,6 +28,7 @@ import { resolveOptions } from '../../lib/messaging.options.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
 import { checkOptions as checkNatsOptions } from '../../lib/transports/nats/options.js';
+import { type OutboxSettings, resolveOutboxOptions } from '../../lib/outbox/outbox-options.js';
 import { checkOptions as checkPostgresOptions } from '../../lib/transports/postgres/options.js';
 import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publisher.js';
 import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
@@ -232,6 +234,14 @@ describe('docs/options.md, the options', () => {
       knownNames((unknown) => checkPostgresOptions(unknown)).sort(),
     );
   });
+
+  test('of the outbox are all there, with their defaults', () => {
+    const checked = (given: object): OutboxSettings => resolveOutboxOptions(given, 'outbox');
+    const { address, ...settings } = checked({});
+    const { connectionString: url, ...native } = address.config();
+    expectDefaults('outbox', { ...settings, url, options: native });
+    expect([...options('outbox').keys()].sort()).toEqual(knownNames(checked).sort());
+  });
 });
 
 test('README.md has six options, with the defaults of docs/options.md', () => {
@@ -350,6 +360,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...root,
       ...health,
       ...natsEntry,
+      ...outboxEntry,
       ...postgresEntry,
       ...opentelemetry,
       ...rabbitmqEntry,

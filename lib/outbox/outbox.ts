@@ -1,0 +1,231 @@
+import { PostgresDatabase } from '../clients/postgres-database.js';
+import type { Clock } from '../clock/clock.js';
+import { brand } from '../errors/brand.js';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { MessagingError } from '../errors/messaging-error.js';
+import { checkShortText, integerBetween, knownKeys } from '../errors/option-checks.js';
+import type { Log } from '../events/log.js';
+import type { MessagingEvents } from '../events/messaging-events.js';
+import type { BodyOf } from '../message/message-contract.js';
+import type { Publication } from '../publisher/publication.js';
+import type { PublishOptions, RouteLike } from '../publisher/publish-options.js';
+import type { Publisher } from '../publisher/publisher.js';
+import type { Receipt } from '../publisher/receipt.js';
+import { OutboxCounts, type OutboxHealth } from './outbox-health.js';
+import type { OutboxSettings } from './outbox-options.js';
+import { valuesOf } from './outbox-row.js';
+import { checkOutbox, ensureOutbox } from './outbox-schema.js';
+import { type OutboxStatements, outboxStatements } from './outbox-statements.js';
+import { Relay } from './relay.js';
+import { clientOf, type OutboxTransaction } from './transactions/transaction.js';
+
+/** Options of a message in the outbox, as those of `publish`. What would treat its waiting in the publisher retry queue is not among them, since it never waits there. */
+export type OutboxMessageOptions = Omit<PublishOptions, 'attempts' | 'backoff' | 'priority' | 'ordered'>;
+
+/** What was added. */
+export interface OutboxReceipt {
+  /** The message's id, the caller's or a generated one. */
+  readonly id: string;
+}
+
+/** A message that cannot be sent. */
+export interface ParkedMessage {
+  readonly id: string;
+  readonly route: string;
+  readonly key?: string;
+  /** The code and the text of why not. */
+  readonly error: string;
+  readonly parkedAt: Date;
+  readonly addedAt: Date;
+  /** Of its body. */
+  readonly bytes: number;
+}
+
+const OPTION_NAMES: readonly (keyof OutboxMessageOptions)[] = [
+  'id', 'key', 'headers', 'topic', 'delay', 'at', 'ttl', 'unroutable', 'correlationId', 'replyTo',
+]; // prettier-ignore
+
+export interface OutboxEnvironment {
+  readonly service: string;
+  /** Of the connection. */
+  readonly provision: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: MessagingEvents;
+  readonly publisher: Publisher;
+}
+
+/**
+ * Messages that are stored by the transactions that they tell of, and sent after those have committed. Injectable; one per
+ * connection.
+ */
+export class Outbox {
+  private readonly database: PostgresDatabase;
+  private readonly statements: OutboxStatements;
+  private readonly relay: Relay | undefined;
+  private readonly counts: OutboxCounts;
+
+  /** @internal */
+  constructor(
+    private readonly settings: OutboxSettings,
+    private readonly environment: OutboxEnvironment,
+  ) {
+    const { service, clock } = environment;
+    this.statements = outboxStatements(settings);
+    this.database = new PostgresDatabase({
+      address: settings.address,
+      // One to count with, and for who asks.
+      connections: (settings.relay ? settings.concurrency : 0) + 1,
+      neededBy: 'The outbox',
+      applicationName: `${service} outbox`,
+    });
+    this.counts = new OutboxCounts(this.database, this.statements, settings, clock);
+    const { statements, database, counts } = this;
+    if (settings.relay)
+      this.relay = new Relay({
+        ...environment,
+        settings,
+        statements,
+        database,
+        prepare: () => this.prepare(),
+        parked: () => void counts.count(),
+      });
+  }
+
+  /**
+   * Stores `body` for `route` in the transaction `tx`, as one more statement of it. The message is sent if that commits,
+   * and then as `publish` would have sent it now: at least once, and for a `key` in the order in which they were added.
+   *
+   * What is wrong with the message is told before a statement is sent. Where the statement fails, its error is that of your
+   * client, and the transaction cannot be committed any more.
+   * @throws NotInTransactionError, InvalidOptionError, MessageTooLargeError, SerializationError, InvalidPayloadError,
+   * PublisherClosedError (as rejections)
+   */
+  async add<R extends RouteLike>(
+    tx: OutboxTransaction,
+    route: R,
+    body: BodyOf<R>,
+    options: OutboxMessageOptions = {},
+  ): Promise<OutboxReceipt> {
+    knownKeys('options', options, OPTION_NAMES);
+    const { publisher, clock } = this.environment;
+    const client = await clientOf(tx);
+    const receipt = await publisher.compose(route, body, options, async (publication) => {
+      await this.store(publication, (values) => client.query(this.statements.add, values), clock.now());
+      return added(publication.message.id);
+    });
+    return { id: receipt.id };
+  }
+
+  /** Looks for messages at once: for who has just committed some, and is in a hurry. */
+  wake(): void {
+    this.relay?.wake();
+  }
+
+  /** The state of this outbox, from memory. */
+  health(): OutboxHealth {
+    return this.counts.report(this.relay);
+  }
+
+  /** Messages that cannot be sent, the first of them first. `limit`: 1 to 10,000, default 100. @throws MessagingError */
+  async parked({ limit = 100 }: { readonly limit?: number } = {}): Promise<ParkedMessage[]> {
+    const rows = await this.ask(this.statements.parkedList, [integerBetween('limit', limit, 1, 10_000)]);
+    return rows.map(({ id, route, key, error, parked_at, added_at, bytes }) => ({
+      id: id as string,
+      route: route as string,
+      ...(key !== null && { key: key as string }),
+      error: error as string,
+      parkedAt: new Date(parked_at as number),
+      addedAt: new Date(added_at as number),
+      bytes: bytes as number,
+    }));
+  }
+
+  /** Parked messages are sent again, behind all others; left out: all. How many. */
+  async retryParked(ids?: readonly string[]): Promise<number> {
+    const rows = await this.ask(this.statements.unpark, [ids === undefined ? null : checkedIds(ids)]);
+    this.wake();
+    await this.counts.count();
+    return rows.length;
+  }
+
+  /** Deletes parked messages. How many. */
+  async discardParked(ids: readonly string[]): Promise<number> {
+    const rows = await this.ask(this.statements.discard, [checkedIds(ids)]);
+    await this.counts.count();
+    return rows.length;
+  }
+
+  /** The tables are made or checked. Resolves also where the database is away. @throws what waiting does not cure @internal */
+  async open(): Promise<void> {
+    try {
+      await this.prepare();
+    } catch (error) {
+      const wrong = error instanceof MessagingError ? error : this.database.misconfiguration(error);
+      if (wrong) throw wrong;
+      this.environment.log.warn(`The outbox waits for its database at ${this.database.host}: ${this.database.describe(error)}`); // prettier-ignore
+    }
+  }
+
+  /** @internal */
+  start(): void {
+    this.relay?.start();
+    this.counts.start();
+  }
+
+  /** Nothing new is taken; what was taken is sent. @internal */
+  async stop(deadline: AbortSignal): Promise<void> {
+    this.counts.stop();
+    await this.relay?.stop(deadline);
+    if (deadline.aborted) this.database.destroy();
+  }
+
+  /** @internal */
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+
+  private async prepare(): Promise<void> {
+    const { settings, database } = this;
+    const { provision, service } = this.environment;
+    if (settings.provision ?? provision) await ensureOutbox(database, settings);
+    await checkOutbox(database, settings, service);
+  }
+
+  private async store(
+    publication: Publication,
+    insert: (values: ReturnType<typeof valuesOf>) => Promise<unknown>,
+    now: number,
+  ): Promise<void> {
+    // prettier-ignore
+    try {
+      await insert(valuesOf(publication, now));
+    } catch (error) {
+      publication.trace?.failed(error);
+      throw error;
+    }
+    publication.trace?.queued();
+    this.relay?.expect();
+  }
+
+  private async ask(...statement: Parameters<PostgresDatabase['query']>): ReturnType<PostgresDatabase['query']> {
+    try {
+      return await this.database.query(...statement);
+    } catch (error) {
+      throw this.database.misconfiguration(error) ?? new Error(`The outbox: ${this.database.describe(error)}`);
+    }
+  }
+}
+
+brand({ Outbox });
+
+function checkedIds(ids: readonly string[]): string[] {
+  const given: unknown = ids;
+  if (!Array.isArray(given)) throw new InvalidOptionError('ids', given, 'an array of ids');
+  return ids.map((id) => checkShortText('ids', id));
+}
+
+/** What middleware of `publish` sees: what becomes of the message is not known in this process. */
+function added(id: string): Receipt {
+  return { id, outcome: 'queued', stored: 'disk', settled: new Promise(() => {}) };
+}

@@ -1,0 +1,299 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { Pool } from 'pg';
+import { memory, MemoryBroker, message, TopologyMismatchError } from 'nestjs-messaging';
+import { type OutboxOptions, outboxSchema } from 'nestjs-messaging/outbox';
+import { describePostgresNode } from '../brokers/postgres.js';
+import type { PostgresServer } from '../brokers/postgres/server.js';
+import { waitFor } from '../brokers/wait-for.js';
+import { closeApplications, type OutboxApplication, startApplication } from './application.js';
+
+interface Numbered {
+  readonly key: string;
+  readonly n: number;
+}
+
+const Numbers = message<Numbered>('number');
+
+describePostgresNode('the relay', (postgres) => {
+  let shared: Promise<PostgresServer> | undefined;
+  const pools: Pool[] = [];
+  afterEach(async () => {
+    await closeApplications();
+    await Promise.all(pools.splice(0).map((pool) => pool.end()));
+  });
+
+  const newPool = (url: string): Pool => {
+    const pool = new Pool({ connectionString: url, max: 4 });
+    pool.on('error', () => undefined);
+    pools.push(pool);
+    return pool;
+  };
+
+  /** Applications on one broker and one database, and what the handlers of all of them were given, in order. */
+  async function start(count: number, options: OutboxOptions = {}, server?: PostgresServer) {
+    const url = await (server ?? (await (shared ??= postgres.start()))).createDatabase();
+    const broker = new MemoryBroker();
+    const handled: Numbered[] = [];
+    const apps: OutboxApplication[] = [];
+    for (let at = 0; at < count; at++)
+      apps.push(
+        await startApplication(
+          { url, pollInterval: 20, ...options },
+          { transport: memory({ broker }), routes: [], reconnect: { initial: 20, max: 100 }, confirmTimeout: 500 },
+        ),
+      );
+    await apps[0].messaging.subscribe(
+      { ...Numbers, prefetch: 100 },
+      (payload) => void handled.push(payload as Numbered),
+    );
+    const pool = newPool(url);
+    const add = async (numbers: readonly Numbered[], commit = true): Promise<() => Promise<void>> => {
+      const client = await pool.connect();
+      await client.query('begin');
+      for (const { key, n } of numbers) await apps[0].outbox.add(client, Numbers, { key, n }, { key });
+      const end = async (): Promise<void> => {
+        await client.query('commit');
+        client.release();
+      };
+      if (commit) await end();
+      return end;
+    };
+    const left = async (): Promise<number> => Number((await pool.query('select count(*) from messaging.outbox')).rows[0].count); // prettier-ignore
+    return { apps, broker, handled, pool, url, add, left };
+  }
+
+  const ofKeys = (count: number, keys: number): Numbered[] =>
+    Array.from({ length: count }, (_, n) => ({ key: `k${n % keys}`, n }));
+
+  const orderOf = (handled: readonly Numbered[], key: string): number[] =>
+    handled.filter((one) => one.key === key).map(({ n }) => n);
+
+  /** Leaves out what was sent again. */
+  const firsts = (numbers: readonly number[]): number[] => [...new Set(numbers)];
+
+  function expectOrder(handled: readonly Numbered[], sent: readonly Numbered[]): void {
+    for (const key of new Set(sent.map((one) => one.key)))
+      expect(firsts(orderOf(handled, key))).toEqual(orderOf(sent, key));
+  }
+
+  test('several relays send each message once, and those of a key in order', async () => {
+    const { apps, add, handled, left } = await start(3, { batchSize: 10, concurrency: 2 });
+    const sent = ofKeys(400, 7);
+    for (let at = 0; at < sent.length; at += 20) await add(sent.slice(at, at + 20));
+    for (const { outbox } of apps) outbox.wake();
+    await waitFor(() => handled.length === sent.length);
+    expect(new Set(handled.map(({ n }) => n)).size).toBe(sent.length);
+    expectOrder(handled, sent);
+    await waitFor(async () => (await left()) === 0);
+  });
+
+  test('a transaction that commits late is not passed over, and holds up nobody', async () => {
+    const { add, handled, left } = await start(2);
+    const commit = await add([{ key: 'late', n: 1 }], false);
+    await add([{ key: 'early', n: 2 }]);
+    await waitFor(() => handled.length === 1);
+    expect(handled[0].n).toBe(2);
+    await commit();
+    await waitFor(() => handled.length === 2);
+    await waitFor(async () => (await left()) === 0);
+  });
+
+  test('while the broker is away messages stay, and are then sent in order', async () => {
+    const { apps, broker, add, handled, left } = await start(2, { batchSize: 5 });
+    broker.faults.refuse();
+    broker.faults.disconnect();
+    const sent = ofKeys(60, 3);
+    await add(sent);
+    await waitFor(() => apps.some(({ outbox }) => outbox.health().relay === 'waiting'));
+    expect(await left()).toBe(60);
+    const waiting = apps.find(({ outbox }) => outbox.health().relay === 'waiting')!;
+    expect(waiting.outbox.health()).toMatchObject({ status: 'degraded', reason: expect.stringContaining('broker') });
+    broker.faults.accept();
+    await waitFor(() => handled.length >= 60);
+    expectOrder(handled, sent);
+    await waitFor(async () => (await left()) === 0);
+    await waitFor(() => waiting.outbox.health().relay === 'running');
+  });
+
+  test('nothing of a key overtakes what failed for a passing reason, also where confirms are lost', async () => {
+    const { broker, add, handled, left } = await start(2, { batchSize: 20 });
+    const sent = ofKeys(80, 4);
+    broker.faults.nackNext(3);
+    await add(sent.slice(0, 40));
+    await waitFor(() => handled.length >= 20);
+    broker.faults.dropConfirms(true);
+    await add(sent.slice(40));
+    await waitFor(() => handled.length >= 30);
+    broker.faults.dropConfirms(false);
+    await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
+    expectOrder(handled, sent);
+  });
+
+  test('what no queue takes is parked after some time, holds up nobody, and can be sent later', async () => {
+    const { apps, add, handled, left, pool } = await start(1);
+    const [{ outbox, messaging }] = apps;
+    const failed: string[] = [];
+    messaging.events.on('publish-failed', ({ id }) => failed.push(id));
+    const client = await pool.connect();
+    await client.query('begin');
+    await outbox.add(client, 'nobody', 1, { id: 'lost', key: 'k0' });
+    await outbox.add(client, 'nobody.yet', 2, { id: 'patient', unroutable: 'queue' });
+    await outbox.add(client, 'nobody', 3, { id: 'ignored', unroutable: 'ignore' });
+    await client.query('commit');
+    client.release();
+    await waitFor(async () => (await left()) === 2);
+    await add([{ key: 'other', n: 1 }]);
+    await waitFor(() => handled.length === 1);
+    // The pauses between the tries take half a minute.
+    for (let tries = 0; tries < 6; tries++)
+      await waitFor(async () => {
+        await pool.query('update messaging.outbox set due = now() where attempts > 0');
+        outbox.wake();
+        return (
+          (await pool.query(`select from messaging.outbox where id = 'lost' and attempts <= ${tries}`)).rowCount === 0
+        );
+      });
+    await waitFor(() => failed.length === 1);
+    expect(failed).toEqual(['lost']);
+    expect(await outbox.parked()).toMatchObject([{ id: 'lost', route: 'nobody', key: 'k0', error: expect.stringMatching(/^UNROUTABLE /) }]); // prettier-ignore
+    await waitFor(() => outbox.health().parked === 1);
+    expect(outbox.health().status).toBe('degraded');
+    expect(await left()).toBe(1);
+    await add([{ key: 'k0', n: 5 }]);
+    await waitFor(() => handled.length === 2);
+
+    const found: unknown[] = [];
+    await messaging.subscribe({ route: 'nobody.#', name: 'found' }, (payload) => void found.push(payload));
+    expect(await outbox.retryParked(['lost'])).toBe(1);
+    await waitFor(() => found.includes(1));
+    await pool.query('update messaging.outbox set due = now()');
+    await waitFor(() => found.includes(2));
+    expect(outbox.health()).toMatchObject({ status: 'up', parked: 0 });
+  });
+
+  test('nothing is lost where its connections are ended, again and again', async () => {
+    const { apps, add, handled, left, pool } = await start(2, { batchSize: 7 });
+    const sent = ofKeys(300, 5);
+    const adding = (async () => {
+      for (let at = 0; at < sent.length; at += 10) await add(sent.slice(at, at + 10));
+    })();
+    for (let times = 0; times < 12; times++) {
+      await pool.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like '% outbox' and datname = current_database()`); // prettier-ignore
+      await waitFor(() => handled.length >= Math.min(times * 10, 100));
+    }
+    await adding;
+    for (const { outbox } of apps) outbox.wake();
+    await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
+    expectOrder(handled, sent);
+  });
+
+  test('nothing is lost where the server is killed and started again', async () => {
+    if (!postgres.newest) return;
+    const server = await postgres.start();
+    const { apps, add, handled, left } = await start(2, { batchSize: 7 }, server);
+    const sent = ofKeys(200, 5);
+    await add(sent);
+    await waitFor(() => handled.length > 20);
+    await server.kill();
+    await waitFor(() => apps.every(({ outbox }) => outbox.health().relay === 'waiting'));
+    expect(apps[0].outbox.health().reason).toContain('The database at 127.0.0.1');
+    await server.restart();
+    for (const { outbox } of apps) outbox.wake();
+    await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
+    expectOrder(handled, sent);
+  });
+
+  test("order: 'transaction' keeps all in order, behind transactions that still run", async () => {
+    const { apps, add, handled, left, pool } = await start(2, { order: 'transaction', batchSize: 5 });
+    const commit = await add([{ key: 'a', n: 1 }], false);
+    await add([
+      { key: 'b', n: 2 },
+      { key: 'a', n: 3 },
+    ]);
+    await add([{ key: 'c', n: 4 }]);
+    // A look that has seen them, and sent none.
+    apps[0].outbox.wake();
+    await pool.query('select pg_sleep(0.2)');
+    expect(handled).toEqual([]);
+    await commit();
+    await waitFor(() => handled.length === 4);
+    expect(handled.map(({ n }) => n)).toEqual([1, 2, 3, 4]);
+    await waitFor(async () => (await left()) === 0);
+  });
+
+  test("order: 'transaction' says who holds it up", async () => {
+    const { apps, pool } = await start(1, { order: 'transaction' });
+    const client = await pool.connect();
+    await client.query(`set application_name = 'a long report'`);
+    await client.query('begin');
+    await client.query('select pg_current_xact_id()');
+    await client.query('select pg_sleep(1.1)');
+    await apps[0].outbox.retryParked([]);
+    expect(apps[0].outbox.health().heldBy).toMatchObject({ owner: expect.stringContaining('a long report') });
+    await client.query('rollback');
+    client.release();
+  });
+
+  test('sent messages are kept for as long as is asked for', async () => {
+    const { apps, add, handled, pool } = await start(1, { retention: 3_600_000 });
+    await add(ofKeys(3, 1));
+    await waitFor(() => handled.length === 3);
+    await waitFor(async () => (await pool.query('select from messaging.outbox_sent')).rowCount === 3);
+    await pool.query(`update messaging.outbox_sent set sent_at = now() - interval '2 hours' where seq = 1`);
+    await apps[0].outbox.discardParked([]);
+    expect((await pool.query('select from messaging.outbox_sent')).rowCount).toBe(2);
+  });
+
+  test('what was taken is sent before the application ends, and the rest stays', async () => {
+    const { apps, add, handled, left } = await start(1, { batchSize: 5 });
+    await add(ofKeys(100, 100));
+    await waitFor(() => handled.length > 0);
+    await apps[0].app.close();
+    expect((await left()) + new Set(handled.map(({ n }) => n)).size).toBe(100);
+  });
+
+  test('an outbox of another version, of another service, or none is refused with what to do', async () => {
+    const url = await (await (shared ??= postgres.start())).createDatabase();
+    const pool = newPool(url);
+    const boot = (options: OutboxOptions = {}, service = 'shop'): Promise<unknown> =>
+      startApplication({ url, ...options }, { service });
+    await expect(boot({ provision: false })).rejects.toThrow(/no outbox «messaging.outbox».*outboxSchema\(/);
+    await pool.query(outboxSchema());
+    await boot({ provision: false });
+    await expect(boot({}, 'other')).rejects.toThrow(/of the service «shop».*Choose another «table»/);
+    await boot({ table: 'outbox_other' }, 'other');
+    await pool.query('update messaging.outbox_version set version = 2');
+    const wrong = boot();
+    await expect(wrong).rejects.toThrow(TopologyMismatchError);
+    await expect(wrong).rejects.toThrow(/version 2, this package needs 1.*docs\/outbox.md/);
+    await expect(boot({ url: url.replace(/\/[^/]*$/, '/nowhere') })).rejects.toMatchObject({
+      code: 'BROKER_CONFIGURATION',
+    });
+    for (const table of ['', 'A', 'a-b', '1a', 'a"; drop table x', 'a'.repeat(41)])
+      await expect(boot({ table })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    const together = await Promise.all(Array.from({ length: 5 }, () => startApplication({ url, schema: 'together' })));
+    expect(together).toHaveLength(5);
+  });
+
+  test('it starts while the database is away, and sends when that comes', async () => {
+    if (!postgres.newest) return;
+    const server = await postgres.start();
+    const url = await server.createDatabase();
+    await server.kill();
+    const { outbox, received } = await startApplication({ url, pollInterval: 20 });
+    expect(outbox.health().relay).not.toBe('off');
+    await waitFor(() => outbox.health().status === 'down');
+    await server.restart();
+    outbox.wake();
+    const pool = newPool(url);
+    await waitFor(
+      async () => (await pool.query(`select to_regclass('messaging.outbox') is not null as there`)).rows[0].there,
+    );
+    const client = await pool.connect();
+    await client.query('begin');
+    await outbox.add(client, 'a', 1);
+    await client.query('commit');
+    client.release();
+    await waitFor(() => received.has('a'));
+  });
+});

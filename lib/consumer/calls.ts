@@ -18,7 +18,7 @@ export interface Calls {
   run(work: Work): Outcome | undefined;
   /** Undefined: messages are handled one by one. */
   readonly batches: Batches | undefined;
-  /** Undefined: it does not look for duplicates. */
+  /** Undefined: the subscription does not look for duplicates. */
   readonly idempotency: IdempotencyCounts | undefined;
 }
 

@@ -111,7 +111,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     });
   }
 
-  /** Undefined: it does not look for duplicates. */
+  /** Undefined: the subscription does not look for duplicates. */
   get idempotency(): IdempotencyCounts | undefined {
     return this.calls.idempotency;
   }
@@ -124,7 +124,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     return this.gate.state;
   }
 
-  /** Why it does not consume, where that is nobody's wish; else what is wrong with its handlers. */
+  /** Why the queue is not consumed, where that is nobody's wish; else what is wrong with its handlers. */
   get reason(): string | undefined {
     const { gate, intake, overdue, settlement, callStart } = this;
     const own = gate.reason ?? intake.standstill ?? overdue.report() ?? settlement.problem ?? callStart.problem;
@@ -137,7 +137,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     return this.running.size + this.schedule.waiting.size;
   }
 
-  /** Some of it was delivered before. */
+  /** Some message that is here was delivered before. */
   get holdsRedelivered(): boolean {
     return this.unsettled().some(({ deliveryCount = 0 }) => deliveryCount > 0);
   }
@@ -222,7 +222,7 @@ export class Consumer implements QueueConsumer, QueueReport {
       if (this.gate.open) admitted = this.schedule.admit(delivery);
       else this.schedule.wait(delivery);
     } catch (error) {
-      // Nobody can say when it may be handled.
+      // Nobody can say when the message may be handled.
       return this.settling.settle(this.workOf(delivery, false), Outcome.deadLetter('unrecoverable', error));
     }
     if (admitted) this.begin(delivery);
@@ -286,7 +286,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     this.run(work);
   }
 
-  /** It is settled, or no longer waited for. */
+  /** The delivery is settled, or no longer waited for. */
   private leave(work: Work): void {
     if (!this.running.delete(work.delivery)) return;
     this.callStart.left(work);
@@ -324,7 +324,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     work.closed = true;
     this.gate.killSwitch?.lost(work);
     if (this.callStart.left(work)) this.leave(work);
-    // What waits behind it is lost in the same turn, and must not begin in between.
+    // What waits behind the message is lost in the same turn, and must not begin in between.
     else if (this.held?.drop(work)) queueMicrotask(() => this.leave(work));
     else if (this.batches?.withdraw(work, error)) this.leave(work);
     else if (!settling) this.callStart.lose(work, lateMs);
@@ -338,7 +338,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (this.busy > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);
   }
 
-  /** What came back so often that once more would look like a crash is given back as a copy, out of its order. */
+  /** A message that came back so often that once more looks like a crash is given back as a copy, out of its order. */
   private async copyBack(deadline: AbortSignal): Promise<void> {
     for (const work of this.held!.works())
       if (this.settlement.mustCopyBack(work.delivery)) this.giveBacks.add(this.abandon(work));
@@ -346,7 +346,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     await this.giveBacks.ended(deadline);
   }
 
-  /** Its handler runs past the deadline, or it is held: a result no longer counts. */
+  /** The handler of the delivery runs past the deadline, or the delivery is held: a result no longer counts. */
   private async abandon(work: Work): Promise<void> {
     if (work.closed) return;
     work.closed = true;

@@ -32,7 +32,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     return this.take(definition, () => new PartitionedConsumer({ ...handled, definition }, this.environment));
   }
 
-  /** On one queue, with somebody who wants to know what becomes of each message. @throws SubscriptionConflictError */
+  /** On one queue, with a follower that is told what becomes of each message. @throws SubscriptionConflictError */
   addSingle(handled: Handled, follower?: SettlementFollower): Consumer {
     return this.take(handled.definition, () => new Consumer(handled, this.environment, follower));
   }
@@ -47,7 +47,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     }
   }
 
-  /** Those with this subscription name; groups may share one. @throws InvalidOptionError when there is none */
+  /** The consumers with this subscription name; groups may share one. @throws InvalidOptionError when there is none */
   named(name: string): readonly QueueConsumer[] {
     const found = [...this].filter(({ definition }) => definition.name === name);
     if (found.length > 0) return found;
@@ -59,7 +59,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     );
   }
 
-  /** Makes what it consumes from exist. What cannot be declared is taken out again. */
+  /** Makes what a consumer consumes from exist. One that cannot be declared is taken out again. */
   async declare(consumer: QueueConsumer): Promise<void> {
     try {
       await consumer.declare();
@@ -83,7 +83,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     this.standstills.start();
   }
 
-  /** Side by side. @throws every mismatch in one error, else what makes the first of the impossible ones impossible */
+  /** All side by side. @throws every mismatch in one error, else what makes the first impossible one impossible */
   async declareAll(consumers: readonly QueueConsumer[]): Promise<void> {
     try {
       await this.environment.transport.queues?.compare(consumers.map(({ definition }) => definition.topology));
@@ -94,7 +94,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     await toldTogether(consumers.map((consumer) => this.declare(consumer)));
   }
 
-  /** Side by side. @throws what makes the first of the impossible ones impossible */
+  /** All side by side. @throws what makes the first impossible one impossible */
   async startAll(consumers: readonly QueueConsumer[]): Promise<void> {
     await toldTogether(consumers.map((consumer) => this.start(consumer)));
   }
@@ -104,7 +104,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     this.forget(consumer);
   }
 
-  /** Its queue is free for another. Resolves when its intake has ended and what has not started is given back. */
+  /** Frees the consumer's queue. Resolves when its intake has ended and what has not started is given back. */
   async leave(consumer: Consumer, deadline: AbortSignal): Promise<void> {
     this.forget(consumer);
     this.leaving.add(consumer);
@@ -149,7 +149,7 @@ export class Consumers implements Iterable<QueueConsumer> {
     }
   }
 
-  /** Another consumer may have taken its queue's place since. */
+  /** Another consumer may have taken the place of this one's queue since. */
   private forget(consumer: QueueConsumer): void {
     if (this.byQueue.get(consumer.queue) === consumer) this.byQueue.delete(consumer.queue);
   }

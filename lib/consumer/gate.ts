@@ -29,7 +29,7 @@ export class Gate {
     return !this.reserved && this.passable;
   }
 
-  /** Whether the one that it is reserved for may be called. */
+  /** Whether the message that the gate is reserved for may be called. */
   get passable(): boolean {
     return !this.stopping && !this.paused && (this.killSwitch === undefined || this.killSwitch.passes);
   }
@@ -40,7 +40,7 @@ export class Gate {
     return this.intake.waitingFor === undefined ? 'consuming' : 'waiting';
   }
 
-  /** Why it does not consume, where that is nobody's wish. */
+  /** Why the subscription does not consume, where that is nobody's wish. */
   get reason(): string | undefined {
     return this.state === 'waiting' ? this.intake.waitingFor : this.killSwitch?.reason;
   }

@@ -26,13 +26,13 @@ export class GiveBacks {
 
   constructor(private readonly parts: Parts) {}
 
-  /** One that came too late. */
+  /** A delivery that came too late. */
   give(delivery: Delivery): void {
     const { settlement, attempts, precheck } = this.parts;
     this.add(settlement.giveBack(delivery, attempts.attemptOf(delivery), precheck.waitOf(delivery)));
   }
 
-  /** Those that wait for their turn. */
+  /** The deliveries that wait for their turn. */
   giveWaiting(which: (delivery: Delivery) => boolean = () => true): void {
     const { schedule } = this.parts;
     for (const delivery of [...schedule.waiting])
@@ -46,7 +46,7 @@ export class GiveBacks {
     this.pending.add(ended);
   }
 
-  /** Resolves when all are there, at the latest at the deadline. */
+  /** Resolves when all that was given back is there, at the latest at the deadline. */
   async ended(deadline: AbortSignal): Promise<void> {
     if (this.pending.size > 0) await until(Promise.all(this.pending), deadline);
   }

@@ -13,13 +13,13 @@ export interface IntakeOptions {
   readonly keepsOrder: boolean;
   /** To be told of interruptions. */
   readonly attempts?: Pick<AttemptCount, 'interrupted'>;
-  /** Nothing comes any more, and why, though it was neither paused nor ended. */
+  /** Nothing comes any more, and why, though the intake was neither paused nor ended. */
   stopped(reason: string): void;
 }
 
 /** Where the deliveries of a subscription come from. */
 export class Intake {
-  /** Why nothing comes; undefined while it consumes. */
+  /** Why nothing comes; undefined while the intake consumes. */
   waitingFor: string | undefined = 'starting';
   /** How many messages have come since the start. */
   deliveries = 0;

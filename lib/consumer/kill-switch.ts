@@ -5,7 +5,7 @@ import type { Outcome } from '../pipeline/outcome.js';
 
 /** When a subscription stops by itself because its handler fails too often. */
 export interface KillSwitchOptions {
-  /** It stops when so many of the last `of` handler calls have failed. */
+  /** The subscription stops when so many of the last `of` handler calls have failed. */
   readonly failures: number;
   /** How many calls are looked at. Default: `failures`, which then means one after the other. */
   readonly of?: number;
@@ -62,7 +62,7 @@ export class KillSwitch {
     return this.state === 'probing';
   }
 
-  /** Why nothing passes; undefined while it is closed. */
+  /** Why nothing passes; undefined while the switch is closed. */
   get reason(): string | undefined {
     const { failures, of } = this.options;
     return this.state === 'closed' ? undefined : `kill switch: ${failures} of the last ${of} handler calls failed`;

@@ -8,7 +8,7 @@ export interface QueueReport {
   readonly state: ConsumerState;
   /** Messages in this process that are not settled yet. */
   readonly inFlight: number;
-  /** Why it does not consume, where that is nobody's wish; else what is wrong with it. */
+  /** Why the queue is not consumed, where that is nobody's wish; else what is wrong with it. */
   readonly reason: string | undefined;
   readonly idempotency: IdempotencyCounts | undefined;
 }
@@ -18,7 +18,7 @@ export interface QueueConsumer {
   readonly definition: SubscriptionDefinition;
   readonly queue: string;
   readonly state: ConsumerState;
-  /** Those of which health tells. */
+  /** The queues of which health tells. */
   queues(): readonly QueueReport[];
   /** Makes the queue and what leads to it exist; `start` does so where it was not called. @throws what waiting cannot cure */
   declare(): Promise<void>;

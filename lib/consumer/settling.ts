@@ -10,7 +10,7 @@ export interface SettlingEnvironment {
   readonly settlement: Settlement;
   readonly reports: ConsumerReports;
   readonly log: Log;
-  /** It is settled, or no longer waited for. */
+  /** The delivery is settled, or no longer waited for. */
   leave(work: Work): void;
 }
 

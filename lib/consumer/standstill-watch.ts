@@ -31,7 +31,7 @@ interface Look {
   deliveries: number;
   /** Looks in a row at which messages were ready and none had come. */
   inVain: number;
-  /** At so many it is attached again. */
+  /** At so many looks in a row the consumer is attached again. */
   actAt: number;
 }
 
@@ -50,7 +50,7 @@ export class StandstillWatch {
   ) {}
 
   start(): void {
-    // Who cannot ask whether messages are ready cannot tell.
+    // A transport that cannot say whether messages are ready cannot tell a standstill.
     if (this.running || !this.environment.transport.queues) return;
     this.running = true;
     this.schedule();

@@ -5,11 +5,11 @@ import { Outcome } from '../../pipeline/outcome.js';
 
 /** What a batch handler said of its entries, one by one. */
 export interface BatchAnswer {
-  /** What it decided; undefined: the entry failed. */
+  /** What the handler decided; undefined: the entry failed. */
   outcomeAt(at: number): Outcome | undefined;
-  /** How many entries it speaks of, where it does so one by one. */
+  /** How many entries the answer speaks of, where it does so one by one. */
   readonly listed?: number;
-  /** What it failed with. */
+  /** What the entry failed with. */
   errorAt(at: number): unknown;
 }
 

@@ -4,11 +4,11 @@ import type { MessageContext } from '../../pipeline/message-context.js';
 /** What a batch needs to know of the deliveries in it. */
 interface Member {
   readonly context: MessageContext;
-  /** The one that it is in. */
+  /** The batch that the delivery is in. */
   batch?: unknown;
 }
 
-/** Who waits for the result of one entry, because there is something around its handling. */
+/** A caller that waits for the result of one entry, because there is something around its handling. */
 export interface Reply {
   resolve(result: unknown): void;
   reject(error: unknown): void;
@@ -16,13 +16,13 @@ export interface Reply {
 
 /** Deliveries that are handled by one call. */
 export class Batch<M extends Member> {
-  /** Those that were withdrawn included, until it is sealed. */
+  /** The withdrawn ones included, until the batch is sealed. */
   members: M[] = [];
-  /** How many were not withdrawn. */
+  /** How many members were not withdrawn. */
   live = 0;
-  /** Once it is handled. */
+  /** Once the batch is handled. */
   context: BatchContext | undefined;
-  /** Its call ran on past its timeout: its slot has an end of its own. */
+  /** The call ran on past its timeout: its slot has an end of its own. */
   overdue = false;
   private replies: (Reply | undefined)[] = [];
 
@@ -33,7 +33,7 @@ export class Batch<M extends Member> {
     this.live++;
   }
 
-  /** Leaves out those that were withdrawn, for good: results are by place. */
+  /** Leaves out the members that were withdrawn, for good: results are by place. */
   seal(): void {
     if (this.live === this.members.length) return;
     const { members, replies } = this;
@@ -45,14 +45,14 @@ export class Batch<M extends Member> {
     return this.replies[at];
   }
 
-  /** One is not ours any more. */
+  /** A delivery is not ours any more. */
   withdraw(member: M): Reply | undefined {
     member.batch = undefined;
     this.live--;
     return this.replies.length === 0 ? undefined : this.replies[this.members.indexOf(member)];
   }
 
-  /** Its first one, as a batch of its own. */
+  /** The first member, as a batch of its own. */
   splitFirst(): Batch<M> {
     this.seal();
     const first = new Batch<M>();

@@ -40,7 +40,7 @@ export interface BatchesEnvironment extends HandlerCallEnvironment, HandlerChain
  * throw, or ends the process, would take them along to the dead letters.
  */
 export class Batches {
-  /** Those that wait for their batch to be handled. */
+  /** How many entries wait for their batch to be handled. */
   gathered = 0;
   readonly idempotency: IdempotentHandling | undefined;
   private readonly definition: BatchDefinition;
@@ -48,14 +48,14 @@ export class Batches {
   private readonly handler: BatchHandler;
   /** There is something around each entry, which waits for its result. */
   private readonly wrapped: boolean;
-  /** The one that gathers. When it is old enough it has its place among the ready ones, and gathers on until its turn. */
+  /** The batch that gathers. When it is old enough it has its place among the ready, and gathers on until its turn. */
   private open: Batch<Work> | undefined;
   private cancelTimer: CancelTimer | undefined;
-  /** To be handled as soon as there is a slot, and the gate is open. */
+  /** The batches to be handled as soon as there is a slot, and the gate is open. */
   private readonly ready = new Set<Batch<Work>>();
-  /** Those that have a slot. */
+  /** The batches that have a slot. */
   private readonly handling = new Set<Batch<Work>>();
-  /** The one that is about to join; where entries are wrapped they come to that later, in any order. */
+  /** The entry that is about to join; where entries are wrapped they come to that later, in any order. */
   private coming: Work | undefined;
   private readonly arriving = new Map<MessageContext, Work>();
   private starting = false;
@@ -115,7 +115,7 @@ export class Batches {
     }
   }
 
-  /** Its result no longer counts; `closed` says so. True: it was not being handled, and is forgotten here. */
+  /** The result no longer counts; `closed` says so. True: the delivery was not being handled, and is forgotten here. */
   withdraw(work: Work, reason: unknown): boolean {
     const { batch } = work;
     if (!batch) {
@@ -136,7 +136,7 @@ export class Batches {
     return true;
   }
 
-  /** No batch is handled any more. Returns those that wait for one. */
+  /** No batch is handled any more. Returns the entries that wait for one. */
   close(): Work[] {
     this.closed = true;
     this.cancelTimer?.();

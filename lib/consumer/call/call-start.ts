@@ -80,7 +80,7 @@ export class CallStart {
     else if (outcome === Outcome.ack) this.lost.endedWell(work);
   }
 
-  /** It is settled, held, or given up. True: it waited here and was not being called. */
+  /** The delivery is settled, held, or given up. True: it waited here and was not being called. */
   left(work: Work): boolean {
     const waited = this.alone.left(work);
     return this.lost.withdraw(work) || waited;

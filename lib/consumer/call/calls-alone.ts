@@ -15,7 +15,7 @@ interface Parts {
   running(): number;
   call(work: Work): void;
   putOff(work: Work, delayMs: number): void;
-  /** One has come, and waits for its call. */
+  /** A delivery has come, and waits for its call. */
   reserved(): void;
 }
 
@@ -27,7 +27,7 @@ interface Parts {
 export class CallsAlone {
   private work: Work | undefined;
   private called = false;
-  /** What came together with it has been put off. */
+  /** What came together with the suspect has been put off. */
   private settled = false;
   private waitedLong = false;
   private nextAt = -Infinity;
@@ -70,7 +70,7 @@ export class CallsAlone {
     this.parts.call(work);
   }
 
-  /** It is settled, held or lost. True: it was not called. */
+  /** The delivery is settled, held or lost. True: it was not called. */
   left(work: Work): boolean {
     if (work !== this.work) return false;
     this.work = undefined;
@@ -79,7 +79,7 @@ export class CallsAlone {
     return !this.called;
   }
 
-  /** The one that waits for its call, if any. */
+  /** The delivery that waits for its call, if any. */
   get waiting(): Work[] {
     return this.work && !this.called ? [this.work] : [];
   }

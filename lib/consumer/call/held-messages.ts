@@ -4,7 +4,7 @@ import type { Work } from './work.js';
 
 /** Messages that failed and wait here for their next call, unsettled, so that they keep their turn. */
 export class HeldMessages {
-  /** With the timer until their next call; without one they are due, and wait for a lane. */
+  /** With the timer until the next call; a message without one is due, and waits for a lane. */
   private readonly timers = new Map<Work, CancelTimer | undefined>();
   private suspended = false;
 
@@ -18,13 +18,13 @@ export class HeldMessages {
     return this.timers.size;
   }
 
-  /** That of so many in this process all are held; undefined when they are not. */
+  /** Says that of so many messages in this process all are held; undefined when they are not. */
   congestion(running: number): string | undefined {
     if (this.size === 0 || this.size < running) return undefined;
     return `lanes full: ${this.size} failed ${this.size === 1 ? 'message' : 'messages'} held, the rest waits behind`;
   }
 
-  /** In the order in which they were held. */
+  /** All, in the order in which they were held. */
   works(): Work[] {
     return [...this.timers.keys()];
   }
@@ -37,7 +37,7 @@ export class HeldMessages {
     return this.has(work) && this.timers.get(work) === undefined;
   }
 
-  /** Calls `due` after the delay; false when it would be held for too long by then. */
+  /** Calls `due` after the delay; false when the message would be held for too long by then. */
   hold(work: Work, delayMs: number): boolean {
     const now = this.clock.monotonic();
     work.heldSince ??= now;
@@ -46,13 +46,13 @@ export class HeldMessages {
     return true;
   }
 
-  /** It is held no longer; false: it was not. */
+  /** The message is held no longer; false: it was not. */
   drop(work: Work): boolean {
     this.timers.get(work)?.();
     return this.timers.delete(work);
   }
 
-  /** None is due from now on: they are about to be given back. */
+  /** No message is due from now on: all are about to be given back. */
   suspend(): void {
     this.suspended = true;
     for (const cancel of this.timers.values()) cancel?.();

@@ -21,9 +21,9 @@ interface LostCall {
   /** The broker took its message back because it ran too long. */
   readonly late: boolean;
   running: boolean;
-  /** By the monotonic clock: it counts until then. */
+  /** By the monotonic clock: the result counts until then. */
   readonly until: number;
-  /** What it has come to. */
+  /** What the call has come to. */
   outcome?: Outcome;
   /** The message has come again and waits for the end of the call. */
   again?: Work;

@@ -12,11 +12,11 @@ export class OverdueHandlers {
   constructor(
     private readonly graceMs: number,
     private readonly clock: Clock,
-    /** One still runs at the end of its grace. */
+    /** A handler still runs at the end of its grace. */
     private readonly graceOver: () => void,
   ) {}
 
-  /** How many of them keep their slot. */
+  /** How many handlers keep their slot. */
   get slots(): number {
     return this.held;
   }
@@ -27,7 +27,7 @@ export class OverdueHandlers {
     return this.count === 1 ? '1 handler past its timeout' : `${this.count} handlers past their timeout`;
   }
 
-  /** `slotFree` is called once: when it has ended, or its grace has. */
+  /** `slotFree` is called once: when the handler has ended, or its grace has. */
   add(running: Promise<unknown>, slotFree: () => void): void {
     this.count++;
     this.held++;

@@ -10,12 +10,12 @@ export interface Work {
   startedAt: number;
   /** A result is no longer wanted: the delivery was lost or given back, or its settlement is under way. */
   closed: boolean;
-  /** It has a slot of the schedule, to be given free at its end. */
+  /** The delivery has a slot of the schedule, to be given free at its end. */
   readonly admitted: boolean;
-  /** Handler calls of it that run on past their timeout and keep its slot. */
+  /** Handler calls of the delivery that run on past their timeout and keep its slot. */
   overdue: number;
-  /** Since when it is retried in place, by the monotonic clock. */
+  /** Since when the message is retried in place, by the monotonic clock. */
   heldSince?: number;
-  /** The batch that it is in, waiting or handled. */
+  /** The batch that the delivery is in, waiting or handled. */
   batch?: Batch<Work>;
 }

@@ -31,7 +31,7 @@ export interface DistributorOptions {
 interface Move extends Outgoing {
   readonly delivery: Delivery;
   readonly key: string | undefined;
-  /** The broker took it back, and hands it out again. */
+  /** The broker took the delivery back, and hands it out again. */
   lost: boolean;
 }
 
@@ -46,9 +46,9 @@ export class Distributor {
   /** By key: the first is under way, the others wait for it. */
   private readonly lines = new Map<string, Move[]>();
   private batch: Move[] = [];
-  /** Sent, and without a result yet. */
+  /** Moves that were sent and have no result yet. */
   private underWay = 0;
-  /** Those that failed and were not confirmed since, and of them those that wait for the next time. */
+  /** Moves that failed and were not confirmed since, and of them those that wait for the next time. */
   private readonly troubled = new Set<Move>();
   private failed: Move[] = [];
   private failures = 0;
@@ -101,7 +101,7 @@ export class Distributor {
   }
 
   private take(delivery: Delivery): void {
-    // It goes back with the others when the intake ends.
+    // The delivery goes back with the others when the intake ends.
     if (this.stopping) return;
     const move = this.moveOf(delivery);
     this.moves.set(delivery, move);
@@ -121,7 +121,7 @@ export class Distributor {
     return { ...copy, delivery, key, lost: false };
   }
 
-  /** One whose key cannot be told has none; in its partition that fails again, and sends it to its dead letters. */
+  /** A message whose key cannot be told has none: in its partition that fails again, and makes a dead letter of it. */
   private keyOf({ message }: Delivery): string | undefined {
     try {
       return this.options.keyOf(message);
@@ -156,7 +156,7 @@ export class Distributor {
     this.end(move);
   };
 
-  /** It has a result: the next of its key may go. */
+  /** The move has a result: the next of its key may go. */
   private end(move: Move): void {
     this.underWay--;
     this.forget(move);
@@ -202,7 +202,7 @@ export class Distributor {
     for (const move of failed) this.send(move);
   }
 
-  /** No copy of it can ever be written: it goes as it is to the dead letters, those of the queue's owner with `dlq: false`. */
+  /** No copy can ever be written: the message itself becomes a dead letter, with `dlq: false` one of the queue's owner. */
   private refuse({ delivery }: Move, reason: string): void {
     const { deadLetter } = this.options.topology;
     const fate = deadLetter ? `goes to «${deadLetter.queue}»` : `is ${givenUp(delivery)} (dlq: false)`;

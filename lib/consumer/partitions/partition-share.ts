@@ -12,9 +12,9 @@ import { until } from '../../clock/sleep.js';
 
 /** Time between two looks at who has what, in milliseconds. */
 const INTERVAL_MS = 1_000;
-/** So many looks a partition must have been free before who has enough already takes it: others may need it more. */
+/** So many looks a partition must be free before a process that has its share takes it: others may need it more. */
 const PATIENCE = 3;
-/** After so many it is taken by anybody: that somebody works is more than that all work alike. */
+/** After so many looks a partition is taken by anybody: that somebody works is more than that all work alike. */
 const EMERGENCY = 10;
 /** So many looks a partition of ours may wait, while the broker answers, before it is another process's. */
 const STRAY = 3;
@@ -120,7 +120,7 @@ export class PartitionShare {
   private async look(): Promise<void> {
     const { transport, topology, log } = this.options;
     const partitions = topology.partitions ?? 0;
-    // Who is not counted himself would take too much; but better that than nothing at all.
+    // A process that is not counted itself would take too much; but better that than nothing at all.
     this.uncounted = this.problem === undefined ? 0 : this.uncounted + 1;
     if (this.uncounted % EMERGENCY !== 0) return;
     try {
@@ -181,7 +181,7 @@ export class PartitionShare {
     if (consumer.state === 'waiting') this.letGo(partition);
   }
 
-  /** While we had no connection another process may have taken them. */
+  /** While we had no connection another process may have taken partitions of ours. */
   private letStraysGo(): void {
     for (const [partition, consumer] of [...this.owned]) {
       const waited = consumer.state === 'waiting' ? (this.waitingFor.get(partition) ?? 0) + 1 : 0;
@@ -191,7 +191,7 @@ export class PartitionShare {
   }
 
   /**
-   * The least busy one. What it holds goes back to the broker, which counts that: one that holds what came back before
+   * The least busy partition. What it holds goes back to the broker, which counts that: one with what came back before
    * is kept, so that no move looks like a crash.
    */
   private letOneGo(): boolean {

@@ -89,13 +89,13 @@ export class PartitionedConsumer implements QueueConsumer {
       else await this.declare();
       await this.share.start();
     } catch (error) {
-      // Half of it must not go on.
+      // Half of the subscription must not go on.
       await this.stop(AbortSignal.abort());
       throw error;
     }
   }
 
-  /** Its partitions stay its own; what comes for others is moved to them all the same. */
+  /** This process keeps its partitions; what comes for others is moved to them all the same. */
   pause(): void {
     this.paused = true;
     this.share.pause();

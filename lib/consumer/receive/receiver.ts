@@ -13,7 +13,7 @@ export interface ReceiverSource {
   start(): Promise<void>;
   /** A message is asked for. */
   asked(): void;
-  /** It has reached who asked. */
+  /** The delivery has reached the caller that asked. */
   arrived(delivery: Delivery): void;
   /** Resolves when nothing comes any more, and what nobody has read is given back. */
   leave(): Promise<void>;
@@ -42,7 +42,7 @@ const DONE: IteratorResult<never, undefined> = Object.freeze({ done: true, value
 export class Receiver<Payload = unknown> implements AsyncIterableIterator<ReceivedMessage<Payload>, undefined> {
   private source: ReceiverSource | undefined;
   private readonly readers: Reader<Payload>[] = [];
-  /** Came when nobody asked any more: middleware took its time, or called `next` again. */
+  /** The message came when nobody asked any more: middleware took its time, or called `next` again. */
   private readonly unread: Unread<Payload>[] = [];
   private readonly held = new Map<Delivery, ReceivedMessage<Payload>>();
   private started = false;

@@ -43,7 +43,7 @@ export class Receivers {
     let telemetry: ConsumerTelemetry | undefined;
     const { group, topology } = handled.definition;
     return receiver.from({
-      // It is not there before the connection has been started.
+      // The telemetry is not there before the connection has been started.
       get telemetry() {
         return (telemetry ??= environment.telemetry?.consumer({ queue: topology.queue, group, pulled: true }));
       },

@@ -14,7 +14,7 @@ export interface ConcurrencySurroundings {
   readonly isPartitioned: boolean;
   /** The longest wait before the first retry, in milliseconds; undefined: there is none, or a function decides. */
   readonly firstRetryMs?: number;
-  /** Of the kill switch, where there is one. */
+  /** The `probeAfter` of the kill switch, where there is one. */
   readonly probeAfterMs?: number;
 }
 
@@ -34,7 +34,7 @@ export interface Concurrency {
    * here will throw in the schedule as well.
    */
   keyOf?(message: WireMessage, tools: Pick<ScheduleTools, 'decode'>): string | undefined;
-  /** Refuses, at boot, what contradicts it. @throws InvalidOptionError */
+  /** Refuses, at boot, options that contradict it. @throws InvalidOptionError */
   check?(surroundings: ConcurrencySurroundings): void;
   schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M>;
 }
@@ -54,7 +54,7 @@ export function unbounded(): Concurrency {
   return new Bounded('unbounded', Infinity);
 }
 
-/** How many handlers it lets run at a time, where that is all that it decides; else undefined. */
+/** How many handlers run at a time, where that is all that the concurrency decides; else undefined. */
 export function handlersAtATime(concurrency: Concurrency): number | undefined {
   return concurrency instanceof Bounded ? concurrency.limit : undefined;
 }

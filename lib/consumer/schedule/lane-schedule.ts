@@ -12,7 +12,7 @@ interface Lane<M> {
 interface KeyLine<M> {
   readonly key: string | undefined;
   readonly lane: Lane<M>;
-  /** One of them runs or is held; the others wait for it. */
+  /** One message of the key runs or is held; the others wait for it. */
   taken: boolean;
   readonly waiting: M[];
 }
@@ -108,7 +108,7 @@ export class LaneSchedule<M extends Scheduled> implements Schedule<M> {
     const place = this.places.get(message);
     if (place?.state !== 'held') return;
     place.state = 'ready';
-    // It came before all that wait.
+    // The message came before all that wait.
     place.line.lane.ready.unshift(message);
     this.update(place.line.lane);
   }

@@ -1,9 +1,9 @@
 import type { Concurrency } from './concurrency.js';
 import type { Schedule, Scheduled } from './schedule.js';
 
-/** Who asks for messages, one at a time. */
+/** A reader that asks for messages, one at a time. */
 export interface Demand {
-  /** How many have asked and got none yet. */
+  /** How many calls have asked and got no message yet. */
   readonly asking: number;
 }
 
@@ -57,7 +57,7 @@ class OnDemandSchedule<M extends Scheduled> implements Schedule<M> {
     return message;
   }
 
-  /** One that ends before it arrives (expired, invalid) leaves its place to the next. */
+  /** A message that ends before it arrives (expired, invalid) leaves its place to the next. */
   end(message: M): void {
     this.underWay.delete(message);
   }

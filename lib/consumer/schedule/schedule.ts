@@ -15,17 +15,17 @@ export interface Schedule<M extends Scheduled = Scheduled> {
   admit(message: M): boolean;
   /** A message came while no handler may start (paused, stopping): it waits. */
   wait(message: M): void;
-  /** One that waits and may be handled now; it counts as admitted. Undefined: none. */
+  /** A message that waits and may be handled now; it counts as admitted. Undefined: none. */
   next(): M | undefined;
   /** The handling of an admitted message is over, whatever its result. */
   end(message: M): void;
-  /** The broker took back one that waits; false: it does not wait here. */
+  /** The broker took back a message that waits; false: it does not wait here. */
   withdraw(message: M): boolean;
-  /** Those that wait, in the order in which they came. */
+  /** The messages that wait, in the order in which they came. */
   readonly waiting: ReadonlySet<M>;
   /** An admitted message failed and waits for its next call: its slot is free, its turn is not. With `maxHoldMs` only. */
   hold?(message: M): void;
-  /** One that is held may be handled again; `next` will name it. With `maxHoldMs` only. */
+  /** A message that is held may be handled again; `next` will name it. With `maxHoldMs` only. */
   ready?(message: M): void;
 }
 

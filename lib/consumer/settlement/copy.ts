@@ -13,7 +13,7 @@ export interface CopyTiming {
   readonly delayMs: number;
   /** The longest delay that the transport makes by itself. */
   readonly maxDelayMs: number;
-  /** How many calls alone a suspect is sent on for. Left out: it is none. */
+  /** How many calls alone a suspect is sent on for. Left out: the message is none. */
   readonly suspect?: number;
   /** The subscription's queue, where the delivery came from a partition of it. */
   readonly home?: string;

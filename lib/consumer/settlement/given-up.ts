@@ -14,7 +14,7 @@ export function givenUp(delivery: Delivery): 'rejected' | 'dropped' {
   return delivery.reject ? 'rejected' : 'dropped';
 }
 
-/** Who has it after `giveUp`: the end of that log line. */
+/** Who has the message after `giveUp`: the end of that log line. */
 export function whoTakes(delivery: Delivery): string {
   return delivery.reject
     ? '. A dead-letter exchange that the queue has from its owner takes it; without one it is dropped'

@@ -17,7 +17,7 @@ export class Precheck {
     private readonly maxDelayMs: number,
   ) {}
 
-  /** What becomes of it without a handler call; undefined: it is to be handled. */
+  /** What becomes of a delivery without a handler call; undefined: it is to be handled. */
   outcomeOf(delivery: Delivery, attempt: number): Outcome | undefined {
     const { attempts } = this;
     const verdict =
@@ -34,7 +34,7 @@ export class Precheck {
     return wait > 0 ? Outcome.defer(wait) : undefined;
   }
 
-  /** Milliseconds until its handler may be called: its own time, and the subscription's delay where it is still to come. */
+  /** Milliseconds until a message may be handled: its own time, and the subscription's delay where that is to come. */
   waitOf(delivery: Delivery): number {
     const early = earlyBy(delivery, this.clock, this.maxDelayMs);
     const deferred = this.delayMs === 0 || (delivery.direct && header.attempt in delivery.message.headers);

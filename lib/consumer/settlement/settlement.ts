@@ -105,7 +105,7 @@ export class Settlement {
     return this.move(delivery, attempt, this.copy(delivery, attempt, waitMs, alone), 'retry');
   }
 
-  /** Back to the broker without spending an attempt, because this consumer stops; `waitMs` is left until its handler call. */
+  /** Gives a delivery back without spending an attempt: this consumer stops; `waitMs` is left until its handler call. */
   async giveBack(delivery: Delivery, attempt: number, waitMs: number): Promise<Settled> {
     if (this.mustCopyBack(delivery)) {
       const result = await this.write(delivery, this.copy(delivery, attempt, waitMs, callsAloneOf(delivery)));
@@ -114,7 +114,7 @@ export class Settlement {
     return this.release(delivery, undefined);
   }
 
-  /** Back to the broker after a while, because something about it went wrong that nobody has thought of. */
+  /** Gives a delivery back after a while, because something about it went wrong that nobody has thought of. */
   giveBackLater(delivery: Delivery): void {
     this.release(delivery, this.nextGiveBackWait());
   }
@@ -158,7 +158,7 @@ export class Settlement {
     return this.move(delivery, attempt, this.copy(delivery, attempt + 1, delayMs), 'retry', outcome);
   }
 
-  /** One that came too early says itself for when it is: a broker that holds it as it is, or must, needs no copy. */
+  /** A message that came too early says its own time: a broker that holds it as it is, or must, needs no copy. */
   private defer(delivery: Delivery, attempt: number, delayMs: number): Settled | Promise<Settled> {
     const { clock, transport } = this.environment;
     const { retry, maxDelayMs } = transport.capabilities;
@@ -238,7 +238,7 @@ export class Settlement {
     return this.copyFailed(delivery, result);
   }
 
-  /** No copy of it can ever be written, so trying again would go on for ever. */
+  /** No copy of the message can ever be written, so trying again would go on for ever. */
   private async copyRefused(
     delivery: Delivery,
     attempt: number,

@@ -8,7 +8,7 @@ const CAPACITY = 1_000;
 interface Unwritten {
   /** Calls that have failed. */
   readonly attempts: number;
-  /** It needs no further call. */
+  /** The message needs no further call. */
   readonly verdict?: Outcome;
 }
 

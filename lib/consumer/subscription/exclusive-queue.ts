@@ -13,7 +13,7 @@ export function instanceName(host = hostname()): string {
   return `${host.replace(/[^\w-]/g, '-').slice(0, MOST_HOST_CHARACTERS)}-${randomUUID().slice(0, 8)}`;
 }
 
-/** What is beside the option and decides whether it can be. */
+/** What is beside the option and decides whether it can be set. */
 export interface ExclusiveSurroundings {
   readonly provision: boolean;
   /** The option that splits the queue by key; undefined: nothing does. */

@@ -34,11 +34,11 @@ import type { Route, SubscribeRequest, SubscriptionOptions } from './subscriptio
 export interface SubscriptionDefinition {
   /** The name that `subscriptions` overrides by: `name`, or the only route. */
   readonly name: string;
-  /** What handles it, in words: `Orders.onCreated`, or several where they share the queue. Undefined: nobody has said. */
+  /** The handler, in words: `Orders.onCreated`, or several where they share the queue. Undefined: nobody has said. */
   readonly handledBy?: string;
-  /** The consumers that share its queue. */
+  /** The consumers that share the queue. */
   readonly group: string;
-  /** What it subscribes to; `topology.patterns`, unless somebody else binds its queue. */
+  /** What the subscription subscribes to; `topology.patterns`, unless somebody else binds its queue. */
   readonly routes: readonly string[];
   readonly topology: Topology;
   /** Its queue is split by key; `topology.partitions` says into how many. */

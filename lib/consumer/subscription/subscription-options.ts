@@ -161,7 +161,7 @@ export interface SubscribeBatchRequestOf<Payload> extends BatchSubscriptionOptio
 export type SubscriptionOverride =
   (Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> & Partial<BatchOptions>) | false;
 
-/** Whether it is a route, a contract with a schema or a list of them, and not options. `{ route }` alone means the same as both. */
+/** Whether this is a route, a contract with a schema or a list, and not options. `{ route }` alone means the same as both. */
 export function isRoute(given: object | Route | readonly Route[]): given is Route | readonly Route[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return true;
   return 'schema' in given && Object.keys(given).every((key) => key === 'route' || key === 'schema');

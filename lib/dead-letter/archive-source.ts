@@ -23,9 +23,9 @@ interface ArchiveCandidate extends Candidate {
   readonly key: string;
 }
 
-/** An archive of dead letters. Nothing in it has to have its flag. */
+/** An archive of dead letters. None of them needs its flag. */
 export class ArchiveSource implements RedriveSource {
-  /** What is behind it came since the first look. */
+  /** Entries behind this place came since the first look. */
   private last: number | undefined;
 
   constructor(private readonly parts: ArchiveSourceParts) {}
@@ -55,7 +55,7 @@ export class ArchiveSource implements RedriveSource {
       }
       full = page.length === PAGE;
     }
-    // Where nobody can look into the queue, it is archived soon.
+    // Where nobody can look into the queue, the canary is archived soon.
     if (!queues) return returned;
     const wanted = new Set(ids);
     for (const queue of new Set(canaries.flatMap(({ deadLetterQueue }) => deadLetterQueue ?? []))) {
@@ -132,7 +132,7 @@ class ArchiveLook implements RedriveLook {
     this.held.clear();
   }
 
-  /** Where it fails the lease ends: the worst that follows is a copy that another process sends as well. */
+  /** Where giving back fails the lease ends: the worst that follows is a copy that another process sends as well. */
   private planRenewal(): void {
     const { archive, clock } = this.parts;
     this.cancelRenewal?.();

@@ -19,7 +19,7 @@ export interface ArchiveSelection extends DeadLetterConditions {
 export interface ArchivedDeadLetter extends DeadLetter {
   /** Milliseconds since the epoch. */
   readonly archivedAt: number;
-  /** It is sent back to its queue, soon. */
+  /** The message is sent back to its queue, soon. */
   readonly allowRetry: boolean;
 }
 
@@ -36,12 +36,12 @@ export class ArchivedDeadLetters {
     private readonly onAllowed: () => void,
   ) {}
 
-  /** All of them. */
+  /** All dead letters in the archive. */
   count(): Promise<number> {
     return this.archive.count();
   }
 
-  /** The selected ones in the order in which they came, a page at a time. @throws InvalidOptionError */
+  /** The selected dead letters in the order in which they came, a page at a time. @throws InvalidOptionError */
   async list(selection: ArchiveSelection = {}, page: DeadLetterPage = {}): Promise<ArchivedDeadLetter[]> {
     knownKeys('page', page, ['limit', 'offset']);
     const { limit = 100, offset = 0 } = page;
@@ -58,7 +58,7 @@ export class ArchivedDeadLetters {
   }
 
   /**
-   * The selected ones are sent back to the queues they came from, within the interval of the archive, and leave it once
+   * The selected dead letters are sent back to their queues, within the interval of the archive, and leave it once
    * the broker has confirmed that; with `false` not any more. All of them with `{ all: true }`.
    * @returns how many they are. @throws InvalidOptionError
    */
@@ -66,7 +66,7 @@ export class ArchivedDeadLetters {
     return this.change(selection, (keys) => this.archive.allowRetry(keys, allow)).finally(() => this.onAllowed());
   }
 
-  /** Deletes the selected ones for good, except those being sent. All of them with `{ all: true }`. @returns how many. @throws InvalidOptionError */
+  /** Deletes the selected for good, except those being sent. All dead letters with `{ all: true }`. @returns how many. @throws InvalidOptionError */
   delete(selection: SelectionOrAll): Promise<number> {
     return this.change(selection, (keys) => this.archive.delete(keys));
   }

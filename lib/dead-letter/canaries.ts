@@ -41,7 +41,7 @@ export class Canaries {
     return [...this.judged, ...(this.stage?.all ?? [])];
   }
 
-  /** It is about to be sent there. */
+  /** The dead letter is about to be sent there. */
   sending({ id, deadLetterQueue }: DeadLetter, to: Destination): void {
     this.stage?.add(id, deadLetterQueue, to);
   }

@@ -3,11 +3,11 @@ import type { MessagingEvents } from '../events/messaging-events.js';
 import type { Destination } from '../transport/outgoing.js';
 import type { Canary } from './redrive-options.js';
 
-/** One that was sent first, and where it was and went. */
+/** A dead letter that was sent first, and where it was and went. */
 interface Watched {
   readonly id: string;
   readonly deadLetterQueue: string | undefined;
-  /** Undefined: it went by its route. */
+  /** Undefined: the canary went by its route. */
   readonly queue: string | undefined;
   fate: Canary['fate'];
 }
@@ -31,7 +31,7 @@ export class CanaryStage {
     });
   }
 
-  /** How many it takes yet. */
+  /** How many canaries the stage takes yet. */
   get room(): number {
     return this.size - this.watched.size;
   }
@@ -48,18 +48,18 @@ export class CanaryStage {
     return [...this.watched.values()].some(({ fate }) => fate === 'failed' || fate === 'returned');
   }
 
-  /** Those of which nothing was heard. */
+  /** The canaries of which nothing was heard. */
   get silent(): readonly Watched[] {
     return [...this.watched.values()].filter(({ fate }) => fate === 'sent');
   }
 
-  /** It is about to be sent: its handler may be faster than the confirm. */
+  /** The canary is about to be sent: its handler may be faster than the confirm. */
   add(id: string, deadLetterQueue: string | undefined, to: Destination): void {
     const queue = to.kind === 'queue' ? to.queue : undefined;
     this.watched.set(id, { id, deadLetterQueue, queue, fate: 'sent' });
   }
 
-  /** It was not sent after all. */
+  /** The canary was not sent after all. */
   remove(id: string): void {
     this.watched.delete(id);
   }
@@ -83,7 +83,7 @@ export class CanaryStage {
     });
   }
 
-  /** It was seen in the dead letters. */
+  /** The canary was seen in the dead letters. */
   returned(id: string): void {
     const canary = this.watched.get(id);
     if (canary?.fate === 'sent') canary.fate = 'returned';

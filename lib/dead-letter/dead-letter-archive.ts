@@ -10,11 +10,11 @@ export interface ArchiveEntry {
 }
 
 export interface ArchivedEntry extends ArchiveEntry {
-  /** Its place, from 1. */
+  /** The place of the entry, from 1. */
   readonly seq: number;
   /** Milliseconds since the epoch. */
   readonly archivedAt: number;
-  /** It is sent back to its queue, soon. */
+  /** The message is sent back to its queue, soon. */
   readonly allowRetry: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface ArchiveQuery {
   readonly before?: number;
   /** Given up after this time. */
   readonly after?: number;
-  /** True: those with the flag that are neither claimed nor put off. */
+  /** True: the entries with the flag that are neither claimed nor put off. */
   readonly due?: true;
 }
 
@@ -39,35 +39,35 @@ export interface DeadLetterArchive {
   /** Checks at boot that the archive can be used. @throws what waiting cannot cure */
   open?(): Promise<void>;
   /**
-   * Keeps all of them, or none. One whose key is there is left as it is, its flag and claim, too. Once this has resolved,
+   * Keeps all entries, or none. One whose key is there is left as it is, flag and claim, too. Once this has resolved,
    * they survive what the archive is there to survive.
    */
   add(entries: readonly ArchiveEntry[]): Promise<void>;
-  /** Those behind a place (0: from the first) in their order, at most `limit`. */
+  /** The entries behind a place (0: from the first) in their order, at most `limit`. */
   page(query: ArchiveQuery, afterSeq: number, limit: number): Promise<ArchivedEntry[]>;
-  /** How many there are of those behind a place (0, the default: from the first). */
+  /** How many entries there are behind a place (0, the default: from the first). */
   count(query?: ArchiveQuery, afterSeq?: number): Promise<number>;
-  /** The place of the last one; what comes later is behind it. 0: nothing has come yet. */
+  /** The place of the last entry; what comes later is behind it. 0: nothing has come yet. */
   lastSeq(): Promise<number>;
-  /** Sets or takes away the flag. @returns how many of them are there */
+  /** Sets or takes away the flag. @returns how many of the entries are there */
   allowRetry(keys: readonly string[], allow: boolean): Promise<number>;
   /**
-   * Takes these to send them, with the flag or without, or goes on having them: their lease ends in `leaseMs` from now. Of many
+   * Takes entries to send them, flagged or not, or goes on having them: the lease ends in `leaseMs` from now. Of many
    * that ask at once, one gets each. @returns the keys of those that the token has
    */
   claim(keys: readonly string[], token: string, leaseMs: number): Promise<string[]>;
-  /** They were not sent: anybody can claim them, and they are due again after `waitMs`. Those of another are left. @returns how many */
+  /** Gives up unsent entries: anybody can claim them; due again after `waitMs`. Another's stay. @returns how many */
   release(keys: readonly string[], token: string, waitMs: number): Promise<number>;
-  /** Deletes for good: with a token (they were sent) those that it has, else those that nobody has. @returns how many */
+  /** Deletes for good: with a token (they were sent) the entries it has, else those nobody has. @returns how many */
   delete(keys: readonly string[], token?: string): Promise<number>;
-  /** Calling it again is harmless. */
+  /** Calling `close` again is harmless. */
   close(): Promise<void>;
 }
 
 /** What `memoryDeadLetterArchive()` and `sqliteDeadLetterArchive({ … })` return: options, checked. */
 export interface DeadLetterArchiveFactory {
   readonly kind: string;
-  /** What it keeps survives the process. */
+  /** What the archive keeps survives the process. */
   readonly durable: boolean;
   create(environment: { readonly clock: Clock }): DeadLetterArchive;
 }

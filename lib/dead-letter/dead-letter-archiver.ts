@@ -72,7 +72,7 @@ export class DeadLetterArchiver {
     await this.intake.stop();
   }
 
-  /** Both steps, now. It does not reject. */
+  /** Both steps, now. Does not reject. */
   run(): Promise<void> {
     this.cancelTimer?.();
     this.hurried = false;

@@ -16,16 +16,16 @@ export interface DeadLetterSelection extends DeadLetterConditions {
 /** What a dead letter is selected by. */
 export interface DeadLetterConditions {
   readonly ids?: readonly string[];
-  /** The route it was published with, or a pattern of such routes. */
+  /** The route the message was published with, or a pattern of such routes. */
   readonly route?: string;
   readonly reason?: string;
-  /** The class or the code of its error. */
+  /** The class or the code of the dead letter's error. */
   readonly error?: string;
   /** Given up more than so many milliseconds ago, or before that time. One whose time is unknown is neither old nor new. */
   readonly olderThan?: number | Date;
   /** Given up less than so many milliseconds ago, or after that time. */
   readonly newerThan?: number | Date;
-  /** Headers that it has, with these values; `7` and `'7'` are the same. */
+  /** Headers that the dead letter has, with these values; `7` and `'7'` are the same. */
   readonly headers?: Readonly<Record<string, string | number | boolean>>;
   /** Any further condition. */
   readonly where?: (deadLetter: DeadLetter) => boolean;
@@ -49,7 +49,7 @@ export function hasCondition(selection: DeadLetterConditions): boolean {
   return CONDITIONS.some((name) => selection[name] !== undefined);
 }
 
-/** Checks the selection; what it says of ages counts from `now`. @throws InvalidOptionError */
+/** Checks the selection; what that says of ages counts from `now`. @throws InvalidOptionError */
 export function compileSelection(selection: DeadLetterSelection, now: number, more: string[] = []): DeadLetterMatcher {
   knownKeys('selection', selection, [...PLACES, ...CONDITIONS, ...more]);
   const { ids, route, reason, error, headers, where } = selection;

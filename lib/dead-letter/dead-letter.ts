@@ -6,7 +6,7 @@ import type { PublisherDeadLetter } from '../publisher/publisher-dead-letters.js
 /** A message that was given up, with the reason. */
 export interface DeadLetter {
   readonly id: string;
-  /** The dead-letter queue that holds it; undefined for one of the publisher's own. */
+  /** The dead-letter queue that holds it; undefined for a dead letter of the publisher. */
   readonly deadLetterQueue: string | undefined;
   readonly route: string;
   /** The bytes as they were published. */
@@ -20,7 +20,7 @@ export interface DeadLetter {
   readonly error: { readonly class: string; readonly code?: string; readonly message: string; readonly stack?: string };
   /** Handler calls made; of the publisher's own: failed sends. */
   readonly attempts: number;
-  /** When it was given up, in milliseconds since the epoch; undefined where nobody said. */
+  /** When the message was given up, in milliseconds since the epoch; undefined where nobody said. */
   readonly time: number | undefined;
   readonly origin: {
     readonly topic?: string;
@@ -61,7 +61,7 @@ export function readDeadLetter(message: WireMessage, deadLetterQueue: string): D
   });
 }
 
-/** One of the publisher's own. */
+/** A dead letter of the publisher. */
 export function readPublisherDeadLetter(letter: PublisherDeadLetter): DeadLetter {
   const { message, reason, error, attempts, time } = letter;
   return frozen({

@@ -59,7 +59,7 @@ export class DeadLetters {
   /** @internal */
   constructor(private readonly parts: DeadLettersParts) {}
 
-  /** Those that were moved into the archive. @throws InvalidOptionError where the option `deadLetters.archive` names none */
+  /** The dead letters in the archive. @throws InvalidOptionError where the option `deadLetters.archive` names none */
   get archive(): ArchivedDeadLetters {
     if (!this.parts.archive)
       throw new InvalidOptionError('deadLetters.archive', undefined, 'sqliteDeadLetterArchive({ file })');
@@ -99,7 +99,7 @@ export class DeadLetters {
     return found;
   }
 
-  /** The one with this id. */
+  /** The dead letter with this id. */
   async show(
     id: string,
     selection: Pick<DeadLetterSelection, 'subscription' | 'queue'> = {},

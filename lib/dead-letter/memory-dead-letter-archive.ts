@@ -90,7 +90,7 @@ class MemoryDeadLetterArchive implements DeadLetterArchive {
     return row.token !== undefined && this.isWaiting(row);
   }
 
-  /** Until the lease is over, or the wait of one that was put off. */
+  /** Until the lease is over, or the wait of an entry that was put off. */
   private isWaiting({ claimedUntil }: Row): boolean {
     return claimedUntil > this.clock.monotonic();
   }

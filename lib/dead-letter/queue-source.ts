@@ -55,7 +55,7 @@ class QueueLook implements RedriveLook {
     return { letter, delivery, copy: (attempt) => redrivenCopy(letter, message, attempt, this.clock.now()) };
   }
 
-  /** Nobody can be kept from it: NATS shows a message to everybody who looks. */
+  /** Nobody can be kept from a dead letter: NATS shows a message to everybody who looks. */
   hold(batch: readonly Candidate[]): Promise<readonly Candidate[]> {
     return Promise.resolve(batch);
   }

@@ -19,18 +19,18 @@ export interface RedriveOptions {
   readonly maxFailureRate?: number;
   /** Called after every batch (up to 25), and at the end. It must not throw. */
   readonly onProgress?: (progress: RedriveProgress) => void;
-  /** Stops it after the batch that is under way. */
+  /** Stops the redrive after the batch that is under way. */
   readonly signal?: AbortSignal;
 }
 
 export interface CanaryOptions {
   /** How many are sent in each stage, before the rest. Default `[1, 10]`. */
   readonly stages?: readonly number[];
-  /** Milliseconds after each stage in which none of it may fail again. Default 10,000. */
+  /** Milliseconds after each stage in which none of its messages may fail again. Default 10,000. */
   readonly window?: number;
 }
 
-/** One of those that were sent first. */
+/** A dead letter that was sent first. */
 export interface Canary {
   readonly id: string;
   /**
@@ -66,13 +66,13 @@ export interface RedriveResult extends DeadLetterChange {
   readonly examined: number;
   /** Of those, selected: with `dryRun` what would have been sent. */
   readonly matched: number;
-  /** Came to the dead-letter queues while it ran, from the redrive or not. */
+  /** Messages that came to the dead-letter queues while it ran, from the redrive or not. */
   readonly arrived: number;
-  /** When it began, in milliseconds since the epoch: `olderThan: new Date(startedAt)` leaves out what has come back since. */
+  /** When the redrive began, in milliseconds since the epoch: `olderThan: new Date(startedAt)` leaves out what came since. */
   readonly startedAt: number;
-  /** Why it ended early. What it did not reach is where it was: the same call goes on. */
+  /** Why the redrive ended early. What it did not reach is where it was: the same call goes on. */
   readonly stopped?: 'aborted' | 'limit' | 'canary' | 'failure-rate';
-  /** With `canary`: those that were sent first. */
+  /** With `canary`: the dead letters that were sent first. */
   readonly canaries?: readonly Canary[];
 }
 

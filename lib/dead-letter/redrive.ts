@@ -72,7 +72,7 @@ export class Redrive {
     return this.result();
   }
 
-  /** Those that are there. */
+  /** The sources that are there. */
   private async measure(): Promise<RedriveSource[]> {
     const sources: RedriveSource[] = [];
     for (const source of this.scope.sources) {
@@ -88,7 +88,7 @@ export class Redrive {
     for (const source of sources) await this.read(source);
   }
 
-  /** In several looks, where canaries are waited for in between. */
+  /** Reads a source in several looks, where canaries are waited for in between. */
   private async read(source: RedriveSource): Promise<void> {
     const tally = this.tally.of(source);
     for (let goesOn = true; goesOn;) {
@@ -139,7 +139,7 @@ export class Redrive {
       if (++tally.selected >= this.options.limit) tally.stopped ??= 'limit';
       return false;
     }
-    // One without an id could not be recognised when it comes back.
+    // A message without an id could not be recognised when it comes back.
     if (canaries.isOpen && letter.id === '') {
       this.passedOver = true;
       return false;
@@ -154,7 +154,7 @@ export class Redrive {
     return Math.min(BATCH, atThisRate, limit - this.tally.done, this.canaries.room);
   }
 
-  /** Each goes when its copy is confirmed, and only then. */
+  /** A dead letter goes when its copy is confirmed, and only then. */
   private async send(look: RedriveLook, from: SourceTally): Promise<void> {
     const batch = this.batch.splice(0);
     const { tally } = this;

@@ -37,7 +37,7 @@ export function redrivenCopy(
   };
 }
 
-/** One of the publisher's own, to be sent where it was meant to go. */
+/** A dead letter of the publisher, to be sent where it was meant to go. */
 export function republishedCopy({ message, to }: PublisherDeadLetter, now: number): Outgoing {
   const headers = clearedHeaders(message.headers) as Headers;
   return { to, message: { ...message, headers }, dedupeId: newMessageId(now), mandatory: true };

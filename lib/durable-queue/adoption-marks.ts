@@ -9,7 +9,7 @@ import type { QueueStorage } from './queue-storage.js';
 type Seen = 'done' | 'gone' | 'owned';
 
 /**
- * Who has a batch when its adopter died between the two files it was in: the adopter. Its mark, written with the batch, says
+ * When an adopter died between the two files a batch was in, the adopter has it. Its mark, written with the batch, says
  * what of the adopted file is not to be used any more, and that file names its adopter, so that whoever owns it next asks
  * there first. Nobody who has the adopted file goes on without an answer; who has the adopter's may.
  */
@@ -86,7 +86,7 @@ export class AdoptionMarks {
     } catch (error) {
       file?.close();
       owned.lock.release();
-      // It is repaired when it is adopted itself.
+      // The file is repaired when it is adopted itself.
       if (isDamage(error)) return 'owned';
       throw error;
     }

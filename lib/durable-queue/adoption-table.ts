@@ -9,7 +9,7 @@ export interface AdoptionMark {
 }
 
 /**
- * Whose entries a file has taken over, and who takes over its own. One row for each other file, `upto` says which: above 0
+ * What a file took over of others, and which one takes it over. One row for each other file, `upto` says which: above 0
  * the last place of its entries that are here, below 0 that of its dead letters, 0 that it adopts this one.
  */
 export class AdoptionTable {
@@ -32,7 +32,7 @@ export class AdoptionTable {
     this.database.prepare('DELETE FROM adoptions WHERE file = ?').run(file);
   }
 
-  /** Who adopts this file: its mark says what of this one is not to be used any more. */
+  /** The file that adopts this one: its mark says what of this one is not to be used any more. */
   adopter(): string | undefined {
     return this.database.prepare('SELECT file FROM adoptions WHERE upto = 0').get()?.file as string | undefined;
   }

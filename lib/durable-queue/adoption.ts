@@ -14,7 +14,7 @@ import { PAGE_BYTES, PAGE_ROWS } from './ready-reader.js';
 interface Orphan {
   readonly owned: OwnedFile;
   readonly file: QueueFile;
-  /** As whose it was announced in it; undefined: nothing may be taken out of it yet. */
+  /** The adopter that is noted in the file; undefined: nothing may be taken out of it yet. */
   adopter: string | undefined;
 }
 
@@ -133,7 +133,7 @@ export class Adoption {
     }
   }
 
-  /** False: another one who died while adopting it has to be asked, and is owned. It gets its turn at a later look. */
+  /** False: another process that died while adopting the file has to be asked, and is owned: at a later look. */
   private isOurs(orphan: Orphan): boolean {
     const { owned, file, adopter } = orphan;
     // The own file has another name when it had to be replaced.

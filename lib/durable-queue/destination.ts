@@ -5,7 +5,7 @@ import type { QueueDirectory } from './queue-directory.js';
 import { QueueFile } from './queue-file.js';
 import type { QueueLog } from './queue-observer.js';
 
-/** Who sends what is in a file, and where to. */
+/** The sender of what is in a file, and where to. */
 export interface Destination {
   /** One line without credentials: written into each file, and as a hash into its name. */
   readonly name: string;
@@ -30,7 +30,7 @@ export function tagOf(destination: string): string {
 
 /** Tells the files of one destination from those of others in the same directory, which are only read. */
 export class FileDestinations {
-  /** Of each file that was looked at; it never changes. */
+  /** The destination of each file that was looked at; it never changes. */
   private readonly known = new Map<string, string>();
   private readonly tag: string;
   private told = '';
@@ -105,7 +105,7 @@ export class FileDestinations {
     return text;
   }
 
-  /** Messages and dead letters; one where that cannot be told. */
+  /** How many messages and dead letters; 1 where that cannot be told. */
   private messagesIn(name: string): number {
     const count = this.reading(name, (file) =>
       [...file.totals().values()].reduce((sum, { depth, dead }) => sum + depth + dead, 0),
@@ -120,7 +120,7 @@ export class FileDestinations {
       if (existsSync(path)) file = QueueFile.read(this.sqlite, path);
       return file && work(file);
     } catch {
-      // It is damaged or none of ours: whoever it belongs to sees to it.
+      // The file is damaged or none of ours: whoever it belongs to sees to it.
       return undefined;
     } finally {
       file?.close();

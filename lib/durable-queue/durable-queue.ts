@@ -28,7 +28,7 @@ export interface DurableQueueOptions {
   readonly directory: string;
   /** What the folder's option is called, for errors. */
   readonly directoryOption: string;
-  /** Who needs it, for the error when SQLite is missing. */
+  /** What needs the queue, for the error when SQLite is missing. */
   readonly neededBy: string;
   /** Milliseconds between two looks for files whose owner is dead. */
   readonly adoptInterval: number;
@@ -132,17 +132,17 @@ export class DurableQueue {
     return kept;
   }
 
-  /** It is done with. Returns the entry of its lane that is due now, if it was the lane's first. */
+  /** The entry is done with. Returns the entry of its lane that is due now, if it was the lane's first. */
   remove(entry: QueueEntry): QueueEntry | undefined {
     return this.leave(entry, undefined);
   }
 
-  /** It is given up and kept among the dead. Returns as `remove` does. */
+  /** The entry is given up and kept among the dead. Returns as `remove` does. */
   bury(entry: QueueEntry, death: Death): QueueEntry | undefined {
     return this.leave(entry, death);
   }
 
-  /** It has failed and waits on, keeping its place in its lane. Returns it as it is now. */
+  /** The entry has failed and waits on, keeping its place in its lane. Returns the entry as it is now. */
   update(entry: QueueEntry, progress: EntryProgress): QueueEntry {
     const updated = { ...entry, ...progress };
     this.pending.update(updated);
@@ -151,7 +151,7 @@ export class DurableQueue {
     return updated;
   }
 
-  /** Its `done` was not called yet. */
+  /** The `done` of the entry was not called yet. */
   isUnwritten(entry: QueueEntry): boolean {
     return this.pending.isAppended(entry.seq);
   }
@@ -162,7 +162,7 @@ export class DurableQueue {
     return this.pending.holds(queue, lane) || this.reader.laneHead(queue, lane) !== undefined;
   }
 
-  /** It is on the disk, and no entry of its lane is before it. */
+  /** The entry is on the disk, and none of its lane is before it. */
   isHead(entry: QueueEntry): boolean {
     return entry.lane === undefined || this.reader.laneHead(entry.queue, entry.lane)?.seq === entry.seq;
   }

@@ -7,7 +7,7 @@ import { type DueRange, PAGE_BYTES, PAGE_ROWS, ReadyReader } from './ready-reade
 export interface ReaderPort {
   /** Runs `work` on the file; `otherwise` when there is none, or it cannot be read. */
   read<T>(operation: string, work: (file: QueueFile) => T, otherwise: T): T;
-  /** These are not what was written. */
+  /** These entries are not what was written. */
   setApart(damaged: readonly StoredEntry[]): void;
 }
 
@@ -32,7 +32,7 @@ export class EntryReader {
     return reader;
   }
 
-  /** It has left, or is not due any more: passes under way skip it. */
+  /** The entry has left, or is not due any more: passes under way skip it. */
   forget(seq: number): void {
     for (const reader of this.readers) reader.forget(seq);
   }

@@ -13,7 +13,7 @@ interface WhatToRead {
   readonly removed?: (seq: number) => boolean;
   /** Dead letters up to this place are not wanted either. */
   readonly deadUpTo?: number;
-  /** They get places behind what is there. */
+  /** The entries get places behind what is there. */
   readonly newPlaces?: boolean;
 }
 
@@ -103,7 +103,7 @@ export class OwnFile {
     const file = this.opened!;
     const { entries = 0, dead = 0 } = file.adoptions.mark(owned.name) ?? {};
     const wanted = { newPlaces: true, removed: (seq: number) => seq <= entries, deadUpTo: dead };
-    // Before it is moved: where this cannot be written it is tried again, and where that fails, that alone.
+    // Before the file is moved: where this cannot be written it is tried again, and where that fails, that alone.
     const read = this.unmoved.get(owned.name)?.read ?? this.read(file, owned.path, wanted);
     this.unmoved.set(owned.name, { read, error });
     this.replaced(this.directory.quarantine(owned), error, read);
@@ -138,7 +138,7 @@ export class OwnFile {
       file = QueueFile.open(this.sqlite, owned.path);
       const adopter = file.adoptions.adopter();
       if (adopter !== undefined && this.directory.has(adopter)) {
-        // Some of it may be in that file as well: it is adopted like any other.
+        // Some entries may be in that file as well: it is adopted like any other.
         file.close();
         owned.lock.release();
         return undefined;

@@ -2,7 +2,7 @@ import { closeSync, openSync, statSync, unlinkSync } from 'node:fs';
 import { isLocked, type Sqlite, type SqliteDatabase } from '../clients/sqlite.js';
 
 /**
- * Who holds it owns a file. It is a lock of the operating system on a file of its own, taken through SQLite: it ends with
+ * The holder of the lock owns a file. The lock is the operating system's, on a file of its own, by SQLite: it ends with
  * the process that holds it, whatever kills it, and does not depend on process ids, which two containers share.
  */
 export class OwnerLock {
@@ -11,7 +11,7 @@ export class OwnerLock {
     private readonly database: SqliteDatabase,
   ) {}
 
-  /** Undefined: another one holds it. */
+  /** Undefined: another process holds the lock. */
   static tryAcquire(sqlite: Sqlite, path: string): OwnerLock | undefined {
     createFile(path);
     const inode = inodeOf(path);
@@ -25,7 +25,7 @@ export class OwnerLock {
       throw error;
     }
     const lock = new OwnerLock(path, database);
-    // Its last owner may have removed it in between: then this is a lock on nothing.
+    // The last owner may have removed the file in between: then this is a lock on nothing.
     if (inode !== undefined && inodeOf(path) === inode) return lock;
     lock.release();
     return undefined;

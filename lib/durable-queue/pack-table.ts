@@ -35,7 +35,7 @@ export class PackTable {
     return this.holding(seq)?.has(seq) ?? false;
   }
 
-  /** False when it is not in a pack. */
+  /** False when the entry is not in a pack. */
   delete(seq: number): boolean {
     const pack = this.holding(seq);
     const deleted = pack?.remove(seq) ?? false;

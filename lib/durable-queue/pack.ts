@@ -27,9 +27,9 @@ export interface Pack {
   readonly last: number;
   readonly queue: string;
   readonly count: number;
-  /** When the first one was queued. */
+  /** When the first entry was queued. */
   readonly queuedAt: number;
-  /** What its entries count for together. */
+  /** What the entries of the pack count for together. */
   readonly bytes: number;
   readonly data: Buffer;
 }
@@ -64,7 +64,7 @@ export function runs(entries: readonly QueueEntry[]): {
 export class Packer {
   private memory = Buffer.allocUnsafeSlow(2 ** 16);
 
-  /** Its `data` are valid until the next call. */
+  /** The `data` of the pack are valid until the next call. */
   pack(entries: readonly QueueEntry[]): Pack {
     const { seq: first, queue, queuedAt } = entries[0];
     const count = entries.length;
@@ -103,9 +103,9 @@ export class Packer {
 
 /** Reads a pack, entry by entry: nothing is decoded that is not asked for. */
 export class PackReader {
-  /** False: its table is not what was written, and nothing of it can be read. */
+  /** False: the table of the pack is not what was written, and nothing can be read. */
   readonly isWhole: boolean;
-  /** How many entries were written; 0 when it is not whole. */
+  /** How many entries were written; 0 when the pack is not whole. */
   readonly count: number;
   private readonly first: number;
   private readonly queue: string;
@@ -123,7 +123,7 @@ export class PackReader {
     if (this.isWhole) this.begins.push(nameEnd);
   }
 
-  /** Which one is at a place; -1 when none is. */
+  /** Which entry is at a place; -1 when none is. */
   indexOf(seq: number): number {
     // Most have their places side by side.
     const guess = seq - this.first;

@@ -4,7 +4,7 @@ export interface NewQueueEntry {
   readonly queue: string;
   /** The message's id, for looking it up; not necessarily unique. */
   readonly id: string;
-  /** Only the first entry of a lane is due, the others wait until it has left. Undefined: it waits for nobody. */
+  /** Only the first entry of a lane is due, the others wait until it has left. Undefined: no lane. */
   readonly lane: string | undefined;
   /** 0…9, higher first. */
   readonly priority: number;
@@ -14,11 +14,11 @@ export interface NewQueueEntry {
   readonly expiresAt: number | undefined;
   readonly queuedAt: number;
   readonly attempts: number;
-  /** How often nobody took it. */
+  /** How often nobody took the entry. */
   readonly returns: number;
-  /** What it counts for in statistics. */
+  /** What the entry counts for in statistics. */
   readonly bytes: number;
-  /** What the user of the queue wants to know of it again, as text. */
+  /** What the user of the queue wants to know of the entry again, as text. */
   readonly meta: string;
   readonly body: Buffer;
 }
@@ -34,18 +34,18 @@ export interface StoredEntry {
   readonly queue: string;
   readonly bytes: number;
   readonly dueAt: number;
-  /** Undefined: it is not what was written. */
+  /** Undefined: the entry is not what was written. */
   readonly entry: QueueEntry | undefined;
 }
 
-/** As nearly all are: it waits for nobody and for no time, and has just come. */
+/** As nearly all are: the entry waits for nobody and for no time, and has just come. */
 export function isPlain({ lane, priority, dueAt, expiresAt, attempts, returns }: NewQueueEntry): boolean {
   return (
     lane === undefined && priority === 0 && dueAt === 0 && expiresAt === undefined && attempts === 0 && returns === 0
   );
 }
 
-/** In place: its owner knows it by the object. */
+/** In place: its owner knows the entry by the object. */
 export function moveTo(entry: QueueEntry, seq: number): void {
   (entry as { seq: number }).seq = seq;
 }

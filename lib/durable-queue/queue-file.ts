@@ -163,7 +163,7 @@ export class QueueFile {
     );
   }
 
-  /** It has other times and attempts now. */
+  /** The entry has other times and attempts now. */
   update(entry: QueueEntry): void {
     const { seq, dueAt, attempts, returns } = entry;
     // What is different from the others of its pack becomes a row.
@@ -299,7 +299,7 @@ export class QueueFile {
     return rows.map(readDeadEntry);
   }
 
-  /** Nothing would be missed without it: entries, dead letters, or marks that another file depends on. */
+  /** Nothing would be missed without the file: entries, dead letters, or marks that another file depends on. */
   get isEmpty(): boolean {
     return (
       this.adoptions.marks().length === 0 &&
@@ -326,7 +326,7 @@ export class QueueFile {
       // Closing does this, but not everywhere at once (see lib/clients/sqlite.ts).
       this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     } catch {
-      // It is damaged, or the disk is full: the log stays, and is read by who opens the file next.
+      // The file is damaged, or the disk is full: the log stays, and is read by who opens the file next.
     }
     this.database.close();
   }

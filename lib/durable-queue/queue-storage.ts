@@ -12,7 +12,7 @@ import { QueueStatistics } from './queue-statistics.js';
 
 /** Removals and updates wait so long for company: the loss of one costs a duplicate, not a message. */
 const GATHER_MS = 50;
-/** After a failure it is tried again after so many milliseconds. */
+/** After a failure writing is tried again after so many milliseconds. */
 const RETRY_MS = 1_000;
 /** So many removals may wait for a disk that cannot be written; then nothing is handed out, so that nothing is sent twice. */
 const MAX_UNWRITTEN = 10_000;
@@ -54,7 +54,7 @@ export class QueueStorage {
     return (this.own?.quarantined ?? 0) + this.setApartCount;
   }
 
-  /** False while it cannot be written. */
+  /** False while the file cannot be written. */
   get healthy(): boolean {
     return !this.failing;
   }

@@ -49,7 +49,7 @@ export class ReadyReader implements Iterator<QueueEntry> {
     return { done: true, value: undefined };
   }
 
-  /** It has left, or is not due any more. */
+  /** The entry has left, or is not due any more. */
   forget(seq: number): void {
     this.page.delete(seq);
   }

@@ -91,7 +91,7 @@ function lastSeq(database: SqliteDatabase, table: string, place: string): number
   return maximum(database, `SELECT max(${place}) AS seq FROM ${table}`) ?? noted + MAX_BEHIND_NOTED;
 }
 
-/** Undefined when it cannot be read, also where SQLite takes what it cannot read for nothing. */
+/** Undefined when the number cannot be read, also where SQLite takes what it cannot read for nothing. */
 function maximum(database: SqliteDatabase, sql: string): number | undefined {
   try {
     return (database.prepare(sql).get()?.seq as number | null) ?? undefined;

@@ -50,7 +50,7 @@ export function prepareSchema(database: SqliteDatabase): void {
   );
 }
 
-/** False: it is empty. @throws ForeignFileError */
+/** False: the file is empty. @throws ForeignFileError */
 export function isOurs(database: SqliteDatabase): boolean {
   const version = pragma(database, 'user_version');
   const application = pragma(database, 'application_id');

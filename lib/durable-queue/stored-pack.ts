@@ -16,7 +16,7 @@ export class StoredPack {
   readonly queue: string;
   /** A bit for each entry that has left. */
   readonly gone: Buffer;
-  /** How many are left, and what they count for. */
+  /** How many entries are left, and what they count for. */
   left: number;
   bytes: number;
   private readonly reader: PackReader;
@@ -34,7 +34,7 @@ export class StoredPack {
   /** What is left behind a place, in order. */
   *after(seq: number): Generator<StoredEntry> {
     const { reader, queue, bytes, last } = this;
-    // One that stands for all, so that somebody notices.
+    // One damaged entry stands for all, so that somebody notices.
     if (!reader.isWhole && this.left > 0) yield { seq: last, queue, bytes, dueAt: 0, entry: undefined };
     for (let at = seq < this.first ? 0 : Math.max(0, reader.indexOf(seq)); at < reader.count; at++) {
       if (this.isGone(at)) continue;
@@ -48,7 +48,7 @@ export class StoredPack {
     return at >= 0 && !this.isGone(at);
   }
 
-  /** False when it is not there. */
+  /** False when the entry is not there. */
   remove(seq: number): boolean {
     const at = this.reader.indexOf(seq);
     if (at < 0 || this.isGone(at)) return false;
@@ -71,7 +71,7 @@ export class StoredPack {
   }
 }
 
-/** Those of a pack; none where its row has lost them, which no reader takes for whole. */
+/** The bytes of a pack; none where its row has lost them, which no reader takes for whole. */
 export function packBytes(data: SqliteValue | undefined): Buffer {
   return data instanceof Uint8Array ? bytesOf(data) : Buffer.alloc(0);
 }

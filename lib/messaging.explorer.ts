@@ -32,7 +32,7 @@ interface Found {
   readonly wrapper: InstanceWrapper;
   readonly method: string;
   readonly request: SubscribeRequest | SubscribeBatchRequest;
-  /** It takes batches. */
+  /** The method takes batches. */
   readonly batch: boolean;
 }
 

@@ -145,7 +145,7 @@ function refuseBareImport(): never {
   );
 }
 
-/** Who injects a class of another copy of the package gets what this copy's is: an application can have several copies. */
+/** An application can have several copies of the package: the class of another copy gives the instance of this one's. */
 function inOtherCopies(token: InjectionToken): Provider[] {
   if (typeof token !== 'function') return [];
   return otherCopiesOf(token as Type).map((provide) => ({ provide, useExisting: token }));
@@ -153,7 +153,7 @@ function inOtherCopies(token: InjectionToken): Provider[] {
 
 function create(connection: string, given: Given, substitute?: MessagingSubstitute): Messaging {
   const logger = nestLog(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
-  // What is wrong with them is told in a test as well.
+  // What is wrong with the options given is told in a test as well.
   const resolved = resolveGiven(given);
   if (!substitute) return new Messaging(connection, resolved, assemble(connection, resolved, logger));
   const substituted = resolveOptions(substitute.substitute(connection, given.options));

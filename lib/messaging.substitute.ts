@@ -10,6 +10,6 @@ export const MESSAGING_SUBSTITUTE = Symbol.for('nestjs-messaging:substitute');
 export interface MessagingSubstitute {
   /** The options of a connection, checked, to be used instead of those given. */
   substitute(connection: string, options: MessagingModuleOptions): MessagingModuleOptions;
-  /** It was made of them, and does nothing yet. */
+  /** The connection was made of these options, and does nothing yet. */
   created(messaging: Messaging): void;
 }

@@ -192,7 +192,7 @@ export class Messaging {
   /**
    * Pauses a subscription of this process, by its name (its route, where it has no `name`): no handler starts until
    * `resume`, running ones finish, and messages wait in the queue; those that have come already wait here, unsettled.
-   * It stays paused when the connection is lost and comes back. Pausing again does nothing.
+   * The subscription stays paused when the connection is lost and comes back. Pausing again does nothing.
    * @throws InvalidOptionError when there is no such subscription
    */
   pause(name: string): void {

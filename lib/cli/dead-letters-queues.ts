@@ -39,7 +39,7 @@ export function withQueues<T>(
   });
 }
 
-/** Those of the given publisher, and of any queue of the broker. */
+/** The dead letters of the given publisher, and of any queue of the broker. */
 export function deadLettersOf(transport: Transport, publishers: PublisherDeadLetters, console: Console): DeadLetters {
   return new DeadLetters({
     transport,
@@ -59,7 +59,7 @@ export function eventsFor({ stderr }: Console): MessagingEvents {
 /** What waits for a handler is not deleted by mistake. @throws TopologyMismatchError */
 async function assertDeadLetterQueue(transport: Transport, queue: string): Promise<void> {
   const known = async (scope: QueueScope): Promise<readonly ListedQueue[]> => {
-    // Who may not ask is not kept from working.
+    // A user who may not list queues is not kept from working.
     const list = await Promise.resolve(transport.queues?.list?.(scope)).catch(() => undefined);
     return list?.queues ?? [];
   };
@@ -70,5 +70,5 @@ async function assertDeadLetterQueue(transport: Transport, queue: string): Promi
   throw new TopologyMismatchError(`«${queue}» is no dead-letter queue: that of its messages is «${target}»`);
 }
 
-/** They are in the application that published them. */
+/** A publisher's dead letters are in the application that published them. */
 const NONE: PublisherDeadLetters = { size: 0, after: () => [], delete: () => false };

@@ -47,7 +47,7 @@ interface Counted {
   readonly name: string;
   /** Dead letters in it; null where it does not answer, or is not there. */
   readonly count: number | null;
-  /** Whose dead letters they are. */
+  /** The queues that these dead letters come from. */
   readonly queues: readonly string[];
 }
 

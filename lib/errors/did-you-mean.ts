@@ -1,7 +1,7 @@
 /** A name that differs by more is another one: a third of its letters, and at least one. */
 const mostEdits = (name: string): number => Math.max(1, Math.floor(name.length / 3));
 
-/** Those of `known` that `name` may be a typing error of, nearest first; at most `most`. Capitals are not told apart. */
+/** Names of `known` that `name` may be a typing error of, nearest first; at most `most`. Capitals are not told apart. */
 export function near(name: string, known: Iterable<string>, most = 1): string[] {
   const wanted = name.toLowerCase();
   const found: { readonly candidate: string; readonly edits: number }[] = [];

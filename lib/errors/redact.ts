@@ -1,4 +1,4 @@
-/** It begins at the «://», so that its cost grows with the length of the text, whatever the text is. */
+/** The pattern begins at the «://», so that its cost grows with the length of the text, whatever the text is. */
 const CREDENTIALS = /:\/\/[^\s/?#"'<>]*@/g;
 
 /** The text with the user and password of every URL in it replaced by `***`. */

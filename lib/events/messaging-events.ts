@@ -45,7 +45,7 @@ export interface MessagingEventMap {
     readonly key: string;
     readonly state: 'done' | 'in-progress';
   };
-  /** It was asked what became of a local transaction. `parked`: as often as may be, without an answer; somebody has to say. */
+  /** A transaction's outcome was asked for. `parked`: as often as may be, without an answer; somebody has to say. */
   'transaction-checked': {
     readonly id: string;
     readonly route: string;

@@ -44,7 +44,7 @@ export class ConnectionState {
     };
   }
 
-  /** Who starts or closes has nothing to look at. */
+  /** While a connection starts or closes there is nothing to look at. */
   private advice(): { advice?: string } {
     if (this.state === 'closed' || this.reason === STARTING) return {};
     return { advice: connectionAdvice(this.reason!, this.blocked) };

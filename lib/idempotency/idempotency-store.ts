@@ -2,11 +2,11 @@ import type { Clock } from '../clock/clock.js';
 
 /** What a claim has led to. */
 export type Claim =
-  /** The caller has it: it may handle the message, until its lease ends. */
+  /** The caller has the key: it may handle the message, until its lease ends. */
   | { readonly state: 'acquired' }
-  /** Somebody else handles it; his lease ends in so many milliseconds, unless he renews it. */
+  /** Somebody else handles the message; his lease ends in so many milliseconds, unless he renews it. */
   | { readonly state: 'in-progress'; readonly leaseLeftMs: number }
-  /** It was handled, and its window is not over. */
+  /** The message was handled, and its window is not over. */
   | { readonly state: 'done' };
 
 /**

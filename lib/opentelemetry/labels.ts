@@ -30,7 +30,7 @@ export class Labels {
   /** Of a span, from its beginning. */
   readonly span: Attributes;
   readonly succeeded: MetricLabels;
-  /** They say the destination's own name. */
+  /** The labels say the destination's own name. */
   readonly named: boolean;
   private readonly failures = new Map<string, MetricLabels>();
 

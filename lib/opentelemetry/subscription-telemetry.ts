@@ -194,7 +194,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     };
   }
 
-  /** It was asked for, and is handed out now. @internal */
+  /** The delivery was asked for, and is handed out now. @internal */
   received({ parent, askedAt, startedAt }: ReceiveSpan, delivery: Delivery): Within | undefined {
     const { signals } = this;
     const { receive } = this.current;

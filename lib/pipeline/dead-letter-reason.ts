@@ -8,11 +8,11 @@ export type DeadLetterReason =
   | 'undecodable'
   /** Its time to live ran out before a handler call. */
   | 'expired'
-  /** It was delivered three times without being settled: it kills the process that handles it. */
+  /** The message was delivered three times without being settled: it kills the process that handles it. */
   | 'crashed'
-  /** It failed until the time was over for which it may hold up the messages of its key. */
+  /** The message failed until the time was over for which it may hold up the messages of its key. */
   | 'hold-exceeded'
-  /** Several handlers share the queue, and none of them is for it. */
+  /** Several handlers share the queue, and none of them is for the message. */
   | 'no-handler'
   /** The payload does not fit its schema. */
   | 'invalid';

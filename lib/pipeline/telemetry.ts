@@ -73,7 +73,7 @@ export interface PublishTrace {
   /** Puts its context into the headers that the message travels with. */
   inject(id: string, headers: Record<string, unknown>, correlationId?: string): void;
   confirmed(): void;
-  /** It waits in the publisher retry queue. */
+  /** The message waits in the publisher retry queue. */
   queued(): void;
   failed(error: unknown): void;
 }

@@ -30,7 +30,7 @@ export interface QueueSummary {
   readonly queue: string;
   readonly depth: number;
   readonly bytes: number;
-  /** Those that are due now. */
+  /** Messages that are due now. */
   readonly due: number;
   /** When the oldest one was accepted, as an ISO time. */
   readonly oldest?: string;
@@ -49,7 +49,7 @@ export interface DirectorySummary {
 }
 
 /**
- * What the files of a directory hold. It only reads, and a service may be using them.
+ * What the files of a directory hold. They are only read, and a service may be using them.
  * @throws InvalidOptionError when there is no such directory; MissingPeerError
  */
 export async function inspectDirectory(path: string, now: number, limit: number): Promise<DirectorySummary> {

@@ -160,13 +160,13 @@ export class Egress {
   private pump(): void {
     if (this.stopping) return;
     const now = this.parts.time.now();
-    // One that has expired may be among those that are tried.
+    // A message that has expired may be among those that are tried.
     if (!this.suspects.any) this.expire(now);
     if (this.canSend && this.sendDue(now)) this.schedule();
     else this.arm(now);
   }
 
-  /** One of each queue in turn. True: there may be more. */
+  /** Sends one message of each queue in turn. True: there may be more. */
   private sendDue(now: number): boolean {
     let left = SEND_BATCH;
     let lines = [...this.lines.values()];
@@ -302,7 +302,7 @@ export class Egress {
   }
 
   /**
-   * Those that were not answered in time have failed; but only when the server is heard afterwards: a reply may wait behind
+   * Sends that were not answered in time have failed; but only when the server is heard afterwards: a reply may wait behind
    * other things, and the silence of a server is not that of a subscriber. After a long silence they have
    * their time once more.
    */

@@ -13,7 +13,7 @@ export interface Flight {
   readonly entry: QueueEntry;
   readonly line: FlightLine;
   readonly sentAt: number;
-  /** It was given its time again, because the server had been silent. */
+  /** The flight was given its time again, because the server had been silent. */
   readonly restamped: boolean;
 }
 
@@ -39,7 +39,7 @@ export class Flights {
     return token;
   }
 
-  /** Takes it out; undefined when it was answered or given up before. */
+  /** Takes a flight out; undefined when it was answered or given up before. */
   take(token: number): Flight | undefined {
     const flight = this.byToken.get(token);
     if (!flight) return undefined;
@@ -49,12 +49,12 @@ export class Flights {
     return flight;
   }
 
-  /** The one that was sent first. */
+  /** The flight that was sent first. */
   get oldest(): Flight | undefined {
     return this.byToken.values().next().value;
   }
 
-  /** Those that were sent not after `time` count as sent now, once; takes out and returns those that had that before. */
+  /** Flights sent not after `time` count as sent now, once; takes out and returns those that had that before. */
   restamp(time: number, now: number): Flight[] {
     const again: Flight[] = [];
     for (const flight of this.takeSentUntil(time)) {

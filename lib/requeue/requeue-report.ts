@@ -42,7 +42,7 @@ export interface RequeueHealth {
     readonly state: 'connected' | 'connecting' | 'closed';
     readonly since: string;
     readonly server: string;
-    /** What went wrong last, while it is not connected or something is forbidden. */
+    /** What went wrong last, while the service is not connected or something is forbidden. */
     readonly reason?: string;
   };
   readonly store: {

@@ -130,7 +130,7 @@ export class RequeueServer {
     return (this.stopping ??= this.shutDown());
   }
 
-  /** What it knows; costs no message to the server. */
+  /** What the service knows; costs no message to the server. */
   health(): RequeueHealth {
     const { queue, state } = this;
     const fault = this.ingress.fault ?? this.egress.fault;

@@ -32,7 +32,7 @@ export interface RetryOptions {
 /** A longer wait than any broker's own delay would be refused when it is needed; it is cut to this (a bit under 25 days). */
 const MAX_RETRY_DELAY_MS = 2 ** 31 - 1;
 
-/** They say themselves that trying again cannot help. */
+/** Errors that say themselves that trying again cannot help. */
 const NEVER_REPEATED: readonly ErrorClass[] = [UnrecoverableError, RefusedError, InvalidResultError];
 
 /** Decides, without side effects, what a failed handler call leads to. */
@@ -131,7 +131,7 @@ export class RetryPolicy {
 
   private isUnrecoverable(error: unknown): boolean {
     if (isOneOf(NEVER_REPEATED, error) || isOneOf(this.unrecoverable, error)) return true;
-    // These two say themselves that it is to be retried.
+    // These two say themselves that the call is to be retried.
     if (error instanceof RetryLaterError || error instanceof MissingOutcomeError) return false;
     return this.only !== undefined && !isOneOf(this.only, error);
   }

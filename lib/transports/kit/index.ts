@@ -44,6 +44,7 @@ export {
   writeEnvelope,
 } from './envelope.js';
 export { Forwarder } from './forwarder.js';
+export { type JsonHead, readJsonHead, topicOf, writeJsonHead } from './json-head.js';
 export { Limited } from './limited.js';
 export { OffsetWindow } from './offset-window.js';
 export { percentDecoded, redactor, redactUrl } from './redactor.js';

@@ -2,8 +2,9 @@ import type { Destination, Outgoing, PublishResult } from '../../transport/outgo
 import { CONFIRMED } from '../../transport/outgoing.js';
 import { DeliveryLostError } from '../../errors/handling-errors.js';
 import { unroutable } from '../kit/envelope.js';
+import { writeJsonHead } from '../kit/json-head.js';
 import { listOf, type Row, type Statement } from './link.js';
-import { encodeHead, keyOf, type PostgresDelivery } from './message.js';
+import { keyOf, type PostgresDelivery } from './message.js';
 import { quoted } from '../../clients/postgres-address.js';
 
 /** The topic that dead-letter routes are bound on: no application's is empty. */
@@ -56,7 +57,7 @@ export class PublishStatements {
         names.push(name);
       }
       places.push(number);
-      const head = Buffer.from(encodeHead(message, topic === DEAD_LETTERS ? `${this.topic}.dlq` : (topic ?? undefined))); // prettier-ignore
+      const head = Buffer.from(writeJsonHead(message, topic === DEAD_LETTERS ? `${this.topic}.dlq` : (topic ?? undefined))); // prettier-ignore
       starts.push(at);
       heads.push(head.length);
       bodies.push(message.body.length);

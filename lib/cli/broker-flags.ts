@@ -4,11 +4,12 @@ import type { TransportFactory } from '../transport/transport.js';
 import { natsUrl } from '../transports/nats/broker-url.js';
 import { postgresUrl } from '../transports/postgres/postgres.js';
 import { rabbitmqUrl } from '../transports/rabbitmq/broker-url.js';
+import { redisUrl } from '../transports/redis/redis.js';
 import type { Console } from './command.js';
 import { duration, type Flag, type FlagValues, perhapsMeant, textOf, UsageError } from './flags.js';
 
 /** The scheme of a URL says which of these is meant. */
-const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl];
+const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl, redisUrl];
 const VARIABLE = 'BROKER_URL';
 const DEFAULT_TIMEOUT_MS = 5_000;
 const MOST_TIMEOUT_MS = 3_600_000;

@@ -134,6 +134,10 @@ export const skipped = {
   postgres: [...retryByCopy, ...blocking, ...missingDelays, cancelled],
   /** A server that others run (TEST_POSTGRES_URL) is not killed, and its password is not known. */
   postgresByUrl: [...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
+  /** As PostgreSQL; what waits is in a set beside the queue's stream. */
+  redis: [...retryByCopy, ...blocking, ...missingDelays, cancelled],
+  /** A server that others run (TEST_REDIS_URL) is not killed, and its password is not known. */
+  redisByUrl: [...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
   /** A log with places instead of a queue with messages; a broker that neither blocks publishers nor cancels consumers. */
   kafka: [
     ...queues,

@@ -18,6 +18,7 @@ import * as outboxEntry from 'nestjs-messaging/outbox';
 import * as postgresEntry from 'nestjs-messaging/postgres';
 import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
+import * as redisEntry from 'nestjs-messaging/redis';
 import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
 import * as transaction from 'nestjs-messaging/transaction';
@@ -30,6 +31,7 @@ import { RetryPolicy } from '../../lib/retry/retry-policy.js';
 import { checkOptions as checkNatsOptions } from '../../lib/transports/nats/options.js';
 import { type OutboxSettings, resolveOutboxOptions } from '../../lib/outbox/outbox-options.js';
 import { checkOptions as checkPostgresOptions } from '../../lib/transports/postgres/options.js';
+import { checkOptions as checkRedisOptions } from '../../lib/transports/redis/options.js';
 import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publisher.js';
 import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
 import { checkOptions, checkSubscriptionOptions } from '../../lib/transports/rabbitmq/options.js';
@@ -242,6 +244,13 @@ describe('docs/options.md, the options', () => {
     expectDefaults('outbox', { ...settings, url, options: native });
     expect([...options('outbox').keys()].sort()).toEqual(knownNames(checked).sort());
   });
+
+  test('of redis() are all there, with their defaults', () => {
+    const { address, ...settings } = checkRedisOptions({});
+    const { keepAlive, connectTimeout, host, port } = address.config();
+    expectDefaults('redis', { ...settings, url: `redis://${host}:${port}`, options: { keepAlive, connectTimeout } });
+    expect([...options('redis').keys()].sort()).toEqual(knownNames((unknown) => checkRedisOptions(unknown)).sort());
+  });
 });
 
 test('README.md has six options, with the defaults of docs/options.md', () => {
@@ -329,6 +338,7 @@ describe('tables and lists of README.md and docs:', () => {
       'amqplib@2',
       '@nats-io/transport-node@3',
       'pg@8',
+      'ioredis@6',
       '@nestjs/terminus',
       '@opentelemetry/api',
     ]);
@@ -364,6 +374,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...postgresEntry,
       ...opentelemetry,
       ...rabbitmqEntry,
+      ...redisEntry,
       ...requeue,
       ...testing,
       ...transaction,

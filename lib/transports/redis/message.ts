@@ -1,0 +1,115 @@
+import { hash } from 'node:crypto';
+import { DeliveryLostError } from '../../errors/handling-errors.js';
+import { header, stringHeader } from '../../message/headers.js';
+import type { WireMessage } from '../../message/message.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import { type JsonHead, readJsonHead, topicOf } from '../kit/json-head.js';
+import { SettledOnce, type Settler as KitSettler } from '../kit/settled-once.js';
+
+/** An entry of a stream, as a script hands it over: its id, names and values in turn, how often it was delivered before. */
+export type Taken = readonly [id: Buffer, fields: readonly Buffer[], before: number];
+
+/** An entry of a stream: `raw` of a delivery. */
+export interface RedisEntry {
+  readonly id: string;
+  /** Without a prototype. */
+  readonly fields: Readonly<Record<string, Buffer>>;
+}
+
+/** What the messages of a key are told by; '' without one. */
+export function keyOf({ headers }: WireMessage): string {
+  const key = stringHeader(headers, header.key);
+  return key === undefined ? '' : hash('sha256', key, 'hex').slice(0, 16);
+}
+
+/** The session that a delivery came in, as long as that lasts. */
+export interface Settler extends KitSettler<RedisDelivery> {
+  ackConfirmed(delivery: RedisDelivery): Promise<boolean>;
+  extend(delivery: RedisDelivery, ms: number): Promise<void>;
+  move(delivery: RedisDelivery, to: Outgoing): Promise<PublishResult>;
+}
+
+export class RedisDelivery extends SettledOnce<RedisEntry, Settler> {
+  readonly id: string;
+  readonly key: string;
+
+  constructor([id, fields, before]: Taken, queue: string, settler: Settler) {
+    const head = headOf(fields);
+    const topic = topicOf(head);
+    const received = new LazyEntry(id.toString('latin1'), fields);
+    super(readJsonHead(head, bodyOf(fields), queue), queue, topic === undefined, topic, before, received, settler);
+    this.id = received.id;
+    this.key = storedKey(fields);
+  }
+
+  get raw(): RedisEntry {
+    const { id, fields } = this.received;
+    const copied = Object.entries(fields).map(([name, value]) => [name, Buffer.from(value)]);
+    return { id, fields: Object.fromEntries(copied) as Record<string, Buffer> };
+  }
+
+  async extend(ms: number): Promise<void> {
+    await this.holder?.extend(this, ms);
+  }
+
+  /** The copy is written and the message removed by one script: both, or neither. */
+  move(to: Outgoing): Promise<PublishResult> {
+    const { holder } = this;
+    if (holder) return holder.move(this, to);
+    const error = new DeliveryLostError('The delivery is lost, or was settled before');
+    return Promise.resolve({ status: 'failed', error });
+  }
+}
+
+/** Whose fields are named when somebody asks. */
+class LazyEntry implements RedisEntry {
+  constructor(
+    readonly id: string,
+    private readonly list: readonly Buffer[],
+  ) {}
+
+  get fields(): Record<string, Buffer> {
+    return namedOf(this.list);
+  }
+}
+
+function fieldOf(fields: readonly Buffer[], name: string): Buffer | undefined {
+  for (let at = 0; at < fields.length; at += 2) if (fields[at].equals(NAMES[name])) return fields[at + 1];
+  return undefined;
+}
+
+const NAMES: Readonly<Record<string, Buffer>> = {
+  head: Buffer.from('head'),
+  body: Buffer.from('body'),
+  key: Buffer.from('key'),
+};
+
+function headOf(fields: readonly Buffer[]): JsonHead {
+  const text = fieldOf(fields, 'head');
+  try {
+    const head: unknown = text && JSON.parse(text.toString());
+    return typeof head === 'object' && head !== null ? head : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Of an entry without a body, which somebody else wrote, all its fields. */
+function bodyOf(fields: readonly Buffer[]): Buffer {
+  const body = fieldOf(fields, 'body');
+  if (body) return body;
+  return Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(namedOf(fields)).map(([name, value]) => [name, value.toString()])))); // prettier-ignore
+}
+
+function namedOf(fields: readonly Buffer[]): Record<string, Buffer> {
+  const named: Record<string, Buffer> = Object.create(null) as Record<string, Buffer>;
+  for (let at = 0; at < fields.length; at += 2) named[fields[at].toString()] = fields[at + 1];
+  return named;
+}
+
+/** As the scripts have it: what is none of ours is hashed there. */
+function storedKey(fields: readonly Buffer[]): string {
+  const key = fieldOf(fields, 'key')?.toString('latin1');
+  if (key === undefined || /^[\da-fA-F]{16}$/.test(key)) return key ?? '';
+  return hash('sha1', fieldOf(fields, 'key')!, 'hex').slice(0, 16);
+}

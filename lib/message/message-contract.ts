@@ -11,7 +11,7 @@ declare const PAYLOAD: unique symbol;
  */
 export interface MessageContract<Body = unknown, Payload = Body> {
   readonly route: string;
-  /** What is published is checked against it, and again by subscriptions before the handler, who get what it makes of it. */
+  /** Checks what is published, and again before the handler of a subscription, which gets what the schema makes of it. */
   readonly schema?: StandardSchema<Body, Payload>;
   /** For the compiler; there is nothing at run time. */
   readonly [BODY]?: Body;

@@ -18,7 +18,7 @@ export interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** Whether it has the interface. */
+/** Whether the value has the interface. */
 export function isStandardSchema(schema: unknown): schema is StandardSchema {
   if ((typeof schema !== 'object' && typeof schema !== 'function') || schema === null) return false;
   const { '~standard': standard } = schema as { '~standard'?: { validate?: unknown } };

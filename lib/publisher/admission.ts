@@ -20,16 +20,16 @@ export interface AdmissionOptions extends BoundsOptions {
 export type Way = 'send' | 'queue' | 'wait';
 
 /**
- * Who is not accepted yet: waits behind the first of its key (`ordered`), or in line, first come first served.
+ * What is not accepted yet waits behind the first of its key (`ordered`), or in line, first come first served.
  *
- * Who waits is bounded, too. With `whenFull: 'reject'` it counts against the bounds like what is held, so that whoever may
- * wait has room, also when the connection is lost. With `'wait'` as much again may wait as may be held, and who is first
+ * What waits is bounded, too. With `whenFull: 'reject'` it counts against the bounds like what is held, so that what may
+ * wait has room, also when the connection is lost. With `'wait'` as much again may wait as may be held, and the first
  * in line while nothing can make room waits up to a deadline.
  */
 export class Admission implements Iterable<Publication> {
   private readonly line: WaitingLine;
   private readonly ordered = new OrderedKeys();
-  /** Everybody in line, and everybody behind the first of its key. */
+  /** All publications in line, and all behind the first of their key. */
   private readonly waiting = { depth: 0, bytes: 0 };
 
   constructor(
@@ -45,7 +45,7 @@ export class Admission implements Iterable<Publication> {
     });
   }
 
-  /** Who waits in line; whoever waits behind the first of its key has that one under way or in line. */
+  /** How many wait in line; a publication behind the first of its key has that one under way or in line. */
   get length(): number {
     return this.line.size;
   }
@@ -69,7 +69,7 @@ export class Admission implements Iterable<Publication> {
     return 'wait';
   }
 
-  /** Who waits in line, in order; who has a turn may leave it meanwhile. */
+  /** The publications in line, in order; one that has its turn may leave it meanwhile. */
   get inLine(): Iterable<Publication> {
     return this.line;
   }
@@ -88,7 +88,7 @@ export class Admission implements Iterable<Publication> {
     return way;
   }
 
-  /** It is in the retry queue now, or has its result: the next of its key may go on, from the end of the line. */
+  /** The publication is queued now, or has its result: the next of its key may go on, from the end of the line. */
   release(publication: Publication): void {
     const next = this.ordered.leave(publication);
     if (next) this.line.add(next);
@@ -101,7 +101,7 @@ export class Admission implements Iterable<Publication> {
     return waiting;
   }
 
-  /** Who may wait already keeps the room it was promised. */
+  /** Publications that may wait already keep the room they were promised. */
   private leavesRoom(publication: Publication): boolean {
     if (this.waiting.depth === 0 || this.options.whenFull === 'wait') return true;
     return this.bounds.hasRoomBehind(this.waiting, publication);

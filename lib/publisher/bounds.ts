@@ -25,7 +25,7 @@ export class Bounds {
     private readonly queue: Held,
   ) {}
 
-  /** It could be held if nothing else were. */
+  /** The publication could be held if nothing else were. */
   couldHold({ bytes }: Publication): boolean {
     return bytes <= this.options.maxBytes;
   }
@@ -35,7 +35,7 @@ export class Bounds {
     return this.count + this.queue.depth < maxMessages && this.bytes + this.queue.bytes + bytes <= maxBytes;
   }
 
-  /** It would have room even if all who wait were held. */
+  /** The publication would have room even if all that wait were held. */
   hasRoomBehind(waiting: Held, { bytes }: Publication): boolean {
     const { maxMessages, maxBytes } = this.options;
     return (
@@ -44,7 +44,7 @@ export class Bounds {
     );
   }
 
-  /** It is under way now; what is queued is counted there already. */
+  /** The publication is under way now; what is queued is counted there already. */
   enter(publication: Publication): void {
     if (publication.stored || publication.fresh) return;
     publication.fresh = true;
@@ -52,7 +52,7 @@ export class Bounds {
     this.bytes += publication.bytes;
   }
 
-  /** It has its result, or it is about to be queued. */
+  /** The publication has its result, or is about to be queued. */
   leave(publication: Publication): void {
     if (!publication.fresh) return;
     publication.fresh = false;

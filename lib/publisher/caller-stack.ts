@@ -1,6 +1,6 @@
 import type { MessagingError } from '../errors/messaging-error.js';
 
-/** They tell who waits already. */
+/** The errors that tell who waits already. */
 const told = new WeakSet<MessagingError>();
 
 /**
@@ -8,7 +8,7 @@ const told = new WeakSet<MessagingError>();
  * returned, and the stack from then leads to the broker's socket. Resolve the promise of the caller with this one.
  *
  * Nothing is kept of a call for that: V8 finds who waits by itself, from this promise over that of the caller to the
- * `await` behind it. Whoever does not await it is not found.
+ * `await` behind it. A caller that does not await it is not found.
  */
 export async function rejection(error: MessagingError): Promise<never> {
   // In the first turn the caller's promise begins to wait for this one; from the second on it can be followed.

@@ -59,7 +59,7 @@ export class Dispatcher {
   private readonly done: PublishDone = (outgoing, result) => this.onResult(outgoing as Publication, result);
   private batch: Publication[] | undefined;
   private ready = false;
-  /** Why nothing can be sent, while it is not ready. */
+  /** Why nothing can be sent, while the connection is not ready. */
   private obstacle = 'There is no connection to the broker';
   private closed = false;
   private ended = false;
@@ -123,7 +123,7 @@ export class Dispatcher {
     this.flush();
   }
 
-  /** Connected and not blocked: the queue goes first, then who waits in line. */
+  /** Connected and not blocked: the queue goes first, then what waits in line. */
   resume(): void {
     if (this.ended) return;
     this.ready = true;
@@ -189,13 +189,13 @@ export class Dispatcher {
     return this.ready && this.inFlight.size > 0;
   }
 
-  /** What could be done with it now, if there is room. */
+  /** What could be done with the publication now, if there is room. */
   private wayOf({ key, policy }: Publication): Way {
     if (!this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';
     return this.windowOpen ? 'send' : 'wait';
   }
 
-  /** It is the queue's now, which tells whether it could take it: at once, or when it is on the disk. */
+  /** Hands a publication to the queue, which tells whether it could take it: at once, or when it is on the disk. */
   private enqueue(publication: Publication, error: MessagingError, failures = NOT_TRIED): void {
     this.bounds.leave(publication);
     if (publication.keptElsewhere) return this.refuse(publication, error);
@@ -210,7 +210,7 @@ export class Dispatcher {
   }
 
   private notAccepted(publication: Publication, error: MessagingError): void {
-    // A copy is under way: its result decides.
+    // A copy is under way: the result of that decides.
     if (publication.inFlight && !this.ended) this.bounds.enter(publication);
     else this.refuse(publication, error);
     this.advance();
@@ -290,7 +290,7 @@ export class Dispatcher {
     else this.keep(publication, error, { attempts, returns: stored?.returns ?? 0, nacked });
   }
 
-  /** It goes to the retry queue, or keeps its place there. */
+  /** The publication goes to the retry queue, or keeps its place there. */
   private keep(publication: Publication, error: MessagingError, failures: Failures): void {
     publication.failed = true;
     if (publication.queued) publication.notSent(error);
@@ -313,7 +313,7 @@ export class Dispatcher {
     this.refuse(publication, error);
   }
 
-  /** Its caller is told that it will never be sent. */
+  /** The caller is told that the publication will never be sent. */
   private refuse(publication: Publication, error: MessagingError): void {
     this.admission.release(publication);
     publication.rejected(error);
@@ -322,7 +322,7 @@ export class Dispatcher {
       events.emit('publish-failed', { id: publication.message.id, to: { ...publication.to }, error });
   }
 
-  /** It has its final result. */
+  /** The publication has its final result. */
   private leave(publication: Publication): void {
     if (publication.stored) {
       this.undeliverable.delete(publication.stored.seq);
@@ -331,7 +331,7 @@ export class Dispatcher {
     this.admission.release(publication);
   }
 
-  /** There may be room now: for the queue, then for who waits in line. */
+  /** There may be room now: for the queue, then for what waits in line. */
   private advance(): void {
     this.retryQueue.pump();
     if (this.admission.length > 0) this.serve();

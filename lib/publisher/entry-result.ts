@@ -7,7 +7,7 @@ import type { EntryResult, Receipt } from './receipt.js';
 
 export type RejectedEntry = Exclude<EntryResult, Receipt>;
 
-/** What becomes of an entry that is sent; it is in the window until then. */
+/** What becomes of an entry that is sent; the entry is in the window until then. */
 export function watched(
   receipt: Promise<Receipt>,
   id: string,

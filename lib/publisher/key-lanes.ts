@@ -26,7 +26,7 @@ export class KeyLanes<T extends Keyed> implements Iterable<T> {
     return one.key === undefined || this.head(one.key) === one;
   }
 
-  /** Takes it out; returns the new head of its key when it was the head before. */
+  /** Takes an item out; returns the new head of its key when it was the head before. */
   remove(one: T): T | undefined {
     const { key } = one;
     if (key === undefined) return undefined;

@@ -26,9 +26,9 @@ class MemoryRetryQueueStore implements RetryQueueStore {
   readonly kind = 'memory';
   bytes = 0;
   private readonly entries = new Map<number, Entry>();
-  /** Those that are due, by priority. */
+  /** The entries that are due, by priority. */
   private readonly due = Array.from({ length: HIGHEST_PRIORITY + 1 }, () => new Set<Entry>());
-  /** Those that wait for their time, the next one last. */
+  /** The entries that wait for their time, the next one last. */
   private readonly waiting: Entry[] = [];
   private readonly lanes = new KeyLanes<Entry>();
   private readonly letters: MemoryDeadLetters;
@@ -181,7 +181,7 @@ class MemoryRetryQueueStore implements RetryQueueStore {
     if (at >= 0) this.waiting.splice(at, 1);
   }
 
-  /** Those whose time has come, in that order. */
+  /** The entries whose time has come, in that order. */
   private fallDue(now: number): Entry[] {
     const fallen: Entry[] = [];
     while (this.waiting.length > 0 && this.waiting[this.waiting.length - 1].dueAt <= now) {

@@ -12,14 +12,14 @@ export class OrderedKeys implements Iterable<Publication> {
     return this.lanes[Symbol.iterator]();
   }
 
-  /** True: it may go on, and its key is busy now. False: it waits behind the first of its key. */
+  /** True: the publication may go on, and its key is busy now. False: it waits behind the first of its key. */
   enter(publication: Publication): boolean {
     if (!publication.ordered) return true;
     this.lanes.push(publication);
     return this.lanes.isHead(publication);
   }
 
-  /** It was accepted into the retry queue, or has its result. Returns the one that may go on now. */
+  /** The publication is in the retry queue, or has its result. Returns the one that may go on now. */
   leave(publication: Publication): Publication | undefined {
     return publication.ordered ? this.lanes.remove(publication) : undefined;
   }

@@ -11,7 +11,7 @@ import type { StoredMessage } from './retry-queue-store.js';
 
 /** How one message is treated by the publisher retry queue, where its options say so. */
 export interface QueuePolicy {
-  /** It waits there until this wall-clock time before it is sent at all. */
+  /** The message waits there until this wall-clock time before it is sent at all. */
   readonly holdUntil: number | undefined;
   readonly priority: number;
   readonly maxAttempts: number | undefined;
@@ -36,25 +36,25 @@ export class Publication implements Outgoing {
   readonly ordered: boolean;
   readonly key: string | undefined;
   readonly expiresAt: number | undefined;
-  /** What it counts for against the bounds in bytes. */
+  /** What the publication counts for against the bounds in bytes. */
   readonly bytes: number;
   readonly policy: QueuePolicy;
 
-  /** A copy of it is under way to the broker. */
+  /** A copy of the message is under way to the broker. */
   inFlight = false;
-  /** It counts among what is under way, not among what is queued. */
+  /** The publication counts among what is under way, not among what is queued. */
   fresh = false;
-  /** It is sent out of turn, because its predecessor has left. */
+  /** The publication is sent out of turn, because its predecessor has left. */
   promoted = false;
-  /** Its sending has failed. */
+  /** A send has failed. */
   failed = false;
-  /** Its place in the publisher retry queue, also while it is being written there. */
+  /** The place in the publisher retry queue, also while the message is being written there. */
   stored: StoredMessage | undefined;
-  /** The publisher retry queue has accepted it. */
+  /** The publisher retry queue has accepted the message. */
   queued = false;
   /** Somebody else keeps it until it is confirmed: it is never queued here, and a passing failure is its result. */
   keptElsewhere = false;
-  /** Until its caller is told, or its resend has ended. */
+  /** Until the caller is told, or the resend has ended. */
   trace: PublishTrace | undefined;
 
   private resolve: ((receipt: Receipt | Promise<never>) => void) | undefined;
@@ -91,7 +91,7 @@ export class Publication implements Outgoing {
     return publication;
   }
 
-  /** The promise its caller awaits. */
+  /** The promise that the caller awaits. */
   receipt(): Promise<Receipt> {
     return new Promise((resolve) => {
       this.resolve = resolve;
@@ -104,21 +104,21 @@ export class Publication implements Outgoing {
     this.release();
   }
 
-  /** It is in the publisher retry queue; the caller need not wait any longer. */
+  /** The message is in the publisher retry queue; the caller need not wait any longer. */
   accepted(receipt: Receipt): void {
     this.trace?.queued();
     this.resolve?.(receipt);
     this.release();
   }
 
-  /** It will never be sent. */
+  /** The message will never be sent. */
   rejected(error: MessagingError): void {
     this.trace?.failed(error);
     this.resolve?.(rejection(error));
     this.release();
   }
 
-  /** A resend failed; it goes on waiting. */
+  /** A resend failed; the message goes on waiting. */
   notSent(error: MessagingError): void {
     this.trace?.failed(error);
     this.trace = undefined;

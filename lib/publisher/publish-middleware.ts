@@ -9,7 +9,7 @@ import type { Receipt } from './receipt.js';
 export interface PublishRequest {
   /** The route, or the queue's name for `sendToQueue`. */
   readonly route: string;
-  /** The queue it is sent to, for `sendToQueue`. */
+  /** The queue the message is sent to, for `sendToQueue`. */
   readonly queue?: string;
   readonly body: unknown;
   readonly options: PublishOptions;

@@ -6,9 +6,9 @@ import type { Backoff } from '../retry/backoff.js';
 export type UnroutablePolicy =
   /** The publish rejects with UnroutableError. */
   | 'reject'
-  /** It waits in the publisher retry queue until a queue takes it. */
+  /** The message waits in the publisher retry queue until a queue takes it. */
   | 'queue'
-  /** It counts as confirmed and is gone. */
+  /** The message counts as confirmed and is gone. */
   | 'ignore';
 
 /** Options of one publish. */
@@ -28,9 +28,9 @@ export interface PublishOptions {
   readonly delay?: number;
   /** Deliver not before this time; not together with `delay`. */
   readonly at?: Date | number;
-  /** Milliseconds after which it is of no use any more: it is not sent, and no handler is called. Default: for ever. */
+  /** Milliseconds that the message is of use: after them it is not sent and no handler called. Default: for ever. */
   readonly ttl?: number;
-  /** Sends that may fail for a passing reason while connected; then it is given up. Default: no limit. */
+  /** Sends that may fail for a passing reason while connected; then the message is given up. Default: no limit. */
   readonly attempts?: number;
   /** The wait in the retry queue after such a failure: `fixed(ms)`, `exponential({…})`, milliseconds. Default: until the next pass. */
   readonly backoff?: Backoff | number;

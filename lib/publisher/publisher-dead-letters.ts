@@ -12,7 +12,7 @@ export interface Death {
 
 /** A message that its publisher was told is `queued` and that cannot be sent after all. */
 export interface PublisherDeadLetter extends Death {
-  /** The place it had in the queue. */
+  /** The place that the message had in the queue. */
   readonly seq: number;
   readonly message: WireMessage;
   readonly to: Destination;
@@ -23,9 +23,9 @@ export interface PublisherDeadLetter extends Death {
 /** The publisher's dead letters, in order. */
 export interface PublisherDeadLetters {
   readonly size: number;
-  /** Those behind a place (0: from the first), at most `limit`. */
+  /** The dead letters behind a place (0: from the first), at most `limit`. */
   after(seq: number, limit: number): PublisherDeadLetter[];
-  /** Deletes one for good; false when it is not there any more. */
+  /** Deletes a dead letter for good; false when it is not there any more. */
   delete(letter: PublisherDeadLetter): boolean;
   /** Deletes several together, where that is cheaper than one by one. @returns how many were there */
   deleteAll?(letters: readonly PublisherDeadLetter[]): number;
@@ -33,12 +33,12 @@ export interface PublisherDeadLetters {
 
 const PAGE = 100;
 
-/** All of them, page by page, so that any number fits. */
+/** All dead letters, page by page, so that any number fits. */
 export function* allDeadLetters(letters: PublisherDeadLetters): Generator<PublisherDeadLetter> {
   for (let page = letters.after(0, PAGE); page.length > 0; page = letters.after(page.at(-1)!.seq, PAGE)) yield* page;
 }
 
-/** @returns how many of them were there */
+/** @returns how many of the dead letters were there */
 export function deleteDeadLetters(letters: PublisherDeadLetters, some: readonly PublisherDeadLetter[]): number {
   if (letters.deleteAll) return letters.deleteAll(some);
   return some.reduce((count, one) => count + Number(letters.delete(one)), 0);

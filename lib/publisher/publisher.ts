@@ -74,7 +74,7 @@ export class Publisher {
    * be known after a crash is asked of the method with `@CheckTransaction(route)`. The message is kept before, so that what
    * is wrong with it is told before anything is done.
    *
-   * It resolves when the transaction has committed, also where the message waits. It rejects as the local transaction did, if
+   * Resolves when the transaction has committed, also where the message waits. Rejects as the local transaction did, if
    * that failed; with TransactionUnknownError where nobody knows yet; and before it began with TransactionRecordError and
    * what `publish` throws.
    */
@@ -141,7 +141,7 @@ export class Publisher {
 
   /**
    * Takes a delayed message back that waits in the publisher retry queue. True: it will not be sent, and its `settled` says
-   * PublishCancelledError. False: none with this id waits there; one that waits at the broker cannot be taken back.
+   * PublishCancelledError. False: no such message waits there; one that waits at the broker cannot be taken back.
    * @throws RetryQueueStoreError (as rejection) when that could not be written
    */
   async cancel(id: string): Promise<boolean> {
@@ -220,7 +220,7 @@ export class Publisher {
     return check.then(() => this.submit(this.prepare(route, undefined, body, own.options, serialized)));
   }
 
-  /** Why its body does not fit, if so; a promise only where its schema answers with one. */
+  /** Why the body does not fit, if so; a promise only where the schema answers with one. */
   private checkEntry(entry: PublishEntry): RejectedEntry | undefined | Promise<RejectedEntry | undefined> {
     try {
       return checkBody(entry?.route, entry?.body)?.then(

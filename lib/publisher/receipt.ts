@@ -4,13 +4,13 @@ import type { MessagingError } from '../errors/messaging-error.js';
 export interface Receipt {
   /** The message's id, the caller's or a generated one. */
   readonly id: string;
-  /** `confirmed`: the broker has taken responsibility. `queued`: it waits in the publisher retry queue. */
+  /** `confirmed`: the broker has taken responsibility. `queued`: the message waits in the publisher retry queue. */
   readonly outcome: 'confirmed' | 'queued';
-  /** Where it waits, when `queued`: `memory` dies with the process. `record`: in the record of its transaction. */
+  /** Where a `queued` message waits: `memory` dies with the process. `record`: in the record of its transaction. */
   readonly stored?: 'memory' | 'disk' | 'record';
   /**
-   * The final result. It never rejects; while the message waits it stays pending, for ever if the broker never comes.
-   * It is the same however late it is asked for, also after a dead letter was redriven or deleted. Only when 10,000 others
+   * The final result. Never rejects; while the message waits it stays pending, for ever if the broker never comes.
+   * The result stays the same, also after a dead letter was redriven or deleted. Only when 10,000 others
    * were given up since, it may be `rejected` with SettlementUnknownError; never `confirmed` without being so.
    */
   readonly settled: Promise<Settlement>;
@@ -19,7 +19,7 @@ export interface Receipt {
 /** What became of a publish in the end. */
 export type Settlement =
   | { readonly id: string; readonly outcome: 'confirmed' }
-  /** It cannot be sent; it went to the publisher's dead letters. */
+  /** The message cannot be sent; it went to the publisher's dead letters. */
   | { readonly id: string; readonly outcome: 'rejected'; readonly error: MessagingError };
 
 /** One entry's result of `publishMany`. */
@@ -36,7 +36,7 @@ export class ConfirmedReceipt implements Receipt {
   }
 }
 
-/** Who knows what becomes of a queued message. */
+/** Knows what becomes of a queued message. */
 export interface SettlementSource {
   of(seq: number, id: string): Promise<Settlement>;
 }

@@ -95,7 +95,7 @@ export class RetryQueueDirectory implements PublisherDeadLetters {
     return this.deleteAll([letter]) === 1;
   }
 
-  /** Those of a file in one transaction. */
+  /** Deletes the letters of each file in one transaction. */
   deleteAll(letters: readonly PublisherDeadLetter[]): number {
     let deleted = 0;
     for (const [at, file] of this.files.entries()) {

@@ -15,7 +15,7 @@ export interface QueuedMessage {
   /** Handed to the transport with the message, the same with every send. */
   readonly dedupeId: string;
   readonly unroutable: UnroutablePolicy;
-  /** Of the messages with one key only the first may be sent. Undefined: it waits for nobody. */
+  /** Of the messages with one key only the first may be sent. Undefined: the message waits for nobody. */
   readonly key: string | undefined;
   /** 0…9, higher first. */
   readonly priority: number;
@@ -26,15 +26,15 @@ export interface QueuedMessage {
   /** Not to be sent after this time. */
   readonly expiresAt: number | undefined;
   readonly queuedAt: number;
-  /** What it counts for against `maxBytes`. */
+  /** What the message counts for against `maxBytes`. */
   readonly bytes: number;
   /** Sends that failed for a passing reason while connected. */
   readonly attempts: number;
   /** Sends that no queue took. */
   readonly returns: number;
-  /** It is given up when so many sends have failed. */
+  /** The message is given up when so many sends have failed. */
   readonly maxAttempts: number | undefined;
-  /** How long it waits after a failed send; undefined: until the next pass. */
+  /** How long the message waits after a failed send; undefined: until the next pass. */
   readonly backoff: BackoffSchedule | undefined;
 }
 
@@ -50,7 +50,7 @@ export type Progress = Pick<QueuedMessage, 'dueAt' | 'attempts' | 'returns'>;
 export type Appended = (stored: StoredMessage, error?: MessagingError) => void;
 
 export interface RetryQueueStoreEnvironment {
-  /** Who sends what is kept, and where to: `<service>:<connection>:<broker>`, without the address of a server. */
+  /** The sender of what is kept, and where to: `<service>:<connection>:<broker>`, without the address of a server. */
   readonly destination: string;
   /** The topic of a message that names none, where it is known. */
   readonly topic?: string;
@@ -86,19 +86,19 @@ export interface RetryQueueStore {
   open(): Promise<void>;
   /** Takes a message. `appended` is called once, perhaps before this returns, unless the message is removed before. */
   append(message: QueuedMessage, appended: Appended): StoredMessage;
-  /** It was sent, or is wanted no more. Returns the message of its key that may be sent now, if it was the key's first. */
+  /** Takes out what was sent or is not wanted. Returns the message that may be sent now, if it was the key's first. */
   remove(stored: StoredMessage): StoredMessage | undefined;
-  /** It is given up and becomes a dead letter. Returns as `remove` does. */
+  /** A message is given up and becomes a dead letter. Returns as `remove` does. */
   bury(stored: StoredMessage, death: Death): StoredMessage | undefined;
-  /** It waits on in its place. Returns it as it is now. */
+  /** A message waits on in its place. Returns it as it is now. */
   update(stored: StoredMessage, progress: Progress): StoredMessage;
   /** Messages of this key wait. */
   holds(key: string): boolean;
-  /** It is kept, and no message of its key is before it. */
+  /** The message is kept, and no other of its key is before it. */
   isFirst(stored: StoredMessage): boolean;
   /**
    * The first message of each key and those without one that are due, by priority and then in the order they became due.
-   * It sees what was there when it was called, skips what leaves meanwhile, and is ended early by its `return`.
+   * Shows what was there when it was called, skips what leaves meanwhile, and is ended early by its `return`.
    * `dueAfter`: only those that became due after this time.
    */
   ready(dueUntil: number, dueAfter?: number): Iterator<StoredMessage>;
@@ -108,7 +108,7 @@ export interface RetryQueueStore {
   nextExpiry(): number | undefined;
   /** Messages whose time to live has ended, at most `limit`. */
   expired(now: number, limit: number): StoredMessage[];
-  /** When the longest waiting one of those due was queued. */
+  /** When the longest waiting message of those due was queued. */
   oldestQueuedAt(now: number): number | undefined;
   /** Messages with this id that wait for their `dueAt`. */
   delayed(id: string): StoredMessage[];
@@ -116,13 +116,13 @@ export interface RetryQueueStore {
   find(seq: number): 'waiting' | 'gone' | PublisherDeadLetter;
   /** Everything is kept when it returns. @throws RetryQueueStoreError */
   flush(): void;
-  /** Ends it: what was not kept yet is, or is told that it is not. Returns what is lost by it. */
+  /** Ends the store: what was not kept yet is, or is told that it is not. Returns what is lost by that. */
   close(): StoredMessage[];
 }
 
 /** What a store can tell beside its depth. */
 export interface RetryQueueStoreReport {
-  /** False while it cannot be written. */
+  /** False while the store cannot be written. */
   readonly healthy: boolean;
   /** Messages taken over from processes that died, since the start. */
   readonly adopted: number;

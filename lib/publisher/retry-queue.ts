@@ -11,11 +11,11 @@ export interface RetryQueuePort {
   /** A message may be sent now: connected, not blocked, and the window is open. */
   canSend(): boolean;
   send(publication: Publication): void;
-  /** The queue has it. */
+  /** The queue has the publication. */
   accepted(publication: Publication, stored: StoredMessage): void;
-  /** The queue could not take it. */
+  /** The queue could not take the publication. */
   notAccepted(publication: Publication, error: MessagingError): void;
-  /** Its time to live ended while it waited. */
+  /** The time to live of the message ended while it waited. */
   expired(publication: Publication): void;
   /** A pass is to go on: what expired made room, and what waits may be sent. */
   advance(): void;
@@ -34,7 +34,7 @@ export const NOT_TRIED: Failures = Object.freeze({ attempts: 0, returns: 0, nack
 /** The longest wait of a message that the broker declines, where it has no backoff of its own. */
 const LONGEST_NACK_WAIT_MS = 60_000;
 
-/** So many are given up at once, so that the event loop gets its turn. */
+/** So many messages are given up at once, so that the event loop gets its turn. */
 const MAX_EXPIRED = 500;
 
 /**
@@ -50,7 +50,7 @@ export class RetryQueue {
   /** Heads of a key whose predecessor just left: they need not wait for the next pass. */
   private next: StoredMessage[] = [];
   private pass: Iterator<StoredMessage> | undefined;
-  /** Those out of `next` that failed in this pass. */
+  /** The messages out of `next` that failed in this pass. */
   private readonly tried = new Set<number>();
   /** Everything that fell due until then was seen by a pass. */
   private horizon = 0;
@@ -148,7 +148,7 @@ export class RetryQueue {
     this.rearm();
   }
 
-  /** Takes back those with this id that wait for their time. */
+  /** Takes back the messages with this id that wait for their time. */
   cancel(id: string): StoredMessage[] {
     const found = this.store.delayed(id).filter(({ seq }) => !this.taken.has(seq));
     for (const stored of found) this.remove(stored);
@@ -205,7 +205,7 @@ export class RetryQueue {
       publication.stored = undefined;
       return this.port.notAccepted(publication, error);
     }
-    // It may have failed once more while it was being written.
+    // The publication may have failed once more while it was being written.
     publication.stored ??= stored;
     publication.queued = true;
     if (publication.inFlight) this.taken.set(stored.seq, publication);
@@ -214,7 +214,7 @@ export class RetryQueue {
     if (stored.expiresAt !== undefined) this.wakeIn(Math.max(this.interval, stored.expiresAt - this.time.now()));
     if (publication.inFlight || publication.failed || stored.dueAt > this.horizon || !this.port.canSend()) return;
     if (!this.store.isFirst(stored)) return;
-    // What it waited for has passed while it was written.
+    // What the message waited for has passed while it was written.
     this.next.push(stored);
     this.port.advance();
   }

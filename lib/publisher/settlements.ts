@@ -12,14 +12,14 @@ interface Waiting {
 }
 
 /**
- * The final results of queued messages. One costs memory only once somebody asks for it; who asks later is answered from
+ * The final results of queued messages. One costs memory only once somebody asks for it; a later caller is answered from
  * the store.
  */
 export class Settlements implements SettlementSource {
   private readonly waiting = new Map<number, Waiting>();
   /** Without the error itself, which holds on to its stack and its cause. */
   private readonly rejected = new Map<number, Pick<Death, 'error'>>();
-  /** The last place of those that were rejected and are not remembered any more. */
+  /** The last place of the messages that were rejected and are not remembered any more. */
   private forgotten = -1;
 
   constructor(

@@ -8,7 +8,7 @@ export interface BrokerSetting {
   readonly value: string;
   readonly default?: string;
   readonly what: string;
-  /** The option of the transport that it becomes. */
+  /** The option of the transport that this setting becomes. */
   readonly option: string;
 }
 

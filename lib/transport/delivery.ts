@@ -5,17 +5,17 @@ import type { Outgoing, PublishResult } from './outgoing.js';
 export interface Delivery {
   readonly message: WireMessage;
   readonly queue: string;
-  /** It came by the queue's own name (a retry, a redrive, `sendToQueue`), not by a route: our private headers are honoured. */
+  /** Came by the queue's own name (a retry, a redrive, `sendToQueue`), not by a route: our private headers are honoured. */
   readonly direct: boolean;
-  /** The topic (exchange) it was routed by; undefined when `direct`. */
+  /** The topic (exchange) that the message was routed by; undefined when `direct`. */
   readonly topic?: string;
-  /** How often the broker delivered it before, where it counts; undefined where it does not. */
+  /** How often the broker delivered the message before, where it counts; undefined where it does not. */
   readonly deliveryCount?: number;
-  /** The broker has delivered it before. Left out: `deliveryCount` tells. */
+  /** The broker has delivered the message before. Left out: `deliveryCount` tells. */
   readonly redelivered?: boolean;
   /** The message as the broker's client hands it over. Each time it is asked for it shares nothing changeable with the delivery: it is for application code. */
   readonly raw: unknown;
-  /** Done: the broker forgets it. */
+  /** Done: the broker forgets the message. */
   ack(): void;
   /**
    * As `ack`; resolves with whether the broker has taken it. True: the loss of this connection does not bring the message
@@ -24,8 +24,8 @@ export interface Delivery {
    */
   ackConfirmed?(): Promise<boolean>;
   /**
-   * Give it back, to be delivered again after `delayMs` (default at once). Where the broker cannot hold it as long, after
-   * the longest time that it can.
+   * Give the message back, to be delivered again after `delayMs` (default at once). Where the broker cannot hold it as
+   * long, after the longest time that it can.
    */
   release(delayMs?: number): void;
   /**
@@ -37,13 +37,13 @@ export interface Delivery {
   /** Publish a copy and ack as one. Absent: core publishes, waits for the confirm, then acks. */
   move?(to: Outgoing): Promise<PublishResult>;
   /**
-   * Keep it ours for `ms` milliseconds from now, or for a whole lease where the broker cannot say how long. Once it is lost
+   * Keep the message for `ms` milliseconds from now, or a whole lease where the broker cannot say how long. Once it is lost
    * this does nothing. Absent where deliveries have no lease.
    */
   extend?(ms: number): Promise<void>;
 }
 
-/** Whether the broker has delivered it before. */
+/** Whether the broker has delivered the message before. */
 export function wasDelivered({ redelivered, deliveryCount = 0 }: Delivery): boolean {
   return redelivered ?? deliveryCount > 0;
 }

@@ -43,7 +43,7 @@ export type PublishResult =
       readonly error: MessagingError;
       /** The broker answered that it does not take this message now (a queue is full); other queues may have taken it. */
       readonly nacked?: boolean;
-      /** What it needs on the broker is not there, and this process may not make it: `error` says what. */
+      /** What the message needs on the broker is not there, and this process may not make it: `error` says what. */
       readonly missing?: boolean;
     };
 

@@ -22,12 +22,12 @@ export class RestartPauses {
     return this.failures === 0 ? 0 : reconnectDelay(this.policy, this.failures, this.random);
   }
 
-  /** It runs. */
+  /** The run has begun. */
   began(): void {
     this.runningSince = this.clock.monotonic();
   }
 
-  /** It could not be started, or its run ended by itself. */
+  /** A start failed, or a run ended by itself. */
   failed(): void {
     if (this.runningSince !== undefined && this.clock.monotonic() - this.runningSince >= this.policy.max)
       this.failures = 0;
@@ -35,7 +35,7 @@ export class RestartPauses {
     this.failures++;
   }
 
-  /** What it stands on is gone: whoever brings that back makes the pauses. */
+  /** What a run stands on is gone: whoever brings that back makes the pauses. */
   reset(): void {
     this.runningSince = undefined;
     this.failures = 0;

@@ -7,13 +7,13 @@ export interface Topology {
   readonly patterns: readonly string[];
   /** The dead-letter queue and the route that binds it; left out with `dlq: false`. */
   readonly deadLetter?: { readonly queue: string; readonly route: string };
-  /** The waits that its retries and its `delay` can ask for, each from … to in milliseconds: what they need is made, or checked, with the queue. */
+  /** The waits that retries and the `delay` can ask for, each from … to in milliseconds: what they need is made, or checked, with the queue. */
   readonly waits?: readonly Wait[];
   /** True: create what is missing. False: only check that it is there. */
   readonly provision: boolean;
-  /** It is split by key into so many queues, `partitionQueue(queue, 0)` and on: those are handled, this one is what routes lead to. */
+  /** The queue is split by key into so many, `partitionQueue(queue, 0)` and on: those are handled, routes lead to this one. */
   readonly partitions?: number;
-  /** It is such a partition of that queue: one process at a time consumes it, and knows that it does. */
+  /** The queue is such a partition of that one: one process at a time consumes it, and knows that it does. */
   readonly partitionOf?: string;
   /** Every process that shares that queue consumes from this one, so that they can be counted. */
   readonly membersOf?: string;

@@ -109,7 +109,7 @@ export interface SubscribeOptions {
 }
 
 export interface SubscribeHandlers {
-  /** It must not throw. */
+  /** Must not throw. */
   delivery(delivery: Delivery): void;
   /**
    * The delivery is no longer ours (channel gone, lease expired); the broker delivers it again. `lateMs`: because something

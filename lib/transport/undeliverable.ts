@@ -2,7 +2,7 @@ import { nameOf } from '../message/message-name.js';
 import type { WireMessage } from '../message/message.js';
 import type { TransportEnvironment } from './transport.js';
 
-/** Not seen again for this long: another process has taken it over, or delivered it. */
+/** A message not seen again for this long was taken over by another process, or delivered. */
 const FORGET_AFTER_MS = 180_000;
 const MOST = 10_000;
 
@@ -33,14 +33,14 @@ export class Undeliverable<K extends string | number> {
     return this.lastSeen.size === 0;
   }
 
-  /** True when it is seen for the first time. */
+  /** True when the message is seen for the first time. */
   seen(key: K): boolean {
     const isNew = !this.lastSeen.has(key);
     if (!isNew || this.count < MOST) this.lastSeen.set(key, this.environment.clock.monotonic());
     return isNew;
   }
 
-  /** Nobody took it for this reason: told once. */
+  /** Nobody took the message for this reason: told once. */
   refused(key: K, delayed: WireMessage, reason: string): void {
     if (!this.seen(key)) return;
     this.environment.onEvent({

@@ -1,4 +1,4 @@
-/** Those who wait for something that may come or never come. */
+/** Callers that wait for something that may come or never come. */
 export class Waiters {
   private readonly waiting = new Set<() => void>();
 

@@ -5,7 +5,7 @@ import { Renewal } from './renewal.js';
 export interface UnattendedQueue {
   readonly queue: string;
   readonly messages: number;
-  /** What leads to it, in words. */
+  /** What leads to the queue, in words. */
   readonly bindings: readonly string[];
   /** How to end that: sentences. */
   readonly remedy: string;
@@ -20,19 +20,19 @@ export class FormerQueues {
   private looked = false;
 
   constructor(
-    /** Those that this service has bound and that are not in `declared`. Rejects where that cannot be told now. */
+    /** The queues that this service has bound and that are not in `declared`. Rejects where that cannot be told now. */
     private readonly unattended: (declared: ReadonlySet<string>) => Promise<readonly UnattendedQueue[]>,
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** `declared`: the queues of this process. One that has none knows nothing. It does not reject. */
+  /** `declared`: the queues of this process. A process that has none knows nothing. Does not reject. */
   async look(declared: ReadonlySet<string>): Promise<void> {
     if (this.looked || declared.size === 0) return;
     try {
       for (const one of await this.unattended(declared)) this.tell(one);
       this.looked = true;
     } catch {
-      // It is tried again with the next look.
+      // The question is asked again with the next look.
     }
   }
 

@@ -18,17 +18,17 @@ export abstract class Forwarder<K extends string | number> implements SubscribeH
   abstract delivery(delivery: Delivery): void;
 
   lost(): void {
-    // The broker delivers it again; at worst it is sent on twice.
+    // The broker delivers the message again; at worst it is sent on twice.
   }
 
   state(): void {
-    // Nobody waits for it.
+    // Nobody waits for the state of a forwarder.
   }
 
-  /** It was refused: it comes again after a pause. */
+  /** The message was refused: it comes again after a pause. */
   protected abstract again(delivery: Delivery, outgoing: Outgoing): void;
 
-  /** `key` tells it from others that nobody takes. */
+  /** `key` tells the message from others that nobody takes. */
   protected forwarded(delivery: Delivery, key: K, outgoing: Outgoing, result: PublishResult): void {
     switch (result.status) {
       case 'confirmed':

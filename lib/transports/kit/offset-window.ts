@@ -24,7 +24,7 @@ export class OffsetWindow {
     return this.expected;
   }
 
-  /** Everything below it is settled, and nothing above is known to be: what may be committed. */
+  /** Everything below this offset is settled, and nothing above is known to be: what may be committed. */
   get committable(): number {
     return this.head < this.offsets.length ? this.offsets[this.head] : this.expected;
   }
@@ -34,7 +34,7 @@ export class OffsetWindow {
     return this.offsets.length - this.head - this.settledAhead.size;
   }
 
-  /** False: it was handed over before, and must not be again. */
+  /** False: the offset was handed over before, and must not be again. */
   open(offset: number): boolean {
     if (offset < this.expected) return false;
     this.offsets.push(offset);

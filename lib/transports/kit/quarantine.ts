@@ -10,7 +10,7 @@ import type { SupervisedConnection } from './supervised-connection.js';
 export const REFUSALS = 2;
 /** … and where nobody did. */
 export const ENDINGS = 5;
-/** With more than these the one that has been suspected longest is forgotten. */
+/** With more messages than these the one that has been suspected longest is forgotten. */
 const MOST_SUSPECTS = 10_000;
 
 /** One message on its way to the broker. */
@@ -26,7 +26,7 @@ export interface QuarantineParts<L extends object, S extends Sendable> {
   connect(): SupervisedConnection<L>;
   /** Sends what is then the only message on the link. Resolves with its fate, at the latest when the link ends. */
   send(connection: SupervisedConnection<L>, link: L, sendable: S): Promise<PublishResult>;
-  /** What its sender is told. `reason`: why the broker ended the link. */
+  /** What the sender is told. `reason`: why the broker ended the link. */
   refusal(reason: string): MessagingError;
 }
 
@@ -52,7 +52,7 @@ export class Quarantine<L extends object, S extends Sendable> {
 
   constructor(private readonly parts: QuarantineParts<L, S>) {}
 
-  /** It is to be sent alone. */
+  /** The message is to be sent alone. */
   isFor(message: WireMessage): boolean {
     return this.suspects.has(message);
   }
@@ -67,7 +67,7 @@ export class Quarantine<L extends object, S extends Sendable> {
     for (const sendable of sendables) this.take(sendable, tell);
   }
 
-  /** Tells its result, once. */
+  /** Sends a message alone. Tells the result, once. */
   take(sendable: S, tell: Tell<S>): void {
     this.suspects.add(sendable.outgoing.message);
     this.held.push({ sendable, tell });

@@ -1,7 +1,7 @@
 import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
 
-/** Who settles a delivery with the broker: the session that it came in, as long as that lasts. */
+/** What settles a delivery with the broker: the session that it came in, as long as that lasts. */
 export interface Settler<D> {
   ack(delivery: D): void;
   /** Absent: nobody knows when the ack is read. */
@@ -19,7 +19,7 @@ export abstract class UnansweredOnce<Received, S extends Settler<never>> impleme
     readonly direct: boolean,
     readonly topic: string | undefined,
     readonly deliveryCount: number | undefined,
-    /** As the client handed it over; what can be changed of it is the message's. */
+    /** As the client handed the delivery over; what can be changed of it is the message's. */
     readonly received: Received,
     settler: S,
   ) {
@@ -36,17 +36,17 @@ export abstract class UnansweredOnce<Received, S extends Settler<never>> impleme
     this.take()?.release(this as never, delayMs);
   }
 
-  /** It is not ours any more: settling it does nothing from now on. */
+  /** The delivery is not ours any more: settling it does nothing from now on. */
   abandon(): void {
     this.settler = undefined;
   }
 
-  /** Who may still be asked something about it; undefined when it was settled or abandoned. */
+  /** The settler, to be asked something about the delivery; undefined when that was settled or abandoned. */
   protected get holder(): S | undefined {
     return this.settler;
   }
 
-  /** For the one who settles it: nobody does after that. Undefined when it was settled or abandoned before. */
+  /** The settler, for the one settlement: nobody has it after that. Undefined when settled or abandoned before. */
   protected take(): S | undefined {
     const { settler } = this;
     this.settler = undefined;

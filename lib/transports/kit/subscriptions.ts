@@ -13,7 +13,7 @@ export interface SubscriptionsOptions<L extends object> {
   readonly closeWithinMs: number;
   /** Makes a topology exist. Rejects with a MessagingError. */
   readonly make: (link: L, topology: Topology) => Promise<unknown>;
-  /** Deletes a queue with what is in it. */
+  /** Deletes a queue with its messages. */
   readonly remove: (link: L, queue: string) => Promise<unknown>;
 }
 
@@ -35,7 +35,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
 
   constructor(private readonly options: SubscriptionsOptions<L>) {}
 
-  /** Resolves when it exists, or cannot yet. Rejects when it can never be: then it is not remembered. */
+  /** Resolves when the queue exists, or cannot yet. Rejects when it can never be: then it is not remembered. */
   async declare(topology: Topology): Promise<void> {
     this.declared.set(topology.queue, topology);
     if (topology.exclusive) this.exclusive.add(topology.queue);
@@ -64,7 +64,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
     }
   }
 
-  /** Resolves when it consumes, or cannot yet. Rejects on a misconfiguration; then there is no consumer. */
+  /** Resolves when the consumer consumes, or cannot yet. Rejects on a misconfiguration; then there is no consumer. */
   async subscribe(plan: ConsumerPlan<L, S>): Promise<SupervisedConsumer<L, S>> {
     const consumer = this.add(plan);
     try {
@@ -94,7 +94,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
     await sleep(this.options.environment.clock, this.options.closeWithinMs, closed.signal);
   }
 
-  /** Where that cannot be done the broker does it, when nobody has consumed them for a while. */
+  /** Where that fails the broker deletes the queues, when nobody has consumed them for a while. */
   private async removeExclusive(): Promise<void> {
     const { connection, remove } = this.options;
     const link = connection.current;
@@ -118,7 +118,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
     return consumer;
   }
 
-  /** Goes on trying as long as the link is there: with the next one it is declared anyway. */
+  /** Goes on trying as long as the link is there: with the next one the queue is declared anyway. */
   private declareLater(link: L, topology: Topology, failures: number): void {
     const { connection, environment, make } = this.options;
     const again = (): void => {

@@ -36,7 +36,7 @@ export interface Dialer<L extends object> {
 
 export interface ConnectionListeners<L> {
   opened(link: L): void;
-  /** It was open and is not any more, or could not be opened the first time. `reason` holds no credentials. */
+  /** The link was open and is not any more, or could not be opened the first time. `reason` holds no credentials. */
   lost(reason: string): void;
   /** `reason`: connecting failed once more, because of this. */
   warning(message: string, reason?: string): void;
@@ -64,7 +64,7 @@ export class SupervisedConnection<L extends object> {
   private closing = false;
   private cancelRetry = (): void => {};
   private lastWarning?: string;
-  /** Ended before they were handed over. */
+  /** Links that ended before they were handed over. */
   private readonly stillborn = new WeakSet<L>();
   private readonly waiters = new Waiters();
   private readonly events: LinkEvents<L> = {
@@ -96,7 +96,7 @@ export class SupervisedConnection<L extends object> {
     return !this.link && (this.lastEnd === 'refused' || this.moments >= SUSPICIOUS);
   }
 
-  /** `close` was called: it does not come back. */
+  /** `close` was called: the connection does not come back. */
   get isClosed(): boolean {
     return this.closing;
   }
@@ -127,7 +127,7 @@ export class SupervisedConnection<L extends object> {
     return this.waiters.wait(signal);
   }
 
-  /** Ends the link without a handshake: the broker does not answer. Where one is given, only if it is still the current one. */
+  /** Ends the link without a handshake: the broker does not answer. A link that is given must still be the current one. */
   destroy(reason: string, link?: L): void {
     const gone = link ?? this.link;
     if (!gone || gone !== this.link) return;

@@ -37,7 +37,7 @@ export interface SupervisedConsumerOptions<L extends object, S extends ConsumerS
    * `previous` ended by itself. Rejects with a MessagingError that is not retryable when that can never be.
    */
   readonly open: (link: L, previous: S | undefined) => Promise<S | undefined>;
-  /** It was stopped, and nothing of it is unsettled any more. */
+  /** The consumer was stopped, and nothing of it is unsettled any more. */
   ended(): void;
 }
 
@@ -48,11 +48,11 @@ export class SupervisedConsumer<L extends object, S extends ConsumerSession> imp
   private session?: S;
   private previous?: S;
   private readonly pauses: RestartPauses;
-  /** It could not be started at the last attempt. */
+  /** The consumer could not be started at the last attempt. */
   private failing = false;
   private readonly stopping = new AbortController();
 
-  /** Of those who stand by nobody can tell whether they should get something. */
+  /** Absent for a consumer that may stand by: nobody can tell whether it should get something. */
   readonly attachAgain?: (reason: string) => void;
 
   constructor(private readonly options: SupervisedConsumerOptions<L, S>) {
@@ -185,7 +185,7 @@ export class SupervisedConsumer<L extends object, S extends ConsumerSession> imp
   }
 
   private failed(error: unknown): void {
-    // Nobody waits for it any more: that it failed is our own doing.
+    // Nobody waits for the session any more: that it failed is our own doing.
     if (!this.isWanted()) return;
     const reason = this.options.connection.describe(error);
     this.stumbled(reason);
@@ -194,7 +194,7 @@ export class SupervisedConsumer<L extends object, S extends ConsumerSession> imp
     this.warn(`Cannot consume from «${this.options.queue}», trying again: ${reason}`);
   }
 
-  /** Tells how often it has in a row. Without a connection the waiting ends when it is back: that is supervised elsewhere. */
+  /** @returns failed starts in a row. Without a connection the waiting ends when that is back: it is supervised elsewhere. */
   private stumbled(reason: string): number {
     const { pauses } = this;
     if (this.options.connection.current) pauses.failed();

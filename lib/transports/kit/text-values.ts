@@ -53,7 +53,7 @@ export abstract class TextHeaders {
 
   constructor(private readonly reserved: ReservedNames<string>) {}
 
-  /** Writes one whose name and value are fit. */
+  /** Writes a header whose name and value are fit. */
   abstract line(name: string, text: string): void;
 
   /** Writes a property under the broker's name for it. @throws SerializationError */

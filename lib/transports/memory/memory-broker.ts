@@ -45,7 +45,7 @@ export interface ClientDefaults {
  * Throws InvalidOptionError for an option that is not what it must be.
  */
 export class MemoryBroker {
-  /** Makes it misbehave. */
+  /** Makes the broker misbehave. */
   readonly faults: MemoryFaults;
   /** The largest body in bytes. */
   readonly maxBytes: number;
@@ -124,7 +124,7 @@ export class MemoryBroker {
     this.directory.compare(topologies, defaults.deadLetterTopic);
   }
 
-  /** @internal With what is in it. */
+  /** @internal Deletes a queue with its messages. */
   delete(queue: string): void {
     this.directory.delete(queue)?.delete();
   }

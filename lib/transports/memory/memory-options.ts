@@ -3,7 +3,7 @@ import { InvalidOptionError } from '../../errors/configuration-errors.js';
 
 /** Options of a memory broker. */
 export interface MemoryBrokerOptions {
-  /** Where it gets the time from. Default: the clock of the first application that connects. */
+  /** Where the broker gets the time from. Default: the clock of the first application that connects. */
   readonly clock?: Clock;
   /** The most ready messages per queue; a publish above fails and is retried by the publisher. Default 1 000 000. */
   readonly maxMessages?: number;

@@ -9,13 +9,13 @@ export interface StoredMessage {
   readonly message: WireMessage;
   /** Undefined: sent to the queue by its name. */
   readonly topic: string | undefined;
-  /** Its place among all messages the queue ever took. */
+  /** The place among all messages the queue ever took. */
   readonly position: number;
-  /** How often it came back unsettled. */
+  /** How often the message came back unsettled. */
   deliveryCount: number;
 }
 
-/** Who a queue hands messages to. */
+/** A consumer that a queue hands messages to. */
 export interface QueueConsumer {
   /** Takes one more just now. */
   readonly hasRoom: boolean;
@@ -27,7 +27,7 @@ export interface QueueConsumer {
 export interface QueueArguments {
   readonly deadLetter: { readonly topic: string; readonly queue: string; readonly route: string } | undefined;
   readonly maxMessages: number;
-  /** It goes when nobody has consumed it for so long. */
+  /** The queue goes when nobody has consumed it for so long. */
   readonly expiresMs: number | undefined;
 }
 

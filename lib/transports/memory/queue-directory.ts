@@ -13,7 +13,7 @@ export type Address =
   | { readonly kind: 'dead-letter'; readonly topic: string; readonly route: string }
   | { readonly kind: 'queue'; readonly queue: string };
 
-/** Who declares, and what he means where he does not say so. */
+/** The client that declares, and what it means where it does not say so. */
 export interface Declaring {
   readonly topic: string;
   readonly deadLetterTopic: string;
@@ -94,7 +94,7 @@ export class QueueDirectory {
     return queue;
   }
 
-  /** Those that the service has bound, that hold messages, and that nobody consumes; not what goes by itself. */
+  /** The queues that the service has bound, that hold messages, and that nobody consumes; not what goes by itself. */
   unattended(service: string): UnattendedQueue[] {
     return [...this.queues.values()].flatMap((queue) => {
       if (queue.service !== service || queue.consumerCount > 0 || queue.ready === 0 || queue.args.expiresMs) return [];

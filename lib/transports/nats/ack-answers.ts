@@ -27,7 +27,7 @@ export class AckAnswers {
     private readonly clock: Clock,
     /** How long the server keeps a message for us; then another may have it. */
     private readonly ackWait: number,
-    /** One has its answer. */
+    /** An ack has its answer. */
     private readonly settled: () => void,
   ) {
     this.prefix = `${link.inbox()}.`;

@@ -16,7 +16,7 @@ export interface QueueRecord {
   readonly routes: readonly string[];
   /** The service that has declared it first. */
   readonly service?: string;
-  /** Where its own dead letters go. */
+  /** Where the queue's own dead letters go. */
   readonly deadLetter?: { readonly queue: string; readonly route: string };
 }
 

@@ -7,7 +7,7 @@ export interface Sending {
   readonly outgoing: Outgoing;
   readonly subject: string;
   readonly delayed: boolean;
-  /** Bytes that stay free for its copies. */
+  /** Bytes that stay free for the message's copies. */
   readonly room: number;
   readonly done: PublishDone;
 }

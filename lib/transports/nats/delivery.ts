@@ -8,7 +8,7 @@ export interface Settler extends KitSettler<NatsDelivery> {
 }
 
 export class NatsDelivery extends SettledOnce<Msg, Settler> {
-  /** When its lease began last, by the monotonic clock. */
+  /** When the lease of the delivery began last, by the monotonic clock. */
   renewedAt = 0;
 
   get raw(): Msg {

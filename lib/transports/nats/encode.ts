@@ -11,7 +11,7 @@ import { deadLetterSubject, directSubject, routeSubject, type Names } from './na
 export const delayHeader = {
   subject: 'messaging-nats-subject',
   dueAt: 'messaging-nats-due-at',
-  /** It may go nowhere when it is due. */
+  /** The message may go nowhere when it is due. */
   optional: 'messaging-nats-optional',
 } as const;
 
@@ -56,7 +56,7 @@ export function encodeHeaders(
   return lines.end();
 }
 
-/** It holds a space where it is no hash, so that no two publishes share one. */
+/** The text holds a space where it is no hash, so that no two publishes share one. */
 function dedupeText(subject: string, dedupeId: string): string {
   const text = `${subject} ${dedupeId}`;
   if (text.length <= 256 && /^[ -~]*[!-~]$/.test(text)) return text;

@@ -8,7 +8,7 @@ import { shorterErrors } from '../kit/envelope.js';
  */
 const COPY_ROOM = 4_096;
 
-/** Of no use for sending it again, the least telling first. */
+/** Headers of no use for sending the message again, the least telling first. */
 const DISPENSABLE = [
   header.errorCode,
   header.errorClass,

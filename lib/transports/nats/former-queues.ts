@@ -19,7 +19,7 @@ export function formerQueues(
     for await (const info of link.manager.consumers.list(names.stream)) {
       const record = recordOf(info.config);
       if (!record || record.service !== service || declared.has(record.queue)) continue;
-      // One of a process that is gone: the server deletes it.
+      // A queue of a process that is gone: the server deletes it.
       if (info.config.inactive_threshold) continue;
       const bound = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
       if (bound.length === 0 || info.num_waiting > 0 || info.num_ack_pending > 0) continue;

@@ -50,7 +50,7 @@ export class NatsForwarder extends Forwarder<number> {
     const outgoing: Outgoing = {
       to: { kind: 'route', route: delivery.message.route },
       message: { ...delivery.message, headers },
-      // Sent on twice, it is recognised by the server.
+      // Sent on twice, the message is recognised by the server.
       dedupeId: `due ${raw.headers?.get(DEDUPE_HEADER) || sequence}`,
       mandatory: optional === undefined,
     };
@@ -58,7 +58,7 @@ export class NatsForwarder extends Forwarder<number> {
   }
 
   protected again(delivery: Delivery): void {
-    // It was handed out once to learn when it is due, and once for each round.
+    // The message was handed out once to learn when it is due, and once for each round.
     const rounds = Math.max(0, (delivery.deliveryCount ?? 0) - 1);
     delivery.release(pauseAfter(rounds));
   }

@@ -5,7 +5,7 @@ import { loadPeer } from '../../errors/optional-peer.js';
 /** What connections and plain messages need of the client. */
 export type NatsCore = Pick<typeof TransportNode, 'connect' | 'createInbox' | 'credsAuthenticator' | 'headers'>;
 
-/** That, and what makes JetStream of a connection. */
+/** The core client, and what makes JetStream of a connection. */
 export type NatsClient = NatsCore & Pick<typeof JetStream, 'jetstreamManager'>;
 
 /** The client is loaded when the first connection is made: its packages are optional peers. */

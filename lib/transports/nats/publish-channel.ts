@@ -23,7 +23,7 @@ const MOST_UNTAKEN = 10_000;
 /** The answer to a publish. */
 interface PubAck {
   readonly seq: number;
-  /** It was stored under this number before. */
+  /** The message was stored under this number before. */
   readonly duplicate?: boolean;
   readonly error?: { readonly code: number; readonly err_code?: number; readonly description?: string };
 }
@@ -44,7 +44,7 @@ export class PublishChannel {
   private readonly routes: RoutingTable;
   private readonly answers: Subscription;
   private ended?: NotConnectedError;
-  /** What nobody took, with the number it was dropped under. */
+  /** Messages that nobody took, with the number they were dropped under. */
   private readonly untaken = new Map<string, number>();
 
   constructor(
@@ -143,7 +143,7 @@ export class PublishChannel {
   }
 
   /**
-   * The server has dropped it, and would take a resend for the same message for two minutes, and drop that as well: from
+   * The server has dropped a message, would take a resend for the same one for two minutes, and drop that as well: from
    * now on it is sent under another id. If this was a resend already, at once.
    */
   private nobodyTook(unconfirmed: Unconfirmed, { seq, duplicate }: PubAck): void {

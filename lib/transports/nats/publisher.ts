@@ -134,7 +134,7 @@ export class Publisher {
     if (!answered.signal.aborted) connection.destroy('the server does not answer', link);
   }
 
-  /** What is missing, where it is not ours to make. */
+  /** What is missing, where this process may not make it. */
   private async streamMissing(outgoing: Outgoing, delayed: boolean): Promise<MessagingError | undefined> {
     if (this.environment.provision) {
       void this.repair(outgoing);

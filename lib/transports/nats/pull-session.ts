@@ -228,7 +228,7 @@ export class PullSession implements ConsumerSession, Settler {
     const binding = this.options.binding();
     const origin = binding ? binding.originOf(message.subject, info.sequence) : { direct: false };
     if (!origin) {
-      // Its filters cannot say that it is not for this queue.
+      // The filters cannot say that the message is not for this queue.
       if (message.reply) this.link.connection.publish(message.reply, ACK);
     } else {
       const { queue, handlers } = this.options;
@@ -255,7 +255,7 @@ export class PullSession implements ConsumerSession, Settler {
     if (this.requested === 0) this.becomeIdle();
   }
 
-  /** Once for all that is settled in one turn. */
+  /** Asks once for all that is settled in one turn. */
   private schedulePull(): void {
     if (this.pullScheduled) return;
     this.pullScheduled = true;

@@ -186,12 +186,12 @@ export class Queues {
           checkBound(found.record, this.merge(found.record, wanted));
           return found;
         }
-        // Its maker died before it could say; what was published until now is not known to be taken.
+        // The maker of the consumer died before it could say; what was published until now is not known to be taken.
         const since = found.record.since ?? (await link.manager.streams.info(this.names.stream)).state.last_seq;
         const record = this.merge({ ...found.record, since }, wanted);
         if (this.isCurrent(link, found, record)) return found;
         const info = await this.update(link, record);
-        // Another process may have changed it at the same moment: look again.
+        // Another process may have changed the queue at the same moment: look again.
         if (describeQueue(recordOf(info.config) ?? wanted) === describeQueue(record)) return { record, info };
       } catch (error) {
         const raced = codeOf(error) === apiCode.consumerExists || codeOf(error) === apiCode.consumerNotFound;
@@ -233,14 +233,14 @@ export class Queues {
       max_deliver: -1,
       max_ack_pending: -1,
       max_waiting: MAX_WAITING,
-      // Who holds all that he may asks for nothing, and shows that he lives by renewing his leases.
+      // A process that holds all that it may asks for nothing, and shows that it lives by renewing its leases.
       ...(expiresMs !== undefined && {
         inactive_threshold: Math.max(expiresMs, this.settings.ackWait) * NANOS_PER_MS,
       }),
       ...this.described(link, record),
     };
     const { delivered } = await link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);
-    // What it begins with is known now, before anything is delivered.
+    // What the consumer begins with is known now, before anything is delivered.
     await this.update(link, { ...record, since: delivered.stream_seq });
   }
 

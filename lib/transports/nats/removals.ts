@@ -2,7 +2,7 @@ import type { Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 
 /**
- * Who is told that a stream or consumer was deleted is told too early: the server still removes its files, and takes
+ * The news that a stream or consumer was deleted comes too early: the server still removes its files, and takes
  * those of a new one of that name along. Then that one stores nothing, or is gone after a restart.
  */
 const REMAKE_AFTER_MS = 1_000;
@@ -14,12 +14,12 @@ export class Removals {
 
   constructor(private readonly clock: Clock) {}
 
-  /** `within`: what it would have gone with. That is no removal of its own. */
+  /** `within`: what the thing would have gone with. That is no removal of its own. */
   seen(name: string, within = ''): void {
     this.there.set(name, within);
   }
 
-  /** It was there until now. Once for each removal. */
+  /** True: the thing was there until now. Once for each removal. */
   noticed(name: string, within = ''): boolean {
     const removed = this.there.get(name) === within;
     this.there.delete(name);

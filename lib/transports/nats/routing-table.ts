@@ -35,7 +35,7 @@ export class RoutingTable {
     private readonly names: Names,
     private readonly clock: Clock,
   ) {
-    // Without the permission for it, what is known is only forgotten later.
+    // Without the permission for advisories, what is known is only forgotten later.
     this.deletions = [`CONSUMER.DELETED.${names.stream}.>`, `STREAM.DELETED.${names.stream}`].map((what) =>
       link.connection.subscribe(`$JS.EVENT.ADVISORY.${what}`, { callback: () => this.forget() }),
     );
@@ -84,7 +84,7 @@ export class RoutingTable {
     const { forgotten } = this;
     const queues: Takes[] = [];
     for await (const info of this.link.manager.consumers.list(this.names.stream)) queues.push(this.takesOf(info));
-    // What was deleted while the answer was on its way is perhaps still in it.
+    // A consumer that was deleted while the list was on its way is perhaps still in it.
     this.taken.clear();
     this.validUntil = forgotten === this.forgotten ? validUntil : 0;
     return queues;

@@ -7,7 +7,7 @@ import { topicFilter, type Names } from './names.js';
 import type { Settings } from './options.js';
 import { Removals } from './removals.js';
 
-/** Within it, a resend is recognised by its `Nats-Msg-Id`. */
+/** Within this time a resend is recognised by its `Nats-Msg-Id`. */
 const DUPLICATE_WINDOW_MS = 120_000;
 /** Another application may change the subjects of the stream at the same moment. */
 const MOST_UPDATES = 10;
@@ -142,7 +142,7 @@ export class Streams {
     };
   }
 
-  /** Undefined where it is to be created, now. */
+  /** Undefined where the stream is to be created, now. */
   private async find(link: Link, name: string, provision = true): Promise<Found | undefined> {
     try {
       return await link.manager.streams.info(name);
@@ -156,7 +156,7 @@ export class Streams {
     return removal && removal.then(() => this.find(link, name));
   }
 
-  /** Another application may create it at the same moment: then theirs counts. */
+  /** Another application may create the stream at the same moment: then theirs counts. */
   private async create(link: Link, config: Record<string, unknown> & { name: string }): Promise<Found> {
     try {
       return await link.manager.streams.add(config);

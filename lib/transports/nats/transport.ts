@@ -122,7 +122,7 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     publisher.forgetRoutes();
   }
 
-  /** While there is no connection, and for a passing reason, it tells nothing: the declaration will. */
+  /** While there is no connection, and for a passing reason, nothing is told: the declaration will. */
   private async compare(topologies: readonly Topology[]): Promise<void> {
     const { connection, queues } = this.connected();
     const link = connection.current;

@@ -16,7 +16,7 @@ export class Acks {
     this.unsettled.add(tag);
   }
 
-  /** It was rejected or given back: that has been written. */
+  /** The delivery was rejected or given back: that has been written. */
   settled(tag: number): void {
     this.unsettled.delete(tag);
   }

@@ -77,7 +77,7 @@ export function topologyMisconfiguration(
   if (error instanceof TypeError || error instanceof RangeError) {
     return new TopologyMismatchError(`${what} cannot be declared: ${text}`);
   }
-  // It says 406 for that, too; but queues come and go, and limits are raised.
+  // The broker says 406 for a limit, too; but queues come and go, and limits are raised.
   if (LIMIT_REACHED.test(text)) return undefined;
   switch (replyCode(error)) {
     case reply.preconditionFailed:

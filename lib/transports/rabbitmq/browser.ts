@@ -31,7 +31,7 @@ const READ_ON_BYTES = 16 * 2 ** 20;
 export class QueueBrowser implements Browser, Settler {
   private closed = false;
   private upcoming: GetMessage | false = false;
-  /** To be shown after the upcoming one. */
+  /** To be shown after the upcoming message. */
   private left = 0;
   /** What this look shows in all. */
   private size = 0;
@@ -140,7 +140,7 @@ export class QueueBrowser implements Browser, Settler {
   }
 
   release(): void {
-    // It goes back when the channel closes.
+    // The message goes back when the channel closes.
   }
 
   reject(): void {

@@ -45,7 +45,7 @@ export class Comparison {
     return this.theirs.has(exchange);
   }
 
-  /** Those that were not compared yet. @throws TopologyMismatchError with all differences of all of them */
+  /** Compares what was not compared yet. @throws TopologyMismatchError with all differences of all of them */
   async compare(topologies: readonly Topology[]): Promise<void> {
     const open = topologies.filter((topology) => !this.done.has(topology));
     const told: string[] = [];

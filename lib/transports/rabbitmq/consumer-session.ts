@@ -118,7 +118,7 @@ export class ChannelSession implements ConsumerSession, Settler {
       if (this.intake === 'open') return;
       this.tag = undefined;
       if (tag !== undefined) await this.channel.cancel(tag);
-      // Given back only now, or it would come right back.
+      // The surplus is given back only now, or it would come right back.
       for (const raw of this.surplus.splice(0)) this.giveBack(raw);
     }).catch(() => {});
   }

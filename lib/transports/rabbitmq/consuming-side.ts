@@ -25,7 +25,7 @@ import { TopologyDeclarer } from './topology-declarer.js';
 /** How long a hung broker may keep the consumers' channels open before their connection is closed over them. */
 const CONSUMERS_CLOSE_WITHIN_MS = 3_000;
 const FORWARDER_PREFETCH = 20;
-/** AMQP sends it in 16 bits; 0 would be «unlimited». */
+/** AMQP sends the prefetch in 16 bits; 0 would be «unlimited». */
 const MOST_PREFETCH = 65_535;
 
 type Plan = ConsumerPlan<ChannelModel, ChannelSession>;
@@ -42,7 +42,7 @@ export class ConsumingSide {
   readonly topologies: TopologyDeclarer;
   /** For whatever the broker is asked here. */
   readonly bound: Bound;
-  /** What is declared here has no subscription: those declare their own. */
+  /** What is declared here has no subscription: subscriptions declare their own. */
   private readonly subscriptions: Subscriptions<ChannelModel, ChannelSession>;
   /** Each declares again what a consumer consumes from. */
   private readonly renewals = new Set<() => Promise<void>>();
@@ -86,7 +86,7 @@ export class ConsumingSide {
     });
   }
 
-  /** It rejects only for what waiting does not cure: the rest is told when they are declared. */
+  /** Rejects only for what waiting does not cure: the rest is told when the topologies are declared. */
   async compare(topologies: readonly Topology[]): Promise<void> {
     if (!this.connection.current) return;
     await this.topologies.compare(topologies).catch((error: unknown) => {
@@ -102,7 +102,7 @@ export class ConsumingSide {
   async unbind(topology: Topology): Promise<void> {
     this.subscriptions.declared.delete(topology.queue);
     this.unbound.add(topology);
-    // Or it would bind them again.
+    // Or the renewal would bind them again.
     await this.renewing;
     await this.topologies.unbind(topology);
   }

@@ -27,7 +27,7 @@ export interface DeclarationContext {
   bindAgain(): Promise<void>;
 }
 
-/** It may come, and is not ours to make. */
+/** What is missing may come, and is not ours to make. */
 export class MissingTopologyError extends PublishFailedError {
   override readonly name = PublishFailedError.name;
 }
@@ -56,7 +56,7 @@ export class Declarations {
     this.missing.add(exchange);
   }
 
-  /** It was deleted and declared again a moment ago: that it routes nothing says nothing yet. */
+  /** The exchange was deleted and declared again a moment ago: that it routes nothing says nothing yet. */
   isBeingBound(exchange: string): boolean {
     const since = this.restored.get(exchange);
     return since !== undefined && this.context.bound.clock.monotonic() - since < BOUND_AGAIN_AFTER_MS;

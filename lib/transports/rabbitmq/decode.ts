@@ -40,7 +40,7 @@ export function decode(raw: RawMessage, queue: string, origin: Origin, names: Na
 export type CountHeader = 'x-delivery-count' | 'x-acquired-count';
 
 /**
- * How often the broker delivered it before; `countedIn` undefined: it does not count. Where nothing was delivered before, a
+ * Earlier deliveries of a message; `countedIn` undefined: nobody counts. Where nothing was delivered before, a
  * count came with the message: senders, and tools that move messages, pass on the headers of an earlier delivery.
  */
 export function deliveryCountOf(

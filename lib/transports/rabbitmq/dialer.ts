@@ -60,7 +60,7 @@ export class RabbitmqDialer implements Dialer<ChannelModel> {
     throw failure;
   }
 
-  /** It rejects when the connection is already ending; `close` follows in any case, at the latest with the socket. */
+  /** Rejects when the connection is already ending; `close` follows in any case, at the latest with the socket. */
   async end(model: ChannelModel): Promise<void> {
     const ended = new Promise<void>((resolve) => model.once('close', () => resolve()));
     await Promise.race([model.close().catch(() => {}), ended]);

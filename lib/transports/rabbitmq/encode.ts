@@ -91,7 +91,7 @@ export function isTableTooLarge(error: unknown): boolean {
 
 /**
  * The headers of a dead letter with less and less of the error in them, so that it fits beside large headers of others.
- * Those are always complete.
+ * The headers of others are always complete.
  */
 export function* leanerHeaders(headers: Headers): Generator<Headers> {
   let lean: Record<string, HeaderValue> = headers;

@@ -13,12 +13,12 @@ export class FirstDeclarations {
     this.queues.add(queue);
   }
 
-  /** It is there, or can never be. */
+  /** The queue is there, or can never be. */
   settle(queue: string): void {
     if (this.queues.delete(queue) && this.queues.size === 0) this.forget();
   }
 
-  /** Nobody waits for them any more. */
+  /** Nobody waits for the queues any more. */
   forget(): void {
     this.queues.clear();
     for (const over of this.waiting) over.abort();

@@ -16,7 +16,7 @@ interface Former {
   /** Stands for the queue and what it is to be bound by. */
   readonly key: string;
   readonly unbind: readonly RecordedBinding[];
-  /** Another process may still want them, or nothing may be changed. */
+  /** Another process may still want these bindings, or nothing may be changed. */
   readonly keep: readonly Binding[];
 }
 
@@ -91,7 +91,7 @@ export class FormerBindings {
     for (const one of unbind) await this.tell(one, topology);
   }
 
-  /** Once: it is the same for every subscription. */
+  /** Warns once: the cause is the same for every subscription. */
   private tellUnknown(error: unknown): void {
     if (this.told) return;
     this.told = true;
@@ -106,7 +106,7 @@ export class FormerBindings {
     bindings: Bindings,
     provision: boolean,
   ): Promise<Omit<Former, 'key'>> {
-    // Who binds nothing leaves to others what the queue is bound by.
+    // A process that binds nothing leaves to others what the queue is bound by.
     const isBound = wanted.some((one) => one.queue === queue);
     const unwanted = (bindings.get(queue) ?? []).filter(
       (one) =>
@@ -147,7 +147,7 @@ function isWantedElsewhere(binding: Binding, queue: string, bindings: Bindings):
   );
 }
 
-/** Undefined where the record says all of it already. */
+/** Undefined where the record says all already. */
 function recorded(
   queue: string,
   wanted: readonly Binding[],

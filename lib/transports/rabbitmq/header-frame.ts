@@ -1,6 +1,6 @@
 import type { Options } from 'amqplib';
 
-/** Of a frame, and of the content header in it, beside the properties. */
+/** Bytes of a frame, and of the content header in it, beside the properties. */
 const FRAME_BYTES = 8;
 const CONTENT_HEADER_BYTES = 14;
 /** amqplib writes no larger table of headers; with it every other property fits into so much. */

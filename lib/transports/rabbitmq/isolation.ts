@@ -52,7 +52,7 @@ export function refusalOf(text: string): MessagingError {
 /** How a message fared alone on its channel. */
 export type Verdict = 'acked' | 'nacked' | 'lost' | AmqpError;
 
-/** What its sender is told of that. */
+/** What the sender of the message is told of that. */
 export function resultOf(verdict: Verdict, redact: (text: string) => string): PublishResult {
   if (verdict === 'acked') return CONFIRMED;
   if (verdict === 'nacked') return failed('RabbitMQ did not confirm the message (nack)', true);

@@ -36,9 +36,9 @@ export const transportHeader = {
   /** Where the forwarder publishes when the delay is over. */
   targetExchange: `${DELAY_PREFIX}-exchange`,
   targetKey: `${DELAY_PREFIX}-key`,
-  /** Its publisher does not mind when nobody takes it. */
+  /** The publisher does not mind when nobody takes the message. */
   optional: `${DELAY_PREFIX}-optional`,
-  /** How often it was due already without anybody to take it. */
+  /** How often the message was due already without anybody to take it. */
   round: `${DELAY_PREFIX}-round`,
   /** AMQP properties that a copy must not carry, kept as headers. */
   userId: 'messaging-origin-user-id',

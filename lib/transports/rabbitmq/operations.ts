@@ -37,7 +37,7 @@ export type Operation =
       readonly arguments: Arguments;
     };
 
-/** Creates it, or finds it there as wanted. */
+/** Creates the object, or finds it there as wanted. */
 export async function perform(channel: Channel, operation: Operation): Promise<void> {
   if (operation.kind === 'exchange') await channel.assertExchange(operation.name, operation.type, kept(operation));
   if (operation.kind === 'queue') await channel.assertQueue(operation.name, kept(operation));
@@ -72,7 +72,7 @@ export async function inStages(
   }
 }
 
-/** Only looks whether it is there. AMQP cannot ask for bindings. */
+/** Only looks whether the object is there. AMQP cannot ask for bindings. */
 export async function check(channel: Channel, operation: Operation): Promise<void> {
   if (operation.kind === 'exchange') await channel.checkExchange(operation.name);
   if (operation.kind === 'queue') await channel.checkQueue(operation.name);

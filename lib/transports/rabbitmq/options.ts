@@ -22,7 +22,7 @@ export interface RabbitmqOptions {
   /**
    * `x-delivery-limit` of quorum queues: how often a message can be given back before the broker itself dead-letters it.
    * Always sent, because RabbitMQ 4 has a default of 20. Default 1,000,000: this package counts attempts, not the broker.
-   * It is an argument of the queues: with another value existing queues do not match any more.
+   * The limit is an argument of the queues: with another value existing queues do not match any more.
    */
   readonly deliveryLimit?: number;
   /** Name of the connections in the broker's management pages. Default: the service. */
@@ -54,7 +54,7 @@ export interface RabbitmqSubscriptionOptions {
   readonly singleActiveConsumer?: boolean;
   /**
    * Split the queue by key into so many, 2 to 256, which processes share among each other: order per key over several
-   * processes that all work. Needs `concurrency: partitioned({ … })`. Default: it is not split.
+   * processes that all work. Needs `concurrency: partitioned({ … })`. Default: the queue is not split.
    */
   readonly partitions?: number;
   /**

@@ -18,7 +18,7 @@ export class Ownership {
     private readonly bound: Bound,
   ) {}
 
-  /** @throws NotConnectedError while another process has it */
+  /** @throws NotConnectedError while another process has the partition */
   acquire(queue: string): Promise<void> {
     return this.inTurn(queue, async (model) => {
       try {
@@ -37,7 +37,7 @@ export class Ownership {
     });
   }
 
-  /** It does not reject: what cannot be deleted goes with the connection. */
+  /** Does not reject: what cannot be deleted goes with the connection. */
   async release(queue: string): Promise<void> {
     await this.inTurn(queue, async (model) => {
       await withChannel(model, this.bound, (channel) => channel.deleteQueue(lockOf(queue)));

@@ -9,9 +9,9 @@ export interface InFlight {
   readonly routingKey: string;
   readonly body: Buffer;
   readonly options: Options.Publish;
-  /** Bytes of a frame that are not for its headers. */
+  /** Bytes of a frame that are not for the message's headers. */
   readonly room: number;
-  /** When it was sent, on the monotonic clock. */
+  /** When the message was sent, on the monotonic clock. */
   sentAt: number;
   /** The broker gave it back: no queue takes it. Its confirm follows. */
   returned: boolean;

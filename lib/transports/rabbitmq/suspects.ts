@@ -3,14 +3,14 @@ import { PublishFailedError } from '../../errors/publish-errors.js';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** With more than these the one that has been suspected longest is forgotten. */
+/** With more destinations than these the one that has been suspected longest is forgotten. */
 const MOST = 1_000;
 
 /** What is published there is not confirmed: a queue of a majority that is gone, say. */
 export class Suspect {
   /** What whoever publishes there is told meanwhile. */
   readonly error: PublishFailedError;
-  /** One message is under way to it. */
+  /** One message is under way to the destination. */
   probed = false;
   private timeouts = 0;
   private nextProbeAt = -Infinity;
@@ -58,7 +58,7 @@ export class Suspects {
     this.suspects.set(destination, new Suspect(name, this.clock));
   }
 
-  /** It answered. */
+  /** The destination answered. */
   acquit(destination: string): void {
     this.suspects.delete(destination);
   }

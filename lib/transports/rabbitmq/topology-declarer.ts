@@ -33,7 +33,7 @@ export class TopologyDeclarer {
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
   private readonly bands: DelayBands;
   private readonly comparison: Comparison;
-  /** Those whose partitions were found right, or that have none. */
+  /** The topologies whose partitions were found right, or that have none. */
   private readonly counted = new WeakSet<Topology>();
   /** Declared on this connection and not consumed from yet. */
   private readonly justDeclared = new WeakMap<Topology, ChannelModel>();
@@ -130,7 +130,7 @@ export class TopologyDeclarer {
     await this.run(delayEnds(this.names), this.provision ? perform : check);
   }
 
-  /** They may have been deleted: the next topology declares them again. */
+  /** The ends of delays may have been deleted: the next topology declares them again. */
   forgetDelayEnds(): void {
     const model = this.connection.current;
     if (model) this.delayEnds.delete(model);

@@ -35,7 +35,7 @@ import { TRANSPORT_NAMES } from './transports/names.js';
 
 /** The publisher retry queue: what waits while the broker cannot take it. */
 export interface RetryQueueOptions {
-  /** Where it is kept. Default `memoryRetryQueue()`. */
+  /** Where the retry queue is kept. Default `memoryRetryQueue()`. */
   readonly store?: RetryQueueStoreFactory;
   /** Milliseconds between two passes; a pass also runs as soon as the connection is back. Default 1,000. */
   readonly interval?: number;
@@ -43,7 +43,7 @@ export interface RetryQueueOptions {
   readonly maxMessages?: number;
   /** The most bytes, those under way included. Default 64 MiB. */
   readonly maxBytes?: number;
-  /** When it is full: reject the publish with RetryQueueFullError, or let it wait for room. Default `reject`. */
+  /** When the queue is full: reject the publish with RetryQueueFullError, or let it wait for room. Default `reject`. */
   readonly whenFull?: 'reject' | 'wait';
   /** The longest wait for room in milliseconds. Default 5,000. */
   readonly waitTimeout?: number;

@@ -21,7 +21,7 @@ export class SubscriptionDefinitions {
     private readonly transport: Transport,
   ) {}
 
-  /** Undefined when it is switched off. @throws InvalidOptionError, SubscriptionConflictError */
+  /** Undefined when the subscription is switched off. @throws InvalidOptionError, SubscriptionConflictError */
   define(request: SubscribeRequest): SubscriptionDefinition | undefined {
     const options = this.overridden(request);
     return options && defineSubscription(options, this.defaults());

@@ -97,12 +97,12 @@ export class Messaging {
     return this.parts.consumers.add(handled);
   }
 
-  /** Makes what they consume from exist. @throws what makes the first of the impossible ones impossible @internal */
+  /** Makes what the consumers consume from exist. @throws what makes the first impossible one impossible @internal */
   async declareConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     await this.parts.consumers.declareAll(consumers);
   }
 
-  /** All of them, side by side. @throws what makes the first of the impossible ones impossible @internal */
+  /** Starts all consumers side by side. @throws what makes the first impossible one impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
     await this.parts.consumers.startAll(consumers);
     tellSubscriptions(consumers, this.parts.log);

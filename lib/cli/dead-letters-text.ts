@@ -25,7 +25,7 @@ export function rowOf({ time, id, route, reason, attempts, error }: DeadLetter):
 
 export const ROW_HEAD = ['TIME', 'ID', 'ROUTE', 'REASON', 'ATTEMPTS', 'ERROR'];
 
-/** Everything that is known of one. */
+/** Everything that is known of a dead letter. */
 export function describe(letter: DeadLetter | ArchivedDeadLetter): string {
   const { id, deadLetterQueue, route, reason, error, attempts, time, origin, headers, body } = letter;
   const facts: [string, string | undefined][] = [
@@ -64,7 +64,7 @@ function archiveFacts(letter: DeadLetter | ArchivedDeadLetter): [string, string]
   ];
 }
 
-/** One as JSON: times as ISO, the body as text where it is UTF-8. */
+/** A dead letter as JSON: times as ISO, the body as text where it is UTF-8. */
 export function toJson(letter: DeadLetter | ArchivedDeadLetter): object {
   const { deadLetterQueue, headers, body, time, ...rest } = letter;
   const { text, encoding } = bodyText(body);

@@ -45,7 +45,7 @@ export function deadLettersCommand(commands: readonly Command[]): Command {
 
 interface Counted {
   readonly name: string;
-  /** Dead letters in it; null where it does not answer, or is not there. */
+  /** Dead letters in the queue; null where that does not answer, or is not there. */
   readonly count: number | null;
   /** The queues that these dead letters come from. */
   readonly queues: readonly string[];

@@ -6,7 +6,7 @@ import { redactUrl } from '../transports/kit/redactor.js';
 /** One option of a command. */
 export interface Flag {
   readonly name: string;
-  /** What stands behind it in the help; none: it is a switch. */
+  /** What stands behind the flag in the help; none: the flag is a switch. */
   readonly value?: string;
   /** Told in the help. */
   readonly default?: string;

@@ -4,7 +4,7 @@ import type { Console, Output } from './command.js';
 
 const ERASE_LINE = '\r\u001b[2K';
 const WIDTH = 24;
-/** So often it is drawn again at most. */
+/** So often the bar is drawn again at most. */
 const INTERVAL_MS = 100;
 
 /** Where the terminal does not tell how wide it is. */

@@ -22,7 +22,7 @@ export interface DeadLetterSummary {
   readonly error: string;
   readonly attempts: number;
   readonly bytes: number;
-  /** When it was given up, as an ISO time. */
+  /** When the message was given up, as an ISO time. */
   readonly time: string;
 }
 
@@ -32,9 +32,9 @@ export interface QueueSummary {
   readonly bytes: number;
   /** Messages that are due now. */
   readonly due: number;
-  /** When the oldest one was accepted, as an ISO time. */
+  /** When the oldest message was accepted, as an ISO time. */
   readonly oldest?: string;
-  /** When the next one falls due that is not due yet, as an ISO time. */
+  /** When the next message falls due that is not due yet, as an ISO time. */
   readonly nextDue?: string;
   /** Dead letters by reason. */
   readonly deadLetters: Readonly<Record<string, number>>;
@@ -174,7 +174,7 @@ export async function assertOwnDirectory(path: string): Promise<void> {
         foreign ||= database.prepare('SELECT 1 FROM packs LIMIT 1').get() !== undefined;
       });
     } catch {
-      // A damaged file is dealt with by who opens it.
+      // A damaged file is dealt with by the service that opens it.
     }
     if (foreign)
       throw new InvalidOptionError(

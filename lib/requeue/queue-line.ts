@@ -15,7 +15,7 @@ export class QueueLine {
   private passUntil = 0;
   /** Something may be due that the pass under way does not show. */
   private stale = true;
-  /** When the next message falls due that is not due yet; it has to be asked for while it is not known. */
+  /** When the next message falls due that is not due yet; the store has to be asked while that is not known. */
   private nextDue = Infinity;
   private nextDueKnown = false;
   private nextExpiry: number | undefined;
@@ -28,7 +28,7 @@ export class QueueLine {
     this.nextExpiry = queue.nextExpiry(name);
   }
 
-  /** When it has to be looked at again, if nothing happens until then. */
+  /** When the queue has to be looked at again, if nothing happens until then. */
   get wakeAt(): number {
     return this.stale ? 0 : Math.min(this.nextDue, this.expiryAt);
   }

@@ -15,7 +15,7 @@ const MAX_NAME_BYTES = 255;
 /** A message as its sender wants it treated. */
 export interface RequeueRequest {
   readonly queue: string;
-  /** Undefined: the service gives it one. */
+  /** Undefined: the service gives the message one. */
   readonly id: string | undefined;
   readonly priority: number;
   readonly delay: number;

@@ -36,7 +36,7 @@ export const SERVICE_ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
 
 /** How a message is to be requeued: everything is optional. */
 export interface RequeueRequestOptions {
-  /** Where it is sent to. Default: the subject it was sent on, without the prefix of the service. */
+  /** Where the message is sent to. Default: the subject it was sent on, without the prefix of the service. */
   readonly subject?: string;
   /** Default: a UUIDv7 made by the service. */
   readonly id?: string;
@@ -44,11 +44,11 @@ export interface RequeueRequestOptions {
   readonly queue?: string;
   /** 0 to 9, higher first. Default 0. */
   readonly priority?: number;
-  /** Milliseconds before it is sent. Default 0. */
+  /** Milliseconds before the message is sent. Default 0. */
   readonly delay?: number;
-  /** Milliseconds, from its acceptance, after which it is of no use. Default: never. */
+  /** Milliseconds, from its acceptance, after which the message is of no use. Default: never. */
   readonly ttl?: number;
-  /** So often it is sent at most. Default: for ever. */
+  /** So often the message is sent at most. Default: for ever. */
   readonly attempts?: number;
   /** How long to wait after a failure. */
   readonly backoff?: {

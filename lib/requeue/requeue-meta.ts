@@ -11,7 +11,7 @@ export interface BackoffNumbers {
 
 /** What the store keeps of a message besides its body and its times. */
 export interface RequeueMeta {
-  /** Where it is sent to. */
+  /** Where the message is sent to. */
   readonly subject: string;
   /** The application's own headers. */
   readonly headers: readonly (readonly [name: string, values: readonly string[]])[];
@@ -27,7 +27,7 @@ export function writeMeta(meta: RequeueMeta): string {
   return JSON.stringify({ requeue: FORMAT, ...meta });
 }
 
-/** Undefined: it was not written by a requeue service. */
+/** Undefined: the text is not of a requeue service. */
 export function readMeta(text: string): RequeueMeta | undefined {
   try {
     const { requeue, ...meta } = JSON.parse(text) as RequeueMeta & { requeue?: unknown };

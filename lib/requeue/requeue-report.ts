@@ -52,7 +52,7 @@ export interface RequeueHealth {
     readonly adopted: number;
     /** Files and messages that could not be read and were put aside. */
     readonly quarantined: number;
-    /** Messages in its directory that another service has to send. They are left alone. */
+    /** Messages in the service's directory that another service has to send. They are left alone. */
     readonly others?: readonly OtherFiles[];
   };
   readonly inFlight: number;

@@ -24,7 +24,7 @@ const LISTEN_TIMEOUT_MS = 5_000;
 /** The requeue service: takes messages, keeps them on the disk, and sends them when they are due. */
 export class RequeueServer {
   readonly settings: RequeueSettings;
-  /** Resolves when it has ended. */
+  /** Resolves when the service has ended. */
   readonly closed: Promise<void>;
   private readonly instance = randomUUID();
   private readonly counters = new RequeueCounters();

@@ -1,12 +1,12 @@
 const MAX_SUBJECT_BYTES = 1_024;
 
-/** Something can be published to it: words without blanks and wildcards between dots. */
+/** Whether a subject can be published to: words without blanks and wildcards between dots. */
 export function isPublishSubject(subject: string): boolean {
   if (subject === '' || Buffer.byteLength(subject) > MAX_SUBJECT_BYTES || hasBlank(subject)) return false;
   return subject.split('.').every((word) => word !== '' && word !== '*' && word !== '>');
 }
 
-/** Something can be subscribed to with it: `*` stands for one word, a last `>` for one or more. */
+/** Whether a subject can be subscribed to: `*` stands for one word, a last `>` for one or more. */
 export function isSubjectPattern(pattern: string): boolean {
   if (pattern === '' || Buffer.byteLength(pattern) > MAX_SUBJECT_BYTES || hasBlank(pattern)) return false;
   const words = pattern.split('.');

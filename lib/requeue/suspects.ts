@@ -11,7 +11,7 @@ export interface LostConnection {
 }
 
 interface SuspectsParts {
-  /** Sends it as any other. */
+  /** Sends a message as any other. */
   send(entry: QueueEntry): void;
   /** The server ends the connection over it. `reason`: in its words, where they arrived. */
   guilty(entry: QueueEntry, reason: string): void;

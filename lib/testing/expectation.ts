@@ -21,7 +21,7 @@ export interface WaitOptions {
    * stands still. Default 3,600,000, an hour.
    */
   readonly within?: number;
-  /** So long, in real milliseconds, it is waited for what the application does by itself. Default 4,000. */
+  /** How long, in real milliseconds, what the application does by itself is waited for. Default 4,000. */
   readonly timeout?: number;
 }
 

@@ -151,7 +151,7 @@ export class Journal implements MessagingHistory {
   }
 }
 
-/** Undefined where it cannot be decoded. */
+/** Undefined where the payload cannot be decoded. */
 function payloadOf({ message }: DeliveryView, serializer: Serializer): unknown {
   try {
     return serializer.deserialize(message.body, message.properties);

@@ -15,7 +15,7 @@ export interface RetryQueueStoreHarness {
 export interface RetryQueueStoreCase {
   /** Unique and stable. */
   readonly name: string;
-  /** This store cannot promise it. */
+  /** This store cannot promise what the case asks. */
   readonly skip: boolean;
   /** Resolves when the promise is kept, rejects (with an `AssertionError` of node:assert) when it is broken. */
   readonly run: () => Promise<void>;

@@ -29,7 +29,7 @@ export interface Fate {
   readonly releases: number;
   /** Kept unsettled until the connection is lost. */
   readonly held: boolean;
-  /** How it ends: `retry` is a delayed copy to the group's own queue, then ack. */
+  /** How the handling ends: `retry` is a delayed copy to the group's own queue, then ack. */
   readonly end: 'ack' | 'dead-letter' | 'retry';
 }
 

@@ -28,7 +28,7 @@ export interface ContractCase {
   /** Unique and stable. */
   readonly name: string;
   readonly needs: readonly ContractNeed[];
-  /** Those of `needs` that this transport or its harness does not offer. Empty: the case can run. */
+  /** The `needs` that this transport or its harness does not offer. Empty: the case can run. */
   readonly unmet: readonly ContractNeed[];
   /** Resolves when the promise is kept, rejects (with an `AssertionError` of node:assert) when it is broken. */
   readonly run: () => Promise<void>;

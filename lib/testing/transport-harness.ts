@@ -131,7 +131,7 @@ const needs = {
 /** A capability of the transport or a feature of its harness that a case cannot do without. */
 export type ContractNeed = keyof typeof needs;
 
-/** Those of `wanted` that are missing. */
+/** The `wanted` needs that are missing. */
 export function unmetNeeds(harness: TransportHarness, wanted: readonly ContractNeed[]): ContractNeed[] {
   return wanted.filter((need) => !needs[need](harness));
 }

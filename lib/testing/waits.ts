@@ -4,11 +4,11 @@ import { ExpectationError } from './expectation.js';
 import type { Activity, VirtualTime } from './virtual-time.js';
 
 interface Wait {
-  /** Settles it if what it waits for has happened. */
+  /** Settles the wait if what it waits for has happened. */
   readonly check: () => boolean;
   readonly close: () => void;
   readonly fail: (error: unknown) => void;
-  /** How far the time may be moved for it, on the virtual monotonic clock. */
+  /** How far the time may be moved for the wait, on the virtual monotonic clock. */
   readonly until: number;
   cancelTimer: CancelTimer;
 }
@@ -16,7 +16,7 @@ interface Wait {
 export interface WaitRequest<T> {
   /** What was waited for, once it is there. */
   readonly find: () => T | undefined;
-  /** Why it was waited for in vain. */
+  /** Why the wait was in vain. */
   readonly describe: (advancedMs: number) => string;
   readonly withinMs: number;
   readonly timeoutMs: number;

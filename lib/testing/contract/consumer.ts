@@ -11,7 +11,7 @@ export interface ConsumerOptions {
 
 /** One delivery as a consumer saw it. */
 export class Received {
-  /** When it came, by the harness's clock. */
+  /** When the delivery came, by the harness's clock. */
   readonly at: number;
   state: 'held' | 'settled' | 'lost' = 'held';
 

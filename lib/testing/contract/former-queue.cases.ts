@@ -48,7 +48,7 @@ export const formerQueueCases: readonly CaseDefinition[] = [
       const [earlier] = await connect();
       const consumer = await earlier.consume(old);
       await earlier.consume(kept);
-      // The broker deletes it by itself.
+      // The broker deletes the queue by itself.
       const gone = bed.topology('gone', [bed.route('gone')], { exclusive: { expiresMs: 300_000 } });
       await (await earlier.consume(gone)).stop();
       await earlier.confirmed(earlier.toRoute(bed.route('gone')));
@@ -58,7 +58,7 @@ export const formerQueueCases: readonly CaseDefinition[] = [
       await consumer.stop();
       await earlier.confirmed(earlier.toRoute(bed.route('old', 'a')), earlier.toRoute(bed.route('old', 'b')));
       await earlier.depthOf(old.queue, 2);
-      // Another service has nothing to do with it.
+      // Another service has nothing to do with the queue.
       const otherClock = new Minutes(bed.environment.clock);
       const other = await bed.connect({ environment: { service: `${bed.id}-other`, clock: otherClock } });
       await other.consume(bed.topology('others', [bed.route('others')]));
@@ -70,7 +70,7 @@ export const formerQueueCases: readonly CaseDefinition[] = [
       assert.deepEqual(told(rolling, gone.queue), []);
       soon.pass();
 
-      // As in a rolling deployment: a process of the earlier version has it.
+      // As in a rolling deployment: a process of the earlier version has the queue.
       const [handling] = await connect();
       await (await handling.consume(old, { prefetch: 1, settle: 'hold' })).next();
       const [next, afterwards] = await connect();

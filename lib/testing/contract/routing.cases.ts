@@ -31,7 +31,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   '~.*.#': routes.filter((route) => route !== ''),
 };
 
-/** Who gets what. */
+/** Which queue gets which message. */
 export const routingCases: readonly CaseDefinition[] = [
   {
     name: 'a route reaches the queues bound for exactly it',

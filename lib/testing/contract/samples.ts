@@ -69,7 +69,7 @@ function comparable(value: HeaderValue): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, comparable(inner)]));
 }
 
-/** Changes everything in it that can be changed: bytes, and what objects and lists hold. */
+/** Changes everything in a value that can be changed: bytes, and what objects and lists hold. */
 export function overwrite(value: unknown): void {
   if (value instanceof Uint8Array) value.fill(0);
   else if (typeof value === 'object' && value !== null)

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { BrokerUrl } from '../transport/broker-url.js';
 import type { TransportFactory } from '../transport/transport.js';
+import { kafkaUrl } from '../transports/kafka/kafka.js';
 import { natsUrl } from '../transports/nats/broker-url.js';
 import { postgresUrl } from '../transports/postgres/postgres.js';
 import { rabbitmqUrl } from '../transports/rabbitmq/broker-url.js';
@@ -9,15 +10,16 @@ import type { Console } from './command.js';
 import { duration, type Flag, type FlagValues, perhapsMeant, textOf, UsageError } from './flags.js';
 
 /** The scheme of a URL says which of these is meant. */
-const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl, redisUrl];
+const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl, redisUrl, kafkaUrl];
 const VARIABLE = 'BROKER_URL';
 const DEFAULT_TIMEOUT_MS = 5_000;
 const MOST_TIMEOUT_MS = 3_600_000;
 const EXAMPLES = BROKERS.map(({ example }) => example).join(', ');
+const SCHEMES = BROKERS.map(({ schemes: [scheme] }) => `${scheme}://…`).join(', ');
 
 /** How the broker is reached. */
 export const BROKER: readonly Flag[] = [
-  { name: 'broker', value: 'url', what: `address of the broker: ${EXAMPLES}` },
+  { name: 'broker', value: 'url', what: `address of the broker: ${SCHEMES}` },
   ...BROKERS.flatMap(({ title, settings }) =>
     settings.map(({ name, value, what, default: otherwise }) => ({
       name,

@@ -13,6 +13,7 @@ import {
   systemClock,
 } from 'nestjs-messaging';
 import * as health from 'nestjs-messaging/health';
+import * as kafkaEntry from 'nestjs-messaging/kafka';
 import * as natsEntry from 'nestjs-messaging/nats';
 import * as outboxEntry from 'nestjs-messaging/outbox';
 import * as postgresEntry from 'nestjs-messaging/postgres';
@@ -28,6 +29,7 @@ import { MESSAGING_EVENT_NAMES } from '../../lib/events/messaging-events.js';
 import { resolveOptions } from '../../lib/messaging.options.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
 import { RetryPolicy } from '../../lib/retry/retry-policy.js';
+import { checkOptions as checkKafkaOptions } from '../../lib/transports/kafka/options.js';
 import { checkOptions as checkNatsOptions } from '../../lib/transports/nats/options.js';
 import { type OutboxSettings, resolveOutboxOptions } from '../../lib/outbox/outbox-options.js';
 import { checkOptions as checkPostgresOptions } from '../../lib/transports/postgres/options.js';
@@ -228,6 +230,18 @@ describe('docs/options.md, the options', () => {
     expect([...options('nats').keys()].sort()).toEqual(knownNames((unknown) => checkNatsOptions(unknown)).sort());
   });
 
+  test('of kafka() are all there, with their defaults', () => {
+    const { host: _host, redact: _redact, config, ...settings } = checkKafkaOptions({});
+    const { brokers, clientId: _clientId, ...native } = config('orders');
+    expectDefaults('kafka', {
+      ...settings,
+      brokers: (brokers as string[]).join(),
+      mechanism: 'plain',
+      options: native,
+    });
+    expect([...options('kafka').keys()].sort()).toEqual(knownNames((unknown) => checkKafkaOptions(unknown)).sort());
+  });
+
   test('of postgres() are all there, with their defaults', () => {
     const { address, ...settings } = checkPostgresOptions({});
     const { connectionString: url, options: _session, ...native } = address.config();
@@ -339,6 +353,7 @@ describe('tables and lists of README.md and docs:', () => {
       '@nats-io/transport-node@3',
       'pg@8',
       'ioredis@6',
+      'kafkajs@2',
       '@nestjs/terminus',
       '@opentelemetry/api',
     ]);
@@ -369,6 +384,7 @@ describe('tables and lists of README.md and docs:', () => {
     const exported = {
       ...root,
       ...health,
+      ...kafkaEntry,
       ...natsEntry,
       ...outboxEntry,
       ...postgresEntry,

@@ -58,7 +58,7 @@ describe('the address of the broker is refused in one line, without what may be 
     [['--broker', 'h:5672'], {}, '--broker has no scheme; allowed: amqp://, amqps://, nats://, tls://'],
     [['--broker', ''], { BROKER_URL: URL }, '--broker has no scheme'],
     [['--broker', 'ampq://ada:secret@h'], {}, '--broker has the scheme «ampq». Did you mean «amqp»'],
-    [[], { BROKER_URL: 'kafka://ada:secret@h' }, 'BROKER_URL has the scheme «kafka»; allowed'],
+    [[], { BROKER_URL: 'mqtt://ada:secret@h' }, 'BROKER_URL has the scheme «mqtt»; allowed'],
     [[], { BROKER_URL: 'amqp://ada:secret@h:port' }, 'BROKER_URL is not usable; allowed: amqp://'],
     [[], { BROKER_URL: 'nats://ada:sec,ret' }, 'BROKER_URL is not usable; allowed: nats://'],
     [[], { BROKER_URL: 'amqp://undefined:secret@h' }, 'Is an environment variable not set?'],

@@ -47,7 +47,7 @@ describe('where a group begins', () => {
     const clock = new ManualClock(100);
     const topics = topicsOn(clock);
     await expect(topics.make(cluster.link, topology)).rejects.toThrow('nobody coordinates the group');
-    clock.advance(1_000);
+    await clock.advance(1_000);
     cluster.hasCoordinator = true;
     await topics.make(cluster.link, topology);
     expect(cluster.placed).toEqual([

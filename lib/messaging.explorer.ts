@@ -28,7 +28,7 @@ interface Method {
 }
 
 /** One decorated method of one provider or controller. */
-interface Found {
+interface SubscribedMethod {
   readonly wrapper: InstanceWrapper;
   readonly method: string;
   readonly request: SubscribeRequest | SubscribeBatchRequest;
@@ -83,7 +83,7 @@ export class MessagingExplorer {
     await Promise.all(this.connections().map((messaging) => messaging.close()));
   }
 
-  private find(): Found[] {
+  private find(): SubscribedMethod[] {
     return this.methods().flatMap(({ wrapper, prototype, method }) => [
       ...subscriptionsOf(prototype, method).map((request) => ({ wrapper, method, request, batch: false })),
       ...batchSubscriptionsOf(prototype, method).map((request) => ({ wrapper, method, request, batch: true })),
@@ -134,7 +134,7 @@ export class MessagingExplorer {
     return all.sort((a, b) => Number(a.isNotMetatype) - Number(b.isNotMetatype));
   }
 
-  private checkConnections(found: readonly Found[]): void {
+  private checkConnections(found: readonly SubscribedMethod[]): void {
     distinctNames(this.connections());
     for (const { wrapper, method, request } of found)
       this.checkConnection(
@@ -152,7 +152,7 @@ export class MessagingExplorer {
       );
   }
 
-  private handledBy(found: Found, messaging: Messaging): Handled | undefined {
+  private handledBy(found: SubscribedMethod, messaging: Messaging): Handled | undefined {
     const { wrapper, method, request } = found;
     const defined = this.define(found, messaging);
     if (defined) {
@@ -164,7 +164,7 @@ export class MessagingExplorer {
     return undefined;
   }
 
-  private define(found: Found, messaging: Messaging): Definition | undefined {
+  private define(found: SubscribedMethod, messaging: Messaging): Definition | undefined {
     const { definitions } = messaging;
     const { request, batch } = found;
     try {
@@ -174,7 +174,7 @@ export class MessagingExplorer {
     }
   }
 
-  private warnOfUnknownOverrides(messaging: Messaging, own: readonly Found[]): void {
+  private warnOfUnknownOverrides(messaging: Messaging, own: readonly SubscribedMethod[]): void {
     const unknown = messaging.definitions.unknownOverrides(
       new Set(own.map(({ request }) => subscriptionName(request))),
     );
@@ -184,7 +184,7 @@ export class MessagingExplorer {
 }
 
 /** `Orders.onCreated`. */
-function placeOf({ wrapper, method }: Pick<Found, 'wrapper' | 'method'>): string {
+function placeOf({ wrapper, method }: Pick<SubscribedMethod, 'wrapper' | 'method'>): string {
   return `${String(wrapper.metatype?.name || wrapper.name)}.${method}`;
 }
 

@@ -75,7 +75,7 @@ export class MessagingModule {
     ...options
   }: MessagingModuleOptions & MessagingRegistration = {}): DynamicModule {
     resolveOptions(options);
-    const given: Given = { options };
+    const given: GivenOptions = { options };
     return build({ ...registration(connection, isGlobal) }, [], (token) => [{ provide: token, useValue: given }]);
   }
 
@@ -89,7 +89,7 @@ export class MessagingModule {
 type Registration = Required<MessagingRegistration>;
 
 /** Options as they were given; `place`: by whom, where an error about them leads to no line of the application. */
-interface Given {
+interface GivenOptions {
   readonly options: MessagingModuleOptions;
   readonly place?: string;
 }
@@ -121,7 +121,7 @@ function build(
       {
         provide: messaging,
         inject: [optionsToken, { token: MESSAGING_SUBSTITUTE, optional: true }],
-        useFactory: (given: Given, substitute?: MessagingSubstitute) => create(connection, given, substitute),
+        useFactory: (given: GivenOptions, substitute?: MessagingSubstitute) => create(connection, given, substitute),
       },
       { provide: publisher, inject: [messaging], useFactory: ({ publisher: value }: Messaging) => value },
       { provide: deadLetters, inject: [messaging], useFactory: ({ deadLetters: value }: Messaging) => value },
@@ -151,7 +151,7 @@ function inOtherCopies(token: InjectionToken): Provider[] {
   return otherCopiesOf(token as Type).map((provide) => ({ provide, useExisting: token }));
 }
 
-function create(connection: string, given: Given, substitute?: MessagingSubstitute): Messaging {
+function create(connection: string, given: GivenOptions, substitute?: MessagingSubstitute): Messaging {
   const logger = nestLog(connection === DEFAULT_CONNECTION ? 'Messaging' : `Messaging:${connection}`);
   // What is wrong with the options given is told in a test as well.
   const resolved = resolveGiven(given);
@@ -176,7 +176,7 @@ function optionProviders(
     throw new InvalidOptionError('forRootAsync', undefined, 'exactly one of useFactory, useClass and useExisting');
   }
   const where = connection === DEFAULT_CONNECTION ? 'forRootAsync' : `forRootAsync of the connection «${connection}»`;
-  const checked = (source: string, options: unknown): Given => givenAt(`${where}, ${source}`, options);
+  const checked = (source: string, options: unknown): GivenOptions => givenAt(`${where}, ${source}`, options);
   if (useFactory) {
     const factory = useFactory as (...args: unknown[]) => unknown;
     return [
@@ -187,19 +187,19 @@ function optionProviders(
       },
     ];
   }
-  const fromFactory = async (factory: MessagingOptionsFactory): Promise<Given> =>
+  const fromFactory = async (factory: MessagingOptionsFactory): Promise<GivenOptions> =>
     checked(`${factory.constructor.name}.createMessagingOptions`, await factory.createMessagingOptions());
   if (useExisting) return [{ provide: token, inject: [useExisting], useFactory: fromFactory }];
   return [useClass!, { provide: token, inject: [useClass!], useFactory: fromFactory }];
 }
 
-function givenAt(place: string, options: unknown): Given {
+function givenAt(place: string, options: unknown): GivenOptions {
   if (typeof options !== 'object' || options === null)
     throw new InvalidOptionError(place, options, 'an object of options, as forRoot takes it. Is a `return` missing?');
   return { options, place };
 }
 
-function resolveGiven({ options, place }: Given): ResolvedOptions {
+function resolveGiven({ options, place }: GivenOptions): ResolvedOptions {
   try {
     return resolveOptions(options);
   } catch (error) {

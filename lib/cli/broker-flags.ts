@@ -40,7 +40,7 @@ export const BROKER_NOTES = [
 ].join('\n');
 
 /** Which broker is meant, and what says so. */
-interface Given {
+interface NamedBroker {
   readonly broker: BrokerUrl;
   readonly url: string;
   /** `--broker`, or the name of a variable. */
@@ -91,7 +91,7 @@ export function refuseBroker(values: FlagValues, why: string): void {
 }
 
 /** The more it is meant for this one command, the more it counts. */
-function givenBroker(values: FlagValues, env: Console['env']): Given | undefined {
+function givenBroker(values: FlagValues, env: Console['env']): NamedBroker | undefined {
   const flag = textOf(values, 'broker');
   if (flag !== undefined) return bySchemeOf(flag, '--broker');
   if (env[VARIABLE]) return bySchemeOf(env[VARIABLE], VARIABLE);
@@ -103,7 +103,7 @@ function givenBroker(values: FlagValues, env: Console['env']): Given | undefined
   return own[0] && { broker: own[0], url: env[own[0].variable]!, by: own[0].variable };
 }
 
-function bySchemeOf(url: string, by: string): Given {
+function bySchemeOf(url: string, by: string): NamedBroker {
   const [, scheme] = /^\s*([a-z][a-z\d+.-]*):\/\//i.exec(url) ?? [];
   const broker = BROKERS.find(({ schemes }) => schemes.includes(scheme?.toLowerCase() ?? ''));
   if (broker) return { broker, url, by };

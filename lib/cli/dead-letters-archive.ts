@@ -9,7 +9,7 @@ import { openArchiveFile } from '../dead-letter/sqlite-dead-letter-archive.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
 import { withBrokerToSend } from './broker.js';
-import type { Access, Work } from './dead-letters-place.js';
+import type { Access, PlaceWork } from './dead-letters-place.js';
 import { eventsFor } from './dead-letters-queues.js';
 import type { FlagValues } from './flags.js';
 
@@ -19,7 +19,7 @@ export function withArchive<T>(
   values: FlagValues,
   console: Console,
   access: Access,
-  work: Work<T>,
+  work: PlaceWork<T>,
 ): Promise<T> {
   return withOpened(path, (archive, letters) => {
     const on = (transport: Transport): Promise<T> =>

@@ -1,7 +1,7 @@
 import type { Console } from './command.js';
 import { withArchive } from './dead-letters-archive.js';
 import { BROKER, refuseBroker } from './broker-flags.js';
-import type { Access, Work } from './dead-letters-place.js';
+import type { Access, PlaceWork } from './dead-letters-place.js';
 import { withQueues } from './dead-letters-queues.js';
 import { withRequeueDirectory } from './dead-letters-requeue.js';
 import { withRetryQueue } from './dead-letters-retry-queue.js';
@@ -49,7 +49,7 @@ export const PLACE_NOTES = [
 ].join('\n\n');
 
 /** Opens the place that the flags name, runs `work`, and closes it. @throws UsageError, MessagingError */
-export function withPlace<T>(values: FlagValues, console: Console, access: Access, work: Work<T>): Promise<T> {
+export function withPlace<T>(values: FlagValues, console: Console, access: Access, work: PlaceWork<T>): Promise<T> {
   const queues = queuesOf(values);
   const archive = pathOf(values, 'archive');
   const retryQueue = pathOf(values, 'retry-queue');

@@ -16,4 +16,4 @@ export interface DeadLetterPlace {
 /** `read` shows only, `change` deletes, `send` needs the broker as well. */
 export type Access = 'read' | 'change' | 'send';
 
-export type Work<T> = (place: DeadLetterPlace) => Promise<T>;
+export type PlaceWork<T> = (place: DeadLetterPlace) => Promise<T>;

@@ -10,7 +10,7 @@ import { queuesOf } from '../transport/queue-operations.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
 import { withBroker } from './broker.js';
-import type { Access, Work } from './dead-letters-place.js';
+import type { Access, PlaceWork } from './dead-letters-place.js';
 import type { FlagValues } from './flags.js';
 import { noQueue } from './queue-scope.js';
 
@@ -20,7 +20,7 @@ export function withQueues<T>(
   values: FlagValues,
   console: Console,
   access: Access,
-  work: Work<T>,
+  work: PlaceWork<T>,
 ): Promise<T> {
   return withBroker(values, console, async (transport) => {
     const queues = queuesOf(transport, 'its dead letters are in an archive');

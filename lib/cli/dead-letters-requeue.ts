@@ -6,10 +6,10 @@ import type { DeadEntry } from '../durable-queue/queue-entry.js';
 import { UnsupportedError } from '../errors/configuration-errors.js';
 import { purgeDeadLetters, readDeadLetters, retryDeadLetters, sendable } from '../requeue/data-directory.js';
 import { readMeta } from '../requeue/requeue-meta.js';
-import type { Work } from './dead-letters-place.js';
+import type { PlaceWork } from './dead-letters-place.js';
 
 /** The folder of a requeue service. What is redriven goes back into its queue there: the service sends it when it starts. */
-export function withRequeueDirectory<T>(path: string, work: Work<T>): Promise<T> {
+export function withRequeueDirectory<T>(path: string, work: PlaceWork<T>): Promise<T> {
   return work({
     name: 'the folder',
     async count() {

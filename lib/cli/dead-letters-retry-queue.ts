@@ -2,7 +2,7 @@ import { RetryQueueDirectory } from '../publisher/retry-queue-directory.js';
 import type { Transport } from '../transport/transport.js';
 import type { Console } from './command.js';
 import { withBrokerToSend } from './broker.js';
-import type { Access, Work } from './dead-letters-place.js';
+import type { Access, PlaceWork } from './dead-letters-place.js';
 import { deadLettersOf } from './dead-letters-queues.js';
 import { type FlagValues, textOf } from './flags.js';
 
@@ -12,7 +12,7 @@ export async function withRetryQueue<T>(
   values: FlagValues,
   console: Console,
   access: Access,
-  work: Work<T>,
+  work: PlaceWork<T>,
 ): Promise<T> {
   const directory = await RetryQueueDirectory.open(path, {
     own: access !== 'read',

@@ -11,7 +11,7 @@ import { until } from '../clock/sleep.js';
 /** How long what is given back at the deadline may take, where a slow broker has to take a copy first. */
 const AFTER_DEADLINE_MS = 2_000;
 
-interface Parts {
+interface GiveBackParts {
   readonly settlement: Settlement;
   readonly attempts: AttemptCount;
   readonly precheck: Precheck;
@@ -24,7 +24,7 @@ interface Parts {
 export class GiveBacks {
   private readonly pending = new Set<Promise<unknown>>();
 
-  constructor(private readonly parts: Parts) {}
+  constructor(private readonly parts: GiveBackParts) {}
 
   /** A delivery that came too late. */
   give(delivery: Delivery): void {

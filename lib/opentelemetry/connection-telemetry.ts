@@ -21,7 +21,7 @@ import { sharedAttributes, Signals } from './signals.js';
 import { SubscriptionTelemetry } from './subscription-telemetry.js';
 
 /** There from the start of a connection to its end. */
-interface Parts {
+interface TelemetryParts {
   readonly signals: Signals;
   readonly guard: Guard;
   /** Both of the broker's node that the connection leads to. */
@@ -31,7 +31,7 @@ interface Parts {
 
 /** Spans and metrics of one connection. */
 export class ConnectionTelemetry implements Telemetry {
-  private parts: Parts | undefined;
+  private parts: TelemetryParts | undefined;
   private readonly endings: (() => void)[] = [];
 
   constructor(
@@ -48,7 +48,7 @@ export class ConnectionTelemetry implements Telemetry {
     const signals = new Signals(api, naming, clock, this.options);
     const shared = sharedAttributes(naming, host);
     const destinations = new Destinations(shared, naming, destinationTemplate);
-    const parts: Parts = { signals, guard, destinations, shared };
+    const parts: TelemetryParts = { signals, guard, destinations, shared };
     this.parts = parts;
     const state = (): ReturnType<TelemetryEnvironment['state']> => this.environment.state();
     this.endings.push(
@@ -106,7 +106,7 @@ export class ConnectionTelemetry implements Telemetry {
     return parts && new SubscriptionTelemetry(parts.signals, parts.guard, subscription, parts);
   }
 
-  private moved(parts: Parts, host: string): void {
+  private moved(parts: TelemetryParts, host: string): void {
     const { naming } = parts.signals;
     const shared = sharedAttributes(naming, host);
     if (shared[attribute.serverAddress] === parts.shared[attribute.serverAddress]) {

@@ -82,7 +82,7 @@ export class Signals {
 }
 
 /** Where a connection leads to at this moment. */
-export interface Place {
+export interface ConnectionPlace {
   readonly shared: Attributes;
 }
 

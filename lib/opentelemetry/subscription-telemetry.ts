@@ -17,7 +17,7 @@ import { attribute } from './conventions.js';
 import { errorType, failSpan } from './error-type.js';
 import type { Guard } from './guard.js';
 import { Labels } from './labels.js';
-import type { Place, Signals } from './signals.js';
+import type { ConnectionPlace, Signals } from './signals.js';
 
 interface SubscriptionLabels {
   readonly receive: Labels;
@@ -38,7 +38,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
     private readonly signals: Signals,
     private readonly guard: Guard,
     private readonly subscribed: TelemetrySubscription,
-    private readonly place: Place,
+    private readonly place: ConnectionPlace,
   ) {
     this.labels = labelsOf(subscribed, place.shared);
   }

@@ -6,7 +6,7 @@ export interface BoundsOptions {
 }
 
 /** What the retry queue, or a line, holds. */
-export interface Held {
+export interface Occupancy {
   readonly depth: number;
   readonly bytes: number;
 }
@@ -22,7 +22,7 @@ export class Bounds {
 
   constructor(
     private readonly options: BoundsOptions,
-    private readonly queue: Held,
+    private readonly queue: Occupancy,
   ) {}
 
   /** The publication could be held if nothing else were. */
@@ -36,7 +36,7 @@ export class Bounds {
   }
 
   /** The publication would have room even if all that wait were held. */
-  hasRoomBehind(waiting: Held, { bytes }: Publication): boolean {
+  hasRoomBehind(waiting: Occupancy, { bytes }: Publication): boolean {
     const { maxMessages, maxBytes } = this.options;
     return (
       this.count + this.queue.depth + waiting.depth < maxMessages &&

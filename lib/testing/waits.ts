@@ -3,7 +3,7 @@ import { errorMessage } from '../errors/redact.js';
 import { ExpectationError } from './expectation.js';
 import type { Activity, VirtualTime } from './virtual-time.js';
 
-interface Wait {
+interface PendingWait {
   /** Settles the wait if what it waits for has happened. */
   readonly check: () => boolean;
   readonly close: () => void;
@@ -27,7 +27,7 @@ export interface WaitRequest<T> {
  * waits for its time.
  */
 export class Waits {
-  private readonly waits = new Set<Wait>();
+  private readonly waits = new Set<PendingWait>();
   private driving = false;
   private wake: (() => void) | undefined;
   private closed = false;
@@ -58,7 +58,7 @@ export class Waits {
       };
       if (check()) return;
       if (this.closed) return fail('The application is closed. ');
-      const wait: Wait = {
+      const wait: PendingWait = {
         check,
         fail: reject,
         close: () => fail('The application was closed. '),
@@ -90,7 +90,7 @@ export class Waits {
     this.wake?.();
   }
 
-  private end(wait: Wait): void {
+  private end(wait: PendingWait): void {
     wait.cancelTimer();
     this.waits.delete(wait);
   }

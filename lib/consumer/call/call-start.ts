@@ -10,7 +10,7 @@ import type { Schedule } from '../schedule/schedule.js';
 import { callsAloneOf } from '../settlement/suspicion.js';
 import type { Work } from './work.js';
 
-interface Parts {
+interface CallStartParts {
   readonly precheck: Precheck;
   readonly schedule: Schedule<Delivery>;
   readonly gate: Gate;
@@ -31,7 +31,7 @@ export class CallStart {
   private readonly lost: LostCalls;
   private readonly alone: CallsAlone;
 
-  constructor(private readonly parts: Parts) {
+  constructor(private readonly parts: CallStartParts) {
     const { clock, log, limitName, gate } = parts;
     const settle = (work: Work, outcome: Outcome): void => parts.settle(work, outcome);
     this.lost = new LostCalls({

@@ -8,7 +8,7 @@ const WITHIN_MS = 30_000;
 const SPACING_MS = 1_000;
 const MAX_WAIT_MS = 300_000;
 
-interface Parts {
+interface CallAloneParts {
   readonly clock: Clock;
   readonly gate: Gate;
   /** How many calls run or are about to, that of the suspect included. */
@@ -33,7 +33,7 @@ export class CallsAlone {
   private nextAt = -Infinity;
   private cancelTimer: CancelTimer | undefined;
 
-  constructor(private readonly parts: Parts) {}
+  constructor(private readonly parts: CallAloneParts) {}
 
   add(work: Work): void {
     const { clock, gate } = this.parts;

@@ -29,7 +29,7 @@ interface LostCall {
   again?: Work;
 }
 
-interface Parts {
+interface LostCallParts {
   readonly clock: Clock;
   readonly log: Log;
   /** What the broker's wait for an ack is called there. */
@@ -50,7 +50,7 @@ interface Parts {
 export class LostCalls {
   private readonly calls = new Set<LostCall>();
 
-  constructor(private readonly parts: Parts) {}
+  constructor(private readonly parts: LostCallParts) {}
 
   get size(): number {
     return this.calls.size;

@@ -5,7 +5,7 @@ import type { OverdueHandlers } from './overdue-handlers.js';
 import type { Schedule } from '../schedule/schedule.js';
 import type { Work } from './work.js';
 
-interface Parts {
+interface OverdueSlotParts {
   readonly overdue: OverdueHandlers;
   readonly running: ReadonlyMap<Delivery, Work>;
   readonly schedule: Schedule<Delivery>;
@@ -16,7 +16,7 @@ interface Parts {
 
 /** The slots of calls that run on past their timeout: each is kept until its call ends, or its grace does. */
 export class OverdueSlots {
-  constructor(private readonly parts: Parts) {}
+  constructor(private readonly parts: OverdueSlotParts) {}
 
   runOn(call: Promise<unknown>, context: MessageContext): void {
     const { running, overdue, next } = this.parts;

@@ -17,7 +17,7 @@ interface KeyLine<M> {
   readonly waiting: M[];
 }
 
-interface Place<M> {
+interface LanePlace<M> {
   readonly line: KeyLine<M>;
   state: 'waiting' | 'running' | 'held' | 'ready';
 }
@@ -28,7 +28,7 @@ interface Place<M> {
  */
 export class LaneSchedule<M extends Scheduled> implements Schedule<M> {
   readonly waiting = new Set<M>();
-  private readonly places = new Map<M, Place<M>>();
+  private readonly places = new Map<M, LanePlace<M>>();
   private readonly lines = new Map<string, KeyLine<M>>();
   private readonly lanes: Lane<M>[];
   /** Lanes that are free and have somebody ready. */

@@ -1,7 +1,7 @@
 import { integerBetween } from '../../errors/option-checks.js';
 import type { MessageContract } from '../../message/message-contract.js';
 import type { BatchContext, BatchResult } from '../../pipeline/batch-context.js';
-import { BATCH_SUBSCRIPTIONS, type Given, requestOf, requestsOf, subscribing } from './subscribe.decorator.js';
+import { BATCH_SUBSCRIPTIONS, type RouteOrRequest, requestOf, requestsOf, subscribing } from './subscribe.decorator.js';
 import type {
   BatchSubscriptionOptions,
   DecoratedBatchRequest,
@@ -35,7 +35,7 @@ export function SubscribeBatch<Payload = never>(
   request: DecoratedBatchRequest<Payload>,
 ): BatchHandlerDecorator<Payload>;
 export function SubscribeBatch(
-  first: Given<SubscribeBatchRequest>,
+  first: RouteOrRequest<SubscribeBatchRequest>,
   options?: BatchSubscriptionOptions,
 ): MethodDecorator {
   const request = requestOf<SubscribeBatchRequest>(first, options);

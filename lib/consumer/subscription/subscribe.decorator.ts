@@ -51,16 +51,16 @@ export function Subscribe<Payload = Untyped>(
   // With an array type among them the compiler would not say which option is wrong.
   routeOrRequest: string | ArrayLike<Route> | DecoratedRequest<Payload>,
 ): SubscribeDecorator<Payload>;
-export function Subscribe(first: Given<SubscribeRequest>, options?: SubscriptionOptions): MethodDecorator {
+export function Subscribe(first: RouteOrRequest<SubscribeRequest>, options?: SubscriptionOptions): MethodDecorator {
   return subscribing(SUBSCRIPTIONS, requestOf(first, options));
 }
 
 /** What a decorator may be called with, or options that hold a contract's schema. */
-export type Given<Request> = Route | ArrayLike<Route> | Request;
+export type RouteOrRequest<Request> = Route | ArrayLike<Route> | Request;
 
 /** What a decorator was called with, as one object. @throws InvalidOptionError, SubscriptionConflictError */
 export function requestOf<R extends { readonly route: Route | readonly Route[] }>(
-  first: Given<R>,
+  first: RouteOrRequest<R>,
   options: object | undefined,
 ): R {
   const request = options === undefined && !isRoute(first) ? contractOf(first) : { ...options, route: first };

@@ -32,7 +32,7 @@ export interface QuarantineParts<L extends object, S extends Sendable> {
 
 type Tell<S> = (sendable: S, result: PublishResult) => void;
 
-interface Held<S> {
+interface QuarantinedSend<S> {
   readonly sendable: S;
   readonly tell: Tell<S>;
 }
@@ -45,7 +45,7 @@ interface Held<S> {
  * message itself once more.
  */
 export class Quarantine<L extends object, S extends Sendable> {
-  private readonly held: Held<S>[] = [];
+  private readonly held: QuarantinedSend<S>[] = [];
   private readonly suspects = new Suspects();
   private connection?: SupervisedConnection<L>;
   private closed = false;
@@ -113,7 +113,7 @@ export class Quarantine<L extends object, S extends Sendable> {
     }
   }
 
-  private failAll(held: readonly Held<S>[], reason: string): void {
+  private failAll(held: readonly QuarantinedSend<S>[], reason: string): void {
     const error = new NotConnectedError(`Not connected to ${this.parts.broker}: ${reason}`);
     for (const { sendable, tell } of held) tell(sendable, { status: 'failed', error });
   }

@@ -12,7 +12,7 @@ const DUPLICATE_WINDOW_MS = 120_000;
 /** Another application may change the subjects of the stream at the same moment. */
 const MOST_UPDATES = 10;
 
-type Found = Pick<StreamInfo, 'config' | 'created'>;
+type ExistingStream = Pick<StreamInfo, 'config' | 'created'>;
 
 /**
  * The two streams of an application. `<stream>` keeps a message as long as a queue it was meant for has not acked it
@@ -61,7 +61,7 @@ export class Streams {
   }
 
   /** What an operator should know of the stream, each once. */
-  private advise({ config }: Found): void {
+  private advise({ config }: ExistingStream): void {
     const name = `The stream «${config.name}»`;
     if (config.storage === 'memory')
       this.tell(`${name} is kept in memory: what was confirmed is lost with the server. Create it with storage «file»`);
@@ -117,7 +117,7 @@ export class Streams {
     }
   }
 
-  private async ensureSubjects(link: Link, found: Found, what: string, provision: boolean): Promise<void> {
+  private async ensureSubjects(link: Link, found: ExistingStream, what: string, provision: boolean): Promise<void> {
     let subjects = found.config.subjects;
     for (let updates = 0; updates < MOST_UPDATES; updates++) {
       const lacking = this.subjects().filter((subject) => !subjects.includes(subject));
@@ -143,7 +143,7 @@ export class Streams {
   }
 
   /** Undefined where the stream is to be created, now. */
-  private async find(link: Link, name: string, provision = true): Promise<Found | undefined> {
+  private async find(link: Link, name: string, provision = true): Promise<ExistingStream | undefined> {
     try {
       return await link.manager.streams.info(name);
     } catch (error) {
@@ -157,7 +157,7 @@ export class Streams {
   }
 
   /** Another application may create the stream at the same moment: then theirs counts. */
-  private async create(link: Link, config: Record<string, unknown> & { name: string }): Promise<Found> {
+  private async create(link: Link, config: Record<string, unknown> & { name: string }): Promise<ExistingStream> {
     try {
       return await link.manager.streams.add(config);
     } catch (error) {
@@ -166,7 +166,7 @@ export class Streams {
     }
   }
 
-  private check({ config }: Found, retention: string): void {
+  private check({ config }: ExistingStream, retention: string): void {
     const found = String(config.retention);
     if (found === retention) return this.removals.seen(config.name);
     throw new TopologyMismatchError(

@@ -37,7 +37,7 @@ export interface NatsNative {
   readonly manager: JetStreamManager | undefined;
 }
 
-interface Parts {
+interface NatsParts {
   readonly connection: SupervisedConnection<Link>;
   readonly queues: Queues;
   readonly consuming: ConsumingSide;
@@ -47,7 +47,7 @@ interface Parts {
 }
 
 /** NATS JetStream over one supervised connection. */
-export class NatsTransport extends BrokerTransport<Parts, Link> {
+export class NatsTransport extends BrokerTransport<NatsParts, Link> {
   readonly system = 'nats';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
@@ -90,19 +90,19 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     return { connection: link?.connection, manager: link?.manager };
   }
 
-  protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
+  protected send({ publisher }: NatsParts, batch: readonly Outgoing[], done: PublishDone): void {
     publisher.publish(batch, done);
   }
 
   protected consume(
-    { consuming }: Parts,
+    { consuming }: NatsParts,
     options: SubscribeOptions,
     handlers: SubscribeHandlers,
   ): Promise<TransportSubscription> {
     return consuming.subscribe(options, handlers);
   }
 
-  protected override beginForwarding({ consuming, forwarder }: Parts): void {
+  protected override beginForwarding({ consuming, forwarder }: NatsParts): void {
     consuming.forward(forwarder);
   }
 
@@ -110,7 +110,7 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     return connection.flush();
   }
 
-  protected async end({ consuming, publisher, connection, looking }: Parts): Promise<void> {
+  protected async end({ consuming, publisher, connection, looking }: NatsParts): Promise<void> {
     looking.stop();
     await consuming.subscriptions.close();
     await Promise.all([publisher.close(), connection.close()]);
@@ -153,7 +153,7 @@ export class NatsTransport extends BrokerTransport<Parts, Link> {
     );
   }
 
-  protected assemble(environment: TransportEnvironment): Parts {
+  protected assemble(environment: TransportEnvironment): NatsParts {
     const { settings, names } = this;
     const { provision } = environment;
     const warn = (message: string, reason?: string): void =>

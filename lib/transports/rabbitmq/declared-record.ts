@@ -19,7 +19,7 @@ export interface RecordedBinding extends Binding {
 /** By the queue of the subscription. The one that was written last is the last. */
 export type Bindings = ReadonlyMap<string, readonly RecordedBinding[]>;
 
-interface Held {
+interface HeldRecord {
   readonly message: GetMessage;
   readonly bindings: Written;
 }
@@ -102,8 +102,8 @@ export class DeclaredRecord {
     });
   }
 
-  private async hold(channel: ConfirmChannel): Promise<Held[]> {
-    const held: Held[] = [];
+  private async hold(channel: ConfirmChannel): Promise<HeldRecord[]> {
+    const held: HeldRecord[] = [];
     for (let tries = 0; held.length === 0 && tries < TRIES; tries++) {
       if (tries > 0) await sleep(this.bound.clock, RETRY_AFTER_MS);
       let message = await channel.get(this.queue);

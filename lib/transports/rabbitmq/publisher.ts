@@ -24,7 +24,7 @@ import type { PublishLines } from './publish-lines.js';
 import type { Sending } from './sending.js';
 
 /** A message that waits until what it needs is declared. */
-interface Held {
+interface WaitingSend {
   readonly outgoing: Outgoing;
   readonly done: PublishDone;
   readonly again: boolean;
@@ -32,7 +32,7 @@ interface Held {
 
 /** Messages in the order they came. A delayed one has no order with the others: it must not make them wait. */
 class Lane {
-  held: Held[] = [];
+  held: WaitingSend[] = [];
   preparing = false;
 }
 
@@ -164,7 +164,7 @@ export class Publisher {
     return problem;
   }
 
-  private hold(lane: Lane, held: Held): void {
+  private hold(lane: Lane, held: WaitingSend): void {
     lane.held.push(held);
     if (!lane.preparing) void this.prepare(lane);
   }
@@ -189,13 +189,13 @@ export class Publisher {
   private failWithFirst(lane: Lane, error: MessagingError): void {
     const [first] = lane.held;
     const need = this.needOf(first.outgoing);
-    const fails = (held: Held): boolean => held === first || this.needOf(held.outgoing) === need;
+    const fails = (held: WaitingSend): boolean => held === first || this.needOf(held.outgoing) === need;
     const result: PublishResult = {
       status: error.retryable ? 'failed' : 'refused',
       error,
       ...(error instanceof MissingTopologyError && { missing: true }),
     };
-    const left: Held[] = [];
+    const left: WaitingSend[] = [];
     for (const held of lane.held) {
       if (fails(held)) this.tell(held.outgoing, held.done, result);
       else left.push(held);

@@ -36,7 +36,7 @@ export interface RabbitmqNative {
 /** RabbitMQ's default for how long a delivery may be unsettled before its channel is closed. */
 const ACK_TIMEOUT_MS = 1_800_000;
 
-interface Parts {
+interface RabbitmqParts {
   readonly connection: RabbitmqConnection;
   readonly publishing: PublishingSide;
   readonly consuming: ConsumingSide;
@@ -45,7 +45,7 @@ interface Parts {
 }
 
 /** RabbitMQ over two supervised connections, so that a blocked publisher never starves acks. */
-export class RabbitmqTransport extends BrokerTransport<Parts, ChannelModel> {
+export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelModel> {
   readonly system = 'rabbitmq';
   readonly telemetryNames = TELEMETRY_NAMES;
   readonly capabilities: TransportCapabilities;
@@ -106,7 +106,7 @@ export class RabbitmqTransport extends BrokerTransport<Parts, ChannelModel> {
     return { publishing: publishing?.connection.current, consuming: consuming?.connection.current };
   }
 
-  protected assemble(environment: TransportEnvironment): Parts {
+  protected assemble(environment: TransportEnvironment): RabbitmqParts {
     const consuming = new ConsumingSide(this.settings, this.names, environment);
     const publishing = new PublishingSide(
       this.settings,
@@ -124,30 +124,30 @@ export class RabbitmqTransport extends BrokerTransport<Parts, ChannelModel> {
   }
 
   protected override async start(
-    { publishing, consuming, renewal }: Parts,
+    { publishing, consuming, renewal }: RabbitmqParts,
     { provision }: TransportEnvironment,
   ): Promise<void> {
     if (provision) renewal.start();
     await Promise.all([publishing.start(), consuming.connection.start()]);
   }
 
-  protected send({ publishing }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
+  protected send({ publishing }: RabbitmqParts, batch: readonly Outgoing[], done: PublishDone): void {
     publishing.publisher.publish(batch, done);
   }
 
   protected consume(
-    { consuming }: Parts,
+    { consuming }: RabbitmqParts,
     options: SubscribeOptions,
     handlers: SubscribeHandlers,
   ): Promise<TransportSubscription> {
     return consuming.subscribe(options, handlers);
   }
 
-  protected override beginForwarding({ consuming, forwarder }: Parts): void {
+  protected override beginForwarding({ consuming, forwarder }: RabbitmqParts): void {
     consuming.forward(forwarder);
   }
 
-  protected override others({ publishing }: Parts): [RabbitmqConnection] {
+  protected override others({ publishing }: RabbitmqParts): [RabbitmqConnection] {
     return [publishing.connection];
   }
 
@@ -155,7 +155,7 @@ export class RabbitmqTransport extends BrokerTransport<Parts, ChannelModel> {
     return withChannel(model, this.bound, async () => {});
   }
 
-  protected async end({ publishing, consuming, renewal }: Parts): Promise<void> {
+  protected async end({ publishing, consuming, renewal }: RabbitmqParts): Promise<void> {
     renewal.stop();
     await Promise.all([publishing.close(), consuming.close()]);
   }

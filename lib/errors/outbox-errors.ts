@@ -7,4 +7,13 @@ export class NotInTransactionError extends MessagingError {
   readonly retryable = false;
 }
 
-brand({ NotInTransactionError });
+/**
+ * The transaction of a handler did not commit, or nobody can say yet: the message is handled again, which does nothing if it
+ * did.
+ */
+export class TransactionRolledBackError extends MessagingError {
+  readonly code = 'TRANSACTION_ROLLED_BACK';
+  readonly retryable = true;
+}
+
+brand({ NotInTransactionError, TransactionRolledBackError });

@@ -1,6 +1,7 @@
 export { type PostgresClientOptions } from '../clients/postgres-address.js';
 export { type SqlClient, type SqlParameter, type SqlRecord } from '../clients/sql-client.js';
-export { NotInTransactionError } from '../errors/outbox-errors.js';
+export { NotInTransactionError, TransactionRolledBackError } from '../errors/outbox-errors.js';
+export { type Inbox, type InboxOptions } from './inbox.js';
 export { type OutboxHealth } from './outbox-health.js';
 export { type OutboxOptions } from './outbox-options.js';
 export { type OutboxPlace, outboxSchema } from './outbox-schema.js';

@@ -76,6 +76,7 @@ export class OutboxCounts {
     const { database, statements, settings, clock } = this;
     try {
       if (settings.retention > 0) await database.query(statements.forget, [settings.retention]);
+      await database.query(statements.forgetHandled, [settings.handledRetention]);
       const [{ depth, oldest, parked }] = await database.query(statements.count);
       const held = settings.order === 'transaction' ? (await database.query(statements.holder))[0] : undefined;
       this.counts = {

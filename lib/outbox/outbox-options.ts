@@ -35,6 +35,8 @@ export interface OutboxOptions {
   readonly concurrency?: number;
   /** Milliseconds for which sent messages are kept in the table `<table>_sent`. Default 0: none. */
   readonly retention?: number;
+  /** Milliseconds for which the inbox knows what was handled, to recognise what comes again. Default 604,800,000: a week. */
+  readonly handledRetention?: number;
 }
 
 /** The options, checked and complete; the credentials stay in the closures of `address`. */
@@ -44,7 +46,7 @@ export interface OutboxSettings extends Required<Omit<OutboxOptions, 'url' | 'op
 }
 
 const KNOWN: readonly (keyof OutboxOptions)[] = [
-  'url', 'options', 'schema', 'table', 'provision', 'relay', 'order', 'pollInterval', 'batchSize', 'concurrency', 'retention',
+  'url', 'options', 'schema', 'table', 'provision', 'relay', 'order', 'pollInterval', 'batchSize', 'concurrency', 'retention', 'handledRetention',
 ]; // prettier-ignore
 
 export const OUTBOX_DEFAULTS = {
@@ -56,6 +58,7 @@ export const OUTBOX_DEFAULTS = {
   batchSize: 100,
   concurrency: 2,
   retention: 0,
+  handledRetention: 604_800_000,
 } as const;
 
 /** What is derived from it is longer, and the server's own names are up to 63 bytes. */
@@ -71,8 +74,11 @@ export function resolveOutboxOptions(options: OutboxOptions, table: string): Out
     table: `«${table}»`,
   });
   const given = { ...OUTBOX_DEFAULTS, table, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) } as typeof OUTBOX_DEFAULTS & OutboxOptions; // prettier-ignore
-  const whole = (name: 'pollInterval' | 'batchSize' | 'concurrency' | 'retention', min: number, max: number): number =>
-    integerBetween(`outbox.${name}`, given[name], min, max);
+  const whole = (
+    name: 'pollInterval' | 'batchSize' | 'concurrency' | 'retention' | 'handledRetention',
+    min: number,
+    max: number,
+  ): number => integerBetween(`outbox.${name}`, given[name], min, max);
   return {
     address: postgresAddress('outbox', given.url, given.options),
     schema: checkSchema('outbox', given.schema),
@@ -84,6 +90,7 @@ export function resolveOutboxOptions(options: OutboxOptions, table: string): Out
     batchSize: whole('batchSize', 1, 10_000),
     concurrency: whole('concurrency', 1, 32),
     retention: whole('retention', 0, MAX_RETENTION_MS),
+    handledRetention: whole('handledRetention', 60_000, MAX_RETENTION_MS),
   };
 }
 

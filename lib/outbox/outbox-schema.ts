@@ -19,10 +19,10 @@ export interface OutboxPlace {
 export function tablesOf({
   schema = 'messaging',
   table = 'outbox',
-}: OutboxPlace): Record<'pending' | 'parked' | 'sent' | 'about', string> {
+}: OutboxPlace): Record<'pending' | 'parked' | 'sent' | 'handled' | 'about', string> {
   // prettier-ignore
   const of = (suffix: string): string => `${quoted(schema)}.${quoted(table + suffix)}`;
-  return { pending: of(''), parked: of('_parked'), sent: of('_sent'), about: of('_version') };
+  return { pending: of(''), parked: of('_parked'), sent: of('_sent'), handled: of('_handled'), about: of('_version') };
 }
 
 /**
@@ -31,7 +31,7 @@ export function tablesOf({
  * @throws InvalidOptionError
  */
 export function outboxSchema({ schema = 'messaging', table = 'outbox' }: OutboxPlace = {}): string {
-  const { pending, parked, sent, about } = tablesOf({
+  const { pending, parked, sent, handled, about } = tablesOf({
     schema: checkSchema('outbox', schema),
     table: checkTable(table),
   });
@@ -50,6 +50,9 @@ create index on ${pending} (key) where attempts > 0;
 create table ${parked} (like ${pending}, parked_at timestamptz not null default now(), primary key (seq));
 create table ${sent} (like ${pending}, sent_at timestamptz not null default now());
 create index on ${sent} (sent_at);
+create table ${handled} (
+  scope text, id text, handled_at timestamptz not null default now(), primary key (scope, id));
+create index on ${handled} (handled_at);
 create table ${about} (version int not null, service text);
 insert into ${about} (version) values (${VERSION});
 `;

@@ -7,7 +7,7 @@ export const MOST_COUNTED = 100_000;
 
 /** The statements on one outbox. */
 export function outboxStatements(place: OutboxPlace) {
-  const { pending, parked, sent } = tablesOf(place);
+  const { pending, parked, sent, handled } = tablesOf(place);
   const gone = (rows: string): string => `delete from ${pending} where seq = any(${rows}::bigint[])`;
   // Of a key that failed before and has to wait, and of all keys, nothing is taken that an earlier message is before.
   const blocks = '(e.due <= statement_timestamp() or e.attempts > 0)';
@@ -64,6 +64,15 @@ order by age desc limit 1`,
     unpark: `with d as (delete from ${parked} where $1::text[] is null or id = any($1::text[]) returning *)
 insert into ${pending} (${COLUMNS}) select ${COLUMNS.replace(', attempts', ', 0').replace(', error', ', null')} from d order by seq returning 1 as one`,
     discard: `delete from ${parked} where id = any($1::text[]) returning 1 as one`,
+    /** scope, id. No row: it is there. */
+    record: `insert into ${handled} (scope, id) values ($1::text, $2::text) on conflict do nothing returning pg_current_xact_id()::text as xact`,
+    /** transaction, scope, id. The row is asked for where the server has forgotten the transaction. */
+    fate: `select case coalesce(case when $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status($1::text::xid8) end, 'forgotten')
+  when 'committed' then 'committed' when 'aborted' then 'aborted' when 'in progress' then 'in progress'
+  else case when exists (select from ${handled} where scope = $2::text and id = $3::text) then 'committed' else 'aborted' end end as fate`,
+    /** milliseconds. */
+    forgetHandled: `delete from ${handled} where ctid = any(array(
+  select ctid from ${handled} where handled_at < now() - $1::float8 * interval '1 ms' limit 10000))`,
     vacuum: `vacuum (truncate false, skip_locked) ${pending}`,
   };
 }

@@ -7,10 +7,12 @@ import { checkShortText, integerBetween, knownKeys } from '../errors/option-chec
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { BodyOf } from '../message/message-contract.js';
+import { isThenable } from '../pipeline/thenable.js';
 import type { Publication } from '../publisher/publication.js';
 import type { PublishOptions, RouteLike } from '../publisher/publish-options.js';
 import type { Publisher } from '../publisher/publisher.js';
 import type { Receipt } from '../publisher/receipt.js';
+import { Inbox } from './inbox.js';
 import { OutboxCounts, type OutboxHealth } from './outbox-health.js';
 import type { OutboxSettings } from './outbox-options.js';
 import { valuesOf } from './outbox-row.js';
@@ -60,6 +62,8 @@ export interface OutboxEnvironment {
  * connection.
  */
 export class Outbox {
+  /** Handles each message once, in the transaction that its handler's own messages are added to. */
+  readonly inbox: Inbox;
   private readonly database: PostgresDatabase;
   private readonly statements: OutboxStatements;
   private readonly relay: Relay | undefined;
@@ -74,11 +78,12 @@ export class Outbox {
     this.statements = outboxStatements(settings);
     this.database = new PostgresDatabase({
       address: settings.address,
-      // One to count with, and for who asks.
-      connections: (settings.relay ? settings.concurrency : 0) + 1,
+      // Some to count with, and for who asks what became of a transaction.
+      connections: (settings.relay ? settings.concurrency : 0) + 2,
       neededBy: 'The outbox',
       applicationName: `${service} outbox`,
     });
+    this.inbox = new Inbox(this.database, this.statements, clock);
     this.counts = new OutboxCounts(this.database, this.statements, settings, clock);
     const { statements, database, counts } = this;
     if (settings.relay)
@@ -109,7 +114,9 @@ export class Outbox {
   ): Promise<OutboxReceipt> {
     knownKeys('options', options, OPTION_NAMES);
     const { publisher, clock } = this.environment;
-    const client = await clientOf(tx);
+    // Without a wait where none is needed: a call that nobody awaits is a statement before the commit, as one of the client.
+    const found = clientOf(tx);
+    const client = isThenable(found) ? await found : found;
     const receipt = await publisher.compose(route, body, options, async (publication) => {
       await this.store(publication, (values) => client.query(this.statements.add, values), clock.now());
       return added(publication.message.id);

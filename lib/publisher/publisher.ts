@@ -182,7 +182,9 @@ export class Publisher {
     const name = routeName(route);
     const own = given(body, options);
     const serialized = this.send ? undefined : this.factory.serialize(body);
-    await checkBody(route, body);
+    // Whatever need not wait does not: who does not await this has it done before what comes next.
+    const check = checkBody(route, body);
+    if (check) await check;
     return composePublish(this.middleware, async (request) =>
       keep(this.prepare(request.route, undefined, request.body, request.options, serialized)),
     )({ route: name, ...own });

@@ -54,11 +54,11 @@ const PROBE = ['savepoint nestjs_messaging_outbox', 'release savepoint nestjs_me
 const NO_TRANSACTION = '25P01';
 
 /**
- * Statements in the caller's transaction.
+ * Statements in the caller's transaction; a promise only where the server has to be asked whether there is one.
  * @throws InvalidOptionError for what is no transaction of a library that is known, NotInTransactionError for a client
  * outside of one, and one that has ended
  */
-export async function clientOf(given: unknown): Promise<SqlClient> {
+export function clientOf(given: unknown): SqlClient | Promise<SqlClient> {
   const value = unwrapped(given);
   const adapter = adapters.find((one) => one.recognizes(value));
   if (!adapter)
@@ -68,8 +68,7 @@ export async function clientOf(given: unknown): Promise<SqlClient> {
   if (state === 'none') throw new NotInTransactionError(`This is no transaction of ${name}: pass ${wanted}`);
   if (state === 'finished') throw new NotInTransactionError(`This transaction of ${name} has ended`);
   const client = adapter.client(value);
-  if (state === 'unknown') await prove(client, `There is no transaction on this client: pass ${wanted}`);
-  return client;
+  return state === 'open' ? client : proven(client, `There is no transaction on this client: pass ${wanted}`);
 }
 
 /** What stands for a transaction of another library. */
@@ -91,9 +90,10 @@ function unwrapped(given: unknown): object {
   return given;
 }
 
-async function prove(client: SqlClient, message: string): Promise<void> {
+async function proven(client: SqlClient, message: string): Promise<SqlClient> {
   try {
     for (const statement of PROBE) await client.query(statement, []);
+    return client;
   } catch (error) {
     throw sqlState(error) === NO_TRANSACTION ? new NotInTransactionError(message) : error;
   }

@@ -19,6 +19,8 @@ export class World {
   readonly committed = new Set<string>();
   readonly asked: TransactionInDoubt[] = [];
   readonly processes: Process[] = [];
+  /** Ids of messages that the broker has taken, whether or not anybody heard of it. */
+  readonly arrived = new Set<string>();
   /** What is answered; by default the truth. */
   answer: (transaction: TransactionInDoubt) => unknown = ({ id }) =>
     this.committed.has(id) ? 'committed' : 'rolled-back';
@@ -71,10 +73,11 @@ export class Process extends Application {
       get: (store, name: keyof TransactionRecordStore) => {
         const method = store[name] as ((...args: never[]) => unknown) | undefined;
         if (!method) return undefined;
-        return (...args: never[]) =>
-          this.alive || name === 'close'
-            ? (this.faults.get(name)?.() ?? method.apply(store, args))
-            : new Promise(() => undefined);
+        return (...args: never[]) => {
+          if (!this.alive && name !== 'close') return new Promise(() => undefined);
+          const call = (): unknown => this.faults.get(name)?.() ?? method.apply(store, args);
+          return this.wrappers.get(name)?.(call) ?? call();
+        };
       },
     });
     const factory = { kind: 'shared', durable: true, create: () => mortal };
@@ -84,11 +87,22 @@ export class Process extends Application {
     };
     super({ ...options, transactions }, transport);
     this.store = mortal;
-    this.transport.answer = () => (this.alive ? confirmed : undefined);
+    this.transport.answer = ({ message }) => {
+      if (!this.alive) return undefined;
+      world.arrived.add(message.id);
+      return confirmed;
+    };
   }
 
   /** Methods of the store that do something else. */
   readonly faults = new Map<keyof TransactionRecordStore, () => unknown>();
+
+  private readonly wrappers = new Map<keyof TransactionRecordStore, (call: () => unknown) => unknown>();
+
+  /** Puts something around a method of the store. */
+  around(method: keyof TransactionRecordStore, wrapper: (call: () => unknown) => unknown): void {
+    this.wrappers.set(method, wrapper);
+  }
 
   break(...methods: (keyof TransactionRecordStore)[]): void {
     for (const method of methods) this.faults.set(method, () => Promise.reject(new Error('the disk is gone')));

@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from '@jest/globals';
+import type { TransportFactory } from 'nestjs-messaging';
+import { nats } from 'nestjs-messaging/nats';
+import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { loadSqlite } from '../../lib/clients/sqlite.js';
+import { systemClock } from '../../lib/clock/clock.js';
+import type { Transport } from '../../lib/transport/transport.js';
+import { announcedNats } from '../brokers/nats/availability.js';
+import { describeNats } from '../brokers/nats.js';
+import { announcedRabbit } from '../brokers/rabbitmq/availability.js';
+import { describeRabbit } from '../brokers/rabbitmq.js';
+import { waitFor } from '../brokers/wait-for.js';
+
+const WORKER = join(__dirname, 'worker.mjs');
+/** A quick look by default; with `LONG_RUNS=1`, or `KILLS=400`, hundreds. */
+const KILLS = Number(process.env.KILLS ?? (process.env.LONG_RUNS ? 200 : 8));
+const AT_A_TIME = 3;
+const running = new Set<ChildProcess>();
+
+interface Place {
+  readonly broker: { readonly system: string; readonly url: string };
+  readonly records: string;
+  readonly orders: string;
+}
+
+/** Resolves with the signal that ended it. */
+function work(place: Place, name: string, seed: number, mode: 'kill' | 'drain'): Promise<NodeJS.Signals | null> {
+  const settings = JSON.stringify({ ...place, name, seed, mode });
+  const child = spawn(process.execPath, ['--no-warnings', WORKER, settings], { stdio: ['ignore', 'inherit', 'pipe'] });
+  running.add(child);
+  let errors = '';
+  child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+  return new Promise((resolve, reject) =>
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      if (code === 0 || signal === 'SIGKILL') resolve(signal);
+      else reject(new Error(`${name} (${mode}, seed ${seed}) ended with ${code}: ${errors}`));
+    }),
+  );
+}
+
+/** Everything that is published, by the id of its message. */
+async function collect(factory: TransportFactory): Promise<{ transport: Transport; received: string[] }> {
+  const transport = factory.create();
+  const received: string[] = [];
+  await transport.connect({
+    clock: systemClock,
+    service: 'shop',
+    random: Math.random,
+    reconnect: { initial: 20, max: 200, jitter: 0.2 },
+    confirmTimeout: 10_000,
+    provision: true,
+    onEvent: () => undefined,
+  });
+  const topology = { queue: 'shop:order.created:queue', patterns: ['order.created'], provision: true };
+  await transport.declare(topology);
+  await transport.subscribe(
+    { topology, prefetch: 200 },
+    {
+      delivery: (delivery) => {
+        received.push(delivery.message.id);
+        void delivery.ack();
+      },
+      lost: () => undefined,
+      state: () => undefined,
+    },
+  );
+  return { transport, received };
+}
+
+async function kills(factory: TransportFactory, broker: Place['broker']): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'transaction-kills-'));
+  const place = { broker, records: join(folder, 'records.sqlite'), orders: join(folder, 'orders.sqlite') };
+  const { transport, received } = await collect(factory);
+  try {
+    let killed = 0;
+    const line = async (offset: number): Promise<void> => {
+      for (let n = offset; n < KILLS; n += AT_A_TIME)
+        if ((await work(place, `w${n}`, n * 7919 + 1, 'kill')) === 'SIGKILL') killed++;
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, (_, offset) => line(offset)));
+    await work(place, 'drain', 1, 'drain');
+    const database = (await loadSqlite('a test')).open(place.orders);
+    const committed = database
+      .prepare('SELECT message FROM sent ORDER BY message')
+      .all()
+      .map(({ message }) => message as string);
+    database.close();
+    const unique = (): Set<string> => new Set(received);
+    await waitFor(() => committed.every((id) => unique().has(id)), 'all that has committed', 30_000).catch(
+      () => undefined,
+    );
+    const arrived = unique();
+    expect(committed.filter((id) => !arrived.has(id))).toEqual([]);
+    expect([...arrived].filter((id) => !committed.includes(id))).toEqual([]);
+    console.log(
+      `${killed} kills: ${committed.length} committed, 0 lost, 0 sent of what was rolled back, ${received.length - arrived.size} sent twice`,
+    );
+    expect(killed).toBeGreaterThan(KILLS / 2);
+    expect(committed.length).toBeGreaterThan(KILLS);
+  } finally {
+    await transport.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+const name = `${KILLS} processes killed at any step, ${AT_A_TIME} at a time on one store: what has committed arrives, and nothing else`;
+const TIMEOUT_MS = 120_000 + KILLS * 5_000;
+
+/** It takes long, and shows the same with each version. */
+const isNewest = (version: string, all: readonly { readonly version: string }[]): boolean =>
+  Boolean(process.env.LONG_RUNS) || version === all.at(-1)?.version;
+
+describeRabbit('transactional sends', (rabbit) => {
+  if (!isNewest(rabbit.version, announcedRabbit().available)) return;
+  test(
+    name,
+    async () => {
+      const url = await rabbit.freshVhostUrl();
+      await kills(rabbitmq({ url }), { system: 'rabbitmq', url });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describeNats('transactional sends', (server) => {
+  if (!isNewest(server.version, announcedNats().available)) return;
+  test(
+    name,
+    async () => {
+      const url = await server.url();
+      await kills(nats({ servers: url }), { system: 'nats', url });
+    },
+    TIMEOUT_MS,
+  );
+});

@@ -82,7 +82,7 @@ export default defineConfig(
     files: ['lib/**/*.ts'],
     // The requeue service is one of NATS; the command line takes the address of any broker; a database is a store as well.
     ignores: [
-      'lib/{clock,clients,outbox,requeue,cli}/**',
+      'lib/{clock,clients,outbox,requeue,cli,stores}/**',
       'lib/transports/names.ts',
       ...transports.map((name) => `lib/transports/${name}/**`),
     ],

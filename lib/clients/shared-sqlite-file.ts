@@ -60,12 +60,12 @@ class SharedSqliteFile implements TableDatabase {
   }
 
   /** It is repeated while others hold the lock, for as long as may be. */
-  async transaction<T>(make: () => Steps<T>): Promise<T> {
+  async transaction<T>(make: (now: number) => Steps<T>): Promise<T> {
     const database = await this.opened();
     const deadline = this.clock.monotonic() + this.file.waitMs;
     for (;;) {
       try {
-        return inTransaction(database, () => run(database, make()));
+        return inTransaction(database, () => run(database, make(this.clock.now())));
       } catch (error) {
         if (!isLocked(error) || this.clock.monotonic() >= deadline) throw error;
       }

@@ -51,7 +51,7 @@ export class SharedTable {
     while (this.calls.length > 0) {
       const batch = this.calls.splice(0, this.definition.callsTogether);
       try {
-        const results = await this.database.transaction(() => this.answer(batch));
+        const results = await this.database.transaction((now) => this.answer(batch, now));
         batch.forEach((call, at) => call.resolve(results[at] as never));
       } catch (error) {
         const failure = this.failure(error);
@@ -61,8 +61,7 @@ export class SharedTable {
     this.flushing = undefined;
   }
 
-  private *answer(batch: readonly Call[]): Steps<unknown[]> {
-    const now = this.clock.now();
+  private *answer(batch: readonly Call[], now: number): Steps<unknown[]> {
     const results: unknown[] = [];
     for (const call of batch) results.push(yield* call.steps(now));
     const { tidy } = this.definition;

@@ -21,7 +21,7 @@ export interface Statement {
  */
 export type Steps<T> = Generator<Statement, T, readonly SqlRow[]>;
 
-/** The elements of a list, which is given as JSON text; on Postgres `jsonb_array_elements_text(?)`. */
+/** The elements of a list of texts, which is given as JSON text; on Postgres it is given as an array. */
 export const LISTED = '(SELECT value FROM json_each(?))';
 
 export function* rows(text: string, ...values: SqlValue[]): Steps<readonly SqlRow[]> {
@@ -43,12 +43,20 @@ export interface TableDefinition {
   readonly callsTogether: number;
   /** Deletes some of what is over; true: there may be more. Asked for once a second, where there are calls. */
   readonly tidy?: (now: number) => Steps<boolean>;
+  /** The name of its table, or of the first of them. */
+  readonly table: string;
   readonly sqlite: {
     readonly version: number;
     /** Makes what is missing. */
     readonly schema: string;
     /** A condition on `sqlite_schema`. */
     readonly isOurs: string;
+  };
+  /** The same in PostgreSQL. */
+  readonly server: {
+    readonly version: number;
+    /** Makes what is missing, in `SCHEMA`; a statement ends with its line. */
+    readonly schema: string;
   };
 }
 
@@ -60,9 +68,9 @@ export interface TableDatabase {
   open(): Promise<void>;
   /**
    * All of the steps, stored when it resolves, or nothing; and as if nobody else were there meanwhile. They are made anew
-   * where others came first.
+   * where others came first. They are given the time, in milliseconds since the epoch, as all that share the table have it.
    */
-  transaction<T>(make: () => Steps<T>): Promise<T>;
+  transaction<T>(make: (now: number) => Steps<T>): Promise<T>;
   /** Called once, while nothing is under way. */
   close(): Promise<void>;
 }

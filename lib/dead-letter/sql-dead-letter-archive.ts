@@ -38,6 +38,20 @@ export const deadLettersTable: TableDefinition = {
       CREATE INDEX IF NOT EXISTS dead_letters_retry ON dead_letters (seq) WHERE allow_retry <> 0`,
     isOurs: "tbl_name IN ('dead_letters', 'sqlite_sequence')",
   },
+  table: 'dead_letters',
+  server: {
+    version: 1,
+    schema: `
+      create table if not exists SCHEMA.dead_letters (
+        seq bigint generated always as identity primary key, key text not null unique, queue text not null,
+        id text not null, route text not null, reason text not null, error_class text not null,
+        error_message text not null, time bigint, archived_at bigint not null, allow_retry int not null default 0,
+        token text, claimed_until bigint not null default 0, meta text not null, body bytea not null);
+      create index if not exists dead_letters_id on SCHEMA.dead_letters (id);
+      create index if not exists dead_letters_reason on SCHEMA.dead_letters (reason);
+      create index if not exists dead_letters_time on SCHEMA.dead_letters (time);
+      create index if not exists dead_letters_retry on SCHEMA.dead_letters (seq) where allow_retry <> 0;`,
+  },
 };
 
 /** An archive in a database, which other processes may have open, too. */

@@ -33,6 +33,13 @@ export const handledTable: TableDefinition = {
       CREATE INDEX IF NOT EXISTS handled_ends_at ON handled (ends_at)`,
     isOurs: "tbl_name = 'handled'",
   },
+  table: 'handled',
+  server: {
+    version: 1,
+    schema: `
+      create table if not exists SCHEMA.handled (key text primary key, token text, ends_at bigint not null);
+      create index if not exists handled_ends_at on SCHEMA.handled (ends_at);`,
+  },
 };
 
 /** An idempotency store in a database. */

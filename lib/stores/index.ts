@@ -31,3 +31,8 @@ export {
   type DeadLetterArchiveFactory,
 } from '../dead-letter/dead-letter-archive.js';
 export { type SqliteDeadLetterArchiveOptions } from '../dead-letter/sqlite-dead-letter-archive.js';
+export { type PostgresStoreOptions } from '../clients/shared-postgres-table.js';
+export { postgresIdempotencyStore } from './postgres-idempotency-store.js';
+export { postgresDeadLetterArchive } from './postgres-dead-letter-archive.js';
+export { postgresTransactionRecords } from './postgres-transaction-records.js';
+export { postgresStoreSchema } from './postgres-store-schema.js';

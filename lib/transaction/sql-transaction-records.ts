@@ -52,6 +52,18 @@ export const transactionTables: TableDefinition = {
         scope TEXT NOT NULL, owner TEXT NOT NULL, beats INTEGER NOT NULL, PRIMARY KEY (scope, owner)) WITHOUT ROWID`,
     isOurs: "tbl_name IN ('transaction_records', 'transaction_owners', 'sqlite_sequence')",
   },
+  table: 'transaction_records',
+  server: {
+    version: 1,
+    schema: `
+      create table if not exists SCHEMA.transaction_records (
+        seq bigint generated always as identity primary key, scope text not null, id text not null, route text not null,
+        state text not null, owner text not null, checks int not null default 0, reason text,
+        timeout_ms bigint not null, prepared_at bigint not null, meta text not null, body bytea not null,
+        unique (scope, id));
+      create table if not exists SCHEMA.transaction_owners (
+        scope text not null, owner text not null, beats bigint not null, primary key (scope, owner));`,
+  },
 };
 
 /** Records in a database, which other processes have open, too. */

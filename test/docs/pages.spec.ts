@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/global
 import { MessagingModule } from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import * as root from 'nestjs-messaging';
+import { postgresIdempotencyStore } from 'nestjs-messaging/stores';
 import { MessagingTestingModule } from 'nestjs-messaging/testing';
 import { memoryTransactionRecords } from 'nestjs-messaging/transaction';
 import { defineBatchSubscription } from '../../lib/consumer/subscription/batch-definition.js';
@@ -23,6 +24,7 @@ const options: Record<string, (unknown: object) => unknown> = {
   'docs/ordering.md': (unknown) => root.partitioned(unknown),
   'docs/opentelemetry.md': (unknown) => openTelemetry(unknown),
   'docs/transactional-send.md': (unknown) => resolveTransactions({ store: memoryTransactionRecords(), ...unknown }),
+  'docs/postgres.md': (unknown) => postgresIdempotencyStore(unknown),
   'docs/testing.md': (unknown) => MessagingTestingModule.forRoot(unknown),
   'docs/kill-switch.md': (unknown) => checkKillSwitch({ failures: 1, ...unknown }),
   'docs/idempotency.md': (idempotent) =>

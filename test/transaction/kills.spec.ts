@@ -5,19 +5,22 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import type { TransportFactory } from 'nestjs-messaging';
 import { nats } from 'nestjs-messaging/nats';
+import { postgres } from 'nestjs-messaging/postgres';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { loadSqlite } from '../../lib/clients/sqlite.js';
 import { systemClock } from '../../lib/clock/clock.js';
 import type { Transport } from '../../lib/transport/transport.js';
 import { announcedNats } from '../brokers/nats/availability.js';
 import { describeNats } from '../brokers/nats.js';
+import { describePostgres } from '../brokers/postgres.js';
+import { announcedPostgres } from '../brokers/postgres/availability.js';
 import { announcedRabbit } from '../brokers/rabbitmq/availability.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { waitFor } from '../brokers/wait-for.js';
 
 const WORKER = join(__dirname, 'worker.mjs');
 /** A quick look by default; with `LONG_RUNS=1`, or `KILLS=400`, hundreds. */
-const KILLS = Number(process.env.KILLS ?? (process.env.LONG_RUNS ? 200 : 8));
+const KILLS = Number(process.env.KILLS ?? (process.env.LONG_RUNS ? 200 : 6));
 const AT_A_TIME = 3;
 const running = new Set<ChildProcess>();
 
@@ -25,6 +28,8 @@ interface Place {
   readonly broker: { readonly system: string; readonly url: string };
   readonly records: string;
   readonly orders: string;
+  /** The records are there, and not in a file. */
+  readonly inPostgres?: string;
 }
 
 /** Resolves with the signal that ended it. */
@@ -72,9 +77,9 @@ async function collect(factory: TransportFactory): Promise<{ transport: Transpor
   return { transport, received };
 }
 
-async function kills(factory: TransportFactory, broker: Place['broker']): Promise<void> {
+async function kills(factory: TransportFactory, broker: Place['broker'], inPostgres?: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'transaction-kills-'));
-  const place = { broker, records: join(folder, 'records.sqlite'), orders: join(folder, 'orders.sqlite') };
+  const place = { broker, records: join(folder, 'records.sqlite'), orders: join(folder, 'orders.sqlite'), inPostgres };
   const { transport, received } = await collect(factory);
   try {
     let killed = 0;
@@ -116,12 +121,11 @@ const name = `${KILLS} processes killed at any step, ${AT_A_TIME} at a time on o
 const TIMEOUT_MS = 120_000 + KILLS * 5_000;
 
 /** It takes long, and shows the same with each version. */
-const isNewest = (version: string, all: readonly { readonly version: string }[]): boolean =>
-  Boolean(process.env.LONG_RUNS) || version === all.at(-1)?.version;
+const newest = (version: string, all: readonly { readonly version: string }[]): typeof test | typeof test.skip =>
+  process.env.LONG_RUNS || version === all.at(-1)?.version ? test : test.skip;
 
 describeRabbit('transactional sends', (rabbit) => {
-  if (!isNewest(rabbit.version, announcedRabbit().available)) return;
-  test(
+  newest(rabbit.version, announcedRabbit().available)(
     name,
     async () => {
       const url = await rabbit.freshVhostUrl();
@@ -132,12 +136,22 @@ describeRabbit('transactional sends', (rabbit) => {
 });
 
 describeNats('transactional sends', (server) => {
-  if (!isNewest(server.version, announcedNats().available)) return;
-  test(
+  newest(server.version, announcedNats().available)(
     name,
     async () => {
       const url = await server.url();
       await kills(nats({ servers: url }), { system: 'nats', url });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describePostgres('transactional sends, with their records in it', (server) => {
+  newest(server.version, announcedPostgres().available)(
+    name,
+    async () => {
+      const url = await server.url();
+      await kills(postgres({ url }), { system: 'postgres', url }, url);
     },
     TIMEOUT_MS,
   );

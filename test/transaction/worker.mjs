@@ -3,9 +3,10 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { Messaging, MessagingModule, fixed } from 'nestjs-messaging';
+import { postgresTransactionRecords } from 'nestjs-messaging/stores';
 import { CheckTransaction, sqliteTransactionRecords } from 'nestjs-messaging/transaction';
 
-const { records, orders, broker, seed, mode, name, postgres } = JSON.parse(process.argv[2]);
+const { records, orders, broker, seed, mode, name, inPostgres } = JSON.parse(process.argv[2]);
 const PER_RUN = 200;
 const AT_A_TIME = 4;
 
@@ -56,18 +57,16 @@ CheckTransaction('order.created')(
 );
 
 async function storeOf() {
-  const given = postgres
-    ? (await import('nestjs-messaging/transaction')).postgresTransactionRecords({ url: postgres })
+  const given = inPostgres
+    ? postgresTransactionRecords({ url: inPostgres })
     : sqliteTransactionRecords({ file: records, busyTimeout: 20_000 });
   const calls = (method) => ['prepare', 'commit', 'remove', 'note', 'find', 'adopt'].includes(method);
   return { ...given, create: (environment) => mortal(given.create(environment), calls) };
 }
 
 async function transportOf({ system, url }) {
-  const factory =
-    system === 'nats'
-      ? (await import('nestjs-messaging/nats')).nats({ servers: url })
-      : (await import('nestjs-messaging/rabbitmq')).rabbitmq({ url });
+  const { [system]: of } = await import(`nestjs-messaging/${system}`);
+  const factory = of(system === 'nats' ? { servers: url } : { url });
   const create = () => {
     const transport = factory.create();
     const publish = transport.publish.bind(transport);

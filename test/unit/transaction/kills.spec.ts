@@ -85,7 +85,8 @@ async function run(seed: number): Promise<{ killed: number; steps: number }> {
   }
   const last = await world.process({ checks: 1_000 });
   for (const process of world.processes) if (process !== last) process.kill();
-  for (let waits = 0; waits < 200 && (await last.states()).length > 0; waits++) await world.pass(LEASE + TIMEOUT + GRACE);
+  for (let waits = 0; waits < 200 && (await last.states()).length > 0; waits++)
+    await world.pass(LEASE + TIMEOUT + GRACE);
   expect({ seed, left: await last.states() }).toEqual({ seed, left: [] });
   const committed = [...world.committed].map((id) => ids.get(id)!).sort();
   expect({ seed, arrived: [...world.arrived].sort() }).toEqual({ seed, arrived: committed });

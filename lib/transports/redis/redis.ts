@@ -19,7 +19,7 @@ export function redis(options: RedisOptions = {}): TransportFactory {
 export const redisUrl: BrokerUrl = {
   title: 'Redis',
   schemes: ['redis', 'rediss'],
-  example: 'redis://host/0',
+  example: 'redis://host',
   variable: 'REDIS_URL',
   settings: [
     { name: 'prefix', value: 'name', default: 'messaging', what: 'what the keys begin with', option: 'redis.prefix' },

@@ -21,6 +21,7 @@ import type { Script } from './scripts.js';
 /** How long a server may take to answer a heartbeat, and how often there is one. Milliseconds. */
 const HEARTBEAT_MS = 10_000;
 const END_WITHIN_MS = 3_000;
+const CONNECTED_WITHIN_MS = 30_000;
 /** Of a connection. */
 const MOST_FAULTS = 5;
 
@@ -92,14 +93,15 @@ export class RedisDialer implements Dialer<Link> {
   }
 
   async open(_failures: number, on: LinkEvents<Link>): Promise<Link> {
-    const { settings, notified, surveyed, prepare } = this.options;
+    const { settings, clock, notified, surveyed, prepare } = this.options;
     const client = this.make(await loadClient());
     const faults: Error[] = [];
     // A client without a listener writes to the console, or ends the process.
     client.on('error', (error: Error) => void (faults.push(error) > MOST_FAULTS && faults.shift()));
     const link = this.linkOf(client, faults, on);
     try {
-      await client.connect();
+      // A node of a cluster that does not know its own address leaves its client waiting for ever.
+      await answered(client.connect(), { clock, ms: CONNECTED_WITHIN_MS });
       const survey = await surveyOf(client, settings);
       await this.checkPermissions(link);
       if (notified) await this.listen(link, notified);

@@ -78,7 +78,8 @@ const KNOWN: readonly (keyof RedisOptions)[] = [
 const LEFT_OUT = { url: `«${DEFAULTS.url}»`, prefix: `«${DEFAULTS.prefix}»`, topic: `«${DEFAULTS.topic}»` };
 /** What the transport relies on: nothing is sent twice, and it connects again by itself. */
 const OURS = [
-  'lazyConnect', 'retryStrategy', 'maxRetriesPerRequest', 'enableOfflineQueue', 'reconnectOnError', 'keyPrefix', 'protocol',
+  'lazyConnect', 'retryStrategy', 'maxRetriesPerRequest', 'enableOfflineQueue', 'enableReadyCheck', 'reconnectOnError', 'keyPrefix',
+  'protocol',
   'commandTimeout', 'socketTimeout', 'blockingTimeout', 'autoResubscribe', 'stringNumbers', 'readOnly', 'host', 'port', 'db',
 ]; // prettier-ignore
 
@@ -155,6 +156,7 @@ function addressOf(text: unknown, native: Readonly<IoredisOptions>, cluster: boo
       protocol: 2,
       maxRetriesPerRequest: 0,
       enableOfflineQueue: false,
+      enableReadyCheck: false,
       retryStrategy: () => null,
     }),
   };

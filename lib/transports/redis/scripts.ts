@@ -14,9 +14,8 @@ export interface Script {
   sha?: string;
 }
 
-/** `flags=allow-oom`: it also runs where the server has no memory left. */
-export const script = (lua: string, flags = ''): Script => ({ lua: `#!lua${flags}\n${lua}` });
-export const ALWAYS = ' flags=allow-oom';
+/** With the flag it also runs where the server has no memory left: there only a plain publish is refused. */
+export const script = (lua: string, flags = ' flags=allow-oom'): Script => ({ lua: `#!lua${flags}\n${lua}` });
 
 const NOW = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -57,7 +56,7 @@ local function putBack(id, key)
 end
 `;
 
-const publish = (full: boolean, flags = ''): Script =>
+const publish = (full: boolean, flags?: string): Script =>
   script(
     `if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return {0} end
 local last = redis.call('GET', KEYS[2])
@@ -108,17 +107,16 @@ export const scripts = {
    * version, publisher, then stream and waiting of each queue. Version of the routes, number of the batch, whom to wake, then
    * for each message: places of its queues, head, body, key. 0: other routes by now; -1: the publisher is fenced off.
    */
-  publish: publish(false),
+  publish: publish(false, ''),
   /** The same with delay in ms, place of the source's stream, its owner, its id: for delays, and for moves. */
-  publishFull: publish(true),
-  move: publish(true, ALWAYS),
+  publishFull: publish(true, ''),
+  move: publish(true),
   /** publisher. The last batch that was stored; none of its is any more. */
   fence: script(
     `local last = redis.call('GET', KEYS[1]) or '0'
 local n = last:gsub('closed ', '')
 redis.call('SET', KEYS[1], 'closed ' .. n, 'PX', 3600000)
 return tonumber(n)`,
-    ALWAYS,
   ),
   /**
    * One turn of a consumer. Who, how many it takes, up to which id, channel, queue; acks; what it gives back (id, key, delay,
@@ -227,7 +225,6 @@ end
 local first = redis.call('ZRANGE', W, 0, 0, 'WITHSCORES')[2]
 if tell then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return {1, first and math.max(0, tonumber(first) - now) or -1, more, lost, out}`,
-    ALWAYS,
   ),
   /** Who, its sign of life where only that one counts, channel, queue. What it holds goes back, and it is none any more. */
   leave: script(
@@ -256,21 +253,18 @@ end
 redis.call('XGROUP', 'DELCONSUMER', S, G, who)
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`,
-    ALWAYS,
   ),
   /** consumers, queues. Who, lease, queue. 0: there is no such queue. */
   enter: script(
     `if redis.call('HEXISTS', KEYS[2], ARGV[3]) == 0 then return 0 end
 ${NOW}redis.call('HSET', KEYS[1], ARGV[1], ('%d:%d'):format(now + ARGV[2], ARGV[2]))
 return 1`,
-    ALWAYS,
   ),
   /** consumers. Who, lease. Everybody's signs of life; nothing: it is a consumer no more. */
   beat: script(
     `if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return {} end
 ${NOW}redis.call('HSET', KEYS[1], ARGV[1], ('%d:%d'):format(now + ARGV[2], ARGV[2]))
 return redis.call('HGETALL', KEYS[1])`,
-    ALWAYS,
   ),
   /** version, queues, bindings, all of them as they are at one moment. */
   table: script(
@@ -313,7 +307,6 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1`,
-    ALWAYS,
   ),
   /** queues, stream, consumers, waiting. Queue. Ready, held, consumers; nothing: it is not there. */
   count: script(

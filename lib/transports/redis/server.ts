@@ -2,7 +2,7 @@ import { BrokerConfigurationError, MissingPeerError } from '../../errors/configu
 import type { MessagingError } from '../../errors/messaging-error.js';
 import type { Redis } from 'ioredis';
 import type { Settings, Address } from './options.js';
-import { ALWAYS, script } from './scripts.js';
+import { script } from './scripts.js';
 
 /** The text of an error of the client; the caller redacts. */
 export function describe(error: unknown): string {
@@ -75,6 +75,7 @@ export async function surveyOf(
   const version = info.valkey_version ?? info.redis_version ?? '';
   if (Number.parseInt(info.redis_version ?? '') < OLDEST)
     throw new BrokerConfigurationError(`${at} is ${version}: 7.0 and later are supported, and Valkey`);
+  if (info.loading === '1') throw new Error('LOADING the server is reading its data');
   if (info.role !== undefined && info.role !== 'master') throw new Error('READONLY the server is a replica');
   // Who may not read the configuration, as with many providers, is told so.
   const fsync = await client.config('GET', 'appendfsync').then((found) => (found)[1], () => undefined); // prettier-ignore
@@ -118,5 +119,4 @@ for _, call in ipairs(calls) do
   end
 end
 return refused`,
-  ALWAYS,
 );

@@ -1,4 +1,5 @@
 export { type Clock } from '../clock/clock.js';
+export { type RedisClient } from '../clients/redis-client.js';
 export { SteadyTime } from '../clock/steady-time.js';
 export {
   type Claim,
@@ -8,6 +9,7 @@ export {
 } from '../idempotency/idempotency-store.js';
 export { type MemoryIdempotencyStoreOptions } from '../idempotency/memory-idempotency-store.js';
 export { type SqliteIdempotencyStoreOptions } from '../idempotency/sqlite-idempotency-store.js';
+export { redisIdempotencyStore, type RedisIdempotencyStoreOptions } from './redis-idempotency-store.js';
 export { type DiskRetryQueueOptions } from '../publisher/disk-retry-queue.js';
 export {
   type OtherRetryQueue,

@@ -132,7 +132,7 @@ function hasEnhancers(type: object, callback: Method): boolean {
 }
 
 /** Members of Nest's creator that are not in its types, the same in Nest 11 and 12. */
-interface Internals {
+interface CreatorInternals {
   container: object;
   externalErrorProxy: { createProxy(target: Method, filters: Filters): (...args: unknown[]) => Promise<unknown> };
   createGuardsFn: (this: unknown, ...args: unknown[]) => ((args: unknown[]) => Promise<void>) | null;
@@ -150,10 +150,10 @@ interface Internals {
  * Outcome: what it does not decide is retried.
  */
 function forMessages(template: ExternalContextCreator, config: ApplicationConfig | undefined): ExternalContextCreator {
-  const { container } = template as unknown as Internals;
+  const { container } = template as unknown as CreatorInternals;
   const scope = config ? (Object.create(container, { applicationConfig: { value: config } }) as object) : container;
   const creator = ExternalContextCreator.fromContainer(scope as never);
-  const internals = creator as unknown as Internals;
+  const internals = creator as unknown as CreatorInternals;
   const refusals = new WeakSet<object>();
   const { createGuardsFn, createPipesFn, getParamValue } = internals;
   internals.createGuardsFn = (...args) => refusing(createGuardsFn.apply(creator, args), refusals, isClientError);

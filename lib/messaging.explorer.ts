@@ -21,7 +21,7 @@ type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[number];
 type Definition = SubscriptionDefinition | BatchDefinition;
 
 /** A method of a provider or controller. */
-interface Method {
+interface ProviderMethod {
   readonly wrapper: InstanceWrapper;
   readonly prototype: object;
   readonly method: string;
@@ -91,8 +91,8 @@ export class MessagingExplorer {
   }
 
   /** Every method of every provider and controller, once. */
-  private methods(): Method[] {
-    const found: Method[] = [];
+  private methods(): ProviderMethod[] {
+    const found: ProviderMethod[] = [];
     const seen = new Map<object, Set<string>>();
     for (const wrapper of this.wrappers()) {
       const type = wrapper.metatype;

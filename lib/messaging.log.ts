@@ -19,14 +19,14 @@ export function nestLog(context: string): Log {
 }
 
 /** Members of Nest's classes that are not in their public types. Where a Nest has others, fields go with the entry. */
-interface Internals {
+interface LoggerInternals {
   readonly localInstance?: unknown;
   readonly options?: { readonly json?: boolean; readonly structuredParams?: boolean };
 }
 
 function takesParameters(logger: Logger): boolean {
-  const { localInstance } = logger as unknown as Internals;
+  const { localInstance } = logger as unknown as LoggerInternals;
   if (!(localInstance instanceof ConsoleLogger) || !('stringifyParams' in localInstance)) return false;
-  const { options } = localInstance as unknown as Internals;
+  const { options } = localInstance as unknown as LoggerInternals;
   return options?.json === true && options.structuredParams !== false;
 }

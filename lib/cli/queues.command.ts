@@ -44,12 +44,12 @@ export const queuesCommand: Command = {
 };
 
 /** A queue together with its dead letters. */
-interface Row extends ListedQueue {
+interface QueueTableRow extends ListedQueue {
   readonly deadLetters?: number;
 }
 
 /** A dead-letter queue is told with the queues that it belongs to. */
-function rowsOf({ queues }: QueueList): Row[] {
+function rowsOf({ queues }: QueueList): QueueTableRow[] {
   const byName = new Map(queues.map((queue) => [queue.name, queue]));
   const belonging = new Set(queues.map(({ deadLetterQueue }) => deadLetterQueue));
   return queues

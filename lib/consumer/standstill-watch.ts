@@ -68,7 +68,7 @@ export class StandstillWatch {
     });
   }
 
-  /** One after the other: a thousand queues are not asked at the same time. */
+  /** Looks at one after the other: a thousand queues are not asked at the same time. */
   private async lookAtAll(): Promise<void> {
     for (const consumer of [...this.consumers()])
       if (this.running && consumer.intake.attachAgain) await this.look(consumer);

@@ -13,7 +13,7 @@ export function memoryDeadLetterArchive(): DeadLetterArchiveFactory {
   return { kind: 'memory', durable: false, create: ({ clock }) => new MemoryDeadLetterArchive(clock) };
 }
 
-interface Row extends ArchiveEntry {
+interface ArchivedRow extends ArchiveEntry {
   readonly seq: number;
   readonly archivedAt: number;
   allowRetry: boolean;
@@ -23,7 +23,7 @@ interface Row extends ArchiveEntry {
 }
 
 class MemoryDeadLetterArchive implements DeadLetterArchive {
-  private readonly rows = new Map<string, Row>();
+  private readonly rows = new Map<string, ArchivedRow>();
   private seq = 0;
 
   constructor(private readonly clock: Clock) {}
@@ -86,25 +86,25 @@ class MemoryDeadLetterArchive implements DeadLetterArchive {
 
   async close(): Promise<void> {}
 
-  private isClaimed(row: Row): boolean {
+  private isClaimed(row: ArchivedRow): boolean {
     return row.token !== undefined && this.isWaiting(row);
   }
 
   /** Until the lease is over, or the wait of an entry that was put off. */
-  private isWaiting({ claimedUntil }: Row): boolean {
+  private isWaiting({ claimedUntil }: ArchivedRow): boolean {
     return claimedUntil > this.clock.monotonic();
   }
 
-  private fits(row: Row, query: ArchiveQuery): boolean {
+  private fits(row: ArchivedRow, query: ArchiveQuery): boolean {
     return fits(row, query) && (!query.due || (row.allowRetry && !this.isWaiting(row)));
   }
 
-  private those(keys: readonly string[]): Row[] {
+  private those(keys: readonly string[]): ArchivedRow[] {
     return [...new Set(keys)].flatMap((key) => this.rows.get(key) ?? []);
   }
 }
 
-function entryOf({ token: _token, claimedUntil: _until, ...entry }: Row): ArchivedEntry {
+function entryOf({ token: _token, claimedUntil: _until, ...entry }: ArchivedRow): ArchivedEntry {
   return entry;
 }
 

@@ -4,7 +4,7 @@ import type { IdempotencyStore } from './idempotency-store.js';
 export interface HeldClaim {
   readonly key: string;
   readonly token: string;
-  /** Another has the claim now. */
+  /** Another handler has the claim now. */
   lost(): void;
 }
 

@@ -17,7 +17,7 @@ export function memoryIdempotencyStore(options: MemoryIdempotencyStoreOptions = 
   return { kind: 'memory', create: ({ clock }) => new MemoryIdempotencyStore(maxKeys, clock) };
 }
 
-interface Entry {
+interface ClaimEntry {
   /** Undefined: done. */
   readonly token: string | undefined;
   readonly endsAt: number;
@@ -25,7 +25,7 @@ interface Entry {
 
 class MemoryIdempotencyStore implements IdempotencyStore {
   /** In the order in which they were last changed. */
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, ClaimEntry>();
 
   constructor(
     private readonly maxKeys: number,
@@ -59,14 +59,14 @@ class MemoryIdempotencyStore implements IdempotencyStore {
 
   async close(): Promise<void> {}
 
-  /** Also with its lease over, as long as nobody else took it. */
+  /** Also with the lease over, as long as nobody else took the key. */
   private change(key: string, token: string, apply: () => void): boolean {
     if (this.entries.get(key)?.token !== token) return false;
     apply();
     return true;
   }
 
-  private current(key: string): Entry | undefined {
+  private current(key: string): ClaimEntry | undefined {
     const entry = this.entries.get(key);
     return entry && entry.endsAt > this.clock.monotonic() ? entry : undefined;
   }

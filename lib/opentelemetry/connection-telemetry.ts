@@ -24,7 +24,7 @@ import { SubscriptionTelemetry } from './subscription-telemetry.js';
 interface TelemetryParts {
   readonly signals: Signals;
   readonly guard: Guard;
-  /** Both of the broker's node that the connection leads to. */
+  /** Both are those of the broker's node that the connection leads to. */
   destinations: Destinations;
   shared: Attributes;
 }

@@ -11,7 +11,7 @@ export function decode(message: WireMessage, serializer: Serializer): unknown {
   try {
     const { body, properties } = message;
     if (serializer === jsonSerializer) return serializer.deserialize(body, properties);
-    // Another one may keep what it is handed, or return parts of it as bytes.
+    // Another serializer may keep what it is handed, or return parts of it as bytes.
     const payload = serializer.deserialize(Buffer.from(body), Object.freeze(properties));
     if (!isThenable(payload)) return payload;
     throw invalidResult('«serializer.deserialize»', payload, 'the payload itself');

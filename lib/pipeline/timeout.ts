@@ -4,7 +4,7 @@ import { wholeResultOf } from './result.js';
 import { isThenable } from './thenable.js';
 
 /** What a call under a timeout is about: a message, or a batch. */
-interface Limited {
+interface TimedContext {
   readonly queue: string;
   abort(reason: unknown): void;
 }
@@ -13,7 +13,7 @@ interface Limited {
  * The handler, given up after `ms` milliseconds: its signal is aborted and HandlerTimeoutError is its result. What runs on
  * is handed to `overdue`.
  */
-export function withTimeout<C extends Limited>(
+export function withTimeout<C extends TimedContext>(
   handler: (context: C) => unknown,
   ms: number,
   clock: Clock,
@@ -48,7 +48,7 @@ export function withTimeout<C extends Limited>(
   };
 }
 
-interface Call<C> {
+interface TimedCall<C> {
   readonly at: number;
   readonly context: C;
   readonly running: Promise<unknown>;
@@ -57,25 +57,25 @@ interface Call<C> {
 
 /** Calls that end equally long after their beginning, so that the first is the next to end: one timer serves them all. */
 class Deadlines<C> {
-  private readonly calls = new Set<Call<C>>();
+  private readonly calls = new Set<TimedCall<C>>();
   /** Left to run out when nothing is left to end: most calls are short. */
   private armed = false;
 
   constructor(
     private readonly clock: Clock,
-    private readonly expire: (call: Call<C>) => void,
+    private readonly expire: (call: TimedCall<C>) => void,
   ) {}
 
-  add(call: Call<C>): void {
+  add(call: TimedCall<C>): void {
     this.calls.add(call);
     if (!this.armed) this.arm(call);
   }
 
-  delete(call: Call<C>): void {
+  delete(call: TimedCall<C>): void {
     this.calls.delete(call);
   }
 
-  private arm({ at }: Call<C>): void {
+  private arm({ at }: TimedCall<C>): void {
     this.armed = true;
     this.clock.after(Math.max(0, at - this.clock.monotonic()), () => this.sweep(), { background: true });
   }

@@ -15,7 +15,7 @@ export class BatchWindow {
 
   constructor(private readonly limits: BatchLimits) {}
 
-  /** One that is larger than the window goes alone. */
+  /** An entry that is larger than the window goes alone. */
   hasRoom(bytes: number): boolean {
     const { maxMessages, maxBytes } = this.limits;
     return this.messages === 0 || (this.messages < maxMessages && this.bytes + bytes <= maxBytes);

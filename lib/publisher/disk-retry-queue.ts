@@ -56,7 +56,7 @@ export function diskRetryQueue(options: DiskRetryQueueOptions): RetryQueueStoreF
 export const QUEUE = '';
 
 /** What of a message is kept as text. */
-interface Meta {
+interface MessageMeta {
   readonly to: Destination;
   /** Left out where it is the message's id. */
   readonly dedupeId?: string;
@@ -309,7 +309,7 @@ class Pass implements Iterator<StoredMessage> {
 function entryOf(queued: QueuedMessage, topic: string | undefined): NewQueueEntry {
   const { message, to, dedupeId, sendAt, unroutable, maxAttempts, backoff } = queued;
   const { route, headers, properties } = message;
-  const meta: { -readonly [Name in keyof Meta]: Meta[Name] } = {
+  const meta: { -readonly [Name in keyof MessageMeta]: MessageMeta[Name] } = {
     // Whoever takes it over may have another topic.
     to: to.kind === 'route' && to.topic === undefined && topic !== undefined ? { ...to, topic } : to,
     route,
@@ -346,7 +346,7 @@ function read(entry: QueueEntry): StoredMessage {
 }
 
 function metaOf(entry: { readonly id: string; readonly meta: string; readonly body: Buffer }): Kept {
-  const meta = parseTagged(entry.meta) as Meta;
+  const meta = parseTagged(entry.meta) as MessageMeta;
   const { to, dedupeId = entry.id, route, headers, properties, sendAt, unroutable, maxAttempts, backoff } = meta;
   const message = { id: entry.id, route, body: entry.body, headers, properties };
   return { message, to, dedupeId, sendAt, unroutable, maxAttempts, backoff };

@@ -20,17 +20,17 @@ export function memoryRetryQueue(): RetryQueueStoreFactory {
 }
 
 /** The same object from its append to its end; what changes is changed in place. */
-type Entry = { -readonly [K in keyof StoredMessage]: StoredMessage[K] };
+type WaitingEntry = { -readonly [K in keyof StoredMessage]: StoredMessage[K] };
 
 class MemoryRetryQueueStore implements RetryQueueStore {
   readonly kind = 'memory';
   bytes = 0;
-  private readonly entries = new Map<number, Entry>();
+  private readonly entries = new Map<number, WaitingEntry>();
   /** The entries that are due, by priority. */
-  private readonly due = Array.from({ length: HIGHEST_PRIORITY + 1 }, () => new Set<Entry>());
+  private readonly due = Array.from({ length: HIGHEST_PRIORITY + 1 }, () => new Set<WaitingEntry>());
   /** The entries that wait for their time, the next one last. */
-  private readonly waiting: Entry[] = [];
-  private readonly lanes = new KeyLanes<Entry>();
+  private readonly waiting: WaitingEntry[] = [];
+  private readonly lanes = new KeyLanes<WaitingEntry>();
   private readonly letters: MemoryDeadLetters;
   private lastSeq = 0;
   private expiring = 0;
@@ -58,7 +58,7 @@ class MemoryRetryQueueStore implements RetryQueueStore {
   async open(): Promise<void> {}
 
   append(message: QueuedMessage, appended: Appended): StoredMessage {
-    const entry: Entry = { ...message, seq: ++this.lastSeq };
+    const entry: WaitingEntry = { ...message, seq: ++this.lastSeq };
     this.entries.set(entry.seq, entry);
     this.lanes.push(entry);
     this.bytes += entry.bytes;
@@ -160,11 +160,11 @@ class MemoryRetryQueueStore implements RetryQueueStore {
     }
   }
 
-  private *still(fallen: readonly Entry[]): Generator<StoredMessage> {
+  private *still(fallen: readonly WaitingEntry[]): Generator<StoredMessage> {
     for (const entry of fallen) if (this.entries.has(entry.seq) && this.lanes.isHead(entry)) yield entry;
   }
 
-  private place(entry: Entry): void {
+  private place(entry: WaitingEntry): void {
     if (entry.dueAt === 0) return void this.due[entry.priority].add(entry);
     let low = 0;
     for (let high = this.waiting.length; low < high;) {
@@ -175,15 +175,15 @@ class MemoryRetryQueueStore implements RetryQueueStore {
     this.waiting.splice(low, 0, entry);
   }
 
-  private displace(entry: Entry): void {
+  private displace(entry: WaitingEntry): void {
     if (this.due[entry.priority].delete(entry)) return;
     const at = this.waiting.indexOf(entry);
     if (at >= 0) this.waiting.splice(at, 1);
   }
 
   /** The entries whose time has come, in that order. */
-  private fallDue(now: number): Entry[] {
-    const fallen: Entry[] = [];
+  private fallDue(now: number): WaitingEntry[] {
+    const fallen: WaitingEntry[] = [];
     while (this.waiting.length > 0 && this.waiting[this.waiting.length - 1].dueAt <= now) {
       const entry = this.waiting.pop()!;
       this.due[entry.priority].add(entry);

@@ -32,7 +32,7 @@ export class MessagingTestingModule implements OnModuleDestroy {
       module: MessagingTestingModule,
       global: true,
       providers: [
-        // One per application, also where a test file makes several of one module.
+        // One probe per application, also where a test file makes several of one module.
         { provide: MessagingProbe, useFactory: () => new MessagingProbe(options) },
         { provide: MESSAGING_SUBSTITUTE, useExisting: MessagingProbe },
       ],

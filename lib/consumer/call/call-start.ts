@@ -20,7 +20,7 @@ interface CallStartParts {
   readonly limitName: string | undefined;
   /** How many calls run or are about to. */
   running(): number;
-  /** One that has no slot. */
+  /** A delivery that has no slot. */
   workOf(delivery: Delivery): Work;
   run(work: Work): void;
   settle(work: Work, outcome: Outcome): void;

@@ -32,7 +32,7 @@ export class LeaseKeeper {
     let some = false;
     for (const delivery of this.deliveries()) {
       some = true;
-      // One that cannot be extended is lost, which the transport tells.
+      // A delivery that cannot be extended is lost, which the transport tells.
       delivery.extend?.(this.leaseMs).catch((error: unknown) => this.failed(delivery, error));
     }
     if (some) this.wake();

@@ -177,7 +177,7 @@ export class Distributor {
     else if (!this.stopping) this.send(line[0]);
   }
 
-  /** Also when somebody deleted the partition: who consumes it makes it again. */
+  /** Also when somebody deleted the partition: its consumer makes it again. */
   private retryLater(move: Move, result: Exclude<PublishResult, { status: 'confirmed' }>): void {
     this.underWay--;
     const { events, log, clock } = this.environment;

@@ -104,7 +104,7 @@ export class PartitionShare {
     const consumers = (): Promise<unknown> =>
       Promise.all([...this.owned.values(), ...this.leaving.values()].map((consumer) => consumer.stop(deadline)));
     await Promise.all([until(this.members.end(), deadline), consumers()]);
-    // One that was just being taken is there now.
+    // A partition that was just being taken is there now.
     await until(this.looking, deadline);
     await consumers();
   }

@@ -59,7 +59,7 @@ export class ReceivedMessage<Payload = unknown> {
     return this.context.headers;
   }
 
-  /** Which time it is received, 1 for the first; what was given back unread does not count. */
+  /** Which time the message is received, 1 for the first; what was given back unread does not count. */
   get attempt(): number {
     return this.context.attempt;
   }

@@ -16,7 +16,7 @@ export interface StoredMessage {
 }
 
 /** A consumer that a queue hands messages to. */
-export interface QueueConsumer {
+export interface AttachedConsumer {
   /** Takes one more just now. */
   readonly hasRoom: boolean;
   deliver(stored: StoredMessage, from: MemoryQueue): void;
@@ -42,7 +42,7 @@ export class MemoryQueue implements Job {
   /** Everything in `returned` was taken from `fresh` once, hence is older than all that is in it now. */
   private readonly returned = new MinHeap<StoredMessage>((a, b) => a.position < b.position);
   private readonly fresh = new Fifo<StoredMessage>();
-  private consumers: QueueConsumer[] = [];
+  private consumers: AttachedConsumer[] = [];
   private turn = 0;
   private position = 0;
   /** Counts the beginnings of times in which nobody consumes it, and their ends. */
@@ -90,13 +90,13 @@ export class MemoryQueue implements Job {
     return source === this.fresh ? this.fresh.shift() : this.returned.pop();
   }
 
-  /** One that was taken is done. */
+  /** A message that was taken is done. */
   forget(): void {
     this.unsettled--;
     this.wake();
   }
 
-  /** One that was taken comes back, now or later. Neither place nor count is lost by waiting. */
+  /** A message that was taken comes back, now or later. Neither place nor count is lost by waiting. */
   giveBack(stored: StoredMessage, delayMs = 0): void {
     this.unsettled--;
     stored.deliveryCount++;
@@ -105,13 +105,13 @@ export class MemoryQueue implements Job {
     this.wake();
   }
 
-  attach(consumer: QueueConsumer): void {
+  attach(consumer: AttachedConsumer): void {
     this.uses++;
     this.consumers.push(consumer);
     this.wake();
   }
 
-  detach(consumer: QueueConsumer): void {
+  detach(consumer: AttachedConsumer): void {
     this.consumers = this.consumers.filter((other) => other !== consumer);
     if (this.consumers.length === 0) this.unused();
   }
@@ -168,7 +168,7 @@ export class MemoryQueue implements Job {
     this.wake();
   }
 
-  private nextConsumer(): QueueConsumer | undefined {
+  private nextConsumer(): AttachedConsumer | undefined {
     const count = this.consumers.length;
     for (let tried = 0; tried < count; tried++) {
       const at = (this.turn + tried) % count;

@@ -3,7 +3,7 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { SubscribeHandlers, TransportSubscription } from '../../transport/transport.js';
 import { type Backoff } from './backoff.js';
 import { MemoryDelivery, type DeliveryHolder, type Session } from './memory-delivery.js';
-import type { MemoryQueue, QueueConsumer, StoredMessage } from './memory-queue.js';
+import type { AttachedConsumer, MemoryQueue, StoredMessage } from './memory-queue.js';
 import { reasonOf } from './reason.js';
 
 /** What a subscription needs of its transport. */
@@ -20,7 +20,7 @@ export interface SubscriptionHost {
 }
 
 /** A consumer that comes back: after a reconnect when its transport says so, after a cancellation by itself. */
-export class MemorySubscription implements TransportSubscription, QueueConsumer, DeliveryHolder {
+export class MemorySubscription implements TransportSubscription, AttachedConsumer, DeliveryHolder {
   private source: MemoryQueue | undefined;
   private unsettled = 0;
   private paused = false;

@@ -3,7 +3,7 @@ import { NANOS_PER_MS } from './link.js';
 
 const MOST = 512;
 
-interface Settlement {
+interface LoggedSettlement {
   readonly reply: string;
   readonly how: Uint8Array;
   readonly at: number;
@@ -17,7 +17,7 @@ export function nakWithDelay(delayMs: number): Buffer {
 
 /** The last settlements of a session. One is only a write to a socket: those before a cut may never have been read. */
 export class SettlementLog {
-  private readonly ring: Settlement[] = [];
+  private readonly ring: LoggedSettlement[] = [];
   private next = 0;
 
   constructor(

@@ -16,7 +16,7 @@ export async function loadAmqplib(): Promise<Loaded> {
 }
 
 /** What amqplib keeps inside of a connection and this package needs: there is no public way to end a dead socket. */
-interface Internals {
+interface ConnectionInternals {
   readonly connection: {
     readonly stream?: Duplex;
     readonly blocked?: boolean;
@@ -27,14 +27,14 @@ interface Internals {
 
 /** Whether the broker says that it is of this version or a later one. */
 export function isAtLeast(model: ChannelModel, major: number, minor: number): boolean {
-  const { version } = (model as unknown as Internals).connection.serverProperties ?? {};
+  const { version } = (model as unknown as ConnectionInternals).connection.serverProperties ?? {};
   const [, first, second] = /^(\d+)\.(\d+)/.exec(String(version)) ?? [];
   return Number(first) > major || (Number(first) === major && Number(second) >= minor);
 }
 
 /** Ends the connection at once, without a handshake. Its `error` and `close` events follow. */
 export function destroySocket(model: ChannelModel, reason: string): void {
-  (model as unknown as Internals).connection.stream?.destroy(new Error(reason));
+  (model as unknown as ConnectionInternals).connection.stream?.destroy(new Error(reason));
 }
 
 /**
@@ -42,7 +42,7 @@ export function destroySocket(model: ChannelModel, reason: string): void {
  * written in one turn of the event loop leaves together.
  */
 export function gatherWrites(model: ChannelModel): void {
-  const { stream } = (model as unknown as Internals).connection;
+  const { stream } = (model as unknown as ConnectionInternals).connection;
   if (!stream) return;
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
   let gathering = false;
@@ -62,12 +62,12 @@ export function gatherWrites(model: ChannelModel): void {
 
 /** True when the broker blocked the connection before anybody could listen. */
 export function isBlocked(model: ChannelModel): boolean {
-  return (model as unknown as Internals).connection.blocked === true;
+  return (model as unknown as ConnectionInternals).connection.blocked === true;
 }
 
 /** The largest frame in bytes that was agreed on with the broker. */
 export function frameMaxOf(model: ChannelModel): number {
-  return (model as unknown as Internals).connection.frameMax ?? Infinity;
+  return (model as unknown as ConnectionInternals).connection.frameMax ?? Infinity;
 }
 
 /** The members of a confirm channel that its `publish` is made of. */
@@ -209,11 +209,11 @@ function watch<T extends Channel>(channel: T, on: ChannelListeners): T {
  * time. amqplib would end the connection over it. What came so is given back with its channel.
  */
 function ignoreUnknownConsumers(channel: Channel): void {
-  interface Internals {
+  interface ConsumerInternals {
     readonly consumers: ReadonlyMap<string, (message: unknown) => void>;
     dispatchMessage(fields: { consumerTag: string }, message: unknown): void;
   }
-  const internals = channel as unknown as Internals;
+  const internals = channel as unknown as ConsumerInternals;
   if (internals.consumers === undefined) return;
   internals.dispatchMessage = ({ consumerTag }, message) => internals.consumers.get(consumerTag)?.(message);
 }

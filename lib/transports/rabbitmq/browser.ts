@@ -80,7 +80,7 @@ export class QueueBrowser implements Browser, Settler {
     const there = first ? first.fields.messageCount + 1 : 0;
     this.size = rest ? Math.min(rest.size - rest.acked, there) : there;
     this.newcomers = there - this.size;
-    // One that came later is held until the end, too: there is no other way to a true count.
+    // A message that came later is held until the end, too: there is no other way to a true count.
     this.upcoming = this.size > 0 && first;
     this.left = Math.max(0, this.size - 1);
   }

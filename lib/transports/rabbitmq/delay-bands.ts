@@ -7,7 +7,7 @@ import { delayBands, delayEnds } from './delay-topology.js';
 import type { Names } from './names.js';
 import { check, inStages, perform, type Operation } from './operations.js';
 
-type Run = (operations: readonly Operation[], act: typeof perform) => Promise<void>;
+type RunOperations = (operations: readonly Operation[], act: typeof perform) => Promise<void>;
 
 /** The levels that the waits of subscriptions need, made or looked for once per connection. */
 export class DelayBands {
@@ -15,7 +15,7 @@ export class DelayBands {
 
   constructor(
     private readonly names: Names,
-    private readonly run: Run,
+    private readonly run: RunOperations,
   ) {}
 
   /** What cannot be made for a passing reason is made when it is first needed. */

@@ -31,7 +31,7 @@ interface WaitingSend {
 }
 
 /** Messages in the order they came. A delayed one has no order with the others: it must not make them wait. */
-class Lane {
+class SendLane {
   held: WaitingSend[] = [];
   preparing = false;
 }
@@ -40,8 +40,8 @@ class Lane {
 export class Publisher {
   /** Something goes through the delay levels. */
   onDelayed: () => void = () => {};
-  private readonly immediate = new Lane();
-  private readonly delayed = new Lane();
+  private readonly immediate = new SendLane();
+  private readonly delayed = new SendLane();
   private results: (() => void)[] = [];
 
   constructor(
@@ -164,13 +164,13 @@ export class Publisher {
     return problem;
   }
 
-  private hold(lane: Lane, held: WaitingSend): void {
+  private hold(lane: SendLane, held: WaitingSend): void {
     lane.held.push(held);
     if (!lane.preparing) void this.prepare(lane);
   }
 
   /** Declares what the first held message needs and sends on; whatever was published meanwhile waits behind it. */
-  private async prepare(lane: Lane): Promise<void> {
+  private async prepare(lane: SendLane): Promise<void> {
     lane.preparing = true;
     while (lane.held.length > 0) {
       const { outgoing, done, again } = lane.held[0];
@@ -186,7 +186,7 @@ export class Publisher {
   }
 
   /** What waits for the same fails with it: one after the other, each would wait for the same timeout. */
-  private failWithFirst(lane: Lane, error: MessagingError): void {
+  private failWithFirst(lane: SendLane, error: MessagingError): void {
     const [first] = lane.held;
     const need = this.needOf(first.outgoing);
     const fails = (held: WaitingSend): boolean => held === first || this.needOf(held.outgoing) === need;

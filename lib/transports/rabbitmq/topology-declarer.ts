@@ -27,7 +27,7 @@ const MOST_CHANNELS = 32;
 export class TopologyDeclarer {
   /** What could not be declared yet. */
   readonly first = new FirstDeclarations();
-  /** Each takes a channel, of which a connection has some two thousand. */
+  /** Each declaration takes a channel, of which a connection has some two thousand. */
   private readonly channels = new Limited(MOST_CHANNELS);
   /** The end of delays, declared on this connection since it was last forgotten. */
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();

@@ -13,6 +13,9 @@ import {
   transactionRecordsContract,
 } from 'nestjs-messaging/testing';
 import { PostgresDatabase } from '../../lib/clients/postgres-database.js';
+import { sharedPostgresPlace, sharedPostgresTable } from '../../lib/clients/shared-postgres-table.js';
+import { rows } from '../../lib/clients/sql-table.js';
+import { handledTable } from '../../lib/idempotency/sql-idempotency-store.js';
 import { postgresAddress } from '../../lib/clients/postgres-address.js';
 import type { IdempotencyStore } from '../../lib/idempotency/idempotency-store.js';
 import { archiveEntry } from '../../lib/dead-letter/dead-letter-archiver.js';
@@ -210,18 +213,38 @@ describePostgresNode('stores in PostgreSQL under faults', (postgres) => {
     expect(await store.claim('a', 'b', LEASE)).toEqual({ state: 'acquired' });
   });
 
-  test('a process that stands still amid a call does not hold up the others for ever', async () => {
+  test('while somebody holds its lock a call fails in time, and the next one goes on', async () => {
     const server = await postgres.start();
     const url = await server.createDatabase();
     const [store] = [own(postgresIdempotencyStore({ url, waitTimeout: 500 }).create({ clock: systemClock }))];
     await store.claim('first', 'a', LEASE);
     const db = plain(url);
     const client = await db.connect();
-    await client.query('begin');
-    await client.query("select pg_advisory_xact_lock(hashtextextended('nestjs-messaging:messaging:handled', 7267002))");
+    await client.query('begin', []);
+    await client.query(
+      "select pg_advisory_xact_lock(hashtextextended('nestjs-messaging:messaging:handled', 7267002))",
+      [],
+    );
     await expect(store.claim('second', 'a', LEASE)).rejects.toMatchObject({ code: 'IDEMPOTENCY_STORE' });
-    await client.query('rollback');
+    await client.query('rollback', []);
     client.release();
     expect(await store.claim('second', 'a', LEASE)).toEqual({ state: 'acquired' });
+  });
+
+  test('a process that stands still amid a call loses its transaction, and holds up nobody for ever', async () => {
+    const server = await postgres.start();
+    const url = await server.createDatabase();
+    const place = sharedPostgresPlace('test', { url, waitTimeout: 200 });
+    const table = own(sharedPostgresTable(place, handledTable, systemClock));
+    await table.open();
+    const stands = table.call(function* () {
+      yield* rows('SELECT 1');
+      // Twice «waitTimeout» and more, without a turn of the event loop.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+      return yield* rows('SELECT 1');
+    });
+    await expect(stands).rejects.toMatchObject({ code: 'IDEMPOTENCY_STORE' });
+    const other = own(postgresIdempotencyStore({ url }).create({ clock: systemClock }));
+    expect(await other.claim('a', 'b', LEASE)).toEqual({ state: 'acquired' });
   });
 });

@@ -12,11 +12,15 @@ const sources = ['lib', 'test/brokers', 'test/fault'];
 /** Gives the folder, inside .build, where node_modules is found. `remove` takes it away again. */
 export function compile(name) {
   const target = join(project, '.build', 'fault', name);
-  // First: Node looks for it once, when it loads the compiler from there.
-  mkdirSync(target, { recursive: true });
-  writeFileSync(join(target, 'package.json'), JSON.stringify(packageFile()));
+  writePackageFile(target);
   for (const source of sources) compileFolder(join(project, source), join(target, source), 'commonjs');
   return { target, remove: () => rmSync(target, { recursive: true, force: true }) };
+}
+
+/** Makes the folder of a copy. First: Node looks for the file once, when it loads the compiler from there. */
+export function writePackageFile(target) {
+  mkdirSync(target, { recursive: true });
+  writeFileSync(join(target, 'package.json'), JSON.stringify(packageFile()));
 }
 
 /** The package's own name leads to this copy. */

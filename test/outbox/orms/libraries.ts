@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /** One library at work on one database. */
@@ -212,6 +212,7 @@ export const libraries: readonly Library[] = [
 
 /** Prisma generates TypeScript. */
 async function compilePrisma(source: string, target: string): Promise<void> {
+  if (existsSync(join(target, 'client.js'))) return;
   const script = '../../../scripts/compile.mjs';
   const { compileFile } = (await import(script)) as { compileFile(file: string, module: string): string };
   for (const file of readdirSync(source, { recursive: true, encoding: 'utf8' })) {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   bounded,
@@ -20,6 +23,13 @@ import {
   UnrecoverableError,
   UnroutableError,
 } from 'nestjs-messaging';
+import {
+  CheckTransaction,
+  type LocalTransaction,
+  sqliteTransactionRecords,
+  type TransactionInDoubt,
+  type TransactionOutcome,
+} from 'nestjs-messaging/transaction';
 import type { Transport } from '../../lib/transport/transport.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications, event, Seen } from '../e2e/support/application.js';
@@ -195,6 +205,54 @@ const guarantees: Record<string, () => Promise<void>> = {
     expect(await failed).toMatchObject({ id: 'nowhere' });
     expect(await application.messaging.deadLetters.list()).toMatchObject([{ id: 'nowhere', reason: 'unsendable' }]);
     expect(health(application)).toMatchObject({ status: 'degraded', deadLetters: { publisher: 1 } });
+  },
+
+  '`publishInTransaction`, and its process or the answer to its commit is lost': async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'guarantees-'));
+    const committed = new Set<string>();
+    class Orders {
+      check({ id }: TransactionInDoubt): TransactionOutcome {
+        return committed.has(id) ? 'committed' : 'rolled-back';
+      }
+    }
+    CheckTransaction(route)(Orders.prototype, 'check', descriptor(Orders.prototype, 'check'));
+    const options = {
+      service: 'orders',
+      transport: memory({ broker }),
+      shutdownTimeout: 100,
+      transactions: {
+        store: sqliteTransactionRecords({ file: join(folder, 'transactions.sqlite') }),
+        ...{ timeout: 100, grace: 50, lease: 90 },
+      },
+    };
+    const next = (): Promise<Application> => boot({ imports: [MessagingModule.forRoot(options)], providers: [Orders] });
+    const seen = new Seen<unknown>();
+    const first = await next();
+    await first.messaging.subscribe({ route }, (body) => seen.add(body));
+    const lostAnswer = ({ id }: LocalTransaction): never => {
+      committed.add(id);
+      throw new Error('connection reset');
+    };
+    const { publisher } = first.messaging;
+    expect(await publisher.publishInTransaction(route, 'lost answer', lostAnswer)).toMatchObject({
+      outcome: 'confirmed',
+    });
+    const rolledBack = publisher.publishInTransaction(route, 'rolled back', () => Promise.reject(new Error('no')));
+    await expect(rolledBack).rejects.toThrow('no');
+    const lostProcess = publisher.publishInTransaction(route, 'lost process', ({ id }) => {
+      committed.add(id);
+      return new Promise(() => undefined);
+    });
+    lostProcess.catch(() => undefined);
+    await waitFor(() => committed.size === 2);
+    await first.close();
+    const second = await next();
+    await second.messaging.subscribe({ route }, (body) => seen.add(body));
+    expect((await seen.until(2)).sort()).toEqual(['lost answer', 'lost process']);
+    await waitFor(async () => (await second.messaging.transactions.list()).length === 0, 'no record to be left');
+    expect(seen.all).not.toContain('rolled back');
+    await second.close();
+    rmSync(folder, { recursive: true });
   },
 
   'the application closes with messages queued': async () => {

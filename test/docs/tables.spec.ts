@@ -396,7 +396,16 @@ describe('tables and lists of README.md and docs:', () => {
       ...transaction,
     };
     const others = ['AppModule', 'Buffer', 'Map', 'Uint8Array', 'publish', 'isHealthy', 'sendToQueue'];
-    const methods = ['publishMany', 'emit', 'drained', 'cancel', 'run', 'health', 'forRootAsync'];
+    const methods = [
+      'publishInTransaction',
+      'publishMany',
+      'emit',
+      'drained',
+      'cancel',
+      'run',
+      'health',
+      'forRootAsync',
+    ];
     const named = ['README.md', 'docs/guarantees.md', 'docs/options.md', 'docs/publishing.md', 'docs/handlers.md']
       .concat('docs/queues.md', 'docs/errors.md', 'docs/events.md', 'docs/operating.md')
       .flatMap((page) => Markdown.read(page).inlineCode())

@@ -202,7 +202,7 @@ export class Publisher {
   /** What stores them, by the routes as they are known now, and finds out whether those still hold; the results then. */
   private prepared(link: Link, sendings: readonly Sending[]): { run: Run; results: PublishResult[] } {
     const { names, routes, settings } = this;
-    const keys = [names.version, names.publisher(link.id)];
+    const keys = [names.version, names.publisher(link.id), names.idle];
     const places = new Map<string, number>();
     const placeOf = (queue: string): number => {
       let place = places.get(queue);

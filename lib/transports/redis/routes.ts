@@ -3,7 +3,7 @@ import { compilePattern, hasWildcard, type PatternMatcher, wordsOf } from '../..
 import type { Link } from './link.js';
 import { scripts } from './scripts.js';
 
-/** The keys of one queue, in the order in which scripts take them. */
+/** The keys of one queue, in the order in which scripts take them; the last one is that of all queues. */
 export type QueueKeys = readonly [
   stream: string,
   consumers: string,
@@ -12,6 +12,7 @@ export type QueueKeys = readonly [
   parked: string,
   free: string,
   keys: string,
+  idle: string,
 ];
 
 /** How things are called on the server. Everything has one hash tag, so that a cluster keeps it in one slot. */
@@ -20,6 +21,8 @@ export class Names {
   readonly queues: string;
   readonly bindings: string;
   readonly expiring: string;
+  /** The queues of consumers that have nothing to do. */
+  readonly idle: string;
   readonly channel: string;
   readonly probe: string;
   private readonly known = new Map<string, QueueKeys>();
@@ -30,6 +33,7 @@ export class Names {
     this.queues = name('queues');
     this.bindings = name('bindings');
     this.expiring = name('expiring');
+    this.idle = name('idle');
     this.channel = name('wake');
     this.probe = name('probe');
   }
@@ -42,7 +46,7 @@ export class Names {
     let keys = this.known.get(queue);
     if (!keys) {
       const kinds = ['stream', 'consumers', 'waiting', 'returned', 'parked', 'free', 'keys'];
-      keys = kinds.map((kind) => `{${this.prefix}}:${kind}:${queue}`) as unknown as QueueKeys;
+      keys = [...kinds.map((kind) => `{${this.prefix}}:${kind}:${queue}`), this.idle] as unknown as QueueKeys;
       this.known.set(queue, keys);
     }
     return keys;

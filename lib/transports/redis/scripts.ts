@@ -26,7 +26,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
  * nobody gets while somebody owns the key. For a key that is in «parked» there is always an owner; '' is nobody yet, and the
  * key is in «free» then.
  */
-const QUEUE = `local S, C, W, R, P, F, K = unpack(KEYS)
+const QUEUE = `local S, C, W, R, P, F, K, I = unpack(KEYS)
 local G = '${GROUP}'
 local function padded(id)
   local ms, seq = id:match('^(%d+)%-(%d+)$')
@@ -97,15 +97,19 @@ ${
 }  end
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', 86400000)
-if ARGV[3] ~= '' then redis.call('PUBLISH', KEYS[1]:sub(1, -8) .. 'wake', ARGV[3]) end
+local idle = {}
+for queue in ARGV[3]:gmatch('%Z+') do
+  if redis.call('SREM', KEYS[3], queue) == 1 then idle[#idle + 1] = queue end
+end
+if #idle > 0 then redis.call('PUBLISH', KEYS[1]:sub(1, -8) .. 'wake', table.concat(idle, '\\0')) end
 return {1, failed, lost}`,
     flags,
   );
 
 export const scripts = {
   /**
-   * version, publisher, then stream and waiting of each queue. Version of the routes, number of the batch, whom to wake, then
-   * for each message: places of its queues, head, body, key. 0: other routes by now; -1: the publisher is fenced off.
+   * version, publisher, idle, then stream and waiting of each queue. Version of the routes, number of the batch, its queues
+   * (those whose consumers have nothing to do are woken), then for each message: places of its queues, head, body, key. 0: other routes by now; -1: the publisher is fenced off.
    */
   publish: publish(false, ''),
   /** The same with delay in ms, place of the source's stream, its owner, its id: for delays, and for moves. */
@@ -223,6 +227,7 @@ for round = 1, 10 do
   if more == 0 then break end
 end
 local first = redis.call('ZRANGE', W, 0, 0, 'WITHSCORES')[2]
+if room > 0 then redis.call('SADD', I, ARGV[5]) end
 if tell then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 return {1, first and math.max(0, tonumber(first) - now) or -1, more, lost, out}`,
   ),

@@ -111,7 +111,7 @@ local calls = {
   {'ZRANGE', key, 0, 0}, {'ZRANGEBYLEX', key, '-', '-'}, {'ZRANGEBYSCORE', key, 0, 0}, {'ZCOUNT', key, 0, 0},
   {'HGET', key, 'a'}, {'HEXISTS', key, 'a'}, {'HDEL', key, 'a'}, {'HGETALL', key}, {'HKEYS', key}, {'HVALS', key},
   {'GET', key}, {'DEL', key}, {'EXISTS', key}, {'SET', key, '', 'XX'}, {'TIME'}, {'PUBLISH', ARGV[1], ''},
-  {'HSETNX', key, 'a', ''}, {'HSET', key, 'a', ''}, {'DEL', key}}
+  {'HSETNX', key, 'a', ''}, {'HSET', key, 'a', ''}, {'DEL', key}, {'SADD', key, 'a'}, {'SREM', key, 'a'}}
 for _, call in ipairs(calls) do
   local answer = redis.pcall(unpack(call))
   if type(answer) == 'table' and answer.err and answer.err:find('ermission') or type(answer) == 'table' and answer.err and answer.err:find('executing the script') then

@@ -18,6 +18,7 @@ const packages = [
   '@photostructure/sqlite',
   '@swc/core',
   'amqplib',
+  'pg',
   'reflect-metadata',
   'rxjs',
 ];

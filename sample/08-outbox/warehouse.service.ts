@@ -1,0 +1,30 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { MessageContext, Subscribe } from 'nestjs-messaging';
+import { Outbox } from 'nestjs-messaging/outbox';
+import type { PoolClient } from 'pg';
+import { Database } from './database.js';
+
+/** Reserves what was ordered: once per message, however often that comes. */
+@Injectable()
+export class WarehouseService {
+  private readonly logger = new Logger('Warehouse');
+
+  constructor(
+    private readonly database: Database,
+    private readonly outbox: Outbox,
+  ) {}
+
+  @Subscribe('order.placed')
+  async onOrderPlaced(order: { id: number }, context: MessageContext): Promise<void> {
+    const begin = (work: (tx: PoolClient) => Promise<void>): Promise<void> => this.database.transaction(work);
+    await this.outbox.inbox.once(context, begin, async (tx) => {
+      await tx.query('update orders set reserved = true where id = $1', [order.id]);
+      await this.outbox.add(tx, 'order.reserved', { id: order.id });
+    });
+  }
+
+  @Subscribe('order.reserved')
+  onReserved({ id }: { id: number }): void {
+    this.logger.log(`Order ${id} is reserved`);
+  }
+}

@@ -47,8 +47,8 @@ export const deadLettersTable: TableDefinition = {
         id text not null, route text not null, reason text not null, error_class text not null,
         error_message text not null, time bigint, archived_at bigint not null, allow_retry int not null default 0,
         token text, claimed_until bigint not null default 0, meta text not null, body bytea not null);
-      create index if not exists dead_letters_id on SCHEMA.dead_letters (id);
-      create index if not exists dead_letters_reason on SCHEMA.dead_letters (reason);
+      create index if not exists dead_letters_id on SCHEMA.dead_letters using hash (id);
+      create index if not exists dead_letters_reason on SCHEMA.dead_letters using hash (reason);
       create index if not exists dead_letters_time on SCHEMA.dead_letters (time);
       create index if not exists dead_letters_retry on SCHEMA.dead_letters (seq) where allow_retry <> 0;`,
   },

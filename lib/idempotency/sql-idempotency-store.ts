@@ -44,13 +44,18 @@ export const handledTable: TableDefinition = {
 
 /** An idempotency store in a database. */
 export class SqlIdempotencyStore implements IdempotencyStore {
-  constructor(private readonly table: SharedTable) {}
+  /** `keyOf`: what is written of a key, where the database does not take every one. */
+  constructor(
+    private readonly table: SharedTable,
+    private readonly keyOf = (key: string): string => key,
+  ) {}
 
   open(): Promise<void> {
     return this.table.open();
   }
 
-  claim(key: string, token: string, leaseMs: number): Promise<Claim> {
+  claim(given: string, token: string, leaseMs: number): Promise<Claim> {
+    const key = this.keyOf(given);
     return this.table.call<Claim>(function* (now) {
       if (yield* hits(CLAIM, key, token, now + leaseMs, now)) return { state: 'acquired' };
       const [{ token: holder, ends_at: endsAt }] = yield* rows(READ, key);
@@ -59,15 +64,15 @@ export class SqlIdempotencyStore implements IdempotencyStore {
   }
 
   renew(key: string, token: string, leaseMs: number): Promise<boolean> {
-    return this.table.call((now) => hits(RENEW, now + leaseMs, key, token));
+    return this.table.call((now) => hits(RENEW, now + leaseMs, this.keyOf(key), token));
   }
 
   complete(key: string, token: string, windowMs: number): Promise<boolean> {
-    return this.table.call((now) => hits(COMPLETE, key, now + windowMs, token, now));
+    return this.table.call((now) => hits(COMPLETE, this.keyOf(key), now + windowMs, token, now));
   }
 
   release(key: string, token: string): Promise<boolean> {
-    return this.table.call(() => hits(RELEASE, key, token));
+    return this.table.call(() => hits(RELEASE, this.keyOf(key), token));
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   type PostgresStoreOptions,
   sharedPostgresPlace,
@@ -14,6 +15,11 @@ export function postgresIdempotencyStore(options: PostgresStoreOptions = {}): Id
   const place = sharedPostgresPlace('postgresIdempotencyStore', options);
   return {
     kind: 'postgres',
-    create: ({ clock }) => new SqlIdempotencyStore(sharedPostgresTable(place, handledTable, clock)),
+    create: ({ clock }) => new SqlIdempotencyStore(sharedPostgresTable(place, handledTable, clock), indexable),
   };
+}
+
+/** An index takes no text of more than 2,704 bytes; a longer one would fail, and others of its turn with it. */
+function indexable(key: string): string {
+  return key.length <= 600 ? key : `${key.slice(0, 100)}…${createHash('sha256').update(key).digest('base64url')}`;
 }

@@ -48,6 +48,15 @@ const all = async (archive: DeadLetterArchive): Promise<string[]> => keys(await 
 const due = async (archive: DeadLetterArchive): Promise<string[]> => keys(await archive.page({ due: true }, 0, 10));
 
 const cases: SharedStoreChecks<DeadLetterArchive> = {
+  'a dead letter of another client, with a long id and reason, is kept and found': async ({ one, two }) => {
+    // No two of its parts are alike, so that nothing can make it shorter.
+    const long = Array.from({ length: 1_000 }, (_, n) => Math.sin(n).toString(36)).join('');
+    const given = entry('a', { [header.reason]: long });
+    await one.add([{ ...given, message: { ...given.message, id: long } }, entry('b')]);
+    assert.deepEqual(keys(await two.page({ ids: [long] }, 0, 10)), ['a']);
+    assert.equal(await two.count(), 2);
+  },
+
   'what was added is there for everybody, byte for byte, in its order': async ({ clock, one, two }) => {
     await one.add([entry('a'), entry('b')]);
     await two.add([entry('c')]);

@@ -102,9 +102,14 @@ export interface MemberHandlers {
   assigned(partitions: readonly TopicPartition[], anew: boolean): void;
   /**
    * Records of one partition in their order; the same may come again after a rebalance. The client reads on when it
-   * resolves, and stays a member meanwhile.
+   * resolves, and stays a member meanwhile. `end`: where the next record will be written.
    */
-  records(from: TopicPartition, records: readonly IncomingRecord[], nextOffset: number): Promise<void> | undefined;
+  records(
+    from: TopicPartition,
+    records: readonly IncomingRecord[],
+    nextOffset: number,
+    end?: number,
+  ): Promise<void> | undefined;
   /** It is out of the group for good. */
   ended(reason: string): void;
 }

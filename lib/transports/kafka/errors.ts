@@ -50,6 +50,12 @@ export function refusal(error: ClientError, text: string): MessagingError {
     : new PublishRefusedError(`Kafka does not take the message: ${text}`);
 }
 
+/** What the user may not do; waiting does not help. */
+export function unauthorised(error: unknown, text: string): MessagingError | undefined {
+  if (!(error instanceof ClientError) || !error.type?.endsWith('_AUTHORIZATION_FAILED')) return undefined;
+  return new BrokerConfigurationError(`Kafka does not allow it to this user: ${text}. See the rights in docs/kafka.md`);
+}
+
 /** What waiting cannot cure about a connection; undefined: it may work later. */
 export function misconfiguration(error: unknown, host: string, text: string): MessagingError | undefined {
   if (!(error instanceof ClientError) || !error.unauthenticated) return undefined;

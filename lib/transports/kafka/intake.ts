@@ -19,6 +19,11 @@ export class Intake {
     return this.waiting.length;
   }
 
+  /** Nothing below was not fetched. */
+  get next(): number {
+    return this.window?.next ?? 0;
+  }
+
   /** The next to be handed over. */
   get head(): IncomingRecord | undefined {
     return this.waiting[0];

@@ -95,7 +95,8 @@ export class KafkajsMember implements GroupMember {
       headers: message.headers ?? {},
       raw: message,
     }));
-    let waiting = this.handlers.records({ topic, partition }, records, Number(batch.lastOffset()) + 1);
+    const [next, end] = [Number(batch.lastOffset()) + 1, Number(batch.highWatermark)];
+    let waiting = this.handlers.records({ topic, partition }, records, next, end);
     const done = new AbortController();
     void waiting?.then(() => {
       waiting = undefined;
@@ -128,10 +129,10 @@ export function clientError(error: unknown): Error {
     return error as Error;
   const causes: { readonly name?: string; readonly type?: string }[] = [];
   for (let one: unknown = error; one && causes.length < 5; one = (one as { cause?: unknown }).cause) causes.push(one);
-  const [failed] = (error as { readonly errors?: readonly { readonly type?: string }[] }).errors ?? [];
+  const [failed] = (error as { readonly errors?: readonly (Error & { readonly type?: string })[] }).errors ?? [];
   const type = failed?.type ?? causes.find(({ type: one }) => typeof one === 'string')?.type;
   return new ClientError(
-    error.message,
+    failed ? `${error.message}: ${failed.message}` : error.message,
     type ?? (error.name === 'KafkaJSGroupCoordinatorNotFound' ? 'GROUP_COORDINATOR_NOT_AVAILABLE' : undefined),
     causes.some(({ name }) => name === 'KafkaJSSASLAuthenticationError'),
   );

@@ -103,7 +103,16 @@ class KafkajsLink implements KafkaLink {
       replicationFactor: replicas,
       configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
     }));
-    await asked(this.admin.createTopics({ topics: wanted, waitForLeaders: true }));
+    // One that was asked about a topic asks for it ever after, and makes nothing any more once it is deleted.
+    const sockets = new Sockets(this.settings.clock);
+    const admin = this.kafkaOn(sockets).admin({ retry: FEW_RETRIES });
+    try {
+      await asked(admin.connect());
+      await asked(admin.createTopics({ topics: wanted, waitForLeaders: true }));
+    } finally {
+      void admin.disconnect().catch(() => {});
+      sockets.destroy();
+    }
   }
 
   async deleteTopics(topics: readonly string[]): Promise<void> {
@@ -235,6 +244,7 @@ class KafkajsLink implements KafkaLink {
       rebalanceTimeout: sessionTimeout,
       heartbeatInterval: Math.min(3_000, Math.floor(sessionTimeout / 4)),
       maxWaitTimeInMs: FETCH_WAIT_MS,
+      metadataMaxAge: this.settings.sessionTimeout,
       allowAutoTopicCreation: false,
     };
   }
@@ -245,6 +255,8 @@ class KafkajsLink implements KafkaLink {
     const producer = this.kafkaOn(sockets).producer({
       idempotent: true,
       maxInFlightRequests: 1,
+      // New partitions are found after so long.
+      metadataMaxAge: this.settings.sessionTimeout,
       allowAutoTopicCreation: false,
       retry: FEW_RETRIES,
       // A record that is sent again goes to its partition again, or a sequence number would stand for another record.

@@ -108,6 +108,10 @@ export class Publisher {
       for (const one of batch) await this.sendTogether(link, [one]);
       return;
     }
+    if (error instanceof MessagingError && !error.retryable) {
+      for (const { tell } of batch) tell({ status: 'refused', error });
+      return;
+    }
     this.failAll(batch, `Kafka did not take the message: ${text}`);
     if (isOverMissingTopic(error))
       this.topics.forget(link, batch.map(({ record }) => record.topic)); // prettier-ignore

@@ -101,9 +101,15 @@ export class GroupReader implements MemberHandlers {
     if (this.size <= MOST_WAITING / 2) this.room();
   }
 
-  records(from: TopicPartition, records: readonly IncomingRecord[], nextOffset: number): Promise<void> | undefined {
+  records(
+    from: TopicPartition,
+    records: readonly IncomingRecord[],
+    nextOffset: number,
+    end = nextOffset,
+  ): Promise<void> | undefined {
     const intake = this.intakes.get(keyOf(from));
     if (!intake || this.ending !== undefined) return undefined;
+    if (end < intake.next) return void this.madeAnew([from.topic]);
     intake.add(records, nextOffset);
     if (intake.uncommitted) this.commitSoon();
     this.holder?.wake();
@@ -116,6 +122,12 @@ export class GroupReader implements MemberHandlers {
       };
     });
     return this.full;
+  }
+
+  /** Somebody has deleted these topics, and they are there again: what was read of them says nothing about what they have now. */
+  madeAnew(topics: readonly string[]): void {
+    const topic = topics.find((one) => this.options.topics.includes(one));
+    if (topic !== undefined) this.ended(`the topic «${topic}» was deleted and made again`);
   }
 
   ended(reason: string): void {

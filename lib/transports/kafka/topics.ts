@@ -6,7 +6,7 @@ import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { Topology } from '../../transport/topology.js';
 import type { NewTopic, TopicPartition, TopicPartitionOffset } from './client-port.js';
 import { LEVEL_WAITS_MS } from './delayed.js';
-import { isOverAMove } from './errors.js';
+import { isOverAMove, unauthorised } from './errors.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -33,6 +33,7 @@ export class Topics {
     private readonly provision: boolean,
     private readonly clock: Clock,
     private readonly warn: (message: string) => void,
+    private readonly made: (topics: readonly string[]) => void = () => {},
   ) {}
 
   /** Those that a queue is read from. */
@@ -118,6 +119,7 @@ export class Topics {
       }),
     );
     link.topics = await link.client.topics();
+    this.made(topics);
   }
 
   /**
@@ -156,6 +158,8 @@ export class Topics {
       } catch (error) {
         if (error instanceof MessagingError) throw error;
         const text = this.settings.redact((error as Error).message);
+        const refused = unauthorised(error, text);
+        if (refused) throw refused;
         if (!isOverAMove(error) || tries === TRIES)
           throw new NotConnectedError(`Kafka did not do what was asked: ${text}`);
       }

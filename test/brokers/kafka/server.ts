@@ -11,6 +11,8 @@ import { suspendProcess } from '../suspend.js';
 const READY_WITHIN_MS = 90_000;
 const java = ['-Xmx384m', '-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
+/** Of a file that nobody else can read, and that is gone with the node. */
+const PASS = 'unguarded';
 const STARTED = 'Kafka Server started';
 const logging = ['defaultLogLevel=warn', 'log.kafka.server.KafkaRaftServer=info'].map(
   (level) => `-Dorg.slf4j.simpleLogger.${level}`,
@@ -21,8 +23,12 @@ export interface KafkaServerOptions {
   readonly advertised?: string;
   /** Default: a free one. */
   readonly port?: number;
-  /** Who may log in, by SASL PLAIN. Default: everybody, without a password. */
-  readonly user?: { readonly name: string; readonly password: string };
+  /** Who may log in, by SASL PLAIN or SCRAM-SHA-512. Default: everybody, without a password. */
+  readonly user?: { readonly name: string; readonly password: string; readonly scram?: boolean };
+  /** Clients connect by TLS, with `certificate` as the authority. */
+  readonly tls?: boolean;
+  /** Users may do what they are allowed to; `innerUrl` may do everything. */
+  readonly authorizes?: boolean;
   /** Further lines of server.properties. */
   readonly properties?: readonly string[];
 }
@@ -43,9 +49,17 @@ export class KafkaServer {
     const [first, ...ownPorts] = await freePorts(3);
     const server = new KafkaServer(options.port ?? first, ownPorts, jars, newDirectory('kafka'), options);
     server.configure();
+    if (options.tls) await server.makeKeys();
     await runCommand(
       'java',
-      server.command('kafka.tools.StorageTool', ['format', '-t', 'bmVzdGpzLW1lc3NhZ2luZw', '-c', server.file]),
+      server.command('kafka.tools.StorageTool', [
+        'format',
+        '-t',
+        'bmVzdGpzLW1lc3NhZ2luZw',
+        '-c',
+        server.file,
+        ...server.scram,
+      ]),
     );
     await server.launch();
     return server;
@@ -54,6 +68,11 @@ export class KafkaServer {
   /** `host:port` */
   get url(): string {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** `host:port` for whoever administers it: no password, no proxy. */
+  get innerUrl(): string {
+    return `127.0.0.1:${this.ownPorts[0]}`;
   }
 
   /** SIGKILL. The data stay. */
@@ -88,6 +107,37 @@ export class KafkaServer {
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
+  /** PEM */
+  certificate(): Promise<string> {
+    return runCommand('keytool', ['-exportcert', '-rfc', '-alias', 'own', '-keystore', this.keys, '-storepass', PASS]);
+  }
+
+  /** By the JRE itself, for localhost. */
+  private async makeKeys(): Promise<void> {
+    const names = ['-dname', 'CN=localhost', '-ext', 'san=dns:localhost,ip:127.0.0.1'];
+    const store = ['-storetype', 'PKCS12', '-keystore', this.keys, '-storepass', PASS];
+    await runCommand('keytool', [
+      '-genkeypair',
+      '-keyalg',
+      'EC',
+      '-alias',
+      'own',
+      '-validity',
+      '2',
+      ...names,
+      ...store,
+    ]);
+  }
+
+  private get keys(): string {
+    return join(this.directory, 'keys.p12');
+  }
+
+  private get scram(): string[] {
+    const { user } = this.options;
+    return user?.scram ? ['--add-scram', `SCRAM-SHA-512=[name=${user.name},password=${user.password}]`] : [];
+  }
+
   private get file(): string {
     return join(this.directory, 'server.properties');
   }
@@ -106,7 +156,8 @@ export class KafkaServer {
   }
 
   private configure(): void {
-    const { advertised = this.url, user, properties = [] } = this.options;
+    const { advertised = this.url, user, tls, authorizes, properties = [] } = this.options;
+    const protocol = `${user ? 'SASL_' : ''}${tls ? 'SSL' : 'PLAINTEXT'}`;
     const [inner, controller] = this.ownPorts.map((port) => `127.0.0.1:${port}`);
     const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
     const lines = [
@@ -116,12 +167,23 @@ export class KafkaServer {
       `advertised.listeners=CLIENTS://${advertised},INNER://${inner}`,
       'inter.broker.listener.name=INNER',
       'controller.listener.names=CONTROLLER',
-      `listener.security.protocol.map=CLIENTS:${user ? 'SASL_PLAINTEXT' : 'PLAINTEXT'},INNER:PLAINTEXT,CONTROLLER:PLAINTEXT`,
+      `listener.security.protocol.map=CLIENTS:${protocol},INNER:PLAINTEXT,CONTROLLER:PLAINTEXT`,
       `controller.quorum.voters=1@${controller}`,
       ...(user
         ? [
-            'sasl.enabled.mechanisms=PLAIN',
-            `listener.name.clients.plain.sasl.jaas.config=${login} user_${user.name}="${user.password}";`,
+            `sasl.enabled.mechanisms=${user.scram ? 'SCRAM-SHA-512' : 'PLAIN'}`,
+            user.scram
+              ? 'listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;'
+              : `listener.name.clients.plain.sasl.jaas.config=${login} user_${user.name}="${user.password}";`,
+          ]
+        : []),
+      ...(tls
+        ? ['type=PKCS12', `location=${this.keys}`, `password=${PASS}`].map((line) => `ssl.keystore.${line}`)
+        : []),
+      ...(authorizes
+        ? [
+            'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+            'super.users=User:ANONYMOUS',
           ]
         : []),
       `log.dirs=${join(this.directory, 'data')}`,
@@ -133,6 +195,7 @@ export class KafkaServer {
         (log) => `${log}.num.partitions=1`,
       ),
       'group.initial.rebalance.delay.ms=0',
+      'group.min.session.timeout.ms=1000',
       // A node that was killed is let in again once its former self has been silent for so long.
       'broker.session.timeout.ms=1000',
       'broker.heartbeat.interval.ms=200',

@@ -5,9 +5,11 @@ import { freePorts } from '../brokers/free-ports.js';
 import { describeKafka } from '../brokers/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { Proxy } from '../brokers/proxy.js';
+import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications, event } from '../e2e/support/application.js';
 import { Load } from '../fault/load.js';
 import { loseAnswers, survived } from '../fault/under-load.js';
+import { withAdmin } from './admin.js';
 
 jest.setTimeout(180_000);
 
@@ -29,8 +31,8 @@ describeKafka(
     afterEach(closeApplications);
     afterAll(() => proxy?.close());
 
-    const transport = (topic = `load-${++topics}`): TransportFactory =>
-      kafka({ brokers: `127.0.0.1:${proxy.port}`, topic, partitions: 3, sessionTimeout: 6_000 });
+    const transport = (topic = `load-${++topics}`, sessionTimeout = 6_000): TransportFactory =>
+      kafka({ brokers: `127.0.0.1:${proxy.port}`, topic, partitions: 3, sessionTimeout });
 
     /** `times`: how often the fault comes, each with the same amount in flight at most. */
     async function check(load: Load, fault: () => Promise<void>, times = 1): Promise<void> {
@@ -63,6 +65,39 @@ describeKafka(
     test('answers are lost', async () => {
       const load = await Load.start(transport(), 2_000);
       await check(load, () => loseAnswers(load, proxy));
+    });
+
+    test('partitions are added while the application runs: they are written to, and read', async () => {
+      const topic = `load-${++topics}`;
+      const load = await Load.start(transport(topic), 2_000);
+      await withAdmin(server, async (admin) => {
+        await check(load, async () => {
+          await admin.createPartitions({ topicPartitions: [{ topic, count: 5 }] });
+          const used = async (): Promise<boolean> =>
+            (await admin.fetchTopicOffsets(topic)).every(({ high }) => Number(high) > 0);
+          await waitFor(used, 'records in every partition');
+        });
+        const places = await admin.fetchOffsets({ groupId: 'load:loaded:queue', topics: [topic] });
+        expect(places[0].partitions.filter(({ offset }) => Number(offset) > 0)).toHaveLength(5);
+      });
+    });
+
+    test('a handler blocks the event loop for longer than the session', async () => {
+      const load = await Load.start(transport(`load-${++topics}`, 2_000), 2_000);
+      const blocked = new Int32Array(new SharedArrayBuffer(4));
+      await check(load, async () => void Atomics.wait(blocked, 0, 0, 4_000));
+    });
+
+    test('the topic is deleted and made again: what is published from then on is handled', async () => {
+      const topic = `load-${++topics}`;
+      const load = await Load.start(transport(topic), 2_000);
+      await load.more(300);
+      await load.rest();
+      await withAdmin(server, (admin) => admin.deleteTopics({ topics: [topic] }));
+      load.go();
+      await load.more(300);
+      const result = await load.finish(0, Date.now());
+      expect([result.lost, result.unexpected]).toEqual([[], []]);
     });
 
     test('processes of the service come and go', async () => {

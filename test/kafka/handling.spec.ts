@@ -1,10 +1,11 @@
 import { afterEach, beforeAll, expect, jest, test } from '@jest/globals';
-import { MessagingModule, partitioned, Publisher, type TransportFactory } from 'nestjs-messaging';
+import { type MessageContext, MessagingModule, partitioned, Publisher, type TransportFactory } from 'nestjs-messaging';
 import { kafka } from '../../lib/transports/kafka/kafka.js';
 import { describeKafka } from '../brokers/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications } from '../e2e/support/application.js';
+import { plain } from './admin.js';
 
 jest.setTimeout(120_000);
 
@@ -68,6 +69,31 @@ describeKafka(
       await server.restart();
       await waitFor(() => first.has(2), 'the second call', 60_000);
       expect(first.get(2)! - first.get(1)!).toBeGreaterThanOrEqual(8_000);
+    });
+
+    test('records of other clients are handled: without headers, with a key of any bytes, a tombstone, a header twice', async () => {
+      const topic = `topic-${++topics}`;
+      const { messaging } = await start(topic);
+      const seen: { route: string; key?: string; body: string; tenant: unknown }[] = [];
+      const note = async (body: unknown, { route, key, headers }: MessageContext): Promise<void> =>
+        void seen.push({ route, key, body: String(body), tenant: headers.tenant });
+      await messaging.subscribe({ name: 'all', route: '#' }, note);
+      const producer = plain(server).producer();
+      await producer.connect();
+      const messages = [
+        { value: '"bare"' },
+        { key: Buffer.from([0xff, 0]), value: '"bytes"', headers: { 'message-route': 'by.route' } },
+        { key: 'k', value: null },
+        { value: '"twice"', headers: { tenant: ['blue', 'green'] } },
+      ];
+      for (const message of messages) await producer.send({ topic, messages: [{ ...message, partition: 0 }] });
+      await producer.disconnect();
+      await waitFor(() => seen.length >= 3, 'what can be decoded');
+      expect(seen).toEqual([
+        { route: topic, key: undefined, body: 'bare', tenant: undefined },
+        { route: 'by.route', key: '/wA=', body: 'bytes', tenant: undefined },
+        { route: topic, key: undefined, body: 'twice', tenant: ['blue', 'green'] },
+      ]);
     });
 
     test('messages of a key are handled in their order, by two processes of which one comes later and goes again', async () => {

@@ -84,7 +84,11 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     const { clock, provision, service } = environment;
     const warn = (message: string, reason?: string): void =>
       environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) });
-    const topics = new Topics(settings, names, provision, clock, (message) => subscriptions.warn(message));
+    const reading = new Set<GroupReader | DelaySession>();
+    const made = (anew: readonly string[]): void => {
+      for (const one of [...reading]) if (one instanceof GroupReader) one.madeAnew(anew);
+    };
+    const topics = new Topics(settings, names, provision, clock, (message) => subscriptions.warn(message), made);
     const sessions = new Set<QueueSession>();
     const { sessionTimeout, config } = settings;
     const client: KafkaClient = new KafkajsClient({ config: config(service), clock, sessionTimeout });
@@ -106,7 +110,6 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     });
     const publisher = new Publisher(settings, names, environment, connection, topics, () => this.forward());
     const undeliverable = new Undeliverable<string>(environment);
-    const reading = new Set<GroupReader | DelaySession>();
     const truncating = new Renewal(environment, async () => {
       const link = connection.current;
       const committed = [...reading].flatMap((one) => one.committed);

@@ -65,6 +65,18 @@ describe('a member of a group', () => {
     expect(order).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it.each(['by its shorter log', 'by whoever made it'])(
+    'ends where a topic was deleted and made again: seen %s',
+    async (how) => {
+      const { handlers, reader, told } = await joined();
+      handlers.assigned([events, queue], true);
+      void handlers.records(events, of(events, 7, 8), 9, 9);
+      if (how === 'by its shorter log') void handlers.records(events, of(events, 0, 1), 2, 2);
+      else reader.madeAnew(['events']);
+      expect(told).toEqual(['over the topic «events» was deleted and made again']);
+    },
+  );
+
   it('commits what is settled together, and keeps out what is behind the first that is not', async () => {
     const { clock, member, handlers, reader } = await joined();
     handlers.assigned([events, queue], true);

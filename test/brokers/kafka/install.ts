@@ -14,9 +14,7 @@ export const kafkaVersion = /<artifactId>kafka_2\.13<\/artifactId>\s*<version>([
 
 /** The folder with the jars, fetched from Maven Central the first time: about 44 MB. Rejects where that cannot be. */
 export async function installKafka(): Promise<string> {
-  await runCommand('java', ['-version']).catch(() => {
-    throw new Error('no java: a headless JRE of version 17 or later is needed');
-  });
+  await provideCommand('java', 'default-jre-headless', ['-version']);
   const jars = join(cacheDirectory(), `kafka-${kafkaVersion}`);
   if (existsSync(jars)) return jars;
   await mkdir(dirname(jars), { recursive: true, mode: 0o700 });
@@ -25,6 +23,7 @@ export async function installKafka(): Promise<string> {
     const building = `${jars}.building`;
     await rm(building, { recursive: true, force: true });
     try {
+      await provideCommand('mvn', 'maven', ['--version']);
       process.stderr.write(`Kafka ${kafkaVersion}: downloading from Maven Central…\n`);
       const copy = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${building}`];
       await runCommand('mvn', ['--batch-mode', '-q', '-f', pom, ...copy]);
@@ -36,4 +35,27 @@ export async function installKafka(): Promise<string> {
     }
   });
   return jars;
+}
+
+/** Installs it where it is missing: on Debian, as root. Rejects where that cannot be. */
+async function provideCommand(command: string, debianPackage: string, check: readonly string[]): Promise<void> {
+  if (await works(command, check)) return;
+  const missing = new Error(`no ${command}: Debian has it in ${debianPackage} (a JRE of version 17 or later)`);
+  if (process.getuid?.() !== 0) throw missing;
+  process.stderr.write(`Kafka ${kafkaVersion}: installing ${debianPackage}…\n`);
+  await mkdir(cacheDirectory(), { recursive: true, mode: 0o700 });
+  await withFileLock(join(cacheDirectory(), 'apt-get.lock'), async () => {
+    await runCommand('apt-get', ['update', '-qq']).catch(() => {});
+    await runCommand('apt-get', ['install', '-y', '-qq', '--no-install-recommends', debianPackage]);
+  }).catch((error: unknown) => {
+    throw new Error(missing.message, { cause: error });
+  });
+  if (!(await works(command, check))) throw missing;
+}
+
+function works(command: string, check: readonly string[]): Promise<boolean> {
+  return runCommand(command, check).then(
+    () => true,
+    () => false,
+  );
 }

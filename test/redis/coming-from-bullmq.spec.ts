@@ -42,7 +42,7 @@ describeRedis('coming from BullMQ', (redis) => {
     const bodies: number[] = [];
     await messaging.subscribe<number>({ route, ...options }, (body, { attempt }) => {
       bodies.push(body);
-      return handler(body, attempt) as Promise<void>;
+      return handler(body, attempt);
     });
     return bodies;
   }

@@ -14,7 +14,6 @@ import {
   type Survey,
   surveyOf,
 } from './server.js';
-import type { Names } from './routes.js';
 import type { Settings } from './options.js';
 import type { Script } from './scripts.js';
 
@@ -66,7 +65,7 @@ async function loadClient(): Promise<Ioredis> {
 
 export interface DialerOptions {
   readonly settings: Settings;
-  readonly names: Names;
+  readonly names: { readonly channel: string; readonly probe: string };
   readonly clock: Clock;
   readonly service: string;
   /** Queues have got something. Left out: nobody listens. */

@@ -51,6 +51,16 @@ describeKafka(
       expect([before, halfway - before <= 1, (await written('sequence')) - halfway]).toEqual([2, true, 2]);
     });
 
+    test('what is compressed is held against the limits of the topic as it is then', async () => {
+      await link.createTopics([{ topic: 'packed', ...CREATED }]);
+      const config = { brokers: [server.url], requestTimeout: 10_000 };
+      const settings = { config, clock: systemClock, sessionTimeout: 6_000, compression: 'gzip' } as const;
+      const packing = await new KafkajsClient(settings).open(() => {});
+      await packing.produce([record('packed', Buffer.alloc(1_200_000), key(0))]);
+      await packing.end();
+      expect(await written('packed')).toBe(1);
+    });
+
     test('what is cut off is gone, and what is behind it stays', async () => {
       await link.createTopics([{ topic: 'cut', ...CREATED, partitions: 1 }]);
       for (const body of ['a', 'b', 'c']) await link.produce([record('cut', body, 'k')]);

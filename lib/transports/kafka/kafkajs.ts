@@ -21,6 +21,7 @@ export interface KafkajsSettings {
   readonly clock: Clock;
   /** How long the group waits for a member that is silent, in milliseconds. */
   readonly sessionTimeout: number;
+  readonly compression?: 'none' | 'gzip';
 }
 
 /** How long a fetch waits where there is nothing, in milliseconds: so long a member takes to leave. */
@@ -186,7 +187,9 @@ class KafkajsLink implements KafkaLink {
     const { producer, sockets } = (this.producing ??= await asked(this.newProducer()));
     try {
       const topicMessages = [...byTopic].map(([topic, messages]) => ({ topic, messages }));
-      await asked(producer.sendBatch({ acks: -1, topicMessages }));
+      const { GZIP, None } = this.module.CompressionTypes;
+      const compression = this.settings.compression === 'gzip' ? GZIP : None;
+      await asked(producer.sendBatch({ acks: -1, compression, topicMessages }));
     } catch (error) {
       this.producing = undefined;
       sockets.destroy();

@@ -23,6 +23,8 @@ export interface KafkaOptions {
    * handler that blocks the event loop for longer loses them.
    */
   readonly sessionTimeout?: number;
+  /** How what is sent is compressed. Default `none`. */
+  readonly compression?: 'none' | 'gzip';
   /** The largest body in bytes that is sent. Default 900,000: Kafka takes 1 MiB with headers, and copies need room. */
   readonly maxBytes?: number;
 }
@@ -45,13 +47,14 @@ export interface Settings {
   readonly replicas: number;
   readonly sessionTimeout: number;
   readonly maxBytes: number;
+  readonly compression: 'none' | 'gzip';
   readonly config: (clientId: string) => KafkaConfig;
   readonly redact: (text: string) => string;
 }
 
-const DEFAULTS = { brokers: 'localhost:9092', topic: 'events', mechanism: 'plain', partitions: 6, replicas: 1, sessionTimeout: 30_000, maxBytes: 900_000 } as const; // prettier-ignore
+const DEFAULTS = { brokers: 'localhost:9092', topic: 'events', mechanism: 'plain', partitions: 6, replicas: 1, sessionTimeout: 30_000, compression: 'none', maxBytes: 900_000 } as const; // prettier-ignore
 const KNOWN: readonly (keyof KafkaOptions)[] = [
-  'brokers', 'topic', 'mechanism', 'options', 'partitions', 'replicas', 'sessionTimeout', 'maxBytes',
+  'brokers', 'topic', 'mechanism', 'options', 'partitions', 'replicas', 'sessionTimeout', 'compression', 'maxBytes',
 ]; // prettier-ignore
 const NOT_THEIRS = ['brokers', 'clientId', 'socketFactory', 'logLevel', 'logCreator', 'retry'];
 
@@ -88,6 +91,7 @@ export function checkOptions(options: KafkaOptions): Settings {
       1_800_000,
     ),
     maxBytes: integerBetween('kafka.maxBytes', options.maxBytes ?? DEFAULTS.maxBytes, 1, 2 ** 26),
+    compression: oneOf('kafka.compression', options.compression ?? DEFAULTS.compression, ['none', 'gzip']),
     config: (clientId) => ({
       connectionTimeout: 5_000,
       requestTimeout: 15_000,

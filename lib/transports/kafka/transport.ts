@@ -90,8 +90,8 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     };
     const topics = new Topics(settings, names, provision, clock, (message) => subscriptions.warn(message), made);
     const sessions = new Set<QueueSession>();
-    const { sessionTimeout, config } = settings;
-    const client: KafkaClient = new KafkajsClient({ config: config(service), clock, sessionTimeout });
+    const { sessionTimeout, compression, config } = settings;
+    const client: KafkaClient = new KafkajsClient({ config: config(service), clock, sessionTimeout, compression });
     const dialer = new KafkaDialer(settings, client, (link) => subscriptions.redeclare(link));
     const connection: SupervisedConnection<Link> = new SupervisedConnection(dialer, environment, {
       opened: () => environment.onEvent({ type: 'connected' }),

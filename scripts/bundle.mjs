@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { rollup } from 'rollup';
 import { compileFile } from './compile.mjs';
 import { CLI, entries } from './entries.mjs';
+import { withoutIndentation } from './indentation.mjs';
 
 const NEST = '@nestjs/';
 
@@ -11,7 +12,13 @@ const NEST = '@nestjs/';
 export async function bundle() {
   mkdirSync('dist');
   const input = Object.fromEntries([...entries().map(({ file, source }) => [file, source]), [CLI.file, CLI.source]]);
-  const bundled = await rollup({ input, external: isPackage, plugins: [typescript], treeshake: false, onLog });
+  const bundled = await rollup({
+    input,
+    external: isPackage,
+    plugins: [typescript, withoutIndentation],
+    treeshake: false,
+    onLog,
+  });
   const { output } = await bundled.write({
     dir: 'dist',
     format: 'cjs',

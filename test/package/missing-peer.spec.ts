@@ -9,10 +9,19 @@ const root = resolve(__dirname, '../..');
 const folders = readdirSync(join(root, 'lib/transports')).filter(
   (name) => name !== 'kit' && existsSync(join(root, 'lib/transports', name, 'index.ts')),
 );
+/** With the files of lib/clients that they import, and those that these do. */
+function withClients(text: readonly string[], names = new Set<string>()): readonly string[] {
+  const found = [...text.join().matchAll(/from '(?:\.\.\/\.\.\/clients|\.)\/([\w-]+)\.js'/g)].map(([, name]) => name);
+  const more = found.filter((name) => !names.has(name) && existsSync(join(root, 'lib/clients', `${name}.ts`)));
+  for (const name of more) names.add(name);
+  const texts = [...new Set(more)].map((name) => readFileSync(join(root, 'lib/clients', `${name}.ts`), 'utf8'));
+  return texts.length === 0 ? text : [...text, ...withClients(texts, names)];
+}
+
 /** What each transport loads when it connects. */
 const peers = folders.flatMap((transport) => {
   const folder = join(root, 'lib/transports', transport);
-  const text = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8'));
+  const text = withClients(readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8')));
   const loaded = [...text.join().matchAll(/[^.]import\('([^'.][^']*)'\)/g)].map(([, peer]) => peer);
   return loaded.map((peer) => ({ transport, peer, others: loaded.filter((other) => other !== peer) }));
 });

@@ -58,7 +58,7 @@ interface Ioredis {
 
 /** The only place that loads the client, when the first connection is made: it is an optional peer. */
 async function loadClient(): Promise<Ioredis> {
-  const peer = { name: 'ioredis', range: '^5.4 || ^6', neededBy: 'The Redis transport' };
+  const peer = { name: 'ioredis', range: '^6.0.0', neededBy: 'The Redis transport' };
   const loaded = (await loadPeer(peer, () => import('ioredis'))) as unknown as Ioredis & { default?: Ioredis };
   return loaded.Redis ? loaded : loaded.default!;
 }

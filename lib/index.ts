@@ -33,7 +33,7 @@ export {
   type SubscriptionOverride,
 } from './consumer/subscription/subscription-options.js';
 export { type Concurrency, type ConcurrencySurroundings, bounded, unbounded } from './consumer/schedule/concurrency.js';
-export { type Schedule, type Scheduled, type ScheduleTools } from './consumer/schedule/schedule.js';
+export { type Schedule, type ScheduledMessage, type ScheduleTools } from './consumer/schedule/schedule.js';
 export { type PartitionedOptions, type PartitionKey, partitioned } from './consumer/schedule/partitioned.js';
 export { type IdempotencyStore } from './idempotency/idempotency-store.js';
 export { type IdempotentOptions } from './idempotency/idempotent-options.js';
@@ -66,11 +66,7 @@ export { diskRetryQueue } from './publisher/disk-retry-queue.js';
 export { type RetryQueueStore } from './publisher/retry-queue-store.js';
 
 export { DeadLetters } from './dead-letter/dead-letters.js';
-export {
-  ArchivedDeadLetters,
-  type ArchivedDeadLetter,
-  type ArchiveSelection,
-} from './dead-letter/archived-dead-letters.js';
+export { ArchiveSearch, type ArchivedDeadLetter, type ArchiveSelection } from './dead-letter/archive-search.js';
 export { type DeadLetterArchive } from './dead-letter/dead-letter-archive.js';
 export { DeadLetterArchiveError } from './dead-letter/dead-letter-archive-error.js';
 export { memoryDeadLetterArchive } from './dead-letter/memory-dead-letter-archive.js';

@@ -1,7 +1,7 @@
 import { SteadyTime } from './clock/steady-time.js';
-import { Consumers } from './consumer/consumers.js';
+import { ConsumerRegistry } from './consumer/consumer-registry.js';
 import { deadLetterQueues } from './consumer/queue-consumer.js';
-import { Receivers } from './consumer/receive/receivers.js';
+import { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { Archiving } from './dead-letter/archiving.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
 import { errorMessage } from './errors/redact.js';
@@ -11,10 +11,10 @@ import { ConnectionState } from './health/connection-state.js';
 import { DeadLetterCounts } from './health/dead-letter-counts.js';
 import type { HealthReport } from './health/health-report.js';
 import { reportHealth } from './health/report-health.js';
-import { IdempotencyStores } from './idempotency/idempotency-stores.js';
+import { IdempotencyStorePool } from './idempotency/idempotency-store-pool.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline, Shutdown } from './messaging.shutdown.js';
-import { SubscriptionDefinitions } from './messaging.subscriptions.js';
+import { DefinitionResolver } from './messaging.subscriptions.js';
 import { telemetryEnvironment } from './messaging.telemetry.js';
 import type { Telemetry } from './pipeline/telemetry.js';
 import { Dispatcher } from './publisher/dispatcher.js';
@@ -34,14 +34,14 @@ export interface MessagingParts {
   readonly log: Log;
   readonly events: MessagingEvents;
   readonly transport: Transport;
-  readonly definitions: SubscriptionDefinitions;
+  readonly definitions: DefinitionResolver;
   readonly telemetry: Telemetry | undefined;
   readonly state: ConnectionState;
   readonly store: RetryQueueStore;
   readonly dispatcher: Dispatcher;
   readonly publisher: Publisher;
-  readonly consumers: Consumers;
-  readonly receivers: Receivers;
+  readonly consumers: ConsumerRegistry;
+  readonly receivers: ReceiverRegistry;
   readonly archiving: Archiving | undefined;
   readonly transactions: Transactions | undefined;
   readonly deadLetters: DeadLetters;
@@ -108,13 +108,13 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     telemetry,
     transactions?.sender,
   );
-  const idempotencyStores = new IdempotencyStores({ clock });
-  const consumers = new Consumers({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
+  const idempotencyStores = new IdempotencyStorePool({ clock });
+  const consumers = new ConsumerRegistry({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
   const allQueues = (): string[] => [...deadLetterQueues(consumers).values()].flat();
   const archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
   const counts: DeadLetterCounts = new DeadLetterCounts(transport, clock, COUNT_INTERVAL_MS, allQueues);
   events.on('dead-lettered', () => counts.changed());
-  const receivers = new Receivers({
+  const receivers = new ReceiverRegistry({
     consumers,
     log,
     telemetry,
@@ -144,6 +144,6 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     idempotencyStores,
   };
   const shutdown = new Shutdown({ ...shared, ...ending, timeout: shutdownTimeout });
-  const definitions = new SubscriptionDefinitions(options, transport);
+  const definitions = new DefinitionResolver(options, transport);
   return { ...shared, ...ending, telemetry, definitions, deadLetters, shutdown, health };
 }

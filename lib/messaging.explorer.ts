@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { BatchDefinition } from './consumer/subscription/batch-definition.js';
-import type { Handled } from './consumer/subscription/handled.js';
+import type { HandledSubscription } from './consumer/subscription/handled.js';
 import type { QueueConsumer } from './consumer/queue-consumer.js';
 import { mergeByQueue } from './consumer/subscription/router.js';
 import { batchSubscriptionsOf } from './consumer/subscription/subscribe-batch.decorator.js';
@@ -152,7 +152,7 @@ export class MessagingExplorer {
       );
   }
 
-  private handledBy(found: SubscribedMethod, messaging: Messaging): Handled | undefined {
+  private handledBy(found: SubscribedMethod, messaging: Messaging): HandledSubscription | undefined {
     const { wrapper, method, request } = found;
     const defined = this.define(found, messaging);
     if (defined) {

@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { CancelTimer, Clock } from './clock/clock.js';
-import type { Consumers } from './consumer/consumers.js';
-import type { Receivers } from './consumer/receive/receivers.js';
+import type { ConsumerRegistry } from './consumer/consumer-registry.js';
+import type { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { until } from './clock/sleep.js';
 import type { Archiving } from './dead-letter/archiving.js';
 import { errorMessage } from './errors/redact.js';
 import type { Log } from './events/log.js';
 import type { ConnectionState } from './health/connection-state.js';
 import type { DeadLetterCounts } from './health/dead-letter-counts.js';
-import type { IdempotencyStores } from './idempotency/idempotency-stores.js';
+import type { IdempotencyStorePool } from './idempotency/idempotency-store-pool.js';
 import type { Telemetry } from './pipeline/telemetry.js';
 import type { Dispatcher } from './publisher/dispatcher.js';
 import type { Publisher } from './publisher/publisher.js';
@@ -26,15 +26,15 @@ export interface ShutdownParts {
   readonly log: Log;
   /** Milliseconds for both phases together. */
   readonly timeout: number;
-  readonly consumers: Consumers;
-  readonly receivers: Receivers;
+  readonly consumers: ConsumerRegistry;
+  readonly receivers: ReceiverRegistry;
   readonly archiving: Archiving | undefined;
   readonly transactions: Transactions | undefined;
   readonly counts: DeadLetterCounts;
   readonly publisher: Publisher;
   readonly dispatcher: Dispatcher;
   readonly store: RetryQueueStore;
-  readonly idempotencyStores: IdempotencyStores;
+  readonly idempotencyStores: IdempotencyStorePool;
   readonly transport: Transport;
   readonly telemetry: Telemetry | undefined;
   readonly state: ConnectionState;

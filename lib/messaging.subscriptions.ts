@@ -13,7 +13,7 @@ import type { ResolvedOptions } from './messaging.options.js';
 import type { Transport } from './transport/transport.js';
 
 /** What is asked for, what the module's options override, and what they leave to their defaults, as definitions. */
-export class SubscriptionDefinitions {
+export class DefinitionResolver {
   private readonly instance = instanceName();
 
   constructor(

@@ -1,7 +1,7 @@
 import { type QueueConsumer } from './consumer/queue-consumer.js';
 import type { Receiver } from './consumer/receive/receiver.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
-import type { Handled } from './consumer/subscription/handled.js';
+import type { HandledSubscription } from './consumer/subscription/handled.js';
 import { type ReceiveRequestOf, receiveRequest } from './consumer/subscription/receive-options.js';
 import { mergeByQueue } from './consumer/subscription/router.js';
 import { handledBy, subscriptionLine, tellSubscriptions } from './consumer/subscription/subscription-line.js';
@@ -17,7 +17,7 @@ import { connectionListener } from './messaging.connection.js';
 import { tellLimits } from './messaging.limits.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline } from './messaging.shutdown.js';
-import { type SubscriptionDefinitions, switchedOff } from './messaging.subscriptions.js';
+import { type DefinitionResolver, switchedOff } from './messaging.subscriptions.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import { type Publisher } from './publisher/publisher.js';
@@ -38,7 +38,7 @@ export class Messaging {
   readonly publisher: Publisher;
   readonly deadLetters: DeadLetters;
   /** @internal */
-  readonly definitions: SubscriptionDefinitions;
+  readonly definitions: DefinitionResolver;
 
   private declaring = false;
 
@@ -93,7 +93,7 @@ export class Messaging {
   }
 
   /** @internal */
-  addConsumer(handled: Handled): QueueConsumer {
+  addConsumer(handled: HandledSubscription): QueueConsumer {
     return this.parts.consumers.add(handled);
   }
 
@@ -239,7 +239,7 @@ export class Messaging {
     return this.parts.shutdown.close();
   }
 
-  private async startNow(handled: Handled): Promise<RuntimeSubscription> {
+  private async startNow(handled: HandledSubscription): Promise<RuntimeSubscription> {
     if (this.parts.shutdown.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     const consumer = this.addConsumer(mergeByQueue([handled])[0]);

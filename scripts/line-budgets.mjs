@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 57_500, target: 36_500 },
+  lib: { most: 57_520, target: 36_500 },
   'lib/transports/kafka': { most: 2_400, target: 1_500 },
   'lib/transports/kit': { most: 1_620, target: 1_350 },
   // With the broker in it.
@@ -15,7 +15,7 @@ const budgets = {
   'lib/transports/nats': { most: 3_510, target: 2_700 },
   'lib/transports/postgres': { most: 2_150, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_520, target: 1_200, files: 15 },
-  'lib/transports/rabbitmq': { most: 5_320, target: 3_500 },
+  'lib/transports/rabbitmq': { most: 5_330, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

@@ -1,5 +1,5 @@
 import type { Console } from './command.js';
-import { withArchive } from './dead-letters-archive.js';
+import { withArchive } from './dead-letters-archive-file.js';
 import { BROKER, refuseBroker } from './broker-flags.js';
 import type { Access, PlaceWork } from './dead-letters-place.js';
 import { withQueues } from './dead-letters-queues.js';

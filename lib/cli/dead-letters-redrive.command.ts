@@ -5,7 +5,7 @@ import type { CanaryOptions, RedriveOptions, RedriveResult } from '../dead-lette
 import { printable, printableJson } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { type Command, type Console, EXIT } from './command.js';
-import { allowRetry } from './dead-letters-archive.js';
+import { allowRetry } from './dead-letters-archive-file.js';
 import { BROKER_NOTES, refuseBroker } from './broker-flags.js';
 import { conditionsOf, decimal, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';

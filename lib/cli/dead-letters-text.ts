@@ -1,4 +1,4 @@
-import type { ArchivedDeadLetter } from '../dead-letter/archived-dead-letters.js';
+import type { ArchivedDeadLetter } from '../dead-letter/archive-search.js';
 import type { DeadLetter } from '../dead-letter/dead-letter.js';
 import { printable } from '../errors/printable.js';
 import { header, type HeaderValue } from '../message/headers.js';

@@ -4,7 +4,7 @@ import { printable } from '../errors/printable.js';
 import { errorMessage } from '../errors/redact.js';
 import { redactUrl } from '../transports/kit/redactor.js';
 import { type Command, type Console, EXIT } from './command.js';
-import { COMMANDS } from './commands.js';
+import { COMMANDS } from './command-list.js';
 import { parseFlags, perhapsMeant, UsageError } from './flags.js';
 import { helpOf, overview, PROGRAM } from './help.js';
 

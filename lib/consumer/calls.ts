@@ -2,7 +2,7 @@ import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Outcome } from '../pipeline/outcome.js';
 import { Batches, type BatchesEnvironment } from './batch/batches.js';
-import type { Handled } from './subscription/handled.js';
+import type { HandledSubscription } from './subscription/handled.js';
 import { HandlerCall } from './call/handler-call.js';
 import { handlerChain } from './call/handler-chain.js';
 import type { Work } from './call/work.js';
@@ -22,7 +22,7 @@ export interface Calls {
   readonly idempotency: IdempotencyCounts | undefined;
 }
 
-export function callsFor(handled: Handled, environment: CallsEnvironment): Calls {
+export function callsFor(handled: HandledSubscription, environment: CallsEnvironment): Calls {
   if ('batchHandler' in handled) {
     const batches = new Batches(handled, environment);
     return { run: (work) => batches.run(work), batches, idempotency: batches.idempotency?.counts };

@@ -4,14 +4,14 @@ import type { ConsumerTelemetry } from '../pipeline/telemetry.js';
 import type { Delivery } from '../transport/delivery.js';
 import { deliveryView } from '../transport/delivery-view.js';
 import type { KillSwitchState } from './kill-switch.js';
-import type { Settled } from './settlement/settlement.js';
+import type { SettledAs } from './settlement/settlement.js';
 import type { Work } from './call/work.js';
 
 /** Somebody who asks for messages and settles them, and learns what became of each. */
 export interface SettlementFollower {
   /** The spans of what is asked for. */
   readonly telemetry: ConsumerTelemetry | undefined;
-  settled(delivery: Delivery, settled: Settled): void;
+  settled(delivery: Delivery, settled: SettledAs): void;
 }
 
 /** Tells the listeners of `messaging.events` what a consumer does; without a listener nothing is made. */
@@ -35,7 +35,7 @@ export class ConsumerReports {
     if (this.events.has('delivered')) this.events.emit('delivered', { delivery: deliveryView(delivery), attempt });
   }
 
-  settled({ delivery, attempt, startedAt }: Work, outcome: Settled, error: unknown): void {
+  settled({ delivery, attempt, startedAt }: Work, outcome: SettledAs, error: unknown): void {
     this.follower?.settled(delivery, outcome);
     if (!this.events.has('settled')) return;
     const durationMs = this.clock.monotonic() - startedAt;

@@ -15,7 +15,7 @@ import { ConsumerReports, type SettlementFollower } from './consumer-reports.js'
 import { type ConsumerState, Gate } from './gate.js';
 import { GiveBacks } from './give-backs.js';
 import type { HandlerChainEnvironment } from './call/handler-chain.js';
-import type { Handled } from './subscription/handled.js';
+import type { HandledSubscription } from './subscription/handled.js';
 import { HeldMessages, withoutHold } from './call/held-messages.js';
 import { Intake } from './intake.js';
 import { LeaseKeeper } from './call/lease-keeper.js';
@@ -64,7 +64,7 @@ export class Consumer implements QueueConsumer, QueueReport {
   private idle: (() => void)[] = [];
 
   constructor(
-    handled: Handled,
+    handled: HandledSubscription,
     private readonly environment: ConsumerEnvironment,
     /** Whoever wants to know what became of each message; its acks are then answered by the broker, where it can. */
     follower?: SettlementFollower,

@@ -3,7 +3,7 @@ import type { Log } from '../events/log.js';
 import { nameOf } from '../message/message-name.js';
 import type { Outcome } from '../pipeline/outcome.js';
 import type { ConsumerReports } from './consumer-reports.js';
-import type { Settled, Settlement } from './settlement/settlement.js';
+import type { SettledAs, Settlement } from './settlement/settlement.js';
 import type { Work } from './call/work.js';
 
 export interface SettlingEnvironment {
@@ -32,7 +32,7 @@ export class Settling {
     }
   }
 
-  private settled(work: Work, settled: Settled, error: unknown): void {
+  private settled(work: Work, settled: SettledAs, error: unknown): void {
     this.environment.reports.settled(work, settled, error);
     this.environment.leave(work);
   }

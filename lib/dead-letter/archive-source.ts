@@ -5,7 +5,7 @@ import type { ArchivedEntry, ArchiveQuery, DeadLetterArchive } from './dead-lett
 import { readDeadLetter } from './dead-letter.js';
 import { idsIn } from './queue-source.js';
 import type { Candidate, RedriveLook, RedriveSource, SentFirst } from './redrive-source.js';
-import { redrivenCopy } from './redriven.js';
+import { redrivenCopy } from './redriven-copy.js';
 
 export interface ArchiveSourceParts {
   readonly archive: DeadLetterArchive;

@@ -1,18 +1,18 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { ArchivedDeadLetters } from './archived-dead-letters.js';
+import { ArchiveSearch } from './archive-search.js';
 import type { DeadLetterArchive, DeadLetterArchiveFactory } from './dead-letter-archive.js';
-import { type ArchiverParts, DeadLetterArchiver } from './dead-letter-archiver.js';
+import { type ArchiverParts, DeadLetterCollector } from './dead-letter-collector.js';
 
 /** The archive of one connection, and what fills and empties it. */
 export class Archiving {
-  readonly letters: ArchivedDeadLetters;
+  readonly letters: ArchiveSearch;
   private readonly archive: DeadLetterArchive;
-  private readonly archiver: DeadLetterArchiver;
+  private readonly archiver: DeadLetterCollector;
 
   private constructor(factory: DeadLetterArchiveFactory, intervalMs: number, parts: Omit<ArchiverParts, 'archive'>) {
     this.archive = factory.create({ clock: parts.clock });
-    this.archiver = new DeadLetterArchiver({ ...parts, archive: this.archive }, intervalMs);
-    this.letters = new ArchivedDeadLetters(this.archive, parts.clock, () => this.archiver.soon());
+    this.archiver = new DeadLetterCollector({ ...parts, archive: this.archive }, intervalMs);
+    this.letters = new ArchiveSearch(this.archive, parts.clock, () => this.archiver.soon());
   }
 
   /** Undefined without an archive. @throws InvalidOptionError */

@@ -2,14 +2,14 @@ import type { Clock } from '../clock/clock.js';
 import type { WireMessage } from '../message/message.js';
 
 /** A dead letter on its way into an archive. */
-export interface ArchiveEntry {
+export interface DeadLetterEntry {
   /** Two entries of one key are one dead letter that was brought twice. */
   readonly key: string;
   readonly deadLetterQueue: string;
   readonly message: WireMessage;
 }
 
-export interface ArchivedEntry extends ArchiveEntry {
+export interface ArchivedEntry extends DeadLetterEntry {
   /** The place of the entry, from 1. */
   readonly seq: number;
   /** Milliseconds since the epoch. */
@@ -42,7 +42,7 @@ export interface DeadLetterArchive {
    * Keeps all entries, or none. One whose key is there is left as it is, flag and claim, too. Once this has resolved,
    * they survive what the archive is there to survive.
    */
-  add(entries: readonly ArchiveEntry[]): Promise<void>;
+  add(entries: readonly DeadLetterEntry[]): Promise<void>;
   /** The entries behind a place (0: from the first) in their order, at most `limit`. */
   page(query: ArchiveQuery, afterSeq: number, limit: number): Promise<ArchivedEntry[]>;
   /** How many entries there are behind a place (0, the default: from the first). */

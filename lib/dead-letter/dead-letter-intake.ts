@@ -1,14 +1,14 @@
 import type { Delivery } from '../transport/delivery.js';
 import type { Transport, TransportSubscription } from '../transport/transport.js';
 
-interface Consumed {
+interface IntakeDelivery {
   readonly held: Set<Delivery>;
   readonly subscription: Promise<TransportSubscription>;
 }
 
 /** Dead-letter queues that cannot be looked into: what is in them is consumed, and held until it is kept. */
 export class DeadLetterIntake {
-  private readonly consumed = new Map<string, Consumed>();
+  private readonly consumed = new Map<string, IntakeDelivery>();
 
   constructor(
     private readonly transport: Transport,
@@ -43,7 +43,7 @@ export class DeadLetterIntake {
     await Promise.all(all.map(({ subscription }) => subscription.then((one) => one.stop()).catch(() => undefined)));
   }
 
-  private consume(queue: string): Consumed {
+  private consume(queue: string): IntakeDelivery {
     const held = new Set<Delivery>();
     const topology = { queue, patterns: [], provision: false };
     const subscription = this.transport.subscribe(

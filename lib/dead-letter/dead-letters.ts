@@ -12,7 +12,7 @@ import {
 import type { Delivery } from '../transport/delivery.js';
 import { type QueueOperations, queuesOf } from '../transport/queue-operations.js';
 import type { Transport } from '../transport/transport.js';
-import type { ArchivedDeadLetters } from './archived-dead-letters.js';
+import type { ArchiveSearch } from './archive-search.js';
 import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
 import {
   compileSelection,
@@ -35,7 +35,7 @@ export interface DeadLettersParts {
   readonly queues: () => ReadonlyMap<string, readonly string[]>;
   /** Something was redriven or deleted. */
   readonly onChange: () => void;
-  readonly archive?: ArchivedDeadLetters;
+  readonly archive?: ArchiveSearch;
 }
 
 /** Of the publisher's own. */
@@ -60,7 +60,7 @@ export class DeadLetters {
   constructor(private readonly parts: DeadLettersParts) {}
 
   /** The dead letters in the archive. @throws InvalidOptionError where the option `deadLetters.archive` names none */
-  get archive(): ArchivedDeadLetters {
+  get archive(): ArchiveSearch {
     if (!this.parts.archive)
       throw new InvalidOptionError('deadLetters.archive', undefined, 'sqliteDeadLetterArchive({ file })');
     return this.parts.archive;

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type {
   ArchivedEntry,
-  ArchiveEntry,
+  DeadLetterEntry,
   ArchiveQuery,
   DeadLetterArchive,
   DeadLetterArchiveFactory,
@@ -13,7 +13,7 @@ export function memoryDeadLetterArchive(): DeadLetterArchiveFactory {
   return { kind: 'memory', durable: false, create: ({ clock }) => new MemoryDeadLetterArchive(clock) };
 }
 
-interface ArchivedRow extends ArchiveEntry {
+interface ArchivedRow extends DeadLetterEntry {
   readonly seq: number;
   readonly archivedAt: number;
   allowRetry: boolean;
@@ -28,7 +28,7 @@ class MemoryDeadLetterArchive implements DeadLetterArchive {
 
   constructor(private readonly clock: Clock) {}
 
-  async add(entries: readonly ArchiveEntry[]): Promise<void> {
+  async add(entries: readonly DeadLetterEntry[]): Promise<void> {
     const archivedAt = this.clock.now();
     for (const { key, deadLetterQueue, message } of entries) {
       if (this.rows.has(key)) continue;
@@ -109,7 +109,7 @@ function entryOf({ token: _token, claimedUntil: _until, ...entry }: ArchivedRow)
 }
 
 function fits(
-  { deadLetterQueue, message }: ArchiveEntry,
+  { deadLetterQueue, message }: DeadLetterEntry,
   { ids, queues, reason, before, after }: ArchiveQuery,
 ): boolean {
   const letter = readDeadLetter(message, deadLetterQueue);

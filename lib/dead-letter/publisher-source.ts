@@ -7,7 +7,7 @@ import {
 } from '../publisher/publisher-dead-letters.js';
 import { readPublisherDeadLetter } from './dead-letter.js';
 import type { Candidate, RedriveLook, RedriveSource } from './redrive-source.js';
-import { republishedCopy } from './redriven.js';
+import { republishedCopy } from './redriven-copy.js';
 
 interface OwnCandidate extends Candidate {
   readonly own: PublisherDeadLetter;

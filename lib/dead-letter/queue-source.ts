@@ -3,7 +3,7 @@ import type { Delivery } from '../transport/delivery.js';
 import type { Browser, QueueOperations } from '../transport/queue-operations.js';
 import { type DeadLetter, readDeadLetter } from './dead-letter.js';
 import type { Candidate, RedriveLook, RedriveSource, SentFirst } from './redrive-source.js';
-import { redrivenCopy } from './redriven.js';
+import { redrivenCopy } from './redriven-copy.js';
 
 interface QueueCandidate extends Candidate {
   readonly delivery: Delivery;

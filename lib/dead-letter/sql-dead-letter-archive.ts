@@ -3,7 +3,7 @@ import { LISTED, rows, type SqlRow, type SqlValue, type Steps, type TableDefinit
 import { parseTagged, stringifyTagged } from '../durable-queue/tagged-json.js';
 import type { WireMessage } from '../message/message.js';
 import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
-import type { ArchivedEntry, ArchiveEntry, ArchiveQuery, DeadLetterArchive } from './dead-letter-archive.js';
+import type { ArchivedEntry, DeadLetterEntry, ArchiveQuery, DeadLetterArchive } from './dead-letter-archive.js';
 import { readDeadLetter } from './dead-letter.js';
 
 const COLUMNS = 'seq, key, queue, archived_at, allow_retry, meta, body';
@@ -62,7 +62,7 @@ export class SqlDeadLetterArchive implements DeadLetterArchive {
     return this.table.open();
   }
 
-  add(entries: readonly ArchiveEntry[]): Promise<void> {
+  add(entries: readonly DeadLetterEntry[]): Promise<void> {
     return this.table.call(function* (now) {
       for (const entry of entries) yield* rows(ADD, ...valuesOf(entry, now));
     });
@@ -117,7 +117,7 @@ export class SqlDeadLetterArchive implements DeadLetterArchive {
   }
 }
 
-function valuesOf({ key, deadLetterQueue, message }: ArchiveEntry, now: number): SqlValue[] {
+function valuesOf({ key, deadLetterQueue, message }: DeadLetterEntry, now: number): SqlValue[] {
   const { id, route, reason, error, time = null } = readDeadLetter(message, deadLetterQueue);
   const { body, ...meta } = message;
   const told = [id, route, reason, error.class, error.message, time];

@@ -1,5 +1,5 @@
 import { isDamage } from '../clients/sqlite.js';
-import type { AdoptionMark } from './adoption-table.js';
+import type { AdoptedPlaces } from './adoption-table.js';
 import type { OwnFile } from './own-file.js';
 import type { OwnedFile, QueueDirectory } from './queue-directory.js';
 import type { QueueFile } from './queue-file.js';
@@ -48,7 +48,7 @@ export class AdoptionMarks {
     const adopter = file.adoptions.adopter();
     const { name: ownName, file: own } = this.own;
     if (!own || ownName === undefined) return false;
-    let mark: AdoptionMark | undefined;
+    let mark: AdoptedPlaces | undefined;
     if (adopter === ownName) {
       mark = own.adoptions.mark(name);
     } else if (adopter !== undefined) {
@@ -65,7 +65,7 @@ export class AdoptionMarks {
   }
 
   /** False: somebody owns the file. */
-  private discardAt({ file: name, entries, dead }: AdoptionMark): boolean {
+  private discardAt({ file: name, entries, dead }: AdoptedPlaces): boolean {
     if (name === this.own.name) {
       this.storage.transaction((own) => own.discardUpTo(entries, dead));
       this.storage.recount();

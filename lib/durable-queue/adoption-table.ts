@@ -1,7 +1,7 @@
 import type { SqliteDatabase, SqliteRow } from '../clients/sqlite.js';
 
 /** What of another file is in this one: all up to these places. */
-export interface AdoptionMark {
+export interface AdoptedPlaces {
   readonly file: string;
   readonly entries: number;
   /** Dead letters; they follow when no entry is left, and 0 until then. */
@@ -15,16 +15,16 @@ export interface AdoptionMark {
 export class AdoptionTable {
   constructor(private readonly database: SqliteDatabase) {}
 
-  marks(): AdoptionMark[] {
+  marks(): AdoptedPlaces[] {
     return this.database.prepare('SELECT * FROM adoptions WHERE upto <> 0').all().map(readMark);
   }
 
-  mark(file: string): AdoptionMark | undefined {
+  mark(file: string): AdoptedPlaces | undefined {
     const row = this.database.prepare('SELECT * FROM adoptions WHERE file = ? AND upto <> 0').get(file);
     return row && readMark(row);
   }
 
-  setMark({ file, entries, dead }: AdoptionMark): void {
+  setMark({ file, entries, dead }: AdoptedPlaces): void {
     this.database.prepare('INSERT OR REPLACE INTO adoptions VALUES (?, ?)').run(file, dead > 0 ? -dead : entries);
   }
 
@@ -43,7 +43,7 @@ export class AdoptionTable {
   }
 }
 
-function readMark({ file, upto }: SqliteRow): AdoptionMark {
+function readMark({ file, upto }: SqliteRow): AdoptedPlaces {
   const place = upto as number;
   return { file: file as string, entries: Math.max(0, place), dead: Math.max(0, -place) };
 }

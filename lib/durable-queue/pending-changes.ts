@@ -11,7 +11,7 @@ interface Append {
   readonly done: AppendDone;
 }
 
-interface Removal {
+interface EntryRemoval {
   readonly entry: QueueEntry;
   readonly death: Death | undefined;
 }
@@ -25,14 +25,14 @@ const MANY_CHANGES = 500;
 /** What one transaction writes. */
 export interface Batch {
   readonly appends: readonly Append[];
-  readonly removals: readonly Removal[];
+  readonly removals: readonly EntryRemoval[];
   readonly updates: readonly QueueEntry[];
 }
 
 /** Changes that are not on the disk yet. Reading has to look here first. */
 export class PendingChanges {
   private readonly appends = new Map<number, Append>();
-  private readonly removals = new Map<number, Removal>();
+  private readonly removals = new Map<number, EntryRemoval>();
   private readonly updates = new Map<number, QueueEntry>();
   /** Lanes of entries that are not written yet, with how many there are. */
   private readonly lanes = new Map<string, number>();

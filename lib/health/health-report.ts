@@ -1,6 +1,6 @@
 import type { ConsumerState } from '../consumer/gate.js';
 import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
-import type { NackedDestination } from '../publisher/nacked-destinations.js';
+import type { DeclinedDestination } from '../publisher/nacked-destinations.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { TransactionsHealth } from '../transaction/transactions.js';
 
@@ -47,7 +47,7 @@ export interface RetryQueueHealth {
   readonly bytes: number;
   readonly oldestAgeMs: number;
   /** What the broker takes nothing for, though it is connected (a queue is full): at most ten. Left out when there are none. */
-  readonly nacked?: readonly NackedDestination[];
+  readonly nacked?: readonly DeclinedDestination[];
   /** On disk: false while it cannot be written; a publish that has to wait is rejected then. */
   readonly healthy?: boolean;
   /** On disk: messages taken over from processes that died, since the start. */

@@ -10,22 +10,22 @@ import type {
 import type { Destination, Outgoing } from '../transport/outgoing.js';
 import { loadApi } from './api.js';
 import { attribute } from './conventions.js';
-import { Destinations } from './destinations.js';
+import { DestinationLabels } from './destination-labels.js';
 import { errorType } from './error-type.js';
 import { observeConnection } from './gauges.js';
 import { Guard } from './guard.js';
 import { Naming } from './naming.js';
 import type { OpenTelemetryOptions } from './options.js';
 import { SendTrace } from './send-trace.js';
-import { sharedAttributes, Signals } from './signals.js';
+import { sharedAttributes, TelemetrySignals } from './signals.js';
 import { SubscriptionTelemetry } from './subscription-telemetry.js';
 
 /** There from the start of a connection to its end. */
 interface TelemetryParts {
-  readonly signals: Signals;
+  readonly signals: TelemetrySignals;
   readonly guard: Guard;
   /** Both are those of the broker's node that the connection leads to. */
-  destinations: Destinations;
+  destinations: DestinationLabels;
   shared: Attributes;
 }
 
@@ -45,9 +45,9 @@ export class ConnectionTelemetry implements Telemetry {
     const { semanticConventions, destinationTemplate } = this.options;
     const guard = new Guard(api);
     const naming = new Naming(semanticConventions, system, topic, names);
-    const signals = new Signals(api, naming, clock, this.options);
+    const signals = new TelemetrySignals(api, naming, clock, this.options);
     const shared = sharedAttributes(naming, host);
-    const destinations = new Destinations(shared, naming, destinationTemplate);
+    const destinations = new DestinationLabels(shared, naming, destinationTemplate);
     const parts: TelemetryParts = { signals, guard, destinations, shared };
     this.parts = parts;
     const state = (): ReturnType<TelemetryEnvironment['state']> => this.environment.state();
@@ -113,7 +113,7 @@ export class ConnectionTelemetry implements Telemetry {
       if (shared[attribute.serverPort] === parts.shared[attribute.serverPort]) return;
     }
     parts.shared = shared;
-    parts.destinations = new Destinations(shared, naming, this.options.destinationTemplate);
+    parts.destinations = new DestinationLabels(shared, naming, this.options.destinationTemplate);
   }
 
   close(): void {

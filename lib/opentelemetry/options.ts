@@ -1,7 +1,7 @@
 import type { Meter, TextMapPropagator, Tracer } from '@opentelemetry/api';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { knownKeys } from '../errors/option-checks.js';
-import type { DestinationTemplate } from './destinations.js';
+import type { DestinationTemplate } from './destination-labels.js';
 import { SEMANTIC_CONVENTIONS, type SemanticConventions } from './naming.js';
 
 /** Options of `openTelemetry()`. */

@@ -7,12 +7,12 @@ import { errorType, failSpan } from './error-type.js';
 import type { Guard } from './guard.js';
 import type { Labels } from './labels.js';
 import { routeOf } from './naming.js';
-import type { Signals } from './signals.js';
+import type { TelemetrySignals } from './signals.js';
 
 /** A span `send <destination>`, and its measurement. */
 export class SendTrace implements PublishTrace {
   private constructor(
-    private readonly signals: Signals,
+    private readonly signals: TelemetrySignals,
     private readonly guard: Guard,
     private readonly labels: Labels,
     private readonly span: Span,
@@ -26,7 +26,7 @@ export class SendTrace implements PublishTrace {
    * message's: the span only links to it.
    */
   static publish(
-    signals: Signals,
+    signals: TelemetrySignals,
     guard: Guard,
     labels: Labels,
     to: Destination,
@@ -53,7 +53,7 @@ export class SendTrace implements PublishTrace {
 
   /** One more send of a message that waited: it belongs to the publish whose context the message has. */
   static resend(
-    signals: Signals,
+    signals: TelemetrySignals,
     guard: Guard,
     labels: Labels,
     { to, message: { id, headers } }: Pick<Outgoing, 'to' | 'message'>,
@@ -106,7 +106,7 @@ export class SendTrace implements PublishTrace {
   }
 }
 
-function describe(signals: Signals, labels: Labels, span: Span, to: Destination): void {
+function describe(signals: TelemetrySignals, labels: Labels, span: Span, to: Destination): void {
   if (!span.isRecording()) return;
   if (!labels.named) span.setAttribute(attribute.destination, signals.naming.destinationOf(to));
   signals.routingKey(span, routeOf(to));

@@ -18,7 +18,7 @@ import type { Naming } from './naming.js';
 import type { OpenTelemetryOptions } from './options.js';
 
 /** What spans and measurements of one connection are made with. */
-export class Signals {
+export class TelemetrySignals {
   readonly tracer: Tracer;
   readonly meter: Meter;
   readonly operationDuration: Histogram;

@@ -17,7 +17,7 @@ import { attribute } from './conventions.js';
 import { errorType, failSpan } from './error-type.js';
 import type { Guard } from './guard.js';
 import { Labels } from './labels.js';
-import type { ConnectionPlace, Signals } from './signals.js';
+import type { ConnectionPlace, TelemetrySignals } from './signals.js';
 
 interface SubscriptionLabels {
   readonly receive: Labels;
@@ -35,7 +35,7 @@ export class SubscriptionTelemetry implements ConsumerTelemetry {
   private readonly calls = new WeakMap<Delivery, Context>();
 
   constructor(
-    private readonly signals: Signals,
+    private readonly signals: TelemetrySignals,
     private readonly guard: Guard,
     private readonly subscribed: TelemetrySubscription,
     private readonly place: ConnectionPlace,

@@ -21,7 +21,7 @@ import type { Death } from './publisher-dead-letters.js';
 import { QueuedReceipt } from './receipt.js';
 import { type Failures, NOT_TRIED, RetryQueue } from './retry-queue.js';
 import type { RetryQueueStore, StoredMessage } from './retry-queue-store.js';
-import { Settlements } from './settlements.js';
+import { QueuedResults } from './queued-results.js';
 import { explained, type KnownBindings } from './unroutable-hint.js';
 
 /** A queued message that so many passes found unroutable is given up. */
@@ -64,7 +64,7 @@ export class Dispatcher {
   private closed = false;
   private ended = false;
   private idle: (() => void) | undefined;
-  private readonly settlements: Settlements;
+  private readonly settlements: QueuedResults;
   private readonly undeliverable = new Set<number>();
 
   constructor(
@@ -73,7 +73,7 @@ export class Dispatcher {
   ) {
     const { store, clock, time } = environment;
     this.nacked = new NackedDestinations(clock, environment.log);
-    this.settlements = new Settlements(store);
+    this.settlements = new QueuedResults(store);
     this.retryQueue = new RetryQueue(store, options.interval, clock, time, {
       canSend: () => this.ready && this.windowOpen && !(this.closed && store.kind === 'disk'),
       send: (publication) => this.send(publication),

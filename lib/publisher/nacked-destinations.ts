@@ -11,7 +11,7 @@ const QUIET_MS = 60_000;
 const FORGET_AFTER_MS = 180_000;
 
 /** A destination that the broker takes nothing for at the moment, though it is connected. */
-export interface NackedDestination {
+export interface DeclinedDestination {
   /** The route, with its topic where the publish named one; or the queue. */
   readonly to: string;
   /** Since when, as an ISO time. */
@@ -64,7 +64,7 @@ export class NackedDestinations {
     if (refusal) refusal.over = true;
   }
 
-  report(): NackedDestination[] {
+  report(): DeclinedDestination[] {
     const oldest = this.clock.monotonic() - FORGET_AFTER_MS;
     return [...this.byName]
       .filter(([, { over, lastAt }]) => !over && lastAt > oldest)

@@ -5,7 +5,7 @@ import { nextTurn } from '../clock/turn.js';
 import type { DurableQueue } from '../durable-queue/durable-queue.js';
 import type { QueueEntry } from '../durable-queue/queue-entry.js';
 import { errorMessage } from '../errors/redact.js';
-import { type Flight, Flights } from './flights.js';
+import { type Flight, InFlightMessages } from './in-flight-messages.js';
 import type { RequeueLink } from './link.js';
 import { outgoingHeaders } from './outgoing-headers.js';
 import { EXPIRY_BATCH, QueueLine } from './queue-line.js';
@@ -40,7 +40,7 @@ export interface EgressLimits {
  */
 export class Egress {
   private readonly lines = new Map<string, QueueLine>();
-  private readonly flights = new Flights();
+  private readonly flights = new InFlightMessages();
   private readonly suspects = new Suspects({
     send: (entry) => this.send(entry, this.line(entry.queue)!, this.parts.time.now()),
     guilty: (entry, message) => this.bury(entry, 'unsendable', { code: 'refused', message }),

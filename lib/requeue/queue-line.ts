@@ -1,6 +1,6 @@
 import type { DurableQueue } from '../durable-queue/durable-queue.js';
 import type { QueueEntry } from '../durable-queue/queue-entry.js';
-import type { Flights } from './flights.js';
+import type { InFlightMessages } from './in-flight-messages.js';
 
 /** A pass that is older begins again when something newer is due: so long a lower priority can be before a higher one. */
 const RENEW_MS = 50;
@@ -23,7 +23,7 @@ export class QueueLine {
   constructor(
     readonly name: string,
     private readonly queue: DurableQueue,
-    private readonly flights: Flights,
+    private readonly flights: InFlightMessages,
   ) {
     this.nextExpiry = queue.nextExpiry(name);
   }

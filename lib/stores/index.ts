@@ -27,7 +27,7 @@ export {
 } from '../publisher/publisher-dead-letters.js';
 export {
   type ArchivedEntry,
-  type ArchiveEntry,
+  type DeadLetterEntry,
   type ArchiveQuery,
   type DeadLetterArchive,
   type DeadLetterArchiveFactory,

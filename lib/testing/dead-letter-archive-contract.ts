@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { ArchivedEntry, ArchiveEntry, DeadLetterArchive } from '../dead-letter/dead-letter-archive.js';
+import type { ArchivedEntry, DeadLetterEntry, DeadLetterArchive } from '../dead-letter/dead-letter-archive.js';
 import { header, type Headers } from '../message/headers.js';
 import {
   type SharedStoreBed,
@@ -28,7 +28,7 @@ export function deadLetterArchiveContract(harness: DeadLetterArchiveHarness): De
   return sharedStoreCases(harness, cases);
 }
 
-function entry(key: string, headers: Headers = {}, deadLetterQueue = DLQ): ArchiveEntry {
+function entry(key: string, headers: Headers = {}, deadLetterQueue = DLQ): DeadLetterEntry {
   const bytes = Buffer.from([0, 255, ...Buffer.from(key)]);
   return {
     key,

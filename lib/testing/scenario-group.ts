@@ -1,7 +1,7 @@
 import type { Outgoing } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
 import { type Client, isFence } from './contract/client.js';
-import type { Consumer, Received } from './contract/consumer.js';
+import type { Consumer, ReceivedDelivery } from './contract/consumer.js';
 import { everyByte, sorted } from './contract/samples.js';
 import type { TestBed } from './contract/test-bed.js';
 import type { Fate, PlannedGroup, PlannedMessage } from './scenario-plan.js';
@@ -36,7 +36,7 @@ export class ScenarioGroup {
   private readonly copies = new Set<string>();
   /** What may be kept until the connection is lost, because it is going to be. */
   private readonly keepable = new Set<string>();
-  private held: Received[] = [];
+  private held: ReceivedDelivery[] = [];
   private underWay = 0;
   private statesBeforeCut = 0;
   private cuts = 0;
@@ -57,7 +57,7 @@ export class ScenarioGroup {
   }
 
   async subscribe(): Promise<void> {
-    const settle = (received: Received): void => this.handle(received);
+    const settle = (received: ReceivedDelivery): void => this.handle(received);
     this.consumer = await this.client.consume(this.topology, { prefetch: this.planned.prefetch, settle });
   }
 
@@ -117,7 +117,7 @@ export class ScenarioGroup {
     return `deliveries: ${deliveries}; copies being written: ${this.underWay}; consuming: ${states.join(', ')}; ${this.client.told()}`;
   }
 
-  private handle(received: Received): void {
+  private handle(received: ReceivedDelivery): void {
     const { message, id } = received;
     if (isFence(message)) return received.ack();
     if (!message.body.equals(Buffer.concat([Buffer.from(id), everyByte]))) {
@@ -145,7 +145,7 @@ export class ScenarioGroup {
     return this.held.some((received) => received.id === id);
   }
 
-  private async finish(received: Received, { end }: Fate, steps: string[]): Promise<void> {
+  private async finish(received: ReceivedDelivery, { end }: Fate, steps: string[]): Promise<void> {
     const { id, message } = received;
     steps.push({ ack: 'acked', retry: 'retried', 'dead-letter': 'dead-lettered' }[end]);
     if (end !== 'ack') {
@@ -159,7 +159,7 @@ export class ScenarioGroup {
     this.bed.signal.fire();
   }
 
-  private copyOf(message: Received['message'], end: 'dead-letter' | 'retry'): Outgoing {
+  private copyOf(message: ReceivedDelivery['message'], end: 'dead-letter' | 'retry'): Outgoing {
     if (end === 'dead-letter') {
       return this.client.outgoing({ kind: 'dead-letter', route: this.topology.deadLetter?.route ?? '' }, message);
     }
@@ -167,7 +167,7 @@ export class ScenarioGroup {
     return this.client.toQueue(this.topology.queue, { ...message, headers }, { dueAt: this.bed.now + 100 });
   }
 
-  private handleCopy(received: Received): void {
+  private handleCopy(received: ReceivedDelivery): void {
     received.ack();
     if (!this.copied.has(received.id)) this.bed.violation(`A copy of ${received.id} came that another group made`);
     else if (this.copies.delete(received.id)) this.stepsOf(received.id).push('copy acked');
@@ -175,7 +175,7 @@ export class ScenarioGroup {
   }
 
   /** An ack, or the confirm of a due message on its way, can be lost with its connection. Else nothing comes again. */
-  private handleAgain(received: Received): void {
+  private handleAgain(received: ReceivedDelivery): void {
     const { id } = received;
     const excused = this.expected.get(id)?.delayMs !== undefined ? this.cuts > 0 : this.finished.get(id) !== this.cuts;
     if (!excused && !this.cutting) this.bed.violation(`${id} came again although no connection was lost since its ack`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Outgoing } from '../transport/outgoing.js';
 import type { Topology } from '../transport/topology.js';
 import type { Client } from './contract/client.js';
-import type { Received } from './contract/consumer.js';
+import type { ReceivedDelivery } from './contract/consumer.js';
 import { everyByte, sorted } from './contract/samples.js';
 import { TestBed } from './contract/test-bed.js';
 import { type GroupTrace, ScenarioGroup } from './scenario-group.js';
@@ -155,7 +155,7 @@ class Scenario {
 
   private async deadLetters(topology: Topology): Promise<string[]> {
     const consumer = await this.publisher.consume(this.bed.deadLetters(topology));
-    const read: Received[] = await this.publisher.upToFence(consumer);
+    const read: ReceivedDelivery[] = await this.publisher.upToFence(consumer);
     return sorted(read.map(({ id }) => id));
   }
 

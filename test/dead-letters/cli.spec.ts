@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from 'nestjs-messaging/testing';
-import { COMMANDS } from '../../lib/cli/commands.js';
+import { COMMANDS } from '../../lib/cli/command-list.js';
 import { helpOf } from '../../lib/cli/help.js';
 import { ProgressBar } from '../../lib/cli/progress-bar.js';
 import { table } from '../../lib/cli/dead-letters-text.js';

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { EXIT } from '../../lib/cli/command.js';
-import { COMMANDS } from '../../lib/cli/commands.js';
+import { COMMANDS } from '../../lib/cli/command-list.js';
 import { code, Markdown } from './markdown.js';
 
 const page = Markdown.read('docs/command-line.md');

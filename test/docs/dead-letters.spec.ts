@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { COMMANDS } from '../../lib/cli/commands.js';
+import { COMMANDS } from '../../lib/cli/command-list.js';
 import { compileSelection } from '../../lib/dead-letter/dead-letter-selection.js';
 import { resolveRedrive } from '../../lib/dead-letter/redrive-options.js';
 import { type InvalidOptionError } from '../../lib/errors/configuration-errors.js';

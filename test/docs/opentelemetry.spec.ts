@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { attribute, metric, type Metric, requeueMetric } from '../../lib/opentelemetry/conventions.js';
-import { MAX_DESTINATIONS } from '../../lib/opentelemetry/destinations.js';
+import { MAX_DESTINATIONS } from '../../lib/opentelemetry/destination-labels.js';
 import { TELEMETRY_NAMES } from '../../lib/transports/rabbitmq/telemetry-names.js';
 import { code, Markdown } from './markdown.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exponential } from 'nestjs-messaging';
-import { COMMANDS } from '../../lib/cli/commands.js';
+import { COMMANDS } from '../../lib/cli/command-list.js';
 import { helpOf } from '../../lib/cli/help.js';
 import { REFUSALS } from '../../lib/requeue/refusal.js';
 import { DELIVERY_HEADERS, REQUEST_HEADERS } from '../../lib/requeue/requeue-headers.js';

@@ -5,7 +5,7 @@ import { memory, MemoryBroker, MessagingModule, type TransportFactory } from 'ne
 import { openTelemetry, type OpenTelemetryOptions } from 'nestjs-messaging/opentelemetry';
 import { ManualClock } from 'nestjs-messaging/testing';
 import { DURATION_BUCKETS, metric } from '../../lib/opentelemetry/conventions.js';
-import { MAX_DESTINATIONS } from '../../lib/opentelemetry/destinations.js';
+import { MAX_DESTINATIONS } from '../../lib/opentelemetry/destination-labels.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, closeApplications, event } from '../e2e/support/application.js';
 import { Collected, diagnosed, registerGlobals, unregisterGlobals } from './support/collected.js';

@@ -18,7 +18,7 @@ import { rows } from '../../lib/clients/sql-table.js';
 import { handledTable } from '../../lib/idempotency/sql-idempotency-store.js';
 import { postgresAddress } from '../../lib/clients/postgres-address.js';
 import type { IdempotencyStore } from '../../lib/idempotency/idempotency-store.js';
-import { archiveEntry } from '../../lib/dead-letter/dead-letter-archiver.js';
+import { archiveEntry } from '../../lib/dead-letter/dead-letter-collector.js';
 import { describePostgres, describePostgresNode } from '../brokers/postgres.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { letter } from '../unit/support/dead-letters.js';

@@ -27,7 +27,7 @@ export function returned(result: unknown, size: number): BatchAnswer {
       return thrown(error);
     }
   }
-  return new Decided(Outcome.is(result) ? result : Outcome.ack);
+  return new DecidedAnswer(Outcome.is(result) ? result : Outcome.ack);
 }
 
 /** `Array.isArray` throws on a revoked Proxy. */
@@ -44,7 +44,7 @@ export function thrown(error: unknown): BatchAnswer {
   return new Thrown(thrownValue(error));
 }
 
-class Decided implements BatchAnswer {
+class DecidedAnswer implements BatchAnswer {
   constructor(private readonly outcome: Outcome) {}
 
   outcomeAt(): Outcome {

@@ -1,5 +1,5 @@
 import { IdempotentHandling } from '../../idempotency/idempotent-handling.js';
-import type { IdempotencyStores } from '../../idempotency/idempotency-stores.js';
+import type { IdempotencyStorePool } from '../../idempotency/idempotency-store-pool.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import { compose, type Handler } from '../../pipeline/middleware.js';
 import { withTimeout } from '../../pipeline/timeout.js';
@@ -7,7 +7,7 @@ import type { SettlementEnvironment } from '../settlement/settlement.js';
 import type { SubscriptionDefinition } from '../subscription/subscription-definition.js';
 
 export interface HandlerChainEnvironment extends SettlementEnvironment {
-  readonly idempotencyStores: IdempotencyStores;
+  readonly idempotencyStores: IdempotencyStorePool;
 }
 
 /** A handler with everything around it, outermost first: idempotency, timeout, middleware. */

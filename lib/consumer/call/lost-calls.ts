@@ -14,7 +14,7 @@ const LONG_MS = 1_000;
 /** … and that shows within so many. */
 const ACK_DOUBTFUL_MS = 300_000;
 
-interface LostCall {
+interface CallRecord {
   readonly key: string;
   readonly work: Work;
   ranMs: number;
@@ -48,7 +48,7 @@ interface LostCallParts {
  * everything, the other one is called.
  */
 export class LostCalls {
-  private readonly calls = new Set<LostCall>();
+  private readonly calls = new Set<CallRecord>();
 
   constructor(private readonly parts: LostCallParts) {}
 
@@ -130,7 +130,7 @@ export class LostCalls {
     return false;
   }
 
-  private resolve({ outcome, ranMs, work: { attempt } }: LostCall, work: Work): void {
+  private resolve({ outcome, ranMs, work: { attempt } }: CallRecord, work: Work): void {
     if (!outcome) return this.parts.run(work);
     const { queue, message } = work.delivery;
     if (outcome === Outcome.ack)
@@ -141,7 +141,7 @@ export class LostCalls {
     this.parts.settle(work, outcome);
   }
 
-  private add(call: LostCall): void {
+  private add(call: CallRecord): void {
     if (call.work.delivery.message.id === '') return;
     this.calls.add(call);
     if (this.calls.size <= CAPACITY) return;

@@ -3,7 +3,7 @@ import type { Headers } from '../../message/headers.js';
 import { nameOf } from '../../message/message-name.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import type { Within } from '../../pipeline/telemetry.js';
-import type { Settled } from '../settlement/settlement.js';
+import type { SettledAs } from '../settlement/settlement.js';
 
 /** How the handler call of a message ends that is out with whoever received it. */
 export interface OpenCall {
@@ -16,9 +16,9 @@ export interface OpenCall {
  * settled. The first of `ack` and `nack` decides; calling one of them again changes nothing and gives the same promise.
  */
 export class ReceivedMessage<Payload = unknown> {
-  private result: Promise<Settled> | undefined;
-  private tell: ((settled: Settled) => void) | undefined;
-  private settled: Settled | undefined;
+  private result: Promise<SettledAs> | undefined;
+  private tell: ((settled: SettledAs) => void) | undefined;
+  private settled: SettledAs | undefined;
   /** Left out: nothing is traced. @internal */
   within: Within | undefined;
 
@@ -112,7 +112,7 @@ export class ReceivedMessage<Payload = unknown> {
    * rejects. Anything but `ack` says that it was too late: `retry` or `dead-letter` after a `timeout` or a `nack`,
    * `released` when it was lost or given back, and may come again.
    */
-  ack(): Promise<Settled> {
+  ack(): Promise<SettledAs> {
     return this.settle(() => this.call.resolve());
   }
 
@@ -120,12 +120,12 @@ export class ReceivedMessage<Payload = unknown> {
    * Failed: as if a handler had thrown this error, which the retry policy and the dead letters see. Resolves with what
    * became of the message (`retry`, `dead-letter`, …), once its copy is confirmed; never rejects.
    */
-  nack(error: unknown = new NackError('The message was given back with nack()')): Promise<Settled> {
+  nack(error: unknown = new NackError('The message was given back with nack()')): Promise<SettledAs> {
     return this.settle(() => this.call.reject(error));
   }
 
   /** @internal */
-  became(settled: Settled): void {
+  became(settled: SettledAs): void {
     this.settled = settled;
     this.tell?.(settled);
     this.earlier?.became(settled);
@@ -136,7 +136,7 @@ export class ReceivedMessage<Payload = unknown> {
     );
   }
 
-  private settle(end: () => void): Promise<Settled> {
+  private settle(end: () => void): Promise<SettledAs> {
     if (this.settled !== undefined) this.result ??= Promise.resolve(this.settled);
     if (this.result) return this.result;
     this.result = new Promise((resolve) => (this.tell = resolve));

@@ -3,7 +3,7 @@ import { Outcome } from '../../pipeline/outcome.js';
 import type { ConsumerTelemetry, ReceiveTrace } from '../../pipeline/telemetry.js';
 import type { Delivery } from '../../transport/delivery.js';
 import { ReceivedMessage } from './received-message.js';
-import type { Settled } from '../settlement/settlement.js';
+import type { SettledAs } from '../settlement/settlement.js';
 
 /** The subscription that a receiver reads from. */
 export interface ReceiverSource {
@@ -120,7 +120,7 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
   }
 
   /** @internal */
-  settled(delivery: Delivery, settled: Settled): void {
+  settled(delivery: Delivery, settled: SettledAs): void {
     const message = this.held.get(delivery);
     if (!message) return;
     this.held.delete(delivery);

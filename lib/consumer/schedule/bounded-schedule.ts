@@ -1,7 +1,7 @@
-import type { Schedule, Scheduled } from './schedule.js';
+import type { Schedule, ScheduledMessage } from './schedule.js';
 
 /** First come, first served, at most `limit` at a time. */
-export class BoundedSchedule<M extends Scheduled> implements Schedule<M> {
+export class BoundedSchedule<M extends ScheduledMessage> implements Schedule<M> {
   readonly waiting = new Set<M>();
   private running = 0;
 

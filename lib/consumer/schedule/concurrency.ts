@@ -2,7 +2,7 @@ import { brand } from '../../errors/brand.js';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import type { WireMessage } from '../../message/message.js';
 import { BoundedSchedule } from './bounded-schedule.js';
-import type { Schedule, Scheduled, ScheduleTools } from './schedule.js';
+import type { Schedule, ScheduledMessage, ScheduleTools } from './schedule.js';
 
 /** What stands beside `concurrency` in a subscription, to be checked against it. */
 export interface ConcurrencySurroundings {
@@ -36,7 +36,7 @@ export interface Concurrency {
   keyOf?(message: WireMessage, tools: Pick<ScheduleTools, 'decode'>): string | undefined;
   /** Refuses, at boot, options that contradict it. @throws InvalidOptionError */
   check?(surroundings: ConcurrencySurroundings): void;
-  schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M>;
+  schedule<M extends ScheduledMessage>(tools: ScheduleTools): Schedule<M>;
 }
 
 /**
@@ -74,7 +74,7 @@ class Bounded implements Concurrency {
       );
   }
 
-  schedule<M extends Scheduled>(): Schedule<M> {
+  schedule<M extends ScheduledMessage>(): Schedule<M> {
     return new BoundedSchedule<M>(this.limit);
   }
 }

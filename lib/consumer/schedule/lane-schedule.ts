@@ -1,5 +1,5 @@
 import { hashOf } from './key-hash.js';
-import type { Schedule, Scheduled } from './schedule.js';
+import type { Schedule, ScheduledMessage } from './schedule.js';
 
 /** One handler at a time. */
 interface Lane<M> {
@@ -26,7 +26,7 @@ interface LanePlace<M> {
  * Messages of one key one after the other, in the order in which they came; each key in a lane of its own choice, and each
  * lane one handler at a time. A held head keeps its key, not its lane: other keys go on.
  */
-export class LaneSchedule<M extends Scheduled> implements Schedule<M> {
+export class LaneSchedule<M extends ScheduledMessage> implements Schedule<M> {
   readonly waiting = new Set<M>();
   private readonly places = new Map<M, LanePlace<M>>();
   private readonly lines = new Map<string, KeyLine<M>>();

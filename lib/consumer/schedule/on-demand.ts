@@ -1,5 +1,5 @@
 import type { Concurrency } from './concurrency.js';
-import type { Schedule, Scheduled } from './schedule.js';
+import type { Schedule, ScheduledMessage } from './schedule.js';
 
 /** A reader that asks for messages, one at a time. */
 export interface Demand {
@@ -17,7 +17,7 @@ export class OnDemand implements Concurrency {
 
   constructor(private readonly demand: Demand) {}
 
-  schedule<M extends Scheduled>(): Schedule<M> {
+  schedule<M extends ScheduledMessage>(): Schedule<M> {
     return new OnDemandSchedule<M>(this.demand, this.underWay);
   }
 
@@ -28,7 +28,7 @@ export class OnDemand implements Concurrency {
 }
 
 /** First come, first served. */
-class OnDemandSchedule<M extends Scheduled> implements Schedule<M> {
+class OnDemandSchedule<M extends ScheduledMessage> implements Schedule<M> {
   readonly waiting = new Set<M>();
 
   constructor(

@@ -6,7 +6,7 @@ import { viewOf } from '../../message/isolate.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Concurrency, ConcurrencySurroundings } from './concurrency.js';
 import { LaneSchedule } from './lane-schedule.js';
-import type { Schedule, Scheduled, ScheduleTools } from './schedule.js';
+import type { Schedule, ScheduledMessage, ScheduleTools } from './schedule.js';
 
 /** Where the key of a message is: a header, a property of its payload (`customer.id` for a nested one), or a function. */
 export type PartitionKey =
@@ -91,7 +91,7 @@ class Partitioned implements Concurrency {
     if (this.maxHoldMs !== undefined) checkHold(this.maxHoldMs, surroundings);
   }
 
-  schedule<M extends Scheduled>(tools: ScheduleTools): Schedule<M> {
+  schedule<M extends ScheduledMessage>(tools: ScheduleTools): Schedule<M> {
     return new LaneSchedule<M>(this.lanes ?? tools.prefetch, ({ message }) => this.keyOf(message, tools));
   }
 }

@@ -1,7 +1,7 @@
 import type { WireMessage } from '../../message/message.js';
 
 /** A message as a schedule sees it: it decides when, it does not settle. */
-export interface Scheduled {
+export interface ScheduledMessage {
   readonly message: WireMessage;
   readonly queue: string;
 }
@@ -10,7 +10,7 @@ export interface Scheduled {
  * Decides which messages of one subscription may be handled now, in one process. What it is given is handed back as it is.
  * None of its methods may wait; one that throws in `admit` or `wait` sends that message to its dead letters.
  */
-export interface Schedule<M extends Scheduled = Scheduled> {
+export interface Schedule<M extends ScheduledMessage = ScheduledMessage> {
   /** A message came. True: its handler is called now. False: it waits, until `next` names it or it is withdrawn. */
   admit(message: M): boolean;
   /** A message came while no handler may start (paused, stopping): it waits. */

@@ -23,7 +23,7 @@ import { earlyBy } from './not-before.js';
 import { callsAloneOf, MAX_CRASHES } from './suspicion.js';
 
 /** What becomes of one delivery in the end. */
-export type Settled = 'ack' | 'retry' | 'dead-letter' | 'discard' | 'released';
+export type SettledAs = 'ack' | 'retry' | 'dead-letter' | 'discard' | 'released';
 
 export interface SettlementEnvironment {
   readonly transport: Transport;
@@ -71,7 +71,7 @@ export class Settlement {
   }
 
   /** Resolves when the broker was told; it never rejects. */
-  settle(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
+  settle(delivery: Delivery, attempt: number, outcome: Outcome): SettledAs | Promise<SettledAs> {
     switch (outcome.type) {
       case 'ack':
         if (this.awaitsAcks) return this.ackAwaited(delivery);
@@ -96,7 +96,7 @@ export class Settlement {
    * Sends a message on, to be called alone in `waitMs` milliseconds. That its call comes is written down before it begins:
    * the copy says so, and what the broker counted of the original is left behind.
    */
-  private suspect(delivery: Delivery, attempt: number, waitMs: number): Promise<Settled> {
+  private suspect(delivery: Delivery, attempt: number, waitMs: number): Promise<SettledAs> {
     const { log } = this.environment;
     const alone = callsAloneOf(delivery) + 1;
     log.warn(
@@ -106,7 +106,7 @@ export class Settlement {
   }
 
   /** Gives a delivery back without spending an attempt: this consumer stops; `waitMs` is left until its handler call. */
-  async giveBack(delivery: Delivery, attempt: number, waitMs: number): Promise<Settled> {
+  async giveBack(delivery: Delivery, attempt: number, waitMs: number): Promise<SettledAs> {
     if (this.mustCopyBack(delivery)) {
       const result = await this.write(delivery, this.copy(delivery, attempt, waitMs, callsAloneOf(delivery)));
       if (result.status === 'confirmed') return 'released';
@@ -131,7 +131,7 @@ export class Settlement {
     return deliveryCount >= (this.keepsOrder ? MAX_CRASHES - 1 : 1);
   }
 
-  private ackAwaited(delivery: Delivery): Settled | Promise<Settled> {
+  private ackAwaited(delivery: Delivery): SettledAs | Promise<SettledAs> {
     const trace = this.telemetry?.settle(delivery, 'ack');
     if (delivery.ackConfirmed) return this.ackConfirmed(delivery, trace);
     delivery.ack();
@@ -139,7 +139,7 @@ export class Settlement {
     return 'ack';
   }
 
-  private async ackConfirmed(delivery: Delivery, trace: SettleTrace | undefined): Promise<Settled> {
+  private async ackConfirmed(delivery: Delivery, trace: SettleTrace | undefined): Promise<SettledAs> {
     const taken = await delivery.ackConfirmed!();
     trace?.ended(taken ? undefined : new DeliveryLostError('The connection was lost before the ack was answered'));
     if (taken) return 'ack';
@@ -147,7 +147,7 @@ export class Settlement {
     return 'released';
   }
 
-  private retry(delivery: Delivery, attempt: number, outcome: Outcome): Settled | Promise<Settled> {
+  private retry(delivery: Delivery, attempt: number, outcome: Outcome): SettledAs | Promise<SettledAs> {
     const { delayMs, error } = outcome;
     const { transport } = this.environment;
     this.failures.retried(delivery, attempt, delayMs, error);
@@ -159,7 +159,7 @@ export class Settlement {
   }
 
   /** A message that came too early says its own time: a broker that holds it as it is, or must, needs no copy. */
-  private defer(delivery: Delivery, attempt: number, delayMs: number): Settled | Promise<Settled> {
+  private defer(delivery: Delivery, attempt: number, delayMs: number): SettledAs | Promise<SettledAs> {
     const { clock, transport } = this.environment;
     const { retry, maxDelayMs } = transport.capabilities;
     const early = earlyBy(delivery, clock, maxDelayMs);
@@ -179,7 +179,7 @@ export class Settlement {
     });
   }
 
-  private async deadLetter(delivery: Delivery, attempt: number, outcome: Outcome): Promise<Settled> {
+  private async deadLetter(delivery: Delivery, attempt: number, outcome: Outcome): Promise<SettledAs> {
     const { reason = 'unrecoverable', error } = outcome;
     const { deadLetter } = this.topology;
     if (!deadLetter) return this.giveUp(delivery, attempt, error);
@@ -200,7 +200,7 @@ export class Settlement {
     return settled;
   }
 
-  private giveUp(delivery: Delivery, attempt: number, error: unknown): Settled {
+  private giveUp(delivery: Delivery, attempt: number, error: unknown): SettledAs {
     const line = `${nameOf(delivery.message)} was ${givenUp(delivery)} after call ${attempt} (dlq: false)${because(error)}${whoTakes(delivery)}`;
     this.failures.ended(delivery, attempt, error, line);
     giveUp(delivery);
@@ -208,7 +208,7 @@ export class Settlement {
     return 'discard';
   }
 
-  private discard(delivery: Delivery, attempt: number, error: unknown): Settled {
+  private discard(delivery: Delivery, attempt: number, error: unknown): SettledAs {
     const line = `${nameOf(delivery.message)} was dropped after call ${attempt}${because(error)}`;
     this.failures.ended(delivery, attempt, error, line);
     delivery.ack();
@@ -222,7 +222,7 @@ export class Settlement {
     copy: Outgoing,
     settled: 'retry' | 'dead-letter',
     outcome?: Outcome,
-  ): Promise<Settled> {
+  ): Promise<SettledAs> {
     const trace = this.telemetry?.settle(delivery, settled);
     const result = await this.write(delivery, copy);
     trace?.ended('error' in result ? result.error : undefined);
@@ -244,7 +244,7 @@ export class Settlement {
     attempt: number,
     wanted: 'retry' | 'dead-letter',
     error: MessagingError,
-  ): Promise<Settled> {
+  ): Promise<SettledAs> {
     const { events, log } = this.environment;
     log.error(`«${delivery.queue}»: no copy of ${nameOf(delivery.message)} can be written: ${error.message}`);
     if (events.has('store-error')) events.emit('store-error', { operation: 'copy', error });
@@ -260,7 +260,7 @@ export class Settlement {
   private async copyFailed(
     delivery: Delivery,
     result: Exclude<PublishResult, { status: 'confirmed' }>,
-  ): Promise<Settled> {
+  ): Promise<SettledAs> {
     const { events, log } = this.environment;
     log.warn(
       `«${delivery.queue}»: the copy of ${nameOf(delivery.message)} could not be written, it is given back: ${result.error.message}`,
@@ -291,7 +291,7 @@ export class Settlement {
     }
   }
 
-  private release(delivery: Delivery, delayMs: number | undefined): Settled {
+  private release(delivery: Delivery, delayMs: number | undefined): SettledAs {
     this.attempts.excuse(delivery);
     delivery.release(delayMs);
     return 'released';

@@ -16,4 +16,4 @@ export interface HandledInBatches {
 }
 
 /** A subscription and what handles its messages. */
-export type Handled = HandledSingly | HandledInBatches;
+export type HandledSubscription = HandledSingly | HandledInBatches;

@@ -6,15 +6,15 @@ import { compose, type Handler } from '../../pipeline/middleware.js';
 import { Outcome } from '../../pipeline/outcome.js';
 import { scheduleOf, type Backoff } from '../../retry/backoff.js';
 import { compilePattern, hasWildcard, overlap, type PatternMatcher, wordsOf } from '../../transport/topic-pattern.js';
-import type { Handled, HandledSingly } from './handled.js';
+import type { HandledSubscription, HandledSingly } from './handled.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
 /**
  * One subscription per queue, its handlers behind the schemas of their routes. Those that share a queue become one, which hands each message to the handler of its route.
  * @throws SubscriptionConflictError when two of them handle the same route, or differ in their options
  */
-export function mergeByQueue(subscriptions: readonly Handled[]): Handled[] {
-  const byQueue = new Map<string, Handled[]>();
+export function mergeByQueue(subscriptions: readonly HandledSubscription[]): HandledSubscription[] {
+  const byQueue = new Map<string, HandledSubscription[]>();
   for (const one of subscriptions) {
     const { queue } = one.definition.topology;
     byQueue.set(queue, [...(byQueue.get(queue) ?? []), one]);
@@ -31,7 +31,7 @@ function validated({ definition, handler }: HandledSingly): HandledSingly {
   return { definition, handler: compose(definition.validations, handler) };
 }
 
-function sharedWithBatch(group: readonly Handled[]): SubscriptionConflictError {
+function sharedWithBatch(group: readonly HandledSubscription[]): SubscriptionConflictError {
   const [{ definition }, other] = group;
   return new SubscriptionConflictError(
     `${shared(definition, other.definition)}, and one of them is a batch, which has a queue of its own. Give one a «name»`,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { CaseDefinition } from './case.js';
-import type { Received } from './consumer.js';
+import type { ReceivedDelivery } from './consumer.js';
 import { range, sorted } from './samples.js';
 
 /** Acks that the broker answers. Each has its own answer, however many are sent together. */
@@ -67,7 +67,7 @@ export const ackCases: readonly CaseDefinition[] = [
       const publisher = await bed.connect();
       const confirmed = new Set<string>();
       let open = 0;
-      const settle = (received: Received): void => {
+      const settle = (received: ReceivedDelivery): void => {
         if (confirmed.has(received.id)) bed.violation(`${received.id} came again after its ack was confirmed`);
         open++;
         void received.ackConfirmed().then((taken) => {

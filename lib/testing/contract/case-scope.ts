@@ -4,7 +4,7 @@ import { systemClock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import type { Topology } from '../../transport/topology.js';
 import type { HarnessEnvironment, TransportHarness } from '../transport-harness.js';
-import { Signal } from './signal.js';
+import { WakeUp } from './wake-up.js';
 
 const DEFAULT_PATIENCE_MS = 15_000;
 /** How far virtual time moves between two looks at a condition. */
@@ -18,7 +18,7 @@ export class CaseScope {
   readonly id = `c${randomBytes(5).toString('hex')}`;
   readonly environment: HarnessEnvironment;
   /** Fired by everything that happens. */
-  readonly signal = new Signal();
+  readonly signal = new WakeUp();
   protected readonly topologies = new Map<string, Topology>();
   protected readonly violations = new Set<string>();
 

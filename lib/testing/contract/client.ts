@@ -5,7 +5,7 @@ import type { Destination, Outgoing, PublishResult } from '../../transport/outgo
 import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Topology } from '../../transport/topology.js';
 import type { Transport, TransportEvent } from '../../transport/transport.js';
-import { Consumer, type ConsumerOptions, type Received } from './consumer.js';
+import { Consumer, type ConsumerOptions, type ReceivedDelivery } from './consumer.js';
 import type { CaseScope } from './case-scope.js';
 
 /** Marks the messages that only show how far a queue has been read. */
@@ -158,10 +158,10 @@ export class Client {
    * What the consumer has received and not yet handed out, up to a marker that is sent to its queue now: proof that
    * nothing else was on its way. The consumer has to settle what it gets.
    */
-  async upToFence(consumer: Consumer): Promise<Received[]> {
+  async upToFence(consumer: Consumer): Promise<ReceivedDelivery[]> {
     const fence = this.toQueue(consumer.queue, { route: FENCE });
     await this.insist(fence);
-    const before: Received[] = [];
+    const before: ReceivedDelivery[] = [];
     for (;;) {
       const received = await consumer.next('the fence');
       if (received.message.id === fence.message.id) return before;

@@ -6,11 +6,11 @@ import type { CaseScope } from './case-scope.js';
 export interface ConsumerOptions {
   readonly prefetch?: number;
   /** `ack` each delivery at once (default), `hold` it until the case settles it, or do something else. */
-  readonly settle?: 'ack' | 'hold' | ((received: Received) => void);
+  readonly settle?: 'ack' | 'hold' | ((received: ReceivedDelivery) => void);
 }
 
 /** One delivery as a consumer saw it. */
-export class Received {
+export class ReceivedDelivery {
   /** When the delivery came, by the harness's clock. */
   readonly at: number;
   state: 'held' | 'settled' | 'lost' = 'held';
@@ -49,13 +49,13 @@ export class Received {
 
 /** One subscription under test: it keeps what came, and watches the promises that hold for every subscription. */
 export class Consumer {
-  readonly received: Received[] = [];
+  readonly received: ReceivedDelivery[] = [];
   readonly states: boolean[] = [];
   readonly prefetch: number;
   subscription!: TransportSubscription;
   private handedOut = 0;
   private ended?: string;
-  private onReceived: (received: Received) => void;
+  private onReceived: (received: ReceivedDelivery) => void;
 
   constructor(
     private readonly scope: CaseScope,
@@ -76,11 +76,11 @@ export class Consumer {
     },
   };
 
-  get held(): Received[] {
+  get held(): ReceivedDelivery[] {
     return this.received.filter(({ state }) => state === 'held');
   }
 
-  get lost(): Received[] {
+  get lost(): ReceivedDelivery[] {
     return this.received.filter(({ state }) => state === 'lost');
   }
 
@@ -95,7 +95,7 @@ export class Consumer {
   }
 
   /** The next delivery that was not asked for yet. */
-  async next(what = 'a delivery'): Promise<Received> {
+  async next(what = 'a delivery'): Promise<ReceivedDelivery> {
     const index = this.handedOut;
     await this.scope.eventually(
       () => this.received.length > index,
@@ -105,8 +105,8 @@ export class Consumer {
     return this.received[index];
   }
 
-  async take(count: number): Promise<Received[]> {
-    const taken: Received[] = [];
+  async take(count: number): Promise<ReceivedDelivery[]> {
+    const taken: ReceivedDelivery[] = [];
     while (taken.length < count) taken.push(await this.next(`delivery ${taken.length + 1} of ${count}`));
     return taken;
   }
@@ -136,13 +136,13 @@ export class Consumer {
     this.ended = why;
   }
 
-  settle(received: Received, settle: () => unknown): void {
+  settle(received: ReceivedDelivery, settle: () => unknown): void {
     if (received.state === 'held') received.state = 'settled';
     settle();
   }
 
   private onDelivery(delivery: Delivery): void {
-    const received = new Received(delivery, this, this.scope.now);
+    const received = new ReceivedDelivery(delivery, this, this.scope.now);
     this.received.push(received);
     if (this.ended) this.scope.violation(`A delivery came to a consumer after ${this.ended}`);
     if (this.held.length > this.prefetch) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { CaseDefinition } from './case.js';
-import type { Received } from './consumer.js';
+import type { ReceivedDelivery } from './consumer.js';
 import { assertContainsHeaders, assertSameBody, everyByte, range, sorted, textHeaders } from './samples.js';
 import type { TestBed } from './test-bed.js';
 
@@ -10,7 +10,7 @@ import type { TestBed } from './test-bed.js';
 const longest = (bed: TestBed): number => Math.min(600_000, bed.harness.capabilities.maxDelayMs);
 
 /** Not before its time; nor later, where time is virtual. How late a busy machine is says nothing of the transport. */
-function assertOnTime(bed: TestBed, received: Received, dueAt: number): void {
+function assertOnTime(bed: TestBed, received: ReceivedDelivery, dueAt: number): void {
   const late = received.at - dueAt;
   assert.ok(late >= 0, `${received.id} came ${-late} ms early`);
   if (bed.harness.elapse) assert.ok(late <= 1, `${received.id} came ${late} ms late`);

@@ -30,7 +30,7 @@ export interface ReaderOptions {
 }
 
 /** A record together with the partition that it is of. */
-export interface Taken {
+export interface PartitionRecord {
   readonly record: IncomingRecord;
   readonly intake: Intake;
 }
@@ -69,7 +69,7 @@ export class GroupReader implements MemberHandlers {
   }
 
   /** The oldest of all partitions, so that what was sent first by one way is not overtaken by what was sent by another. */
-  next(): Taken | undefined {
+  next(): PartitionRecord | undefined {
     let first: Intake | undefined;
     for (const intake of this.intakes.values())
       if (intake.head && (!first || isBefore(intake.head, first.head!))) first = intake;
@@ -78,12 +78,12 @@ export class GroupReader implements MemberHandlers {
     return record && { record, intake: first! };
   }
 
-  settle({ record, intake }: Taken): void {
+  settle({ record, intake }: PartitionRecord): void {
     intake.settle(record);
     this.commitSoon();
   }
 
-  giveBack({ record, intake }: Taken): void {
+  giveBack({ record, intake }: PartitionRecord): void {
     if (this.intakes.get(keyOf(intake)) === intake) intake.giveBack(record);
   }
 

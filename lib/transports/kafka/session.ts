@@ -6,14 +6,14 @@ import { type Settler, UnansweredOnce } from '../kit/settled-once.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import { decode } from './codec.js';
 import type { Intake } from './intake.js';
-import type { GroupReader, RecordHolder, Taken } from './reader.js';
+import type { GroupReader, RecordHolder, PartitionRecord } from './reader.js';
 
 /** Out of the async context of whoever has settled something. */
 const inOwnContext: (work: () => void) => void = AsyncLocalStorage.snapshot();
 
 class KafkaDelivery extends UnansweredOnce<object, QueueSession> {
   constructor(
-    readonly taken: Taken,
+    readonly taken: PartitionRecord,
     queue: string,
     queueTopic: string,
     session: QueueSession,

@@ -1,13 +1,13 @@
 import type { Clock } from '../../clock/clock.js';
 
 /** How long the broker may take to answer. */
-export interface Bound {
+export interface AnswerTimeout {
   readonly clock: Clock;
   readonly ms: number;
 }
 
 /** Gives the answer, or rejects when it does not come in time: then `late` is called, and the answer is dropped. */
-export function answered<T>(answer: Promise<T>, { clock, ms }: Bound, late: () => void = () => {}): Promise<T> {
+export function answered<T>(answer: Promise<T>, { clock, ms }: AnswerTimeout, late: () => void = () => {}): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(
       ms,

@@ -27,7 +27,7 @@ export {
 export { unsendable } from '../../message/header-values.js';
 export { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 
-export { answered, type Bound } from './answered.js';
+export { answered, type AnswerTimeout } from './answered.js';
 export { type AskedOn, BrokerTransport } from './broker-transport.js';
 export {
   delayedTooLong,
@@ -50,7 +50,7 @@ export { OffsetWindow } from './offset-window.js';
 export { percentDecoded, redactor, redactUrl } from './redactor.js';
 export { Renewal } from './renewal.js';
 export { SettledOnce, type Settler, UnansweredOnce } from './settled-once.js';
-export { type ConsumerPlan, Subscriptions, type SubscriptionsOptions } from './subscriptions.js';
+export { type ConsumerPlan, Subscriptions, type SubscriptionsParts } from './subscriptions.js';
 export {
   type ConnectionListeners,
   type Dialer,

@@ -6,7 +6,7 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { type ConsumerSession, SupervisedConsumer, type SupervisedConsumerOptions } from './supervised-consumer.js';
 
-export interface SubscriptionsOptions<L extends object> {
+export interface SubscriptionsParts<L extends object> {
   readonly connection: SupervisedConnection<L>;
   readonly environment: TransportEnvironment;
   /** How long a hung broker may keep the consumers open, in milliseconds. */
@@ -33,7 +33,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
   private closing = false;
   private started = false;
 
-  constructor(private readonly options: SubscriptionsOptions<L>) {}
+  constructor(private readonly options: SubscriptionsParts<L>) {}
 
   /** Resolves when the queue exists, or cannot yet. Rejects when it can never be: then it is not remembered. */
   async declare(topology: Topology): Promise<void> {

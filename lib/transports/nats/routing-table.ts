@@ -11,7 +11,7 @@ const VALID_MS = 10_000;
 const MOST_SUBJECTS = 10_000;
 
 /** The sequence number since which a queue takes a subject; undefined where it does not, NaN where it cannot tell yet. */
-type Takes = (subject: string) => number | undefined;
+type TakesSince = (subject: string) => number | undefined;
 
 /** Called with whether a queue takes the subject, or with why that cannot be told. */
 export type Verdict = (routable: boolean, error?: unknown) => void;
@@ -79,10 +79,10 @@ export class RoutingTable {
     this.asking = false;
   }
 
-  private async refresh(): Promise<readonly Takes[]> {
+  private async refresh(): Promise<readonly TakesSince[]> {
     const validUntil = this.clock.monotonic() + VALID_MS;
     const { forgotten } = this;
-    const queues: Takes[] = [];
+    const queues: TakesSince[] = [];
     for await (const info of this.link.manager.consumers.list(this.names.stream)) queues.push(this.takesOf(info));
     // A consumer that was deleted while the list was on its way is perhaps still in it.
     this.taken.clear();
@@ -90,14 +90,14 @@ export class RoutingTable {
     return queues;
   }
 
-  private learn(subject: string, queues: readonly Takes[]): number {
+  private learn(subject: string, queues: readonly TakesSince[]): number {
     const known = queues.map((takes) => takes(subject) ?? Infinity).filter((since) => !Number.isNaN(since));
     const since = Math.min(Infinity, ...known);
     if (since < Infinity && this.taken.size < MOST_SUBJECTS) this.taken.set(subject, since);
     return since;
   }
 
-  private takesOf({ config }: ConsumerInfo): Takes {
+  private takesOf({ config }: ConsumerInfo): TakesSince {
     const record = recordOf(config);
     if (record) {
       const binding = new Binding(record, this.names);

@@ -3,7 +3,7 @@ import type { CancelTimer, Clock } from '../../clock/clock.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/queue-operations.js';
-import { Claims, type ClaimStatements } from './claims.js';
+import { QueueClaims, type ClaimStatements } from './claims.js';
 import type { Link, Row } from './link.js';
 import { PostgresDelivery, type Settler } from './message.js';
 import { quoted } from '../../clients/postgres-address.js';
@@ -30,7 +30,7 @@ export class QueueBrowser implements Browser, Settler {
 
   private constructor(
     private readonly queue: string,
-    private readonly claims: Claims,
+    private readonly claims: QueueClaims,
     private readonly parts: BrowserParts,
     /** Of the first look. */
     private readonly last: string,
@@ -39,7 +39,7 @@ export class QueueBrowser implements Browser, Settler {
   }
 
   static async open(queue: string, number: number, parts: BrowserParts, rest?: QueueBrowser): Promise<QueueBrowser> {
-    const claims = new Claims(parts.link, parts.statements, number, randomUUID(), parts.leaseMs);
+    const claims = new QueueClaims(parts.link, parts.statements, number, randomUUID(), parts.leaseMs);
     await claims.due();
     const last = rest?.last ?? ((await ask(parts, 'coalesce(max(id), 0)', number))[0] as string);
     return new QueueBrowser(queue, claims, parts, last);

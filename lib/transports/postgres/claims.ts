@@ -92,7 +92,7 @@ export interface Release {
 }
 
 /** What one owner has claimed of one queue, in the database. */
-export class Claims {
+export class QueueClaims {
   /** How many messages of a key it has. Nobody else is given any until it has none, and says so. */
   private readonly keys = new Map<string, number>();
 

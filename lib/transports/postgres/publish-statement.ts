@@ -21,7 +21,7 @@ export interface Sending {
 }
 
 /** What became of each, and the queues that have got something. */
-export interface Published {
+export interface PublishOutcomes {
   readonly results: readonly PublishResult[];
   readonly queues: ReadonlySet<number>;
 }
@@ -82,7 +82,7 @@ export class PublishStatements {
   }
 
   /** What the rows of its answer mean. */
-  read(sendings: readonly Sending[], places: readonly number[], rows: readonly Row[]): Published {
+  read(sendings: readonly Sending[], places: readonly number[], rows: readonly Row[]): PublishOutcomes {
     const reached = new Set(rows.map(([place]) => place as number | null));
     const gone = new Set(rows.map(([, , id]) => id as string | null));
     const queues = new Set(rows.flatMap(([, queue]) => (queue === null ? [] : [queue as number])));

@@ -17,7 +17,7 @@ import { isAnswer, type PostgresError } from '../../clients/postgres-errors.js';
 import { isMissing, isOverValue } from './broker-errors.js';
 import { type Link, PostgresDialer } from './link.js';
 import type { Settings } from './options.js';
-import { type Published, PublishStatements, type Sending } from './publish-statement.js';
+import { type PublishOutcomes, PublishStatements, type Sending } from './publish-statement.js';
 
 /** A year. */
 export const MAX_DELAY_MS = 365 * 24 * 3_600_000;
@@ -132,7 +132,11 @@ export class Publisher {
     try {
       const answer = link.publish(statement, values);
       const late = (): void => connection.destroy('the server does not answer', link);
-      const published: Published = this.statements.read(batch, places, await answered(answer, { clock, ms }, late));
+      const published: PublishOutcomes = this.statements.read(
+        batch,
+        places,
+        await answered(answer, { clock, ms }, late),
+      );
       if (published.queues.size > 0) this.stored(published.queues);
       return published.results;
     } catch (error) {

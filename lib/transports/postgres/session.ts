@@ -6,7 +6,7 @@ import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
 import { Waiters } from '../../transport/waiters.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import { Claims, type ClaimStatements, type Release } from './claims.js';
+import { QueueClaims, type ClaimStatements, type Release } from './claims.js';
 import type { Link } from './link.js';
 import { PostgresDelivery, type Settler } from './message.js';
 
@@ -42,7 +42,7 @@ interface Ack {
 /** Claims messages of a queue as long as there is room and there are some, and settles them in batches. */
 export class PostgresSession implements ConsumerSession, Settler {
   readonly ended: Promise<string>;
-  private readonly claims: Claims;
+  private readonly claims: QueueClaims;
   private readonly held = new Set<PostgresDelivery>();
   /** On their way elsewhere: a row that is gone is not lost. */
   private readonly moving = new Set<PostgresDelivery>();
@@ -69,7 +69,7 @@ export class PostgresSession implements ConsumerSession, Settler {
     private readonly options: SessionOptions,
   ) {
     const { statements, number, leaseMs } = options;
-    this.claims = new Claims(link, statements, number, randomUUID(), leaseMs);
+    this.claims = new QueueClaims(link, statements, number, randomUUID(), leaseMs);
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     this.cancelTick = this.nextTick();
   }

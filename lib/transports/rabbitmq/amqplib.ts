@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Channel, ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
 import type * as Amqplib from 'amqplib';
 import { loadPeer } from '../../errors/optional-peer.js';
-import { answered, type Bound } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../kit/answered.js';
 
 type Loaded = Pick<typeof Amqplib, 'connect'>;
 
@@ -152,14 +152,18 @@ export async function openConfirmChannel(model: ChannelModel, on: ChannelListene
  * Runs `work` on a channel of its own: a refused operation closes its channel and must not hurt anything else. Nor must
  * one that is never answered (a quorum queue without a leader): it is given up after a while, and its channel with it.
  */
-export function withChannel<T>(model: ChannelModel, bound: Bound, work: (channel: Channel) => Promise<T>): Promise<T> {
+export function withChannel<T>(
+  model: ChannelModel,
+  bound: AnswerTimeout,
+  work: (channel: Channel) => Promise<T>,
+): Promise<T> {
   return withOne(openChannel, model, bound, work);
 }
 
 /** The same on a channel whose publishes are confirmed. */
 export function withConfirmChannel<T>(
   model: ChannelModel,
-  bound: Bound,
+  bound: AnswerTimeout,
   work: (channel: ConfirmChannel) => Promise<T>,
 ): Promise<T> {
   return withOne(openConfirmChannel, model, bound, work);
@@ -168,7 +172,7 @@ export function withConfirmChannel<T>(
 function withOne<C extends Channel, T>(
   open: (model: ChannelModel, on: ChannelListeners) => Promise<C>,
   model: ChannelModel,
-  bound: Bound,
+  bound: AnswerTimeout,
   work: (channel: C) => Promise<T>,
 ): Promise<T> {
   let close = (): void => {};

@@ -3,7 +3,7 @@ import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/queue-operations.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
-import { answered, type Bound } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../kit/answered.js';
 import { withBrokerDeath } from './broker-deaths.js';
 import { reply, replyCode } from './broker-errors.js';
 import { decode, originOf } from './decode.js';
@@ -11,7 +11,11 @@ import { RabbitmqDelivery, type Settler } from './delivery.js';
 import type { Names } from './names.js';
 
 /** Messages ready in a queue; undefined when there is no such queue. */
-export async function queueDepth(model: ChannelModel, bound: Bound, queue: string): Promise<number | undefined> {
+export async function queueDepth(
+  model: ChannelModel,
+  bound: AnswerTimeout,
+  queue: string,
+): Promise<number | undefined> {
   try {
     return await withChannel(model, bound, async (channel) => (await channel.checkQueue(queue)).messageCount);
   } catch (error) {
@@ -42,12 +46,12 @@ export class QueueBrowser implements Browser, Settler {
     private readonly channel: Channel,
     private readonly queue: string,
     private readonly names: Names,
-    private readonly bound: Bound,
+    private readonly bound: AnswerTimeout,
   ) {}
 
   static async open(
     model: ChannelModel,
-    bound: Bound,
+    bound: AnswerTimeout,
     queue: string,
     names: Names,
     rest?: QueueBrowser,

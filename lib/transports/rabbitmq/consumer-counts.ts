@@ -1,6 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import { withChannel } from './amqplib.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { reply, replyCode } from './broker-errors.js';
 
 /**
@@ -9,7 +9,7 @@ import { reply, replyCode } from './broker-errors.js';
  */
 export async function consumerCounts(
   model: ChannelModel,
-  bound: Bound,
+  bound: AnswerTimeout,
   queues: readonly string[],
 ): Promise<(number | undefined)[]> {
   const counts: (number | undefined)[] = [];

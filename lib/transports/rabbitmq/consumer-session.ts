@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { SubscribeHandlers } from '../../transport/transport.js';
-import { answered, type Bound } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../kit/answered.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import { Acks } from './acks.js';
 import { ackTag, isAtLeast, openChannel, type AmqpError } from './amqplib.js';
@@ -20,7 +20,7 @@ export interface SessionOptions {
   readonly counts: boolean;
   readonly prefetch: number;
   /** For what the broker is asked. */
-  readonly bound: Bound;
+  readonly bound: AnswerTimeout;
   readonly handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>;
   warning(message: string): void;
   /** A text without credentials. */

@@ -7,7 +7,7 @@ import type {
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import type { FormerQueues } from '../kit/former-queues.js';
 import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
 import { withChannel } from './amqplib.js';
@@ -41,7 +41,7 @@ export class ConsumingSide {
   readonly connection: RabbitmqConnection;
   readonly topologies: TopologyDeclarer;
   /** For whatever the broker is asked here. */
-  readonly bound: Bound;
+  readonly bound: AnswerTimeout;
   /** What is declared here has no subscription: subscriptions declare their own. */
   private readonly subscriptions: Subscriptions<ChannelModel, ChannelSession>;
   /** Each declares again what a consumer consumes from. */

@@ -1,7 +1,7 @@
 import { PublishFailedError } from '../../errors/publish-errors.js';
 import type { RabbitmqConnection } from './connection.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { bandOf } from './delay-path.js';
 import { delayBands, delayEnds, dueBinding } from './delay-topology.js';
 import type { Names } from './names.js';
@@ -20,7 +20,7 @@ export interface DelayRoute {
 export interface DeclarationContext {
   readonly connection: RabbitmqConnection;
   readonly names: Names;
-  readonly bound: Bound;
+  readonly bound: AnswerTimeout;
   readonly provision: boolean;
   warning(message: string): void;
   /** Binds the queues of this process's subscriptions again; it does not reject. */

@@ -1,7 +1,7 @@
 import type { ConfirmChannel, GetMessage } from 'amqplib';
 import { sleep } from '../../clock/sleep.js';
 import { withConfirmChannel } from './amqplib.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { queueDepth } from './browser.js';
 import type { RabbitmqConnection } from './connection.js';
 
@@ -17,7 +17,7 @@ export interface RecordedBinding extends Binding {
 }
 
 /** By the queue of the subscription. The one that was written last is the last. */
-export type Bindings = ReadonlyMap<string, readonly RecordedBinding[]>;
+export type BindingRecord = ReadonlyMap<string, readonly RecordedBinding[]>;
 
 interface HeldRecord {
   readonly message: GetMessage;
@@ -26,7 +26,7 @@ interface HeldRecord {
 
 type Written = Readonly<Record<string, readonly RecordedBinding[]>>;
 
-type Change = (bindings: Bindings) => Promise<Bindings | undefined>;
+type Change = (bindings: BindingRecord) => Promise<BindingRecord | undefined>;
 
 interface Asked {
   readonly create: boolean;
@@ -61,7 +61,7 @@ export class DeclaredRecord {
     readonly queue: string,
     private readonly queueArguments: Readonly<Record<string, unknown>>,
     private readonly connection: Pick<RabbitmqConnection, 'current'>,
-    private readonly bound: Bound,
+    private readonly bound: AnswerTimeout,
   ) {}
 
   /**
@@ -91,7 +91,7 @@ export class DeclaredRecord {
     await withConfirmChannel(model, this.bound, async (channel) => {
       if (!exists) await channel.assertQueue(this.queue, { durable: true, arguments: this.queueArguments });
       const held = exists ? await this.hold(channel) : [];
-      const found: Bindings = merge(held.map(({ bindings }) => bindings));
+      const found: BindingRecord = merge(held.map(({ bindings }) => bindings));
       let now = found;
       for (const { change } of asked) now = (await change(now)) ?? now;
       // What is not acked goes back with the channel.
@@ -118,7 +118,7 @@ export class DeclaredRecord {
   }
 }
 
-function encode(bindings: Bindings): Buffer {
+function encode(bindings: BindingRecord): Buffer {
   const queues = [...bindings].slice(-MOST_QUEUES);
   return Buffer.from(JSON.stringify({ format: FORMAT, queues: Object.fromEntries(queues) }));
 }

@@ -1,5 +1,5 @@
 import { sleep } from '../../clock/sleep.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 
 /**
  * Queues that were to be declared while there was no connection, as when an application starts before its broker. Until
@@ -25,7 +25,7 @@ export class FirstDeclarations {
   }
 
   /** Resolves when nothing is missing, or after a while: publishing does not depend on the consuming connection. */
-  async over({ clock, ms }: Bound): Promise<void> {
+  async over({ clock, ms }: AnswerTimeout): Promise<void> {
     const over = new AbortController();
     this.waiting.add(over);
     await sleep(clock, ms, over.signal);

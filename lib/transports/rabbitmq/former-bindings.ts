@@ -1,10 +1,16 @@
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
-import { type Binding, type Bindings, type DeclaredRecord, type RecordedBinding, same } from './declared-record.js';
+import {
+  type Binding,
+  type BindingRecord,
+  type DeclaredRecord,
+  type RecordedBinding,
+  same,
+} from './declared-record.js';
 import type { Operation } from './operations.js';
 import type { RabbitmqConnection } from './connection.js';
 
@@ -38,7 +44,7 @@ export class FormerBindings {
   constructor(
     private readonly record: DeclaredRecord,
     private readonly connection: RabbitmqConnection,
-    private readonly bound: Bound,
+    private readonly bound: AnswerTimeout,
     private readonly warn: (message: string) => void,
   ) {}
 
@@ -103,7 +109,7 @@ export class FormerBindings {
   private async decide(
     queue: string,
     wanted: readonly Binding[],
-    bindings: Bindings,
+    bindings: BindingRecord,
     provision: boolean,
   ): Promise<Omit<Former, 'key'>> {
     // A process that binds nothing leaves to others what the queue is bound by.
@@ -141,7 +147,7 @@ export class FormerBindings {
 }
 
 /** Subscriptions may share a dead-letter queue. */
-function isWantedElsewhere(binding: Binding, queue: string, bindings: Bindings): boolean {
+function isWantedElsewhere(binding: Binding, queue: string, bindings: BindingRecord): boolean {
   return [...bindings].some(
     ([other, theirs]) => other !== queue && theirs.some((one) => !one.unbound && same(one, binding)),
   );
@@ -152,8 +158,8 @@ function recorded(
   queue: string,
   wanted: readonly Binding[],
   { unbind }: Omit<Former, 'key'>,
-  bindings: Bindings,
-): Bindings | undefined {
+  bindings: BindingRecord,
+): BindingRecord | undefined {
   const before = bindings.get(queue) ?? [];
   const former = before
     .filter((one) => !wanted.some((two) => same(one, two)))

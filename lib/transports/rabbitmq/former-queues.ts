@@ -1,4 +1,4 @@
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { FormerQueues, type UnattendedQueue } from '../kit/former-queues.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
@@ -10,7 +10,7 @@ import type { RabbitmqConnection } from './connection.js';
 export function formerQueues(
   record: DeclaredRecord,
   connection: RabbitmqConnection,
-  bound: Bound,
+  bound: AnswerTimeout,
   warn: (message: string) => void,
 ): FormerQueues {
   const look = async (queue: string, bindings: readonly RecordedBinding[]): Promise<UnattendedQueue[]> => {

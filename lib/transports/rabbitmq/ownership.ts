@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
 import type { RabbitmqConnection } from './connection.js';
 
@@ -15,7 +15,7 @@ export class Ownership {
 
   constructor(
     private readonly connection: RabbitmqConnection,
-    private readonly bound: Bound,
+    private readonly bound: AnswerTimeout,
   ) {}
 
   /** @throws NotConnectedError while another process has the partition */

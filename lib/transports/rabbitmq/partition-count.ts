@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { membersQueue, partitionQueue, type Topology } from '../../transport/topology.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
 import { checkSubscriptionOptions } from './options.js';
@@ -10,7 +10,7 @@ import { checkSubscriptionOptions } from './options.js';
  * A queue that keeps order keeps its way of doing so: as one, or split by key into so many partitions.
  * @throws TopologyMismatchError
  */
-export function checkPartitions(model: ChannelModel, bound: Bound, topology: Topology): Promise<void> {
+export function checkPartitions(model: ChannelModel, bound: AnswerTimeout, topology: Topology): Promise<void> {
   const { partitions } = topology;
   return partitions === undefined
     ? checkUndivided(model, bound, topology)
@@ -26,7 +26,7 @@ export function keepsOrder({ native, partitions, partitionOf, membersOf }: Topol
 }
 
 /** Refuses to leave what waits in partitions to nobody. @throws TopologyMismatchError */
-async function checkUndivided(model: ChannelModel, bound: Bound, { queue }: Topology): Promise<void> {
+async function checkUndivided(model: ChannelModel, bound: AnswerTimeout, { queue }: Topology): Promise<void> {
   for (const name of [partitionQueue(queue, 0), membersQueue(queue)])
     if ((await queueDepth(model, bound, name)) === undefined) return;
   throw new TopologyMismatchError(
@@ -42,7 +42,7 @@ async function checkUndivided(model: ChannelModel, bound: Bound, { queue }: Topo
  */
 async function checkPartitionCount(
   model: ChannelModel,
-  bound: Bound,
+  bound: AnswerTimeout,
   topology: Topology,
   partitions: number,
 ): Promise<void> {

@@ -20,7 +20,7 @@ import {
   type Target,
 } from './encode.js';
 import { transportHeader, type Names } from './names.js';
-import type { PublishLines } from './publish-lines.js';
+import type { PublishLinePair } from './publish-line-pair.js';
 import type { Sending } from './sending.js';
 
 /** A message that waits until what it needs is declared. */
@@ -45,7 +45,7 @@ export class Publisher {
   private results: (() => void)[] = [];
 
   constructor(
-    private readonly lines: PublishLines,
+    private readonly lines: PublishLinePair,
     private readonly declarations: Declarations,
     private readonly names: Names,
     private readonly maxBytes: number,

@@ -4,7 +4,7 @@ import type { FirstDeclarations } from './first-declarations.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Publisher } from './publisher.js';
-import { PublishLines } from './publish-lines.js';
+import { PublishLinePair } from './publish-line-pair.js';
 import { type RabbitmqQuarantine, rabbitmqQuarantine } from './quarantine.js';
 import { RabbitmqConnection } from './connection.js';
 
@@ -12,7 +12,7 @@ import { RabbitmqConnection } from './connection.js';
 export class PublishingSide {
   readonly connection: RabbitmqConnection;
   readonly publisher: Publisher;
-  private readonly lines: PublishLines;
+  private readonly lines: PublishLinePair;
   private readonly quarantine: RabbitmqQuarantine;
   private readonly declarations: Declarations;
 
@@ -50,7 +50,7 @@ export class PublishingSide {
       (listeners) => new RabbitmqConnection(`${name} (quarantine)`, settings.addresses, environment, listeners),
       environment,
     );
-    this.lines = new PublishLines(connection, this.quarantine, declarations, environment);
+    this.lines = new PublishLinePair(connection, this.quarantine, declarations, environment);
     this.publisher = new Publisher(this.lines, declarations, names, settings.maxBytes, environment);
     this.publisher.onDelayed = onDelayed;
   }

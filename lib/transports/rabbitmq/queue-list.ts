@@ -1,18 +1,18 @@
 import type { ChannelModel } from 'amqplib';
 import type { ListedQueue, QueueList, QueueScope } from '../../transport/queue-list.js';
 import { partitionQueue } from '../../transport/topology.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { Limited } from '../kit/limited.js';
 import { withChannel } from './amqplib.js';
 import { reply, replyCode } from './broker-errors.js';
-import type { Bindings, DeclaredRecord } from './declared-record.js';
+import type { BindingRecord, DeclaredRecord } from './declared-record.js';
 import { delayQueues } from './delay-topology.js';
 import type { Names } from './names.js';
 
 /** So many queues are asked for at a time, each on a channel of its own: one that hangs takes no other along. */
 const AT_A_TIME = 8;
 
-type Counts = Pick<ListedQueue, 'ready' | 'consumers'>;
+type QueueCounts = Pick<ListedQueue, 'ready' | 'consumers'>;
 
 /**
  * AMQP lists no queues: what a service has is what its processes have written down. Messages that are delivered and not
@@ -20,7 +20,7 @@ type Counts = Pick<ListedQueue, 'ready' | 'consumers'>;
  */
 export async function listQueues(
   model: ChannelModel,
-  bound: Bound,
+  bound: AnswerTimeout,
   { service, queues = [] }: QueueScope,
   names: Names,
   recordOf: (service: string) => DeclaredRecord,
@@ -28,7 +28,7 @@ export async function listQueues(
   const own = service === undefined ? undefined : await read(recordOf(service));
   if (!own && queues.length === 0) return undefined;
   const limited = new Limited(AT_A_TIME);
-  const ask = (name: string): Promise<Counts | undefined> => limited.run(() => countsOf(model, bound, name));
+  const ask = (name: string): Promise<QueueCounts | undefined> => limited.run(() => countsOf(model, bound, name));
   const bindings = new Map([...(await named(queues, recordOf)), ...(own ?? [])]);
   const found = new Map<string, ListedQueue>();
   const missing = new Set<string>();
@@ -60,14 +60,14 @@ export async function listQueues(
 }
 
 /** What the services that these names begin with have written down, where that can be read. */
-async function named(queues: readonly string[], recordOf: (service: string) => DeclaredRecord): Promise<Bindings> {
+async function named(queues: readonly string[], recordOf: (service: string) => DeclaredRecord): Promise<BindingRecord> {
   const services = new Set(queues.flatMap((name) => (name.includes(':') ? [name.split(':')[0]] : [])));
   const all = await Promise.all([...services].map((one) => read(recordOf(one)).catch(() => undefined)));
   return new Map(all.flatMap((bindings) => [...(bindings ?? [])]));
 }
 
-async function read(record: DeclaredRecord): Promise<Bindings | undefined> {
-  let found: Bindings | undefined;
+async function read(record: DeclaredRecord): Promise<BindingRecord | undefined> {
+  let found: BindingRecord | undefined;
   await record.change(false, async (bindings) => {
     found = bindings;
     return undefined;
@@ -76,7 +76,7 @@ async function read(record: DeclaredRecord): Promise<Bindings | undefined> {
 }
 
 /** Undefined for a queue that does not exist. Of one that does not answer nothing is known. */
-async function countsOf(model: ChannelModel, bound: Bound, queue: string): Promise<Counts | undefined> {
+async function countsOf(model: ChannelModel, bound: AnswerTimeout, queue: string): Promise<QueueCounts | undefined> {
   try {
     const { messageCount, consumerCount } = await withChannel(model, bound, (channel) => channel.checkQueue(queue));
     return { ready: messageCount, consumers: consumerCount };

@@ -7,7 +7,7 @@ const LONGEST_PAUSE_MS = 60_000;
 const MOST = 1_000;
 
 /** What is published there is not confirmed: a queue of a majority that is gone, say. */
-export class Suspect {
+export class Suspicion {
   /** What whoever publishes there is told meanwhile. */
   readonly error: PublishFailedError;
   /** One message is under way to the destination. */
@@ -37,7 +37,7 @@ export class Suspect {
 
 /** The destinations that did not answer, and have not answered since. */
 export class Suspects {
-  private readonly suspects = new Map<string, Suspect>();
+  private readonly suspects = new Map<string, Suspicion>();
 
   constructor(private readonly clock: Clock) {}
 
@@ -45,7 +45,7 @@ export class Suspects {
     return this.suspects.size;
   }
 
-  of(destination: string): Suspect | undefined {
+  of(destination: string): Suspicion | undefined {
     return this.suspects.get(destination);
   }
 
@@ -55,7 +55,7 @@ export class Suspects {
       if (this.suspects.size < MOST) break;
       this.suspects.delete(oldest);
     }
-    this.suspects.set(destination, new Suspect(name, this.clock));
+    this.suspects.set(destination, new Suspicion(name, this.clock));
   }
 
   /** The destination answered. */

@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
@@ -43,7 +43,7 @@ export class TopologyDeclarer {
     private readonly names: Names,
     private readonly settings: Settings,
     private readonly provision: boolean,
-    private readonly bound: Bound,
+    private readonly bound: AnswerTimeout,
     private readonly former: FormerBindings,
   ) {
     this.comparison = new Comparison(names, settings, (work) => this.ask(work));

@@ -10,7 +10,7 @@ import type {
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
-import type { Bound } from '../kit/answered.js';
+import type { AnswerTimeout } from '../kit/answered.js';
 import { BrokerTransport } from '../kit/broker-transport.js';
 import { Renewal } from '../kit/renewal.js';
 import { withChannel } from './amqplib.js';
@@ -160,7 +160,7 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
     await Promise.all([publishing.close(), consuming.close()]);
   }
 
-  private get bound(): Bound {
+  private get bound(): AnswerTimeout {
     return this.connected().consuming.bound;
   }
 }

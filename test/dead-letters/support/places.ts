@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diskRetryQueue, sqliteDeadLetterArchive, systemClock } from 'nestjs-messaging';
-import { archiveEntry } from '../../../lib/dead-letter/dead-letter-archiver.js';
+import { archiveEntry } from '../../../lib/dead-letter/dead-letter-collector.js';
 import type { Headers } from '../../../lib/message/headers.js';
 import type { RetryQueueStore, StoredMessage } from '../../../lib/publisher/retry-queue-store.js';
 import { StoreBed } from '../../../lib/testing/store/store-bed.js';

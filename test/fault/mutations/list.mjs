@@ -248,7 +248,7 @@ export const mutations = [
   },
   {
     name: 'what does not confirm stays among the others',
-    edits: [['lib/transports/rabbitmq/publish-lines.ts', 'this.suspects.add(key, name);', '']],
+    edits: [['lib/transports/rabbitmq/publish-line-pair.ts', 'this.suspects.add(key, name);', '']],
     caughtBy: { cell: 'one-queue-hung' },
   },
   {

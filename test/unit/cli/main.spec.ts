@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { COMMANDS } from '../../../lib/cli/commands.js';
+import { COMMANDS } from '../../../lib/cli/command-list.js';
 import { helpOf } from '../../../lib/cli/help.js';
 import { main } from '../../../lib/cli/main.js';
 

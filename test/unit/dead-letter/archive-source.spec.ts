@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { memory } from 'nestjs-messaging';
 import { ManualClock } from 'nestjs-messaging/testing';
-import { archiveEntry } from '../../../lib/dead-letter/dead-letter-archiver.js';
+import { archiveEntry } from '../../../lib/dead-letter/dead-letter-collector.js';
 import { ArchiveSource } from '../../../lib/dead-letter/archive-source.js';
 import type { Candidate, RedriveLook } from '../../../lib/dead-letter/redrive-source.js';
 import type { DeadLetterArchive } from '../../../lib/dead-letter/dead-letter-archive.js';

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { memoryDeadLetterArchive, sqliteDeadLetterArchive, type DeadLetterArchive } from 'nestjs-messaging';
 import { deadLetterArchiveContract, ManualClock } from 'nestjs-messaging/testing';
 import { loadSqlite } from '../../../lib/clients/sqlite.js';
-import { archiveEntry } from '../../../lib/dead-letter/dead-letter-archiver.js';
+import { archiveEntry } from '../../../lib/dead-letter/dead-letter-collector.js';
 import { letter } from '../support/dead-letters.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'archive-'));

@@ -6,7 +6,7 @@ import { MessageExpiredError } from '../../../lib/errors/publish-errors.js';
 import { diskRetryQueue } from '../../../lib/publisher/disk-retry-queue.js';
 import { memoryRetryQueue } from '../../../lib/publisher/memory-retry-queue.js';
 import type { RetryQueueStore } from '../../../lib/publisher/retry-queue-store.js';
-import { Settlements } from '../../../lib/publisher/settlements.js';
+import { QueuedResults } from '../../../lib/publisher/queued-results.js';
 import { start } from '../support/application.js';
 import { confirmed } from '../support/fake-transport.js';
 
@@ -49,7 +49,7 @@ describe('where more was given up than is remembered', () => {
   const gone = { find: () => 'gone' } as unknown as RetryQueueStore;
 
   test('nobody is told that his message was sent who cannot know', async () => {
-    const settlements = new Settlements(gone, 2);
+    const settlements = new QueuedResults(gone, 2);
     for (const seq of [3, 5, 7])
       settlements.settle(seq, { id: `m${seq}`, outcome: 'rejected', error: new MessageExpiredError('too late') });
     const code = async (seq: number): Promise<string> => {

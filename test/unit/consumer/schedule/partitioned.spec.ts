@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Concurrency, unbounded } from '../../../../lib/consumer/schedule/concurrency.js';
 import { type PartitionedOptions, partitioned } from '../../../../lib/consumer/schedule/partitioned.js';
-import type { Schedule, Scheduled } from '../../../../lib/consumer/schedule/schedule.js';
+import type { Schedule, ScheduledMessage } from '../../../../lib/consumer/schedule/schedule.js';
 import { header } from '../../../../lib/message/headers.js';
 import type { MessageContext } from '../../../../lib/pipeline/message-context.js';
 import { Outcome } from '../../../../lib/pipeline/outcome.js';
@@ -352,7 +352,7 @@ describe('options of partitioned that cannot be', () => {
 
 test('a concurrency of one’s own decides who may run', async () => {
   /** One at a time, the last that came first. */
-  class LastFirst<M extends Scheduled> implements Schedule<M> {
+  class LastFirst<M extends ScheduledMessage> implements Schedule<M> {
     readonly waiting = new Set<M>();
     private busy = false;
     admit(message: M): boolean {
@@ -374,7 +374,10 @@ test('a concurrency of one’s own decides who may run', async () => {
       return this.waiting.delete(message);
     }
   }
-  const concurrency: Concurrency = { kind: 'last-first', schedule: <M extends Scheduled>() => new LastFirst<M>() };
+  const concurrency: Concurrency = {
+    kind: 'last-first',
+    schedule: <M extends ScheduledMessage>() => new LastFirst<M>(),
+  };
   const { app, deliver, end, started } = await lanes({}, { concurrency });
   for (const id of ['a', 'b', 'c']) deliver(id);
   await app.turn();

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { copyToPartition } from '../../../../lib/consumer/settlement/copy.js';
-import { redrivenCopy } from '../../../../lib/dead-letter/redriven.js';
+import { redrivenCopy } from '../../../../lib/dead-letter/redriven-copy.js';
 import { Outcome } from '../../../../lib/pipeline/outcome.js';
 import { start } from '../../support/application.js';
 import { FakeDelivery, confirmed } from '../../support/fake-transport.js';

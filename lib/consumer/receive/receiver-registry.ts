@@ -4,14 +4,14 @@ import { errorMessage } from '../../errors/redact.js';
 import type { Log } from '../../events/log.js';
 import type { ConsumerTelemetry, Telemetry } from '../../pipeline/telemetry.js';
 import type { Consumer } from '../consumer.js';
-import type { Consumers } from '../consumers.js';
+import type { ConsumerRegistry } from '../consumer-registry.js';
 import { OnDemand } from '../schedule/on-demand.js';
 import { Receiver } from './receiver.js';
 import { mergeByQueue } from '../subscription/router.js';
 import type { SubscriptionDefinition } from '../subscription/subscription-definition.js';
 
 export interface ReceiversEnvironment {
-  readonly consumers: Consumers;
+  readonly consumers: ConsumerRegistry;
   readonly log: Log;
   readonly telemetry?: Telemetry;
   /** A signal that is aborted after `shutdownTimeout`. */
@@ -21,7 +21,7 @@ export interface ReceiversEnvironment {
 }
 
 /** The loops of one connection: each is a subscription whose messages are asked for. */
-export class Receivers {
+export class ReceiverRegistry {
   private readonly open = new Set<Receiver>();
   private closed = false;
 
@@ -70,7 +70,7 @@ export class Receivers {
     });
   }
 
-  /** All loops end; what they hold is for `Consumers.stop` to wait for. */
+  /** All loops end; what they hold is for `ConsumerRegistry.stop` to wait for. */
   end(): void {
     this.closed = true;
     for (const receiver of this.open) void receiver.end();

@@ -1,5 +1,5 @@
 /** Tells all who wait that something has happened. */
-export class Signal {
+export class WakeUp {
   private waiting?: Promise<void>;
   private wake: () => void = () => undefined;
 

@@ -12,11 +12,11 @@ import type { Delivery } from '../transport/delivery.js';
 import type { PublishResult } from '../transport/outgoing.js';
 import { publishAll } from '../transport/publish-all.js';
 import type { Transport } from '../transport/transport.js';
-import type { ArchivedEntry, ArchiveEntry, DeadLetterArchive } from './dead-letter-archive.js';
+import type { ArchivedEntry, DeadLetterEntry, DeadLetterArchive } from './dead-letter-archive.js';
 import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
 import { DeadLetterIntake } from './dead-letter-intake.js';
 import { readDeadLetter } from './dead-letter.js';
-import { redrivenCopy } from './redriven.js';
+import { redrivenCopy } from './redriven-copy.js';
 
 export interface ArchiverParts {
   readonly transport: Transport;
@@ -40,7 +40,7 @@ const SOON_MS = 1_000;
  * Empties dead-letter queues into an archive, and sends back what may be tried again. A dead letter is acked after the
  * archive has committed it, and leaves the archive after the broker has confirmed its copy.
  */
-export class DeadLetterArchiver {
+export class DeadLetterCollector {
   private cancelTimer: CancelTimer | undefined;
   private running: Promise<void> | undefined;
   private stopped = true;
@@ -214,13 +214,13 @@ export class DeadLetterArchiver {
   }
 }
 
-const keyOf = ({ key }: ArchiveEntry): string => key;
+const keyOf = ({ key }: DeadLetterEntry): string => key;
 
 /**
  * The key is what the dead letter is, whole: brought twice, it is kept once. One that nothing distinguishes from another
  * (a foreign message without id or time) gets a key of its own: kept twice rather than lost.
  */
-export function archiveEntry(deadLetterQueue: string, message: Delivery['message']): ArchiveEntry {
+export function archiveEntry(deadLetterQueue: string, message: Delivery['message']): DeadLetterEntry {
   const isTold = message.id !== '' && header.originTime in message.headers;
   const { body, ...meta } = message;
   const key = isTold

@@ -18,7 +18,7 @@ export interface Flight {
 }
 
 /** What is under way, in the order in which it was sent. Each sending has a token of its own, so that a late reply counts for nothing else. */
-export class Flights {
+export class InFlightMessages {
   private readonly byToken = new Map<number, Flight>();
   private readonly seqs = new Set<number>();
   private lastToken = 0;

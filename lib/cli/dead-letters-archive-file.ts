@@ -1,6 +1,6 @@
 import { systemClock } from '../clock/clock.js';
 import { ArchiveSource } from '../dead-letter/archive-source.js';
-import { ArchivedDeadLetters, queryOf } from '../dead-letter/archived-dead-letters.js';
+import { ArchiveSearch, queryOf } from '../dead-letter/archive-search.js';
 import { compileSelection } from '../dead-letter/dead-letter-selection.js';
 import { Redrive } from '../dead-letter/redrive.js';
 import { resolveRedrive } from '../dead-letter/redrive-options.js';
@@ -44,7 +44,7 @@ export function withArchive<T>(
 /** The applications send what is allowed, or do not any more. @returns how many it is said of */
 export function allowRetry(
   path: string,
-  selection: Parameters<ArchivedDeadLetters['allowRetry']>[0],
+  selection: Parameters<ArchiveSearch['allowRetry']>[0],
   allow: boolean,
 ): Promise<number> {
   return withOpened(path, (_, letters) => letters.allowRetry(selection, allow));
@@ -52,11 +52,11 @@ export function allowRetry(
 
 async function withOpened<T>(
   path: string,
-  work: (archive: SqlDeadLetterArchive, letters: ArchivedDeadLetters) => Promise<T>,
+  work: (archive: SqlDeadLetterArchive, letters: ArchiveSearch) => Promise<T>,
 ): Promise<T> {
   const archive = await openArchiveFile(path, systemClock);
   try {
-    return await work(archive, new ArchivedDeadLetters(archive, systemClock, () => undefined));
+    return await work(archive, new ArchiveSearch(archive, systemClock, () => undefined));
   } finally {
     await archive.close();
   }

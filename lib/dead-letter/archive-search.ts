@@ -28,7 +28,7 @@ type SelectionOrAll = ArchiveSelection & { readonly all?: true };
 const PAGE = 100;
 
 /** Searches the archive of dead letters, and says which of them may be tried again. Every method may reject. */
-export class ArchivedDeadLetters {
+export class ArchiveSearch {
   /** @internal */
   constructor(
     private readonly archive: DeadLetterArchive,

@@ -2,7 +2,7 @@ import { InvalidOptionError, SubscriptionConflictError } from '../errors/configu
 import { toldTogether } from '../errors/told-together.js';
 import { Consumer, type ConsumerEnvironment } from './consumer.js';
 import type { SettlementFollower } from './consumer-reports.js';
-import type { Handled } from './subscription/handled.js';
+import type { HandledSubscription } from './subscription/handled.js';
 import { PartitionedConsumer } from './partitions/partitioned-consumer.js';
 import type { QueueConsumer } from './queue-consumer.js';
 import { shared } from './subscription/router.js';
@@ -10,7 +10,7 @@ import { StandstillWatch } from './standstill-watch.js';
 import type { SubscriptionDefinition } from './subscription/subscription-definition.js';
 
 /** Every subscription of one connection: one consumer per queue. */
-export class Consumers implements Iterable<QueueConsumer> {
+export class ConsumerRegistry implements Iterable<QueueConsumer> {
   private readonly byQueue = new Map<string, QueueConsumer>();
   /** Their intake has ended, and their queue may have another consumer by now; some of their messages are still held. */
   private readonly leaving = new Set<Consumer>();
@@ -26,14 +26,14 @@ export class Consumers implements Iterable<QueueConsumer> {
   }
 
   /** @throws SubscriptionConflictError when the queue has a subscription already */
-  add(handled: Handled): QueueConsumer {
+  add(handled: HandledSubscription): QueueConsumer {
     const { definition } = handled;
     if (!definition.partitioning || 'batchHandler' in handled) return this.addSingle(handled);
     return this.take(definition, () => new PartitionedConsumer({ ...handled, definition }, this.environment));
   }
 
   /** On one queue, with a follower that is told what becomes of each message. @throws SubscriptionConflictError */
-  addSingle(handled: Handled, follower?: SettlementFollower): Consumer {
+  addSingle(handled: HandledSubscription, follower?: SettlementFollower): Consumer {
     return this.take(handled.definition, () => new Consumer(handled, this.environment, follower));
   }
 

@@ -13,7 +13,7 @@ import { Suspects } from './suspects.js';
  * channel, and with it a copy of everything in flight; so what goes to such a destination leaves the first line, and only
  * one message at a time probes it on the second, until one is confirmed. All others flow on.
  */
-export class PublishLines {
+export class PublishLinePair {
   /** Set by the publisher. */
   resolved: (entry: Sending, result: PublishResult) => void = () => {};
   private readonly suspects: Suspects;

@@ -15,7 +15,7 @@ interface Waiting {
  * The final results of queued messages. One costs memory only once somebody asks for it; a later caller is answered from
  * the store.
  */
-export class Settlements implements SettlementSource {
+export class QueuedResults implements SettlementSource {
   private readonly waiting = new Map<number, Waiting>();
   /** Without the error itself, which holds on to its stack and its cause. */
   private readonly rejected = new Map<number, Pick<Death, 'error'>>();

@@ -1,7 +1,7 @@
 import type { IdempotencyStore, IdempotencyStoreEnvironment, IdempotencyStoreFactory } from './idempotency-store.js';
 
 /** The stores of one connection: one for each factory, however many subscriptions name it. */
-export class IdempotencyStores {
+export class IdempotencyStorePool {
   private readonly stores = new Map<IdempotencyStoreFactory, IdempotencyStore>();
 
   constructor(private readonly environment: IdempotencyStoreEnvironment) {}

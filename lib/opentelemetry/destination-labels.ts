@@ -10,7 +10,7 @@ export const MAX_DESTINATIONS = 1_000;
 export type DestinationTemplate = (destination: string) => string | undefined;
 
 /** Where messages are sent to: what is measured of it. */
-export class Destinations {
+export class DestinationLabels {
   private readonly named = new Map<string, Labels>();
   private readonly templated = new Map<string, Labels>();
   private readonly unnamed: Labels;

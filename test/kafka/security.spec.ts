@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import { MessagingModule, Publisher } from 'nestjs-messaging';
-import { type KafkaOptions, kafka } from '../../lib/transports/kafka/index.js';
+import { type KafkaOptions, kafka } from 'nestjs-messaging/kafka';
 import { describeKafka } from '../brokers/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { waitFor } from '../brokers/wait-for.js';

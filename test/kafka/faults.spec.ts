@@ -77,7 +77,7 @@ describeKafka(
             (await admin.fetchTopicOffsets(topic)).every(({ high }) => Number(high) > 0);
           await waitFor(used, 'records in every partition');
         });
-        const places = await admin.fetchOffsets({ groupId: 'load:loaded:queue', topics: [topic] });
+        const places = await admin.fetchOffsets({ groupId: `${topic}.queue.load_3Aloaded_3Aqueue`, topics: [topic] });
         expect(places[0].partitions.filter(({ offset }) => Number(offset) > 0)).toHaveLength(5);
       });
     });

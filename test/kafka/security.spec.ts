@@ -33,9 +33,7 @@ describeKafka(
         permissionType: AclPermissionTypes.ALLOW,
       });
       const { TOPIC, GROUP } = AclResourceTypes;
-      await withAdmin(server, (admin) =>
-        admin.createAcls({ acl: [allow(TOPIC, 'allowed'), allow(GROUP, 'allowed'), allow(GROUP, 'safe')] }),
-      );
+      await withAdmin(server, (admin) => admin.createAcls({ acl: [allow(TOPIC, 'allowed'), allow(GROUP, 'allowed')] }));
     });
     afterEach(closeApplications);
 

@@ -17,11 +17,12 @@ export function alongPartitions({ AssignerProtocol }: Pick<typeof Kafkajs, 'Assi
       name,
       metadata: MemberMetadata.encode({ version, topics, userData: Buffer.alloc(0) }),
     }),
-    async assign({ members, topics }) {
+    // Kafkajs gives it the topics of the member that assigns, and knows the partitions of those alone.
+    async assign({ members }) {
       const readers = membersOf(members, (metadata) => MemberMetadata.decode(metadata)?.topics ?? []);
       const assignments = new Map<string, Record<string, number[]>>(members.map(({ memberId }) => [memberId, {}]));
-      for (const topic of topics) {
-        const ids = readers.get(topic) ?? [];
+      await cluster.addMultipleTargetTopics([...readers.keys()]);
+      for (const [topic, ids] of readers) {
         for (const { partitionId } of cluster.findTopicPartitionMetadata(topic))
           (assignments.get(ids[partitionId % ids.length])![topic] ??= []).push(partitionId);
       }

@@ -21,6 +21,11 @@ export class Names {
     return `${this.topic}.queue.${legal(queue)}`;
   }
 
+  /** Who reads for a queue: of another application's queue of the same name it knows nothing. */
+  group(queue: string): string {
+    return this.queueTopic(queue);
+  }
+
   routeTopic(topic: string = this.topic): string {
     return legal(topic);
   }

@@ -130,9 +130,10 @@ export class Topics {
     const { client } = link;
     const { queue } = topology;
     const [routes, own] = this.readBy(topology);
+    const group = this.names.group(queue);
     const known = this.queues.get(queue);
-    const isPlaced = async (): Promise<boolean> => (await client.committed(queue, routes)).length > 0;
-    const wasPlaced = known !== undefined || (await client.committed(queue, own)).length > 0;
+    const isPlaced = async (): Promise<boolean> => (await client.committed(group, routes)).length > 0;
+    const wasPlaced = known !== undefined || (await client.committed(group, own)).length > 0;
     let there = await isPlaced();
     // Another process may have made the queue in this moment, and be about to.
     for (let looks = 0; !there && !wasPlaced && looks < PLACED_WITHIN_MS / LOOK_MS; looks++) {
@@ -146,7 +147,7 @@ export class Topics {
       );
     const beginning =
       known === undefined ? [] : partitionsOf(link, own).map((at): TopicPartitionOffset => ({ ...at, offset: 0 }));
-    await client.place(queue, [...(await client.since(routes, known ?? this.clock.now())), ...beginning]);
+    await client.place(group, [...(await client.since(routes, known ?? this.clock.now())), ...beginning]);
     this.queues.set(queue, 'placed');
   }
 

@@ -145,7 +145,12 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
         if (!reader || reader.ending !== undefined) {
           if (reader) reading.delete(reader);
           const takes = takenBy(now, this.names.queueTopic(queue));
-          reader = await GroupReader.join(link.client, { group: queue, topics: topics.readBy(now), clock, takes });
+          reader = await GroupReader.join(link.client, {
+            group: this.names.group(queue),
+            topics: topics.readBy(now),
+            clock,
+            takes,
+          });
           reading.add(reader);
         }
         const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore

@@ -18,10 +18,10 @@ values ($1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text::json, $7::t
 statement_timestamp() + $11::text::float8 * interval '1 ms')`,
     begin: `begin isolation level read committed;
 set local synchronous_commit = off; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0`,
-    /** limit, the last one of the window before. Rows that are not `ready` are behind an earlier message of their key. */
+    /** limit, keys that are passed over. Rows that are not `ready` are behind an earlier message of their key. */
     take: `with c as materialized (
-  select * from ${pending} o where o.seq > $2::text::bigint and o.due <= statement_timestamp() and (o.key is null or not exists (
-    select from ${pending} w where w.key = o.key and w.attempts > 0 and w.due > statement_timestamp()))
+  select * from ${pending} o where o.due <= statement_timestamp() and (o.key is null or (o.key <> all($2::text[]) and not exists (
+    select from ${pending} w where w.key = o.key and w.attempts > 0 and w.due > statement_timestamp())))
   order by o.seq limit $1::int for update of o skip locked),
 k as (select d.key, (select e.seq from ${pending} e where e.key = d.key and e.seq < d.last and ${blocks}
   and e.seq <> all(array(select seq from c)) order by e.seq limit 1) as first

@@ -19,6 +19,8 @@ import type { OutboxStatements } from './outbox-statements.js';
 const MOST_RETURNS = 6;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+/** So many keys are passed over that other relays are at; then it looks again later. */
+const MOST_PASSED_KEYS = 10_000;
 /** What is told of an error is not longer. */
 const MAX_ERROR = 2_000;
 
@@ -75,14 +77,7 @@ export class RelayBatch {
   }
 
   private async within(client: SqlClient): Promise<BatchResult> {
-    const { limit } = this.options;
-    let rows = await this.take(client, '0');
-    let full = rows.length === limit;
-    // All of them may be behind messages that another relay has taken: then there may be others behind those.
-    while (full && !rows.some(({ ready }) => ready)) {
-      rows = await this.take(client, rows.at(-1)!.seq);
-      full = rows.length === limit;
-    }
+    const { rows, full } = await this.take(client);
     const ready = rows.filter((row) => row.ready);
     if (ready.length === 0) return { more: false, sent: 0, parked: [] };
     const fates: Fates = { confirmed: [], parked: [], deferred: [] };
@@ -92,12 +87,25 @@ export class RelayBatch {
     return { more: full && obstacle === undefined, sent: confirmed.length, parked, ...(obstacle && { obstacle }) };
   }
 
-  private async take(client: SqlClient, after: string): Promise<OutboxRow[]> {
+  private async take(client: SqlClient): Promise<{ readonly rows: readonly OutboxRow[]; readonly full: boolean }> {
     const { statements, limit, inOrder, name } = this.options;
-    if (!inOrder) return rowsOf(await client.query(statements.take, [limit, after]));
-    const [{ alone }] = await client.query(statements.alone, [name]);
-    if (after !== '0' || alone !== 'true') return [];
-    return rowsOf(await client.query(statements.takeInOrder, [limit]));
+    if (inOrder) {
+      const [{ alone }] = await client.query(statements.alone, [name]);
+      const rows = alone === 'true' ? rowsOf(await client.query(statements.takeInOrder, [limit])) : [];
+      return { rows, full: rows.length === limit };
+    }
+    const passed = new Set<string>();
+    for (;;) {
+      await client.query('savepoint taken', []);
+      const rows = rowsOf(await client.query(statements.take, [limit, [...passed]]));
+      const before = passed.size;
+      for (const key of blockedKeys(rows)) passed.add(key);
+      const full = rows.length === limit;
+      if (passed.size === before) return { rows, full };
+      // Another relay sends earlier messages of these keys: it shall find the later ones, and what is behind them is taken here.
+      await client.query('rollback to savepoint taken', []);
+      if (passed.size >= MOST_PASSED_KEYS) return { rows: [], full: false };
+    }
   }
 
   /** Without those that are of no use any more. */
@@ -177,6 +185,14 @@ export class RelayBatch {
 
 function rowsOf(rows: readonly SqlRecord[]): OutboxRow[] {
   return rows as unknown as OutboxRow[];
+}
+
+/** Those of which nothing can be sent. */
+function blockedKeys(rows: readonly OutboxRow[]): Set<string> {
+  const keys = new Set<string>();
+  for (const { key, ready } of rows) if (key !== null && !ready) keys.add(key);
+  for (const { key, ready } of rows) if (key !== null && ready) keys.delete(key);
+  return keys;
 }
 
 /** What a failed send means: for this message for good, for this message now, or for all. */

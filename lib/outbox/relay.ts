@@ -104,12 +104,23 @@ export class Relay {
   private async round(atATime: number): Promise<boolean> {
     const first = await this.one();
     if (!first?.more) return false;
-    const others = Array.from({ length: atATime - 1 }, async () => {
-      while (!this.stopping.signal.aborted && (await this.one())?.more);
-    });
-    while (!this.stopping.signal.aborted && (await this.one())?.more);
+    const others = new Set<Promise<void>>();
+    let more = true;
+    while (!this.stopping.signal.aborted && (more || others.size > 0)) {
+      // One that found nothing, as all was behind messages under way, is asked again: there may be others now.
+      for (let at = others.size; more && at < atATime - 1; at++) {
+        const other = this.several().finally(() => others.delete(other));
+        others.add(other);
+      }
+      more = (await this.one())?.more ?? false;
+      if (!more && others.size > 0) await this.pause();
+    }
     await Promise.all(others);
     return true;
+  }
+
+  private async several(): Promise<void> {
+    while (!this.stopping.signal.aborted && (await this.one())?.more);
   }
 
   private async one(): Promise<BatchResult | undefined> {

@@ -98,6 +98,30 @@ describePostgresNode('the relay', (postgres) => {
     await waitFor(async () => (await left()) === 0);
   });
 
+  test('a batch holds only what it sends, however long the line of a key behind it', async () => {
+    const { apps, broker, add, handled, pool, left } = await start(1, { batchSize: 10 });
+    broker.faults.refuse();
+    broker.faults.disconnect();
+    await add(Array.from({ length: 100 }, (_, n) => ({ key: 'hot', n })));
+    await add([{ key: 'other', n: 100 }]);
+    const other = await pool.connect();
+    await other.query('begin');
+    await other.query('select from messaging.outbox order by seq limit 1 for update');
+    broker.faults.dropConfirms(true);
+    broker.faults.accept();
+    apps[0].outbox.wake();
+    const free = async () => (await pool.query('select from messaging.outbox for update skip locked')).rowCount;
+    await waitFor(async () => (await free()) === 99, 'all but the two that are under way');
+    broker.faults.dropConfirms(false);
+    await other.query('rollback');
+    other.release();
+    await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
+    expectOrder(
+      handled,
+      Array.from({ length: 100 }, (_, n) => ({ key: 'hot', n })),
+    );
+  });
+
   test('while the broker is away messages stay, and are then sent in order', async () => {
     const { apps, broker, add, handled, left } = await start(2, { batchSize: 5 });
     broker.faults.refuse();

@@ -12,6 +12,8 @@ export interface PostgresDatabaseOptions {
   readonly neededBy: string;
   /** As the server shows the connections. */
   readonly applicationName: string;
+  /** Milliseconds after which an answer is not waited for any more, and the connection ended. */
+  readonly queryTimeout?: number;
 }
 
 /** One connection, with its listener of errors, until it is released; `failed`: it is not used again. */
@@ -105,8 +107,12 @@ export class PostgresDatabase implements SqlClient {
   }
 
   private async open(): Promise<WatchedPool> {
-    const { address, connections, neededBy, applicationName } = this.options;
-    const config = { application_name: applicationName.slice(0, 63), ...address.config() };
+    const { address, connections, neededBy, applicationName, queryTimeout } = this.options;
+    const config = {
+      application_name: applicationName.slice(0, 63),
+      ...(queryTimeout !== undefined && { query_timeout: queryTimeout }),
+      ...address.config(),
+    };
     return watchedPool(await loadPg(neededBy), config, connections);
   }
 

@@ -5,6 +5,9 @@ const TAKEN = 'c.seq::text, c.id, c.route, c.topic, c.payload, c.headers::text, 
 /** So many are counted; more are not told apart from so many. */
 export const MOST_COUNTED = 100_000;
 
+/** A relay that waits for confirms asks something far more often. */
+const IDLE_LIMIT_MS = 15_000;
+
 /** The statements on one outbox. */
 export function outboxStatements(place: OutboxPlace) {
   const { pending, parked, sent, handled } = tablesOf(place);
@@ -16,8 +19,9 @@ export function outboxStatements(place: OutboxPlace) {
     add: `insert into ${pending} (id, route, topic, key, payload, headers, properties, dedupe_id, unroutable, expires_at, due)
 values ($1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text::json, $7::text::json, $8::text, $9::text, $10::text::bigint,
 statement_timestamp() + $11::text::float8 * interval '1 ms')`,
+    /** What a process has taken that stands still, or whose host is lost, is free again after the idle limit. */
     begin: `begin isolation level read committed;
-set local synchronous_commit = off; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0`,
+set local synchronous_commit = off; set local idle_in_transaction_session_timeout = ${IDLE_LIMIT_MS}; set local statement_timeout = 0`,
     /** limit, keys that are passed over. Rows that are not `ready` are behind an earlier message of their key. */
     take: `with c as materialized (
   select * from ${pending} o where o.due <= statement_timestamp() and (o.key is null or (o.key <> all($2::text[]) and not exists (

@@ -104,11 +104,15 @@ function tableOf(connection: string = DEFAULT_CONNECTION): string {
   return connection === DEFAULT_CONNECTION ? 'outbox' : `outbox_${connection.toLowerCase().replace(/[^a-z0-9]/g, '_')}`;
 }
 
+type Deadline = ReturnType<typeof deadline>;
+
 /** It begins when everybody can take what is sent, and ends before anything else of the application does. */
 class OutboxLifecycle implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+  private end: Deadline | undefined;
+
   constructor(
     private readonly outbox: Outbox,
-    private readonly shutdownDeadline: () => { readonly signal: AbortSignal; readonly cancel: () => void },
+    private readonly shutdownDeadline: () => Deadline,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -120,12 +124,13 @@ class OutboxLifecycle implements OnModuleInit, OnApplicationBootstrap, OnModuleD
   }
 
   async onModuleDestroy(): Promise<void> {
-    const { signal, cancel } = this.shutdownDeadline();
-    await this.outbox.stop(signal);
-    cancel();
+    this.end = this.shutdownDeadline();
+    await this.outbox.stop(this.end.signal);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.outbox.close();
+    const { signal, cancel } = this.end ?? this.shutdownDeadline();
+    await this.outbox.close(signal);
+    cancel();
   }
 }

@@ -1,5 +1,6 @@
 import { PostgresDatabase } from '../clients/postgres-database.js';
 import type { Clock } from '../clock/clock.js';
+import { until } from '../clock/sleep.js';
 import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
@@ -47,6 +48,9 @@ const OPTION_NAMES: readonly (keyof OutboxMessageOptions)[] = [
   'id', 'key', 'headers', 'topic', 'delay', 'at', 'ttl', 'unroutable', 'correlationId', 'replyTo',
 ]; // prettier-ignore
 
+/** A server that has not answered for so long is taken for lost: a connection may say nothing for hours. */
+const QUERY_TIMEOUT_MS = 20_000;
+
 export interface OutboxEnvironment {
   readonly service: string;
   /** Of the connection. */
@@ -82,6 +86,7 @@ export class Outbox {
       connections: (settings.relay ? settings.concurrency : 0) + 2,
       neededBy: 'The outbox',
       applicationName: `${service} outbox`,
+      queryTimeout: QUERY_TIMEOUT_MS,
     });
     this.inbox = new Inbox(this.database, this.statements, clock);
     this.counts = new OutboxCounts(this.database, this.statements, settings, clock);
@@ -184,12 +189,12 @@ export class Outbox {
   async stop(deadline: AbortSignal): Promise<void> {
     this.counts.stop();
     await this.relay?.stop(deadline);
-    if (deadline.aborted) this.database.destroy();
   }
 
-  /** @internal */
-  async close(): Promise<void> {
-    await this.database.close();
+  /** What is asked of the database at that moment is waited for until `deadline` is aborted. @internal */
+  async close(deadline: AbortSignal): Promise<void> {
+    await until(this.database.close(), deadline);
+    this.database.destroy();
   }
 
   private async prepare(): Promise<void> {

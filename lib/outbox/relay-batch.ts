@@ -1,6 +1,7 @@
 import type { PostgresDatabase } from '../clients/postgres-database.js';
 import type { SqlClient, SqlRecord } from '../clients/sql-client.js';
-import type { Clock } from '../clock/clock.js';
+import type { CancelTimer, Clock } from '../clock/clock.js';
+import { until } from '../clock/sleep.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import {
   MessageExpiredError,
@@ -19,6 +20,8 @@ import type { OutboxStatements } from './outbox-statements.js';
 const MOST_RETURNS = 6;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+/** How often the server is told so while confirms are awaited: a third of the idle limit. */
+const BEAT_MS = 5_000;
 /** So many keys are passed over that other relays are at; then it looks again later. */
 const MOST_PASSED_KEYS = 10_000;
 /** What is told of an error is not longer. */
@@ -34,6 +37,8 @@ export interface BatchOptions {
   readonly name: string;
   readonly retention: boolean;
   readonly clock: Clock;
+  /** Aborted: what is not confirmed yet is not waited for any more. */
+  readonly deadline: AbortSignal;
   readonly send: (publications: readonly Publication[]) => Promise<Receipt>[];
 }
 
@@ -52,6 +57,8 @@ interface Fates {
   readonly parked: { row: OutboxRow; error: MessagingError }[];
   readonly deferred: { row: OutboxRow; error: MessagingError }[];
   obstacle?: MessagingError;
+  /** Nothing more is sent or waited for. */
+  isOver: boolean;
 }
 
 /**
@@ -80,8 +87,8 @@ export class RelayBatch {
     const { rows, full } = await this.take(client);
     const ready = rows.filter((row) => row.ready);
     if (ready.length === 0) return { more: false, sent: 0, parked: [] };
-    const fates: Fates = { confirmed: [], parked: [], deferred: [] };
-    await this.send(this.inTime(ready, fates), fates);
+    const fates: Fates = { confirmed: [], parked: [], deferred: [], isOver: false };
+    await this.confirmed(this.send(this.inTime(ready, fates), fates), client, fates);
     await this.settle(client, fates);
     const { confirmed, parked, obstacle } = fates;
     return { more: full && obstacle === undefined, sent: confirmed.length, parked, ...(obstacle && { obstacle }) };
@@ -121,6 +128,31 @@ export class RelayBatch {
     });
   }
 
+  /** Waits for confirms, and tells the server now and then that this process is there. */
+  private async confirmed(all: Promise<void>, client: SqlClient, fates: Fates): Promise<void> {
+    const { clock, deadline } = this.options;
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    let failure: { readonly error: unknown } | undefined;
+    const fail = (error: unknown): void => {
+      failure ??= { error };
+      end();
+    };
+    let cancel: CancelTimer = () => {};
+    const beat = (): void => {
+      if (!fates.isOver) cancel = clock.after(BEAT_MS, () => void client.query('select', []).then(beat, fail), { background: true }); // prettier-ignore
+    };
+    beat();
+    all.catch(fail);
+    deadline.addEventListener('abort', end);
+    if (deadline.aborted) end();
+    await until(all, over.signal);
+    fates.isOver = true;
+    cancel();
+    deadline.removeEventListener('abort', end);
+    if (failure) throw failure.error;
+  }
+
   /** Messages of a key one after the other, everything else at once. */
   private async send(rows: readonly OutboxRow[], fates: Fates): Promise<void> {
     const lines = new Map<string, OutboxRow[]>();
@@ -149,7 +181,7 @@ export class RelayBatch {
     // prettier-ignore
     let goesOn = await this.outcome(head, receipt, fates);
     for (const row of rest) {
-      if (!goesOn || fates.obstacle) return false;
+      if (!goesOn || fates.obstacle || fates.isOver) return false;
       goesOn = await this.outcome(row, this.options.send([publicationOf(row)])[0], fates);
     }
     return goesOn;

@@ -35,6 +35,7 @@ export class Relay {
   obstacle: string | undefined;
   private readonly batch: RelayBatch;
   private readonly stopping = new AbortController();
+  private readonly ended = new AbortController();
   private running: Promise<void> | undefined;
   private wakeUp: () => void = () => {};
   private hurry = Infinity;
@@ -54,6 +55,7 @@ export class Relay {
       inOrder: settings.order === 'transaction',
       name: `${settings.schema}.${settings.table}`,
       retention: settings.retention > 0,
+      deadline: this.ended.signal,
       send: (publications) => publisher.relay(publications),
     });
   }
@@ -83,11 +85,14 @@ export class Relay {
     this.wakeUp();
   }
 
-  /** What was taken is sent and removed first, until `deadline` is aborted. */
+  /** What was taken is sent and removed first, until `deadline` is aborted; then what is not confirmed is given back. */
   async stop(deadline: AbortSignal): Promise<void> {
     this.stopping.abort();
     for (const off of this.off.splice(0)) off();
     this.wakeUp();
+    const end = (): void => this.ended.abort();
+    deadline.addEventListener('abort', end);
+    if (deadline.aborted) end();
     await until(Promise.resolve(this.running), deadline);
   }
 

@@ -1,9 +1,10 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { Pool } from 'pg';
-import { memory, MemoryBroker, message, TopologyMismatchError } from 'nestjs-messaging';
+import { memory, MemoryBroker, message, type MessagingModuleOptions, TopologyMismatchError } from 'nestjs-messaging';
 import { type OutboxOptions, outboxSchema } from 'nestjs-messaging/outbox';
 import { describePostgresNode } from '../brokers/postgres.js';
 import type { PostgresServer } from '../brokers/postgres/server.js';
+import { Proxy } from '../brokers/proxy.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications, type OutboxApplication, startApplication } from './application.js';
 
@@ -30,7 +31,12 @@ describePostgresNode('the relay', (postgres) => {
   };
 
   /** Applications on one broker and one database, and what the handlers of all of them were given, in order. */
-  async function start(count: number, options: OutboxOptions = {}, server?: PostgresServer) {
+  async function start(
+    count: number,
+    options: OutboxOptions = {},
+    server?: PostgresServer,
+    more: MessagingModuleOptions = {},
+  ) {
     const url = await (server ?? (await (shared ??= postgres.start()))).createDatabase();
     const broker = new MemoryBroker();
     const handled: Numbered[] = [];
@@ -39,7 +45,13 @@ describePostgresNode('the relay', (postgres) => {
       apps.push(
         await startApplication(
           { url, pollInterval: 20, ...options },
-          { transport: memory({ broker }), routes: [], reconnect: { initial: 20, max: 100 }, confirmTimeout: 500 },
+          {
+            transport: memory({ broker }),
+            routes: [],
+            reconnect: { initial: 20, max: 100 },
+            confirmTimeout: 500,
+            ...more,
+          },
         ),
       );
     await apps[0].messaging.subscribe(
@@ -275,6 +287,58 @@ describePostgresNode('the relay', (postgres) => {
     await apps[0].app.close();
     expect((await left()) + new Set(handled.map(({ n }) => n)).size).toBe(100);
   });
+
+  test('what is not confirmed in time for the end is given back, and the end is not held up', async () => {
+    const { apps, broker, add, handled, pool } = await start(1, {}, undefined, { confirmTimeout: 600_000, shutdownTimeout: 200 }); // prettier-ignore
+    broker.faults.dropConfirms(true);
+    await add([{ key: 'k', n: 1 }, { key: 'k', n: 2 }]); // prettier-ignore
+    await waitFor(() => handled.length === 1);
+    await apps[0].app.close();
+    await waitFor(async () => (await pool.query('select from messaging.outbox for update skip locked')).rowCount === 2);
+    expect(handled).toHaveLength(1);
+  });
+
+  test('a database that says nothing does not hold up the end', async () => {
+    for (const relay of [false, true]) {
+      const url = await (await (shared ??= postgres.start())).createDatabase();
+      const proxy = await Proxy.start(url);
+      const { app, outbox } = await startApplication({ url: proxy.url(url), relay }, { shutdownTimeout: 200 });
+      await waitFor(() => outbox.health().countedAt !== undefined);
+      proxy.stall();
+      outbox.parked().catch(() => undefined);
+      await app.close();
+      await proxy.close();
+    }
+  });
+
+  test('what a lost host has taken is sent by others, and what is silent is told and connected again', async () => {
+    if (!postgres.newest) return;
+    const server = await (shared ??= postgres.start());
+    const url = await server.createDatabase();
+    const proxy = await Proxy.start(url);
+    const broker = new MemoryBroker();
+    const messaging = { transport: memory({ broker }), routes: [], confirmTimeout: 60_000 };
+    const lost = await startApplication({ url: proxy.url(url), pollInterval: 20 }, messaging);
+    const handled: unknown[] = [];
+    await lost.messaging.subscribe(Numbers, (payload) => void handled.push(payload));
+    broker.faults.dropConfirms(true);
+    const pool = newPool(url);
+    const client = await pool.connect();
+    await client.query('begin');
+    await lost.outbox.add(client, Numbers, { key: 'k', n: 1 }, { key: 'k' });
+    await client.query('commit');
+    client.release();
+    await waitFor(() => handled.length === 1);
+    proxy.stall();
+    broker.faults.dropConfirms(false);
+    await startApplication({ url, pollInterval: 20 }, messaging);
+    await waitFor(() => handled.length === 2, 'a second sending', 40_000);
+    await waitFor(() => lost.outbox.health().relay === 'waiting', 'a relay that waits', 40_000);
+    expect(lost.outbox.health().status).not.toBe('up');
+    proxy.resume();
+    await waitFor(() => lost.outbox.health().relay === 'running', 'a relay that runs', 40_000);
+    await proxy.close();
+  }, 120_000);
 
   test('an outbox of another version, of another service, or none is refused with what to do', async () => {
     const url = await (await (shared ??= postgres.start())).createDatabase();

@@ -94,6 +94,13 @@ export interface MemberOptions {
   readonly maxBytes: number;
 }
 
+export interface LogPlaces {
+  /** Where the next record will be written. */
+  readonly end: number;
+  /** What the client reads again of a log does not begin below this place. */
+  readonly lowest?: number;
+}
+
 export interface MemberHandlers {
   /**
    * The partitions from now on. `anew`: the member was out of the group meanwhile, so that what it holds of any of them may
@@ -102,13 +109,13 @@ export interface MemberHandlers {
   assigned(partitions: readonly TopicPartition[], anew: boolean): void;
   /**
    * Records of one partition in their order; the same may come again after a rebalance. The client reads on when it
-   * resolves, and stays a member meanwhile. `end`: where the next record will be written.
+   * resolves, and stays a member meanwhile.
    */
   records(
     from: TopicPartition,
     records: readonly IncomingRecord[],
     nextOffset: number,
-    end?: number,
+    log?: LogPlaces,
   ): Promise<void> | undefined;
   /** It is out of the group for good. */
   ended(reason: string): void;
@@ -120,6 +127,8 @@ export interface GroupMember {
   commit(offsets: readonly TopicPartitionOffset[]): Promise<void>;
   /** Reading a partition goes on from this offset at this time, by a timer of the caller's; see `resume`. */
   holdAt(place: TopicPartitionOffset): void;
+  /** Nothing more of this partition is read until it is resumed. */
+  hold(from: TopicPartition): void;
   resume(from: TopicPartition): void;
   leave(): Promise<void>;
 }

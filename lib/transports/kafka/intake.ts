@@ -7,12 +7,17 @@ export class Intake {
   private readonly waiting: IncomingRecord[] = [];
   private window?: OffsetWindow;
   private committed = -1;
+  private highest = -1;
+  /** Reading it was stopped. */
+  isHeld = false;
 
   constructor(
     readonly topic: string,
     readonly partition: number,
     /** Whether the queue takes a record of this topic; what it does not is passed over. */
     private readonly takes: (record: IncomingRecord) => boolean,
+    /** So many are handed over from the first on that is not settled: all of them come again if another goes on. */
+    private readonly most = Infinity,
   ) {}
 
   get size(): number {
@@ -26,22 +31,30 @@ export class Intake {
 
   /** The next to be handed over. */
   get head(): IncomingRecord | undefined {
-    return this.waiting[0];
+    return this.isBlocked ? undefined : this.waiting[0];
+  }
+
+  /** Nothing new is handed over before the first that is not settled is; what was given back is. */
+  get isBlocked(): boolean {
+    const { window, waiting } = this;
+    return waiting.length > 0 && waiting[0].offset > this.highest && window!.span - waiting.length >= this.most;
   }
 
   /** What was fetched; what came before is dropped. `nextOffset`: the partition has nothing else below it. */
   add(records: readonly IncomingRecord[], nextOffset: number): void {
     if (records.length > 0) this.window ??= new OffsetWindow(records[0].offset);
     for (const record of records) {
-      if (!this.window!.open(record.offset)) continue;
-      if (this.takes(record)) this.waiting.push(record);
-      else this.window!.settle(record.offset);
+      if (this.takes(record)) {
+        if (this.window!.open(record.offset)) this.waiting.push(record);
+      } else this.window!.skipTo(record.offset + 1);
     }
     this.window?.skipTo(nextOffset);
   }
 
   take(): IncomingRecord | undefined {
-    return this.waiting.shift();
+    const record = this.waiting.shift();
+    if (record && record.offset > this.highest) this.highest = record.offset;
+    return record;
   }
 
   /** It is handed over again, before everything behind it. */

@@ -21,6 +21,9 @@ const CONCURRENT_PARTITIONS = 1_024;
 export class KafkajsMember implements GroupMember {
   private id?: string;
   private leaving?: Promise<void>;
+  /** Where kafkajs goes on as long as the group is not rebalanced; and what it begins with after that. */
+  private read = new Map<string, number>();
+  private readonly committed = new Map<string, number>();
 
   constructor(
     private readonly consumer: Consumer,
@@ -37,12 +40,13 @@ export class KafkajsMember implements GroupMember {
       );
       const anew = this.id !== memberId;
       this.id = memberId;
+      this.read = new Map();
       if (!this.leaving) handlers.assigned(partitions, anew);
     });
     let crash: Error | undefined;
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
       crash = error;
-      if (!this.leaving) handlers.ended(error.message);
+      if (!this.leaving) handlers.ended(error.name === 'KafkaJSNotImplemented' ? uncompressed(error) : error.message);
     });
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });
@@ -56,11 +60,17 @@ export class KafkajsMember implements GroupMember {
 
   async commit(offsets: readonly TopicPartitionOffset[]): Promise<void> {
     await asked(this.consumer.commitOffsets(texts(offsets)));
+    for (const place of offsets) this.committed.set(keyOf(place), place.offset);
   }
 
-  holdAt({ topic, partition, offset }: TopicPartitionOffset): void {
+  holdAt(place: TopicPartitionOffset): void {
+    const { topic, partition, offset } = place;
     this.consumer.seek({ topic, partition, offset: String(offset) });
-    this.consumer.pause([{ topic, partitions: [partition] }]);
+    this.hold(place);
+  }
+
+  hold({ topic, partition }: TopicPartition): void {
+    if (!this.leaving) this.consumer.pause([{ topic, partitions: [partition] }]);
   }
 
   resume({ topic, partition }: TopicPartition): void {
@@ -96,7 +106,11 @@ export class KafkajsMember implements GroupMember {
       raw: message,
     }));
     const [next, end] = [Number(batch.lastOffset()) + 1, Number(batch.highWatermark)];
-    let waiting = this.handlers.records({ topic, partition }, records, next, end);
+    const { read } = this;
+    const key = keyOf({ topic, partition });
+    const lowest = read.get(key) ?? this.committed.get(key);
+    if (records.length > 0) read.set(key, records[0].offset);
+    let waiting = this.handlers.records({ topic, partition }, records, next, { end, lowest });
     const done = new AbortController();
     void waiting?.then(() => {
       waiting = undefined;
@@ -108,7 +122,17 @@ export class KafkajsMember implements GroupMember {
       await sleep(this.clock, HEARTBEAT_MS, done.signal);
       await payload.heartbeat();
     }
+    // Before this the same may come again, as when the heartbeat had no answer.
+    read.set(key, next);
   }
+}
+
+function uncompressed({ message }: Error): string {
+  return `a topic has records that kafkajs cannot read without a codec: ${message}. Register one (CompressionCodecs of kafkajs, see docs/kafka.md) and start again`;
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${partition} ${topic}`;
 }
 
 export function texts(offsets: readonly TopicPartitionOffset[]) {

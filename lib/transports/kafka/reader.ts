@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
-import type { GroupMember, IncomingRecord, KafkaLink, MemberHandlers, TopicPartition } from './client-port.js';
+import type { GroupMember, IncomingRecord, KafkaLink, LogPlaces, MemberHandlers, TopicPartition } from './client-port.js'; // prettier-ignore
 import { Intake } from './intake.js';
 
 /** Acks are written together, so often at most. */
@@ -8,7 +8,7 @@ const COMMIT_EVERY_MS = 20;
 const COMMIT_AGAIN_MS = 200;
 /** Before leaving, the last acks are written within this time. */
 const LAST_COMMIT_WITHIN_MS = 5_000;
-/** With more records than these in memory nothing more is fetched. */
+/** With more records than these in memory nothing more is fetched; of a partition, with as many behind one that is not settled. */
 const MOST_WAITING = 500;
 const MAX_BYTES_PER_PARTITION = 2 ** 20;
 
@@ -27,6 +27,9 @@ export interface ReaderOptions {
   readonly topics: readonly string[];
   readonly clock: Clock;
   readonly takes: (record: IncomingRecord) => boolean;
+  /** The most that are handled at a time. */
+  readonly prefetch: number;
+  readonly warn: (message: string) => void;
 }
 
 /** A record together with the partition that it is of. */
@@ -73,6 +76,7 @@ export class GroupReader implements MemberHandlers {
     let first: Intake | undefined;
     for (const intake of this.intakes.values())
       if (intake.head && (!first || isBefore(intake.head, first.head!))) first = intake;
+      else if (!intake.isHeld && intake.isBlocked) this.hold(intake);
     const record = first?.take();
     if (record && this.full && this.size <= MOST_WAITING / 2) this.room();
     return record && { record, intake: first! };
@@ -80,6 +84,7 @@ export class GroupReader implements MemberHandlers {
 
   settle({ record, intake }: PartitionRecord): void {
     intake.settle(record);
+    if (intake.isHeld && !intake.isBlocked) this.resume(intake);
     this.commitSoon();
   }
 
@@ -92,11 +97,14 @@ export class GroupReader implements MemberHandlers {
     for (const [key, intake] of this.intakes) {
       if (keys.has(key) && !anew) continue;
       this.intakes.delete(key);
+      if (intake.isHeld) this.resume(intake);
       this.holder?.revoked(intake);
     }
+    const { takes, prefetch } = this.options;
     for (const { topic, partition } of partitions) {
       const key = keyOf({ topic, partition });
-      if (!this.intakes.has(key)) this.intakes.set(key, new Intake(topic, partition, this.options.takes));
+      if (!this.intakes.has(key))
+        this.intakes.set(key, new Intake(topic, partition, takes, Math.max(MOST_WAITING, prefetch)));
     }
     if (this.size <= MOST_WAITING / 2) this.room();
   }
@@ -105,11 +113,11 @@ export class GroupReader implements MemberHandlers {
     from: TopicPartition,
     records: readonly IncomingRecord[],
     nextOffset: number,
-    end = nextOffset,
+    { end, lowest = 0 }: LogPlaces = { end: nextOffset },
   ): Promise<void> | undefined {
     const intake = this.intakes.get(keyOf(from));
     if (!intake || this.ending !== undefined) return undefined;
-    if (end < intake.next) return void this.madeAnew([from.topic]);
+    if (end < intake.next || records[0]?.offset < lowest) return void this.madeAnew([from.topic]);
     intake.add(records, nextOffset);
     if (intake.uncommitted) this.commitSoon();
     this.holder?.wake();
@@ -127,7 +135,10 @@ export class GroupReader implements MemberHandlers {
   /** Somebody has deleted these topics, and they are there again: what was read of them says nothing about what they have now. */
   madeAnew(topics: readonly string[]): void {
     const topic = topics.find((one) => this.options.topics.includes(one));
-    if (topic !== undefined) this.ended(`the topic «${topic}» was deleted and made again`);
+    if (topic === undefined || this.ending !== undefined) return;
+    const what = `the topic «${topic}» was deleted and made again`;
+    this.options.warn(`«${this.options.group}» reads all that there is: ${what}. Messages can come again`);
+    this.ended(what);
   }
 
   ended(reason: string): void {
@@ -160,8 +171,20 @@ export class GroupReader implements MemberHandlers {
 
   private get size(): number {
     let size = 0;
-    for (const intake of this.intakes.values()) size += intake.size;
+    for (const intake of this.intakes.values()) if (!intake.isHeld) size += intake.size;
     return size;
+  }
+
+  /** The others are read on. */
+  private hold(intake: Intake): void {
+    intake.isHeld = true;
+    this.member?.hold(intake);
+    if (this.size <= MOST_WAITING / 2) this.room();
+  }
+
+  private resume(intake: Intake): void {
+    intake.isHeld = false;
+    this.member?.resume(intake);
   }
 
   private commitSoon(): void {

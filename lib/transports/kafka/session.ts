@@ -53,6 +53,8 @@ export class QueueSession implements ConsumerSession, Settler<KafkaDelivery>, Re
   private finishing = false;
   private isOver = false;
   private waking = false;
+  /** Released, and not given back yet: as much in memory as what is held. */
+  private away = 0;
 
   constructor(
     readonly reader: GroupReader,
@@ -118,7 +120,9 @@ export class QueueSession implements ConsumerSession, Settler<KafkaDelivery>, Re
   release(delivery: KafkaDelivery, delayMs: number): void {
     this.held.delete(delivery);
     const { taken } = delivery;
+    this.away++;
     const back = (): void => {
+      this.away--;
       this.reader.giveBack(taken);
       this.wake();
     };
@@ -140,7 +144,7 @@ export class QueueSession implements ConsumerSession, Settler<KafkaDelivery>, Re
 
   private handOver(): void {
     const { prefetch, queue, queueTopic, handlers } = this.reading;
-    while (this.consuming && this.held.size < prefetch) {
+    while (this.consuming && this.held.size + this.away < prefetch) {
       const taken = this.reader.next();
       if (!taken) return;
       const delivery = new KafkaDelivery(taken, queue, queueTopic, this);

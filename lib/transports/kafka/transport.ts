@@ -145,12 +145,9 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
         if (!reader || reader.ending !== undefined) {
           if (reader) reading.delete(reader);
           const takes = takenBy(now, this.names.queueTopic(queue));
-          reader = await GroupReader.join(link.client, {
-            group: this.names.group(queue),
-            topics: topics.readBy(now),
-            clock,
-            takes,
-          });
+          const [group, readBy] = [this.names.group(queue), topics.readBy(now)];
+          const warn = (message: string): void => subscriptions.warn(message);
+          reader = await GroupReader.join(link.client, { group, topics: readBy, clock, takes, prefetch, warn });
           reading.add(reader);
         }
         const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore

@@ -12,10 +12,8 @@ export class OffsetWindow {
   private readonly settledAhead = new Set<number>();
   private expected: number;
 
-  constructor(
-    /** The place in the partition where handing over begins. */
-    start: number,
-  ) {
+  /** `start`: the place in the partition where handing over begins. */
+  constructor(start: number) {
     this.expected = start;
   }
 
@@ -31,7 +29,12 @@ export class OffsetWindow {
 
   /** How many are handed over and not settled. */
   get unsettled(): number {
-    return this.offsets.length - this.head - this.settledAhead.size;
+    return this.span - this.settledAhead.size;
+  }
+
+  /** How many are handed over, from the first on that is not settled. */
+  get span(): number {
+    return this.offsets.length - this.head;
   }
 
   /** False: the offset was handed over before, and must not be again. */

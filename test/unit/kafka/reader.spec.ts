@@ -26,8 +26,17 @@ class ScriptedMember implements GroupMember {
     this.commits.push([...offsets]);
   }
 
+  readonly asked: string[] = [];
+
   holdAt(): void {}
-  resume(): void {}
+
+  hold({ topic }: { topic: string }): void {
+    this.asked.push(`hold ${topic}`);
+  }
+
+  resume({ topic }: { topic: string }): void {
+    this.asked.push(`resume ${topic}`);
+  }
 
   async leave(): Promise<void> {
     this.left++;
@@ -45,14 +54,16 @@ async function joined() {
       return member;
     },
   } as unknown as KafkaLink;
-  const reader = await GroupReader.join(client, { group: 'g', topics: ['events', 'queue'], clock, takes: () => true });
-  const told: string[] = [];
+  const [told, warned]: string[][] = [[], []];
+  const warn = (message: string): void => void warned.push(message);
+  const options = { group: 'g', topics: ['events', 'queue'], clock, takes: () => true, prefetch: 10, warn };
+  const reader = await GroupReader.join(client, options);
   reader.attach({
     wake: () => {},
     revoked: ({ topic, partition }: Intake) => told.push(`revoked ${topic} ${partition}`),
     over: (reason) => told.push(`over ${reason}`),
   });
-  return { clock, member, handlers, reader, told };
+  return { clock, member, handlers, reader, told, warned };
 }
 
 describe('a member of a group', () => {
@@ -65,17 +76,40 @@ describe('a member of a group', () => {
     expect(order).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it.each(['by its shorter log', 'by whoever made it'])(
-    'ends where a topic was deleted and made again: seen %s',
+  it.each(['by its shorter log', 'by a beginning that the client does not go back to', 'by whoever made it'])(
+    'ends with a warning where a topic was deleted and made again: seen %s',
     async (how) => {
-      const { handlers, reader, told } = await joined();
+      const { handlers, reader, told, warned } = await joined();
       handlers.assigned([events, queue], true);
-      void handlers.records(events, of(events, 7, 8), 9, 9);
-      if (how === 'by its shorter log') void handlers.records(events, of(events, 0, 1), 2, 2);
-      else reader.madeAnew(['events']);
+      void handlers.records(events, of(events, 7, 8), 9, { end: 9 });
+      if (how === 'by its shorter log') void handlers.records(events, of(events, 0, 1), 2, { end: 2 });
+      else if (how === 'by whoever made it') reader.madeAnew(['events']);
+      else void handlers.records(events, of(events, 0, 1), 40, { end: 40, lowest: 9 });
       expect(told).toEqual(['over the topic «events» was deleted and made again']);
+      expect(warned).toEqual([expect.stringContaining('deleted and made again')]);
     },
   );
+
+  it('hands over 500 of a partition behind one that is not settled, and goes on with the other partitions', async () => {
+    const { handlers, reader, member } = await joined();
+    handlers.assigned([events, queue], true);
+    const many = Array.from({ length: 1_000 }, (_, offset) => offset);
+    const full = handlers.records(events, of(events, ...many), 1_000);
+    const first = reader.next()!;
+    let handled = 1;
+    for (let one = reader.next(); one; one = reader.next(), handled++) reader.settle(one);
+    expect(handled).toBe(500);
+    expect(member.asked).toEqual(['hold events']);
+    await full;
+    expect(handlers.records(queue, of(queue, 7), 8)).toBeUndefined();
+    expect(reader.next()?.record.topic).toBe('queue');
+    reader.giveBack(first);
+    expect(reader.next()).toEqual(first);
+    expect(reader.next()).toBeUndefined();
+    reader.settle(first);
+    expect(member.asked).toEqual(['hold events', 'resume events']);
+    expect(reader.next()?.record.offset).toBe(500);
+  });
 
   it('commits what is settled together, and keeps out what is behind the first that is not', async () => {
     const { clock, member, handlers, reader } = await joined();

@@ -9,6 +9,9 @@ const LEVELS = 10;
 /** What is not due waits in one of these topics for so long and is then looked at again: 250 ms, 1 s, 4 s, … 18 h. */
 export const LEVEL_WAITS_MS: readonly number[] = Array.from({ length: LEVELS }, (_, at) => SHORTEST_MS * FACTOR ** at);
 
+/** By how much the clocks of processes may differ before something is done about it. */
+const AHEAD_MS = 1_000;
+
 /** The longest delay. What is longer than the last level waits in it several times. */
 export const MAX_DELAY_MS = 365 * 86_400_000;
 
@@ -69,10 +72,14 @@ export function undelayed(record: IncomingRecord): { readonly record: OutgoingRe
   };
 }
 
-/** When its wait in its level is over. */
-export function waitsUntil({ headers }: IncomingRecord): number {
+/**
+ * When its wait in its level is over. What would wait longer than its level does is of a clock that is ahead: it is not waited
+ * for, so that it does not keep up what is behind it.
+ */
+export function waitsUntil({ headers, topic }: IncomingRecord, now: number): number {
   const until = Number(headers[waiting.until]);
-  return Number.isFinite(until) ? until : 0;
+  const levelMs = Number(topic.slice(topic.lastIndexOf('.') + 1));
+  return Number.isFinite(until) && !(until > now + levelMs + AHEAD_MS) ? until : 0;
 }
 
 function take(headers: Record<string, RecordHeaders[string]>, name: string): string | undefined {

@@ -98,7 +98,7 @@ export class DelaySession implements ConsumerSession {
   private async sendOn(from: TopicPartition, records: readonly IncomingRecord[], nextOffset: number): Promise<void> {
     const { clock } = this.parts.environment;
     const now = clock.now();
-    const waits = records.findIndex((record) => waitsUntil(record) > now);
+    const waits = records.findIndex((record) => waitsUntil(record, now) > now);
     const due = waits < 0 ? records : records.slice(0, waits);
     const results = await Promise.all(due.map((record) => this.forward(record, now)));
     const failed = results.indexOf(false);
@@ -106,7 +106,7 @@ export class DelaySession implements ConsumerSession {
     if (!this.mine.has(keyOf(from)) || this.isOver) return;
     if (end > records[0].offset) await this.commit({ ...from, offset: end });
     if (failed >= 0) this.again(from, end);
-    else if (waits >= 0) this.holdUntil(from, end, waitsUntil(records[waits]) - clock.now());
+    else if (waits >= 0) this.holdUntil(from, end, waitsUntil(records[waits], now) - clock.now());
   }
 
   /** What it has committed of the partitions that it has now. */

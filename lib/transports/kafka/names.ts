@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Destination } from '../../transport/outgoing.js';
 
-/** A topic of Kafka has at most 249 characters, and files that begin with its name. */
-const MOST_CHARACTERS = 200;
+/** What Kafka takes of a topic's name; and what a name has of a text at most. */
+const MOST_CHARACTERS = 249;
+const MOST_OF_TEXT = 200;
 
 /** What the topics and groups of one application are called. All begin with its topic, so that one rule can allow them. */
 export class Names {
@@ -18,7 +19,8 @@ export class Names {
 
   /** What is sent to a queue by its name, its retries among it; of a dead-letter queue all that it has. */
   queueTopic(queue: string): string {
-    return `${this.topic}.queue.${legal(queue)}`;
+    const prefix = `${this.topic}.queue.`;
+    return prefix + legal(queue, Math.min(MOST_OF_TEXT, MOST_CHARACTERS - prefix.length));
   }
 
   /** Who reads for a queue: of another application's queue of the same name it knows nothing. */
@@ -42,10 +44,10 @@ export class Names {
 }
 
 /** Different texts stay different: `_3A` stands for a colon, `_5F` for an underscore. A long one is cut and ends in a hash. */
-function legal(text: string): string {
+function legal(text: string, most = MOST_OF_TEXT): string {
   const name = text.replace(/[^A-Za-z0-9.-]/gu, (character) =>
     [...Buffer.from(character)].map((byte) => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   );
-  if (name.length <= MOST_CHARACTERS) return name;
-  return `${name.slice(0, MOST_CHARACTERS - 42)}_${createHash('sha256').update(text).digest('hex').slice(0, 40)}`;
+  if (name.length <= most) return name;
+  return `${name.slice(0, most - 41)}_${createHash('sha256').update(text).digest('hex').slice(0, 40)}`;
 }

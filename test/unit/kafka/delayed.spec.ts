@@ -30,7 +30,7 @@ describe('what is not due yet', () => {
     const waiting = delayed(sent, { dueAt: 5_000, optional: true, round: 2 }, 1_000, names);
     expect(waiting.topic).toBe('events.delay.4000');
     const found = record(0, { ...waiting, key: Buffer.from('k') });
-    expect(waitsUntil(found)).toBe(5_000);
+    expect(waitsUntil(found, 1_000)).toBe(5_000);
     expect(undelayed(found)).toEqual({
       record: { ...sent, key: Buffer.from('k') },
       due: { dueAt: 5_000, optional: true, round: 2 },
@@ -39,7 +39,7 @@ describe('what is not due yet', () => {
 
   it('that is none of ours is left alone', () => {
     expect(undelayed(record(0, { headers: { 'messaging-kafka-due-at': '7' } }))).toBeUndefined();
-    expect(waitsUntil(record(0))).toBe(0);
+    expect(waitsUntil(record(0), 0)).toBe(0);
   });
 });
 
@@ -50,6 +50,13 @@ describe('names', () => {
     expect(new Set(topics).size).toBe(queues.length);
     for (const topic of topics) expect(topic).toMatch(/^events\.queue\.[A-Za-z0-9._-]{1,200}$/);
     expect(names.queueTopic('orders:order.created:queue')).toBe('events.queue.orders_3Aorder.created_3Aqueue');
+  });
+
+  it('have as many characters as Kafka takes at most, also with a long name of the topic', () => {
+    const long = new Names('t'.repeat(100));
+    const topics = ['q', 'p'].map((last) => long.queueTopic('q'.repeat(199) + last));
+    expect(topics.map(({ length }) => length)).toEqual([249, 249]);
+    expect(topics[0]).not.toBe(topics[1]);
   });
 
   it('of dead letters are those of the queue that their route leads to', () => {

@@ -91,7 +91,7 @@ describeKafka(
       await waitFor(() => seen.length >= 3, 'what can be decoded');
       expect(seen).toEqual([
         { route: topic, key: undefined, body: 'bare', tenant: undefined },
-        { route: 'by.route', key: '/wA=', body: 'bytes', tenant: undefined },
+        { route: 'by.route', key: 'base64:/wA=', body: 'bytes', tenant: undefined },
         { route: topic, key: undefined, body: 'twice', tenant: ['blue', 'green'] },
       ]);
     });

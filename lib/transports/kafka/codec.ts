@@ -69,7 +69,7 @@ export function encode({ message, to }: Outgoing, topic: string): OutgoingRecord
   if (to.kind === 'dead-letter') texts.line(DEAD_HEADER, 'true');
   texts.endTypes();
   const key = headers[header.key];
-  return { topic, key: typeof key === 'string' ? key : null, value: body, headers: texts.headers };
+  return { topic, key: typeof key === 'string' ? keyShownAs(key) : null, value: body, headers: texts.headers };
 }
 
 /** How a record came to a queue. */
@@ -86,7 +86,7 @@ export function decode(record: IncomingRecord, queue: string, queueTopic: string
   const byName = record.topic === queueTopic;
   const dead = byName && found[DEAD_HEADER] !== undefined;
   const route = byName ? routeOf(headers, found.type, queue) : routeIn(record, found);
-  if (record.key && headers[header.key] === undefined) headers[header.key] = textOrBytes(record.key, 'base64');
+  if (record.key && headers[header.key] === undefined) headers[header.key] = shown(record.key);
   const body = record.value ?? Buffer.alloc(0);
   return {
     message: { id: found.id ?? '', route, body, headers, properties: readProperties(found, route) },
@@ -129,14 +129,23 @@ function put(
   else headers[name] = text;
 }
 
-function textOrBytes(value: Buffer | string, encoding: 'base64'): string;
-function textOrBytes(value: Buffer | string): string | Buffer;
-/** Bytes that are no text stay bytes, or are written in this encoding. */
-function textOrBytes(value: Buffer | string, encoding?: 'base64'): string | Buffer {
+/** Bytes that are no text stay bytes. */
+function textOrBytes(value: Buffer | string): string | Buffer {
   if (typeof value === 'string') return value;
   const text = value.toString();
-  if (Buffer.byteLength(text) === value.length && !text.includes('\ufffd')) return text;
-  return encoding ? value.toString(encoding) : value;
+  return Buffer.byteLength(text) === value.length && !text.includes('\ufffd') ? text : value;
+}
+
+/** A key that is no text is told as `base64:` and its bytes. */
+function shown(key: Buffer): string {
+  const text = textOrBytes(key);
+  return typeof text === 'string' ? text : `base64:${text.toString('base64')}`;
+}
+
+/** The same key as another client wrote it, so that its copies go where it went. */
+function keyShownAs(text: string): string | Buffer {
+  const bytes = text.startsWith('base64:') ? Buffer.from(text.slice(7), 'base64') : undefined;
+  return bytes && shown(bytes) === text ? bytes : text;
 }
 
 function first(value: IncomingRecord['headers'][string]): Buffer | string | undefined {

@@ -71,11 +71,10 @@ export function checkOptions(options: KafkaOptions): Settings {
     throw new InvalidOptionError('kafka.topic', topic, 'up to 100 letters, digits, «.» and «-»');
   const urls = addresses(options.brokers ?? DEFAULTS.brokers);
   const [{ username, password, protocol }] = urls;
-  const mechanism = oneOf('kafka.mechanism', options.mechanism ?? DEFAULTS.mechanism, [
-    'plain',
-    'scram-sha-256',
-    'scram-sha-512',
-  ]);
+  const userOf = (url: URL): string => `${url.username}:${url.password}`;
+  if (urls.some((url) => url.protocol !== protocol || (userOf(url) !== ':' && userOf(url) !== userOf(urls[0]))))
+    throw new InvalidOptionError('kafka.brokers', NOT_SHOWN, 'one scheme and one user for all brokers: of the first');
+  const mechanism = oneOf('kafka.mechanism', options.mechanism ?? DEFAULTS.mechanism, ['plain', 'scram-sha-256', 'scram-sha-512']); // prettier-ignore
   const login = { username: percentDecoded(username), password: percentDecoded(password) };
   const hosts = urls.map(({ hostname, port }) => `${hostname}:${port || '9092'}`);
   const secrets = native.sasl as { readonly password?: string } | undefined;
@@ -84,12 +83,7 @@ export function checkOptions(options: KafkaOptions): Settings {
     topic,
     partitions: integerBetween('kafka.partitions', options.partitions ?? DEFAULTS.partitions, 1, 1_000),
     replicas: integerBetween('kafka.replicas', options.replicas ?? DEFAULTS.replicas, 1, 7),
-    sessionTimeout: integerBetween(
-      'kafka.sessionTimeout',
-      options.sessionTimeout ?? DEFAULTS.sessionTimeout,
-      1_000,
-      1_800_000,
-    ),
+    sessionTimeout: integerBetween('kafka.sessionTimeout', options.sessionTimeout ?? DEFAULTS.sessionTimeout, 1_000, 1_800_000), // prettier-ignore
     maxBytes: integerBetween('kafka.maxBytes', options.maxBytes ?? DEFAULTS.maxBytes, 1, 2 ** 26),
     compression: oneOf('kafka.compression', options.compression ?? DEFAULTS.compression, ['none', 'gzip']),
     config: (clientId) => ({
@@ -114,8 +108,9 @@ function addresses(given: unknown): readonly URL[] {
   const list: unknown = typeof given === 'string' ? given.split(/,(?![^@]*@)|,(?=\s*kafkas?:)/) : given;
   if (!Array.isArray(list) || list.length === 0)
     throw new InvalidOptionError('kafka.brokers', given, '«host:port», or a list of at least one');
+  const scheme = /^\s*kafkas:/.test(String(list[0])) ? 'kafkas://' : 'kafka://';
   return list.map((text: unknown) => {
-    const url = typeof text === 'string' ? text.trim().replace(/^(?!kafkas?:\/\/)/, 'kafka://') : '';
+    const url = typeof text === 'string' ? text.trim().replace(/^(?!kafkas?:\/\/)/, scheme) : '';
     if (!URL.canParse(url) || new URL(url).hostname === '')
       throw new InvalidOptionError(
         'kafka.brokers',

@@ -35,7 +35,7 @@ export interface MessageFactoryOptions {
 }
 
 const POLICIES = ['reject', 'queue', 'ignore'] as const;
-const OPTION_NAMES: readonly (keyof PublishOptions)[] = [
+export const PUBLISH_OPTION_NAMES: readonly (keyof PublishOptions)[] = [
   'id',
   'key',
   'headers',
@@ -82,7 +82,7 @@ export class MessageFactory {
       const message = { id, route, body, headers, properties: onlyContentType(contentType) };
       return new Publication(to, message, undefined, unroutable, false);
     }
-    knownKeys('options', options, OPTION_NAMES);
+    knownKeys('options', options, PUBLISH_OPTION_NAMES);
     const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
     const { body, contentType } = serialized ?? this.serialize(payload);
     const headers = this.headers(options, now);

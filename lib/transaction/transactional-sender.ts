@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
+import { knownKeys } from '../errors/option-checks.js';
 import { PublisherClosedError, RetryQueueFullError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import {
@@ -9,6 +10,7 @@ import {
   TransactionUnknownError,
 } from '../errors/transaction-errors.js';
 import { thrownValue } from '../errors/thrown-value.js';
+import { PUBLISH_OPTION_NAMES } from '../publisher/message-factory.js';
 import type { Publication } from '../publisher/publication.js';
 import type { Receipt } from '../publisher/receipt.js';
 import type {
@@ -36,6 +38,8 @@ export interface SenderParts {
   readonly storeFailed: (operation: string, error: unknown) => void;
 }
 
+const REFUSED = ['attempts', 'ordered'] as const;
+const OPTION_NAMES = [...PUBLISH_OPTION_NAMES.filter((name) => !REFUSED.includes(name as never)), 'timeout'];
 const COMMITTED = { outcome: 'committed' } as const;
 
 type Ended = { readonly committed: true } | { readonly committed: false; readonly error: unknown };
@@ -58,13 +62,14 @@ export class TransactionalSender implements TransactionalSending {
       throw new InvalidOptionError('localTx', work, 'a function that runs the local transaction');
     if (typeof options !== 'object' || options === null)
       throw new InvalidOptionError('options', options, 'an object of publish options and «timeout»');
-    for (const refused of ['attempts', 'ordered'] as const)
+    for (const refused of REFUSED)
       if (refused in options)
         throw new InvalidOptionError(
           refused,
           (options as Record<string, unknown>)[refused],
           'nothing for publishInTransaction: what has committed is sent until it arrives, in the order of the commits or another',
         );
+    knownKeys('options', options, OPTION_NAMES);
     if (!this.parts.checkers.has(route))
       throw new InvalidOptionError(
         'route',

@@ -336,7 +336,11 @@ describe('publishInTransaction', () => {
     ],
     ['no local transaction', (publish) => publish(ROUTE, 1), '«localTx» is undefined; allowed: a function'],
     ['a timeout of nothing', (publish) => publish(ROUTE, 1, () => 1, { timeout: 0 }), '«timeout» is 0'],
-    ['an option of another name', (publish) => publish(ROUTE, 1, () => 1, { timout: 1 }), 'timout'],
+    [
+      'an option of another name',
+      (publish) => publish(ROUTE, 1, () => 1, { timeOut: 1 }),
+      '«options.timeOut» is 1; allowed: nothing of that name; there are: id, key, headers, topic, delay, at, ttl, backoff, priority, unroutable, correlationId, replyTo, timeout. Did you mean «timeout»?',
+    ],
     [
       'a number of attempts',
       (publish) => publish(ROUTE, 1, () => 1, { attempts: 3 }),

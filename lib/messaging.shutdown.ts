@@ -17,7 +17,7 @@ import { reportUnsent } from './publisher/unsent.js';
 import type { Transactions } from './transaction/transactions.js';
 import type { Transport } from './transport/transport.js';
 
-/** What the second phase gets at least, in milliseconds, when the first has used up the time. */
+/** What a step of the second phase gets at least, in milliseconds, when the time is used up. */
 const MIN_FLUSH_MS = 500;
 
 /** What one connection consists of, as far as it has to end. */
@@ -79,11 +79,10 @@ export class Shutdown {
 
   private async flushAndClose(): Promise<void> {
     await this.stopIntake();
-    const { clock, log, timeout, counts, publisher, dispatcher, store, state, telemetry, transactions } = this.parts;
+    const { log, counts, publisher, dispatcher, store, state, telemetry, transactions } = this.parts;
     counts.stop();
     publisher.close();
-    const used = clock.monotonic() - this.beganAt;
-    const { signal, cancel } = deadline(clock, Math.max(MIN_FLUSH_MS, timeout - used));
+    const { signal, cancel } = this.rest();
     await transactions?.drain(signal);
     const unsent = await dispatcher.close(signal);
     cancel();
@@ -91,12 +90,27 @@ export class Shutdown {
     if (store.kind === 'disk' && kept > 0)
       log.log(`${kept} messages are kept on disk and are sent by the next process`);
     reportUnsent(transactions ? unsent.filter(({ id }) => !transactions.keeps(id)) : unsent, log);
-    await this.closeQuietly('The store of transaction records', async () => transactions?.close());
+    await this.closeQuietly('The store of transaction records', async () => this.closeTransactions());
     await this.closeQuietly('The idempotency store', () => this.parts.idempotencyStores.close());
     await this.closeQuietly('The dead-letter archive', async () => this.parts.archiving?.close());
     await this.closeQuietly('The connection', () => this.parts.transport.close());
     telemetry?.close();
     state.set('closed');
+  }
+
+  private async closeTransactions(): Promise<void> {
+    const { signal, cancel } = this.rest();
+    try {
+      await this.parts.transactions?.close(signal);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** What is left of the time. */
+  private rest(): ReturnType<typeof deadline> {
+    const { clock, timeout } = this.parts;
+    return deadline(clock, Math.max(MIN_FLUSH_MS, timeout - (clock.monotonic() - this.beganAt)));
   }
 
   private async closeQuietly(what: string, close: () => Promise<void>): Promise<void> {

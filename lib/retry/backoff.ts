@@ -1,10 +1,31 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { invalidResult } from '../errors/result-checks.js';
 
 /**
  * How long to wait before the next handler call, in milliseconds; `false`: no further call, dead-letter it.
  * `attempt` is the number of the call that failed, 1 for the first.
  */
 export type Backoff = (attempt: number, error: unknown) => number | false;
+
+/** A longer wait than any broker's own delay would be refused when it is needed; it is cut to this (a bit under 25 days). */
+const MAX_WAIT_MS = 2 ** 31 - 1;
+
+/** A wait in whole milliseconds that every broker and clock takes. */
+export function boundedWait(ms: number): number {
+  return Math.min(MAX_WAIT_MS, Math.max(0, Math.round(ms)));
+}
+
+/** What the backoff of this option asks for. @throws what the backoff throws, and InvalidResultError for one that gives no number */
+export function askedWait(option: string, backoff: Backoff, attempt: number, error: unknown): number | false {
+  const wanted: unknown = backoff(attempt, error);
+  if (wanted === false) return false;
+  if (typeof wanted === 'number' && !Number.isNaN(wanted)) return boundedWait(wanted);
+  throw invalidResult(
+    `«${option}»`,
+    wanted,
+    'a number of milliseconds (0 or less: at once), or false for no further call',
+  );
+}
 
 /** A backoff as data, so that it can be kept with a message. */
 export type BackoffSchedule =

@@ -8,10 +8,17 @@ import {
   RefusedError,
 } from '../errors/handling-errors.js';
 import { functions, knownKeys } from '../errors/option-checks.js';
-import { invalidResult } from '../errors/result-checks.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Wait } from '../transport/topology.js';
-import { type Backoff, type BackoffSchedule, exponential, fixed, scheduleOf } from './backoff.js';
+import {
+  askedWait,
+  type Backoff,
+  type BackoffSchedule,
+  boundedWait,
+  exponential,
+  fixed,
+  scheduleOf,
+} from './backoff.js';
 
 type ErrorClass = abstract new (...args: never[]) => unknown;
 
@@ -28,9 +35,6 @@ export interface RetryOptions {
   /** When given, only errors of these classes are retried. */
   readonly only?: readonly ErrorClass[];
 }
-
-/** A longer wait than any broker's own delay would be refused when it is needed; it is cut to this (a bit under 25 days). */
-const MAX_RETRY_DELAY_MS = 2 ** 31 - 1;
 
 /** Errors that say themselves that trying again cannot help. */
 const NEVER_REPEATED: readonly ErrorClass[] = [UnrecoverableError, RefusedError, InvalidResultError];
@@ -138,21 +142,10 @@ export class RetryPolicy {
 
   private delayMs(error: unknown, attempt: number): number | false {
     // An error is no option: one without a number asks for the next call at once.
-    if (error instanceof RetryLaterError) return bounded(Number(error.delayMs) || 0);
+    if (error instanceof RetryLaterError) return boundedWait(Number(error.delayMs) || 0);
     if (attempt <= this.immediate) return 0;
-    const wanted = this.backoff(attempt - this.immediate, error);
-    if (wanted === false) return false;
-    if (typeof wanted === 'number' && !Number.isNaN(wanted)) return bounded(wanted);
-    throw invalidResult(
-      '«retry.backoff»',
-      wanted,
-      'a number of milliseconds (0 or less: at once), or false for no further call',
-    );
+    return askedWait('retry.backoff', this.backoff, attempt - this.immediate, error);
   }
-}
-
-function bounded(ms: number): number {
-  return Math.min(MAX_RETRY_DELAY_MS, Math.max(0, Math.round(ms)));
 }
 
 /** A class can have an `instanceof` of its own, which may throw. */

@@ -5,8 +5,8 @@ import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { Publication } from '../publisher/publication.js';
 import type { Receipt, Settlement } from '../publisher/receipt.js';
-import type { Backoff } from '../retry/backoff.js';
 import { messageOf, publicationOf } from './kept-message.js';
+import type { Pauses } from './pauses.js';
 import { RecordReceipt } from './record-receipt.js';
 import type { TransactionCheckers } from './transaction-checkers.js';
 import type { NewTransactionRecord, TransactionRecord, TransactionRecordStore } from './transaction-record.js';
@@ -20,7 +20,7 @@ export interface SettlingParts {
   readonly log: Log;
   /** The most unanswered checks of one transaction. */
   readonly checks: number;
-  readonly backoff: Backoff;
+  readonly pauses: Pauses;
   /** The local transaction of this record runs in this process. */
   readonly isRunning: (id: string) => boolean;
   /** Hands a message to the broker, or to the publisher retry queue. */
@@ -120,9 +120,11 @@ export class SettlingRecords {
     while (this.active > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  close(): void {
+  /** What was not answered yet counts no more. @returns how much that is */
+  close(): number {
     this.stopped = this.closed = true;
     for (const task of this.tasks.values()) task.cancelTimer?.();
+    return this.active;
   }
 
   private taskOf(id: string): Task {
@@ -198,12 +200,12 @@ export class SettlingRecords {
     if (await store.note(task.id, owner, { state, checks, reason })) this.tell(record, state, checks, reason);
     if (!this.isOpen(task)) return;
     if (state === 'parked') this.end(task);
-    else this.wait(task, this.pause(checks));
+    else this.wait(task, this.parts.pauses.after(checks));
   }
 
-  /** False: meanwhile its local transaction has ended by itself. */
+  /** False: meanwhile its local transaction has ended by itself, or this process has left it to others. */
   private isOpen(task: Task): boolean {
-    return this.tasks.get(task.id) === task && !task.sending && !task.settlement;
+    return !this.closed && this.tasks.get(task.id) === task && !task.sending && !task.settlement;
   }
 
   /** Hands its message over, and removes the record once the message is safe without it. It never rejects. */
@@ -264,12 +266,7 @@ export class SettlingRecords {
   }
 
   private again(task: Task): void {
-    if (this.tasks.has(task.id)) this.wait(task, this.pause(++task.failures));
-  }
-
-  private pause(failures: number): number {
-    const wait = this.parts.backoff(failures, undefined);
-    return wait === false ? 600_000 : wait;
+    if (this.tasks.has(task.id)) this.wait(task, this.parts.pauses.after(++task.failures));
   }
 
   private end(task: Task): void {

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, numberBetween } from '../errors/option-checks.js';
-import { type Backoff, exponential } from '../retry/backoff.js';
+import type { Backoff } from '../retry/backoff.js';
+import { DEFAULT_BACKOFF } from './pauses.js';
 import type { TransactionRecordStoreFactory } from './transaction-record.js';
 
 /** How transactional sends are kept and checked back. */
@@ -15,7 +16,10 @@ export interface TransactionsOptions {
   readonly lease?: number;
   /** How often a transaction is asked about without an answer before it is parked. Default 15. */
   readonly checks?: number;
-  /** The wait after such a check, and after a send that failed. Default exponential from 1 s to 10 min, doubling. */
+  /**
+   * The wait after such a check, and after a send or a call of the store that failed; `false` is ten minutes. One that throws
+   * or gives no number is told once in the log, and the default taken: exponential from 1 s to 10 min, doubling.
+   */
   readonly backoff?: Backoff;
 }
 
@@ -26,7 +30,7 @@ const LONGEST = 2 ** 31 - 1;
 /** @throws InvalidOptionError */
 export function resolveTransactions(options: TransactionsOptions): ResolvedTransactionsOptions {
   knownKeys('transactions', options, ['store', 'timeout', 'grace', 'lease', 'checks', 'backoff']);
-  const { store, backoff = exponential({ factor: 2 }) } = options;
+  const { store, backoff = DEFAULT_BACKOFF } = options;
   if (typeof store !== 'object' || store === null || typeof store.create !== 'function')
     throw new InvalidOptionError('transactions.store', store, 'sqliteTransactionRecords({ file }) or another store');
   if (typeof backoff !== 'function')

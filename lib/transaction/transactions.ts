@@ -13,6 +13,7 @@ import type { Serializer } from '../message/serializer.js';
 import type { Publication } from '../publisher/publication.js';
 import type { Receipt } from '../publisher/receipt.js';
 import { messageOf } from './kept-message.js';
+import { Pauses } from './pauses.js';
 import { RecordOwnership } from './record-ownership.js';
 import { SettlingRecords } from './settling-records.js';
 import { type TransactionChecker, TransactionCheckers } from './transaction-checkers.js';
@@ -117,7 +118,7 @@ export class Transactions {
     const shared = { store, owner, checkers, clock, storeFailed };
     const settling = (this.settling = new SettlingRecords({
       ...shared,
-      ...{ events, log, checks, backoff, isRunning, publish },
+      ...{ events, log, checks, isRunning, publish, pauses: new Pauses(backoff, log) },
     }));
     this.sender = new TransactionalSender({ ...shared, settling, timeout, grace, most });
     this.ownership = new RecordOwnership(store, owner, lease, clock);
@@ -182,13 +183,16 @@ export class Transactions {
       );
   }
 
-  /** After the publisher has closed: what is left is for other processes. @internal */
-  async close(): Promise<void> {
+  /** After the publisher has closed: what is left, or not answered when the signal is aborted, is for others. @internal */
+  async close(signal: AbortSignal): Promise<void> {
     this.stopped = true;
     this.cancelTimer?.();
-    await this.passing;
-    await this.settling.drained();
-    this.settling.close();
+    await until(Promise.all([this.passing, this.settling.drained()]), signal);
+    const unanswered = this.settling.close();
+    if (unanswered > 0)
+      this.parts.log.warn(
+        `${unanswered} check-backs had not been answered at the shutdown deadline; another process, or the next one, asks again`,
+      );
     try {
       // Others take over at once what this process leaves; where they are not told, they see that it is gone.
       if (this.opened) await this.store.leave(this.owner);

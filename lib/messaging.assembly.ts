@@ -86,11 +86,12 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
       ...shared,
       store,
       time,
+      isKept: (dedupeId) => transactions?.isSending(dedupeId) === true,
       bindings: () => ({ topologies: [...consumers].map(({ definition }) => definition.topology), topic }),
     },
   );
   const { maxBytes, maxDelayMs } = transport.capabilities;
-  const transactions = Transactions.of(options.transactions, transport.capabilities.durable, {
+  const transactions: Transactions | undefined = Transactions.of(options.transactions, transport.capabilities.durable, {
     ...{ scope: destination, clock, events, log, serializer, most: retryQueue.maxMessages },
     publish: (publication) => {
       const receipt = publication.receipt();

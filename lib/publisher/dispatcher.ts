@@ -42,6 +42,8 @@ export interface DispatcherEnvironment {
   readonly events: MessagingEvents;
   readonly log: Log;
   readonly telemetry?: Telemetry;
+  /** Whether somebody else sees to the publish with this `dedupeId`, should it fail. Left out: nobody does. */
+  readonly isKept?: (dedupeId: string) => boolean;
   /** What this process knows of what is bound. Left out: nothing. */
   readonly bindings?: () => KnownBindings;
 }
@@ -299,13 +301,17 @@ export class Dispatcher {
   }
 
   private giveUp(publication: Publication, error: MessagingError, reason: Death['reason']): void {
-    const { clock, log } = this.environment;
+    const { clock, log, store, isKept } = this.environment;
     const { message, stored, queued } = publication;
     if (stored && queued) {
+      const kept = store.kind === 'memory' && reason !== 'expired' && isKept?.(stored.dedupeId) === true;
       this.undeliverable.delete(stored.seq);
-      this.retryQueue.bury(stored, { reason, error, time: clock.now() });
+      if (kept) this.retryQueue.remove(stored);
+      else {
+        this.retryQueue.bury(stored, { reason, error, time: clock.now() });
+        log.error(`Message ${message.id} cannot be sent and went to the publisher's dead letters: ${error.message}`);
+      }
       this.settlements.settle(stored.seq, { id: message.id, outcome: 'rejected', error });
-      log.error(`Message ${message.id} cannot be sent and went to the publisher's dead letters: ${error.message}`);
       this.admission.release(publication);
     } else {
       this.leave(publication);

@@ -110,6 +110,11 @@ export class SettlingRecords {
     return this.early.has(id);
   }
 
+  /** The message is on its way, or waits in memory; should that fail, the record has it sent again. */
+  isSending(id: string): boolean {
+    return this.tasks.get(id)?.sending === true;
+  }
+
   /** No check begins any more. */
   stop(): void {
     this.stopped = true;

@@ -207,6 +207,11 @@ export class Transactions {
     return this.settling.keeps(messageId);
   }
 
+  /** Whether a record sees to this publish, should it fail. @internal */
+  isSending(id: string): boolean {
+    return this.settling.isSending(id);
+  }
+
   /** @internal */
   health(): TransactionsHealth {
     const { counts, failure } = this;

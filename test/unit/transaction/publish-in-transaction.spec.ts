@@ -228,6 +228,25 @@ describe('publishInTransaction', () => {
     rmSync(directory, { recursive: true });
   });
 
+  test('what no queue takes after it waited in memory stays in its record alone, and is no publisher dead letter beside', async () => {
+    const world = new World();
+    const process = await world.process();
+    process.transport.disconnected();
+    const receipt = await process.publisher.publishInTransaction(ROUTE, 1, () => undefined, { id: 'm' });
+    process.transport.answer = () => unroutable();
+    process.transport.connected();
+    await world.pass(60_000);
+    expect(process.messaging.health().deadLetters.publisher).toBe(0);
+    expect(await process.states()).toEqual(['committed']);
+    expect(process.messaging.health()).toMatchObject({ status: 'degraded', transactions: { unsent: 1 } });
+    expect(process.logged('error').filter((line) => line.includes('could not be sent'))).toHaveLength(1);
+    expect(process.logged('error').join()).not.toContain('dead letters');
+    process.transport.answer = () => confirmed;
+    await world.pass(BACKOFF);
+    expect(await receipt.settled).toEqual({ id: 'm', outcome: 'confirmed' });
+    expect(await process.states()).toEqual([]);
+  });
+
   test('what is of no use any more when it can be sent is not sent for ever', async () => {
     const world = new World();
     const process = await world.process();

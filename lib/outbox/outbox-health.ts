@@ -5,6 +5,8 @@ import type { OutboxStatements } from './outbox-statements.js';
 import type { Relay } from './relay.js';
 
 const COUNT_EVERY_MS = 15_000;
+/** After a failure. */
+const AGAIN_MS = 2_000;
 /** A transaction that is younger holds back nothing that somebody would miss. */
 const WORTH_TELLING_MS = 1_000;
 
@@ -44,6 +46,8 @@ export class OutboxCounts {
     private readonly statements: OutboxStatements,
     private readonly settings: OutboxSettings,
     private readonly clock: Clock,
+    /** Makes or checks the tables, where the database was away when the application started. */
+    private readonly prepare: () => Promise<void>,
   ) {}
 
   start(): void {
@@ -60,7 +64,7 @@ export class OutboxCounts {
     this.cancelTimer();
     return (this.counting ??= this.ask().finally(() => {
       this.counting = undefined;
-      if (!this.isStopped) this.cancelTimer = this.clock.after(COUNT_EVERY_MS, () => void this.count(), { background: true }); // prettier-ignore
+      if (!this.isStopped) this.cancelTimer = this.clock.after(this.counts.error === undefined ? COUNT_EVERY_MS : AGAIN_MS, () => void this.count(), { background: true }); // prettier-ignore
     }));
   }
 
@@ -75,6 +79,7 @@ export class OutboxCounts {
   private async ask(): Promise<void> {
     const { database, statements, settings, clock } = this;
     try {
+      await this.prepare();
       if (settings.retention > 0) await database.query(statements.forget, [settings.retention]);
       await database.query(statements.forgetHandled, [settings.handledRetention]);
       const [{ depth, oldest, parked }] = await database.query(statements.count);

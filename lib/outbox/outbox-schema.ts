@@ -1,5 +1,5 @@
 import { checkSchema, quoted } from '../clients/postgres-address.js';
-import type { SqlClient } from '../clients/sql-client.js';
+import type { SqlClient, SqlRecord } from '../clients/sql-client.js';
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
 import { checkTable } from './outbox-options.js';
 
@@ -53,7 +53,7 @@ create index on ${sent} (sent_at);
 create table ${handled} (
   scope text, id text, handled_at timestamptz not null default now(), primary key (scope, id));
 create index on ${handled} (handled_at);
-create table ${about} (version int not null, service text);
+create table ${about} (version int not null, service text, connection text);
 insert into ${about} (version) values (${VERSION});
 `;
 }
@@ -78,24 +78,33 @@ export async function ensureOutbox(database: SchemaClient, place: OutboxPlace): 
 }
 
 /**
- * Whether the tables are those of this package, and of this service.
+ * Whether the tables are those of this package, and of this service and connection.
  * @throws TopologyMismatchError
  */
-export async function checkOutbox(database: SchemaClient, place: OutboxPlace, service: string): Promise<void> {
+export async function checkOutbox(
+  database: SchemaClient,
+  place: OutboxPlace,
+  service: string,
+  connection: string,
+): Promise<void> {
   await database.transaction(async (client) => {
     const name = nameOf(place);
     const { about } = tablesOf(place);
     if (!(await isThere(client, place)))
       throw new TopologyMismatchError(`There is no outbox ${name}. Run the SQL of outboxSchema(${argument(place)}), or set «provision» to true`); // prettier-ignore
-    const [row] = await client.query(`select version, service from ${about}`, []);
-    if (row?.version !== VERSION)
-      throw new TopologyMismatchError(`The tables of the outbox ${name} are of version ${String(row?.version)}, this package needs ${VERSION}. Run the migration that docs/outbox.md names, or choose another «table»`); // prettier-ignore
-    if (row.service === service) return;
-    // The first one to come has it; who may not write there need not.
-    if (row.service === null)
-      await client.query(`update ${about} set service = $1 where service is null`, [service]);
-    else
+    const look = async (): Promise<SqlRecord> => (await client.query(`select * from ${about}`, []))[0] ?? {};
+    let row = await look();
+    if (row.version !== VERSION)
+      throw new TopologyMismatchError(`The tables of the outbox ${name} are of version ${String(row.version)}, this package needs ${VERSION}. Run the migration that docs/outbox.md names, or choose another «table»`); // prettier-ignore
+    if (row.service === null) {
+      // The first one to come has it; who comes at the same time waits for it here, and then finds it.
+      await client.query(`update ${about} set service = $1, connection = $2 where service is null`, [service, connection]); // prettier-ignore
+      row = await look();
+    }
+    if (row.service !== service)
       throw new TopologyMismatchError(`The outbox ${name} is that of the service «${row.service as string}», whose messages «${service}» would send. Choose another «table»; or, where the service was renamed, update ${about} set service = '${service.replaceAll("'", "''")}'`); // prettier-ignore
+    if (row.connection !== connection)
+      throw new TopologyMismatchError(`The outbox ${name} is that of the connection «${row.connection as string}», whose messages «${connection}» would send. Choose another «table»; or, where the connection was renamed, update ${about} set connection = '${connection}'`); // prettier-ignore
   });
 }
 

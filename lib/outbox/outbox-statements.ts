@@ -19,6 +19,11 @@ export function outboxStatements(place: OutboxPlace) {
     add: `insert into ${pending} (id, route, topic, key, payload, headers, properties, dedupe_id, unroutable, expires_at, due)
 values ($1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text::json, $7::text::json, $8::text, $9::text, $10::text::bigint,
 statement_timestamp() + $11::text::float8 * interval '1 ms')`,
+    /** The same, and the transaction it is to be in. No row: that is over. */
+    addIn: `insert into ${pending} (id, route, topic, key, payload, headers, properties, dedupe_id, unroutable, expires_at, due)
+select $1::text, $2::text, $3::text, $4::text, $5::bytea, $6::text::json, $7::text::json, $8::text, $9::text, $10::text::bigint,
+statement_timestamp() + $11::text::float8 * interval '1 ms' where pg_current_xact_id() = $12::text::xid8 returning 1 as one`,
+    transaction: 'select pg_current_xact_id()::text as xact',
     /** What a process has taken that stands still, or whose host is lost, is free again after the idle limit. */
     begin: `begin isolation level read committed;
 set local synchronous_commit = off; set local idle_in_transaction_session_timeout = ${IDLE_LIMIT_MS}; set local statement_timeout = 0`,

@@ -96,7 +96,12 @@ function create(connection: string, options: OutboxOptions, messaging?: Messagin
   if (!messaging)
     throw new InvalidOptionError('OutboxModule', undefined, `used where a MessagingModule has the connection «${connection}», and is global or imported`); // prettier-ignore
   const { environment, events, publisher } = messaging;
-  return new Outbox(resolveOutboxOptions(options, tableOf(connection)), { ...environment, events, publisher });
+  return new Outbox(resolveOutboxOptions(options, tableOf(connection)), {
+    ...environment,
+    connection,
+    events,
+    publisher,
+  });
 }
 
 /** Named connections have tables of their own: messages of one must not be sent over another. */

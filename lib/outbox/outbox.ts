@@ -1,10 +1,12 @@
 import { PostgresDatabase } from '../clients/postgres-database.js';
+import type { SqlClient, SqlParameter, SqlRecord } from '../clients/sql-client.js';
 import type { Clock } from '../clock/clock.js';
 import { until } from '../clock/sleep.js';
 import { brand } from '../errors/brand.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { checkShortText, integerBetween, knownKeys } from '../errors/option-checks.js';
+import { NotInTransactionError } from '../errors/outbox-errors.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { BodyOf } from '../message/message-contract.js';
@@ -53,6 +55,7 @@ const QUERY_TIMEOUT_MS = 20_000;
 
 export interface OutboxEnvironment {
   readonly service: string;
+  readonly connection: string;
   /** Of the connection. */
   readonly provision: boolean;
   readonly clock: Clock;
@@ -72,6 +75,7 @@ export class Outbox {
   private readonly statements: OutboxStatements;
   private readonly relay: Relay | undefined;
   private readonly counts: OutboxCounts;
+  private isPrepared = false;
 
   /** @internal */
   constructor(
@@ -89,7 +93,7 @@ export class Outbox {
       queryTimeout: QUERY_TIMEOUT_MS,
     });
     this.inbox = new Inbox(this.database, this.statements, clock);
-    this.counts = new OutboxCounts(this.database, this.statements, settings, clock);
+    this.counts = new OutboxCounts(this.database, this.statements, settings, clock, () => this.prepare());
     const { statements, database, counts } = this;
     if (settings.relay)
       this.relay = new Relay({
@@ -122,11 +126,16 @@ export class Outbox {
     // Without a wait where none is needed: a call that nobody awaits is a statement before the commit, as one of the client.
     const found = clientOf(tx);
     const client = isThenable(found) ? await found : found;
-    const receipt = await publisher.compose(route, body, options, async (publication) => {
-      await this.store(publication, (values) => client.query(this.statements.add, values), clock.now());
+    let begun = client === found ? undefined : this.transactionOf(client);
+    let isStored = false;
+    const receipt = publisher.compose(route, body, options, async (publication) => {
+      isStored = true;
+      await this.store(publication, (values) => this.insert(client, values, begun), clock.now());
       return added(publication.message.id);
     });
-    return { id: receipt.id };
+    // A schema or middleware takes its time: the transaction may end before it does.
+    if (!isStored) begun ??= this.transactionOf(client);
+    return { id: (await receipt).id };
   }
 
   /** Looks for messages at once: for who has just committed some, and is in a hurry. */
@@ -198,10 +207,31 @@ export class Outbox {
   }
 
   private async prepare(): Promise<void> {
+    if (this.isPrepared) return;
     const { settings, database } = this;
-    const { provision, service } = this.environment;
+    const { provision, service, connection } = this.environment;
     if (settings.provision ?? provision) await ensureOutbox(database, settings);
-    await checkOutbox(database, settings, service);
+    await checkOutbox(database, settings, service, connection);
+    this.isPrepared = true;
+  }
+
+  private transactionOf(client: SqlClient): Promise<readonly SqlRecord[]> {
+    const asked = client.query(this.statements.transaction, []);
+    asked.catch(() => {});
+    return asked;
+  }
+
+  /** `begun`: the transaction that it was in when it was asked for, where that may be over. */
+  private async insert(
+    client: SqlClient,
+    values: readonly SqlParameter[],
+    begun: Promise<readonly SqlRecord[]> | undefined,
+  ): Promise<void> {
+    if (!begun) return void (await client.query(this.statements.add, values));
+    const [{ xact }] = await begun;
+    const rows = await client.query(this.statements.addIn, [...values, xact as string]);
+    if (rows.length === 0)
+      throw new NotInTransactionError('The transaction ended before the message was ready, and nothing was added: await add()'); // prettier-ignore
   }
 
   private async store(

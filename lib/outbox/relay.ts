@@ -42,7 +42,6 @@ export class Relay {
   private asked = false;
   private failures = 0;
   private removed = 0;
-  private isPrepared = false;
   private readonly off: (() => void)[] = [];
 
   constructor(private readonly environment: RelayEnvironment) {
@@ -131,8 +130,7 @@ export class Relay {
   private async one(): Promise<BatchResult | undefined> {
     const { database, log } = this.environment;
     try {
-      if (!this.isPrepared) await this.environment.prepare();
-      this.isPrepared = true;
+      await this.environment.prepare();
       const result = await this.batch.run();
       this.tell(result);
       if (result.obstacle) this.failed(`The broker takes nothing: ${result.obstacle.message}`);

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { type Client, Pool } from 'pg';
+import { Client, Pool } from 'pg';
 import { message } from 'nestjs-messaging';
 import { NotInTransactionError, sqlTransaction } from 'nestjs-messaging/outbox';
 import { z } from 'zod';
@@ -9,8 +9,10 @@ import { closeApplications, startApplication } from './application.js';
 
 describePostgres('adding to the outbox with pg', (postgres) => {
   const pools: Pool[] = [];
+  const clients: Client[] = [];
   afterEach(async () => {
     await closeApplications();
+    await Promise.all(clients.splice(0).map((client) => client.end()));
     await Promise.all(pools.splice(0).map((pool) => pool.end()));
   });
 
@@ -123,6 +125,36 @@ describePostgres('adding to the outbox with pg', (postgres) => {
     await waitFor(() => received.has('later'));
     expect(received.has('late')).toBe(false);
     expect(await outbox.parked()).toMatchObject([{ route: 'late', error: expect.stringContaining('MESSAGE_EXPIRED') }]);
+  });
+
+  test('what nobody awaits is in the transaction that it was given, or refused', async () => {
+    const { outbox, pool, url } = await start({
+      publishMiddleware: [
+        async (request, next) => {
+          await new Promise(setImmediate);
+          return next(request);
+        },
+      ],
+    });
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    clients.push(client);
+    const plain = sqlTransaction({ query: async (text, values) => (await client.query(text, [...values])).rows });
+    for (const tx of [client, plain])
+      for (const end of ['rollback', 'rollback; begin']) {
+        await client.query('begin');
+        const adding = outbox.add(tx as never, 'a', 1).catch((error: unknown) => error);
+        await client.query(end);
+        // Where another transaction has begun the server may be the one that refuses.
+        expect(await adding).toBeInstanceOf(end === 'rollback' ? NotInTransactionError : Error);
+        await client.query('commit');
+      }
+    expect((await pool.query('select from messaging.outbox')).rowCount).toBe(0);
+    await client.query('begin');
+    await outbox.add(client, 'a', 1);
+    await outbox.add(plain, 'a', 2);
+    expect((await client.query('select from messaging.outbox')).rowCount).toBe(2);
+    await client.query('rollback');
   });
 
   test('publish middleware sees it, and changes it', async () => {

@@ -350,6 +350,12 @@ describePostgresNode('the relay', (postgres) => {
     await boot({ provision: false });
     await expect(boot({}, 'other')).rejects.toThrow(/of the service «shop».*Choose another «table»/);
     await boot({ table: 'outbox_other' }, 'other');
+    await pool.query(`update messaging.outbox_version set connection = 'eu-1'`);
+    await expect(boot()).rejects.toThrow(/of the connection «eu-1».*Choose another «table»/);
+    await pool.query(`update messaging.outbox_version set connection = 'default'`);
+    const firsts = ['one', 'two', 'three', 'four'].map((service) => boot({ table: 'outbox_race' }, service));
+    const started = (await Promise.allSettled(firsts)).filter(({ status }) => status === 'fulfilled');
+    expect(started).toHaveLength(1);
     await pool.query('update messaging.outbox_version set version = 2');
     const wrong = boot();
     await expect(wrong).rejects.toThrow(TopologyMismatchError);
@@ -361,6 +367,18 @@ describePostgresNode('the relay', (postgres) => {
       await expect(boot({ table })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
     const together = await Promise.all(Array.from({ length: 5 }, () => startApplication({ url, schema: 'together' })));
     expect(together).toHaveLength(5);
+  });
+
+  test('a process that only adds makes the tables, too, when a database that was away comes', async () => {
+    if (!postgres.newest) return;
+    const server = await postgres.start();
+    const url = await server.createDatabase();
+    await server.kill();
+    const { outbox } = await startApplication({ url, relay: false });
+    await waitFor(() => outbox.health().status === 'down');
+    await server.restart();
+    await waitFor(() => outbox.health().status === 'up');
+    expect((await newPool(url).query('select from messaging.outbox')).rowCount).toBe(0);
   });
 
   test('it starts while the database is away, and sends when that comes', async () => {

@@ -26,7 +26,8 @@ const BEGIN = 'begin isolation level read committed';
 
 /** A database that is there or not: what is asked while it is not fails, and what is asked afterwards does not. */
 export class PostgresDatabase implements SqlClient {
-  private opening: Promise<WatchedPool> | undefined;
+  /** Nothing that inspects this object shows it: the pool keeps the credentials. */
+  #opening: Promise<WatchedPool> | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: PostgresDatabaseOptions) {}
@@ -81,14 +82,14 @@ export class PostgresDatabase implements SqlClient {
 
   /** Ends all connections without a word to the server. */
   destroy(): void {
-    this.opening?.then(
+    this.#opening?.then(
       (pool) => pool.destroy(),
       () => {},
     );
   }
 
   private async end(): Promise<void> {
-    const opened = await this.opening?.catch(() => undefined);
+    const opened = await this.#opening?.catch(() => undefined);
     await opened?.pool.end();
   }
 
@@ -97,11 +98,11 @@ export class PostgresDatabase implements SqlClient {
   }
 
   private async opened(): Promise<WatchedPool> {
-    this.opening ??= this.open();
+    this.#opening ??= this.open();
     try {
-      return await this.opening;
+      return await this.#opening;
     } catch (error) {
-      this.opening = undefined;
+      this.#opening = undefined;
       throw error;
     }
   }

@@ -20,6 +20,8 @@ export interface OutboxRow {
   readonly key: string | null;
   readonly attempts: number;
   readonly ready: boolean;
+  /** What is sent of it. */
+  publication?: Publication;
 }
 
 /** What is added, as the statement takes it. `now`: the time that its `delay` is measured from. */

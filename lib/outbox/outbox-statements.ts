@@ -71,7 +71,7 @@ order by age desc limit 1`,
 (extract(epoch from added_at) * 1000)::float8 as added_at, octet_length(payload) as bytes from ${parked} order by seq limit $1::int`,
     /** ids; null: all. They go to the end of the line. */
     unpark: `with d as (delete from ${parked} where $1::text[] is null or id = any($1::text[]) returning *)
-insert into ${pending} (${COLUMNS}) select ${COLUMNS.replace(', attempts', ', 0').replace(', error', ', null')} from d order by seq returning 1 as one`,
+insert into ${pending} (${COLUMNS}) select ${COLUMNS.replace(', xact', ', pg_current_xact_id()').replace(', attempts', ', 0').replace(', error', ', null')} from d order by seq returning 1 as one`,
     discard: `delete from ${parked} where id = any($1::text[]) returning 1 as one`,
     /** scope, id. No row: it is there. */
     record: `insert into ${handled} (scope, id) values ($1::text, $2::text) on conflict do nothing returning pg_current_xact_id()::text as xact`,

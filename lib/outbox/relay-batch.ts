@@ -8,6 +8,7 @@ import {
   NotConnectedError,
   PublisherClosedError,
   RetryQueueFullError,
+  SerializationError,
   UnroutableError,
 } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
@@ -119,6 +120,12 @@ export class RelayBatch {
   private inTime(rows: readonly OutboxRow[], fates: Fates): OutboxRow[] {
     const now = this.options.clock.now();
     return rows.filter((row) => {
+      try {
+        row.publication = publicationOf(row);
+      } catch (error) {
+        fates.parked.push({ row, error: new SerializationError(`It cannot be read: ${errorMessage(error)}`) });
+        return false;
+      }
       if (row.expires_at === null || Number(row.expires_at) > now) return true;
       fates.parked.push({
         row,
@@ -164,7 +171,7 @@ export class RelayBatch {
     }
     // The first ones of all lines go with those that are in none.
     const heads = [...lines.values()].map((line) => line.shift()!);
-    const receipts = this.options.send([...free, ...heads].map(publicationOf));
+    const receipts = this.options.send([...free, ...heads].map((row) => row.publication!));
     const all = free.map((row, at) => this.outcome(row, receipts[at], fates));
     for (const [at, line] of [...lines.values()].entries())
       all.push(this.inLine(heads[at], line, receipts[free.length + at], fates));
@@ -182,7 +189,7 @@ export class RelayBatch {
     let goesOn = await this.outcome(head, receipt, fates);
     for (const row of rest) {
       if (!goesOn || fates.obstacle || fates.isOver) return false;
-      goesOn = await this.outcome(row, this.options.send([publicationOf(row)])[0], fates);
+      goesOn = await this.outcome(row, this.options.send([row.publication!])[0], fates);
     }
     return goesOn;
   }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterEach, expect, test } from '@jest/globals';
 import { Pool } from 'pg';
 import { memory, MemoryBroker, message, type MessagingModuleOptions, TopologyMismatchError } from 'nestjs-messaging';
@@ -255,6 +256,21 @@ describePostgresNode('the relay', (postgres) => {
     await waitFor(() => handled.length === 4);
     expect(handled.map(({ n }) => n)).toEqual([1, 2, 3, 4]);
     await waitFor(async () => (await left()) === 0);
+  });
+
+  test('what cannot be read is parked, sent again behind all others, and nothing shows the credentials', async () => {
+    const { apps, add, handled, pool, url } = await start(1, { order: 'transaction' });
+    await pool.query(`insert into messaging.outbox (id, route, payload, headers, properties, dedupe_id, unroutable)
+      values ('x', 'number', '{}', 'null', 'null', 'x', 'warn')`);
+    await add([{ key: 'k', n: 1 }]);
+    await waitFor(() => handled.length === 1);
+    await waitFor(() => apps[0].outbox.health().parked === 1);
+    const [{ xact }] = (await pool.query('select xact::text from messaging.outbox_parked')).rows;
+    const other = await startApplication({ url, table: 'outbox_away', relay: false });
+    await pool.query(`insert into messaging.outbox_away_parked select * from messaging.outbox_parked`);
+    expect(await other.outbox.retryParked()).toBe(1);
+    expect((await pool.query('select xact::text from messaging.outbox_away')).rows[0].xact).not.toBe(xact);
+    expect(inspect(apps[0].outbox, { depth: 9 })).not.toContain(new URL(url).password);
   });
 
   test("order: 'transaction' says who holds it up", async () => {

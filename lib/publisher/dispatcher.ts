@@ -138,9 +138,8 @@ export class Dispatcher {
     if (this.ended) return;
     this.ready = false;
     this.obstacle = reason;
-    for (const publication of this.inFlight) {
+    for (const publication of this.inFlight)
       if (!publication.stored) this.enqueue(publication, new NotConnectedError(reason));
-    }
     this.advance();
   }
 
@@ -304,18 +303,14 @@ export class Dispatcher {
     const { clock, log, store, isKept } = this.environment;
     const { message, stored, queued } = publication;
     if (stored && queued) {
-      const kept = store.kind === 'memory' && reason !== 'expired' && isKept?.(stored.dedupeId) === true;
       this.undeliverable.delete(stored.seq);
-      if (kept) this.retryQueue.remove(stored);
+      if (store.kind === 'memory' && reason !== 'expired' && isKept?.(stored.dedupeId)) this.retryQueue.remove(stored);
       else {
         this.retryQueue.bury(stored, { reason, error, time: clock.now() });
         log.error(`Message ${message.id} cannot be sent and went to the publisher's dead letters: ${error.message}`);
       }
       this.settlements.settle(stored.seq, { id: message.id, outcome: 'rejected', error });
-      this.admission.release(publication);
-    } else {
-      this.leave(publication);
-    }
+    } else this.leave(publication);
     this.refuse(publication, error);
   }
 

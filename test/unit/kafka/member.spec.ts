@@ -9,19 +9,21 @@ import type { Sockets } from '../../../lib/transports/kafka/sockets.js';
 async function started() {
   let batch!: (payload: EachBatchPayload) => Promise<void>;
   let join!: (event: object) => void;
+  let crash!: (event: object) => void;
   const consumer = {
     events: { GROUP_JOIN: 'join', CRASH: 'crash' },
-    on: (name: string, listener: typeof join) => void (name === 'join' && (join = listener)),
+    on: (name: string, listener: typeof join) => void (name === 'join' ? (join = listener) : (crash = listener)),
     connect: async () => {},
     subscribe: async () => {},
     run: async (options: { eachBatch: typeof batch }) => void (batch = options.eachBatch),
     commitOffsets: async () => {},
   } as unknown as Consumer;
   const lowest: (number | undefined)[] = [];
+  const reasons: string[] = [];
   const member = new KafkajsMember(consumer, {} as Sockets, new ManualClock(), {
     assigned: () => {},
     records: (_from, _records, _next, log?: LogPlaces) => void lowest.push(log?.lowest),
-    ended: () => {},
+    ended: (reason) => void reasons.push(reason),
   });
   await member.start(['events']);
   const rebalance = (): void => join({ payload: { memberId: 'm', memberAssignment: { events: [0] } } });
@@ -31,7 +33,7 @@ async function started() {
     return batch({ batch: log, heartbeat } as unknown as EachBatchPayload);
   };
   rebalance();
-  return { member, lowest, rebalance, read };
+  return { member, lowest, reasons, rebalance, read, crash };
 }
 
 describe('how low kafkajs begins again in the log that it has read', () => {
@@ -54,4 +56,12 @@ describe('how low kafkajs begins again in the log that it has read', () => {
     await read(8, 9);
     expect(lowest).toEqual([undefined, 4, 4, 8]);
   });
+});
+
+it('a topic whose records kafkajs has no codec for is a reason that says what to do', async () => {
+  const { crash, reasons } = await started();
+  crash({ payload: { error: Object.assign(new Error('ZSTD is missing'), { name: 'KafkaJSNotImplemented' }) } });
+  expect(reasons).toEqual([
+    expect.stringMatching(/without a codec: ZSTD is missing\. Register one \(CompressionCodecs/),
+  ]);
 });

@@ -24,13 +24,21 @@ function writable(headers: Headers): object {
   return Object.fromEntries(given.map(([name, value]) => [name, tagged(value)]));
 }
 
-/** What does not fit is left out: anybody can write a head. */
+/** What does not fit is left out: anybody can write a head. One that cannot be read at all is as none. */
 export function readJsonHead(head: JsonHead, body: Buffer, queue: string): WireMessage {
+  try {
+    return messageOf(head, body, queue);
+  } catch {
+    return messageOf({}, body, queue);
+  }
+}
+
+function messageOf(head: JsonHead, body: Buffer, queue: string): WireMessage {
   const headers: Record<string, HeaderValue> = {};
   if (isObject(head.headers)) {
     for (const [name, value] of Object.entries(head.headers)) {
       if (name === '__proto__') continue;
-      headers[name] = typeof value === 'object' ? untagged(value as HeaderValue) : (value as HeaderValue);
+      headers[name] = untagged(value as HeaderValue);
     }
   }
   const found: FoundProperties = isObject(head.properties) ? head.properties : {};

@@ -12,6 +12,7 @@ const RENAMED_PREFIX = 'messaging-header-';
 
 const MOST_MEANINGS = 1_000;
 const MOST_REMEMBERED = 64;
+const MOST_DEEP = 100;
 
 /** A name that the broker gives a meaning, and this package none. */
 export const BROKERS_OWN = '';
@@ -192,17 +193,20 @@ export function tagged(value: HeaderValue): HeaderValue {
   );
 }
 
-export function untagged(value: HeaderValue): HeaderValue {
+/** What is nested deeper than any publisher may is left out: anybody can write it, and it could not be written again. */
+export function untagged(value: HeaderValue, depth = 0): HeaderValue {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(untagged);
+  if (depth > MOST_DEEP) return undefined;
+  if (Array.isArray(value)) return value.map((inner: HeaderValue) => untagged(inner, depth + 1));
   const entries = Object.entries(value as Headers);
   const [first] = entries;
   if (entries.length === 1 && first[0] === '$' && Array.isArray(first[1])) {
-    const [type, text] = first[1] as readonly string[];
-    return type === 'undefined' ? undefined : read(text, type);
+    const [type, text] = first[1] as readonly unknown[];
+    if (type === 'undefined') return undefined;
+    return typeof text === 'string' ? read(text, type) : { $: untagged(first[1], depth + 1) };
   }
   return Object.fromEntries(
-    entries.map(([key, inner]) => [key.startsWith('$$') ? key.slice(1) : key, untagged(inner)]),
+    entries.map(([key, inner]) => [key.startsWith('$$') ? key.slice(1) : key, untagged(inner, depth + 1)]),
   );
 }
 

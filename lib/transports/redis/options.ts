@@ -117,21 +117,24 @@ function checkPrefix(prefix: unknown): string {
 function addressOf(text: unknown, native: Readonly<IoredisOptions>, cluster: boolean): Address {
   const urls = typeof text === 'string' ? splitUrls(text) : [];
   const isUsable = (one: string): boolean =>
-    /^rediss?:\/\//.test(one) && URL.canParse(one) && /^(\/\d*)?$/.test(new URL(one).pathname);
+    /^rediss?:\/\/[^?#]+$/.test(one) && URL.canParse(one) && /^(\/\d{0,9})?$/.test(new URL(one).pathname);
   if (urls.length === 0 || !urls.every(isUsable) || (!cluster && urls.length > 1))
     throw new InvalidOptionError(
       'redis.url',
-      typeof text === 'string' ? redactUrl(text) : text,
-      'redis://user:password@host:port/database; several with commas between them only with `cluster`',
+      typeof text === 'string' ? redactUrl(text).replace(/[?#].*/s, '?***') : text,
+      'redis://user:password@host:port/database, without «?» and «#»; several with commas between them only with `cluster`',
     );
   const parsed = urls.map((one) => new URL(one));
   for (const url of parsed) refuseUnset('redis.url', url);
   const [url] = parsed;
+  const who = ({ protocol, username, password }: URL): string => [protocol, username, password].join();
+  if (parsed.some((one) => who(one) !== who(url)))
+    throw new InvalidOptionError('redis.url', 'several that differ', 'the same scheme, user and password in each: all nodes of a cluster are reached the same way'); // prettier-ignore
   const [user, password] = [percentDecoded(url.username), percentDecoded(url.password)];
   const nodes = (): ClusterNode[] =>
     parsed.map(({ hostname, port }) => ({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 6379 }));
   const db = Number(url.pathname.slice(1)) || 0;
-  if (cluster && db > 0)
+  if (cluster && parsed.some(({ pathname }) => Number(pathname.slice(1)) > 0))
     throw new InvalidOptionError('redis.url', redactUrl(String(text)), 'no database: a cluster has only one');
   return {
     host: `${parsed.map((one) => `${one.hostname}:${one.port || 6379}`).join(',')}${cluster ? '' : `/${db}`}`,

@@ -27,6 +27,27 @@ it('a cluster is told by several nodes, and has no databases', () => {
   expect(() => redis({ url: 'redis://a:1/2', cluster: true })).toThrow(/redis\.url/);
 });
 
+it.each([
+  'redis://host/0?password=planted-secret',
+  'redis://user:planted-secret@host/0?db=5',
+  'redis://host#planted-secret',
+  'redis://host/12345678901',
+])('what a URL says and nothing reads is refused, and not shown: %s', (url) => {
+  expect(() => redis({ url })).toThrow(/redis\.url/);
+  expect(() => redis({ url })).not.toThrow(/planted/);
+});
+
+it.each([
+  'redis://a:1,rediss://b:2',
+  'redis://u:planted-1@a:1,redis://u:planted-2@b:2',
+  'redis://u:planted-1@a:1,redis://b:2',
+  'redis://u:planted-1@a:1,redis://v:planted-1@b:2',
+  'redis://a:1,redis://b:2/3',
+])('nodes of a cluster that are to be reached in several ways are refused: %s', (url) => {
+  expect(() => redis({ url, cluster: true })).toThrow(/redis\.url/);
+  expect(() => redis({ url, cluster: true })).not.toThrow(/planted/);
+});
+
 const misspelt: object = { polInterval: 1_000 };
 
 it.each<[object, RegExp]>([

@@ -3,7 +3,7 @@ import type { CancelTimer, Clock } from '../../clock/clock.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { Browser } from '../../transport/queue-operations.js';
-import { Claims } from './claims.js';
+import { Claims, LOOK } from './claims.js';
 import type { Link } from './link.js';
 import { RedisDelivery, type Settler } from './message.js';
 import type { Names } from './routes.js';
@@ -40,8 +40,10 @@ export class QueueBrowser implements Browser, Settler {
 
   /** Undefined: there is no such queue. */
   static async open(queue: string, parts: BrowserParts, rest?: QueueBrowser): Promise<QueueBrowser | undefined> {
-    const claims = new Claims(parts.link, parts.names, queue, `browser-${randomUUID()}`, parts.leaseMs);
+    const claims = new Claims(parts.link, parts.names, queue, `${LOOK}${randomUUID()}`, parts.leaseMs);
     if (!(await claims.enter())) return undefined;
+    // Nobody else looks after what a look had that died.
+    if (await claims.beat()) await claims.reap(parts.clock.monotonic());
     // What is due is there.
     await claims.turn([], [], 0, () => undefined as never);
     return new QueueBrowser(queue, claims, parts, rest?.start ?? (await lastOf(queue, parts)));
@@ -115,6 +117,7 @@ export class QueueBrowser implements Browser, Settler {
   private async tick(): Promise<void> {
     const isOurs = await this.claims.beat().catch(() => true);
     if (!isOurs) for (const delivery of this.held) delivery.abandon();
+    else await this.claims.reap(this.parts.clock.monotonic()).catch(() => {});
     if (!this.closed && isOurs) this.cancelTick = this.nextTick();
   }
 }

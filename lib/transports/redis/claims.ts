@@ -21,6 +21,8 @@ export interface Found {
 
 type TurnAnswer = [status: number, dueMs: number, more: number, lost: number, taken: Taken[]];
 
+/** How the names of those begin that only look: those are judged by the clock of the server, for a look is short. */
+export const LOOK = 'browser-';
 /** The most that one script settles: arguments of a command of a script are limited. */
 const MOST_AT_ONCE = 1_000;
 
@@ -99,11 +101,15 @@ export class Claims {
     const signs = new Map<string, string>();
     for (let at = 0; at < this.others.length; at += 2) signs.set(this.others[at], this.others[at + 1]);
     for (const owner of this.signs.keys()) if (!signs.has(owner)) this.signs.delete(owner);
+    const shownAt = (sign = ''): number => Number(sign.split(':')[0]) - Number(sign.split(':')[1]);
     for (const [owner, sign] of signs) {
       const seen = this.signs.get(owner);
       if (owner === this.owner) continue;
-      if (seen?.sign !== sign) this.signs.set(owner, { sign, since: now });
-      else if (now - seen.since >= Number(sign.split(':')[1])) await this.leave(owner, sign);
+      const leaseMs = Number(sign.split(':')[1]);
+      if (owner.startsWith(LOOK) && shownAt(signs.get(this.owner)) - shownAt(sign) > leaseMs)
+        await this.leave(owner, sign);
+      else if (seen?.sign !== sign) this.signs.set(owner, { sign, since: now });
+      else if (now - seen.since >= leaseMs) await this.leave(owner, sign);
     }
   }
 

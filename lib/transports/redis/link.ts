@@ -215,7 +215,10 @@ export class RedisDialer implements Dialer<Link> {
 /** Without a word to the server. */
 function cut({ client, subscriber }: Opened): void {
   for (const one of [client, subscriber] as (Redis | undefined)[]) {
+    const { stream } = (one ?? {}) as { stream?: { destroyed?: boolean; destroy?(): void } };
+    // Else a timer of two seconds would wait for the close of a socket that is closed.
+    if (stream?.destroyed || one?.status === 'end') continue;
     one?.disconnect();
-    (one as { stream?: { destroy?(): void } } | undefined)?.stream?.destroy?.();
+    stream?.destroy?.();
   }
 }

@@ -44,8 +44,13 @@ export interface Source {
 
 interface Batch {
   readonly link: Link;
-  readonly number: number;
   readonly sendings: readonly Sending[];
+}
+
+/** The last script that stores a batch: its number, and the places in the batch of what it stores. */
+interface Sent {
+  readonly number: number;
+  readonly places: readonly number[];
 }
 
 /**
@@ -56,6 +61,7 @@ interface Batch {
 export class Publisher {
   private readonly quarantine: Quarantine<Link, Sending>;
   private readonly numbers = new WeakMap<Link, number>();
+  private readonly sent = new WeakMap<readonly Sending[], Sent>();
   private pending: Sending[] = [];
   private inFlight: Batch | undefined;
   private working = false;
@@ -74,7 +80,7 @@ export class Publisher {
       broker: 'Redis',
       environment,
       connect: () => this.quarantined(),
-      send: async (connection, link, sending) => (await this.results(connection, link, [sending]))[0],
+      send: (connection, link, sending) => this.alone(connection, link, sending),
       refusal: (reason) => new PublishRefusedError(`Redis refuses the message: ${reason}`),
     });
   }
@@ -86,7 +92,7 @@ export class Publisher {
       const delayMs = dueAt === undefined ? 0 : dueAt - this.environment.clock.now();
       const error = this.refusal(outgoing, delayMs);
       if (error) known.push([outgoing, { status: 'refused', error }]);
-      else if (this.stored.size > 0 && this.stored.delete(outgoing.dedupeId)) known.push([outgoing, CONFIRMED]);
+      else if (this.stored.size > 0 && this.stored.delete(identityOf(outgoing))) known.push([outgoing, CONFIRMED]);
       else if (!this.connection.current) known.push([outgoing, { status: 'failed', error: this.notConnected() }]);
       else this.take({ outgoing, done, delayMs, source });
     }
@@ -96,10 +102,17 @@ export class Publisher {
   /** What was under way when earlier links ended: stored or not, and not to be stored any more. Before a link is used. */
   async resolve(link: Link): Promise<void> {
     for (let batch = this.doubtful[0]; batch; batch = this.doubtful[0]) {
-      const last = await link.run<number>(scripts.fence, [this.names.publisher(batch.link.id)]);
+      const told = await link.run<string>(scripts.fence, [this.names.publisher(batch.link.id)]);
+      if (this.doubtful[0] !== batch) continue;
       this.doubtful.shift();
-      if (last < batch.number) continue;
-      for (const { outgoing } of batch.sendings) if (this.stored.size < MOST_STORED) this.stored.add(outgoing.dedupeId);
+      const [last, ...failed] = told.split(' ').map(Number);
+      const { number, places } = this.sent.get(batch.sendings) ?? { number: Infinity, places: [] };
+      if (last < number) continue;
+      for (const [at, place] of places.entries()) {
+        const { outgoing, source } = batch.sendings[place];
+        if (!source && !failed.includes(at + 1) && this.stored.size < MOST_STORED)
+          this.stored.add(identityOf(outgoing));
+      }
     }
   }
 
@@ -108,11 +121,9 @@ export class Publisher {
     const { inFlight, pending, quarantine } = this;
     this.inFlight = undefined;
     this.pending = [];
+    if (inFlight) this.doubtful.push(inFlight);
     if (inFlight && this.connection.isSuspicious) quarantine.takeAll(inFlight.sendings, tell);
-    else if (inFlight) {
-      this.doubtful.push({ ...inFlight, sendings: inFlight.sendings.filter(({ source }) => !source) });
-      this.failAll(inFlight.sendings);
-    }
+    else this.failAll(inFlight?.sendings ?? []);
     this.failAll(pending);
   }
 
@@ -142,7 +153,7 @@ export class Publisher {
   private async work(): Promise<void> {
     for (let link = this.connection.current; link && this.pending.length > 0; link = this.connection.current) {
       const sendings = this.nextBatch();
-      const batch = { link, number: (this.numbers.get(link) ?? 0) + 1, sendings };
+      const batch = { link, sendings };
       this.inFlight = batch;
       const results = await this.results(this.connection, link, sendings);
       if (this.inFlight !== batch) continue;
@@ -150,6 +161,14 @@ export class Publisher {
       sendings.forEach((sending, index) => tell(sending, results[index]));
     }
     this.working = false;
+  }
+
+  /** On a link of its own; not where an earlier one has stored it. */
+  private async alone(connection: SupervisedConnection<Link>, link: Link, sending: Sending): Promise<PublishResult> {
+    const sendings = [sending];
+    const [result] = await this.results(connection, link, sendings);
+    if (result.status === 'failed' && connection.current !== link) this.doubtful.push({ link, sendings });
+    return result;
   }
 
   /** Moves go together, and everything else does: only moves may be stored where no memory is left. */
@@ -174,6 +193,8 @@ export class Publisher {
     const { clock, confirmTimeout: ms } = this.environment;
     const late = (): void => connection.destroy('the server does not answer', link);
     try {
+      if (this.doubtful.length > 0) await answered(this.resolve(link), { clock, ms }, late);
+      if (sendings.length === 1 && !sendings[0].source && this.stored.delete(identityOf(sendings[0].outgoing))) return [CONFIRMED]; // prettier-ignore
       for (;;) {
         const { run, results } = this.prepared(link, sendings);
         const [status, failed = [], lost = []] = await answered(run(), { clock, ms }, late);
@@ -236,6 +257,7 @@ export class Publisher {
     const script = sendings[0].source ? scripts.move : isFull ? scripts.publishFull : scripts.publish;
     const run = (): Promise<Answer> => {
       this.numbers.set(link, number);
+      this.sent.set(sendings, { number, places: sent });
       return link.run(script, keys, [routes.version, number, [...woken].join('\0'), ...values]);
     };
     return { run: Object.assign(run, { places: sent }), results };
@@ -265,6 +287,12 @@ type Run = (() => Promise<Answer>) & { readonly places: readonly number[] };
 
 function failure(text: string, nacked = false): PublishResult {
   return { status: 'failed', error: new PublishFailedError(text), ...(nacked && { nacked }) };
+}
+
+/** The same where the same is published again, to the same place. */
+function identityOf({ to, dedupeId }: Outgoing): string {
+  const place = to.kind === 'queue' ? to.queue : `${to.route}\0${(to.kind === 'route' && to.topic) || ''}`;
+  return `${to.kind}\0${place}\0${dedupeId}`;
 }
 
 /** Bindings are stored as names with zeros between them. */

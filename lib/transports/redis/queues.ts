@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Clock } from '../../clock/clock.js';
 import { BrokerConfigurationError, TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { ListedQueue, QueueList, QueueScope } from '../../transport/queue-list.js';
 import type { Topology } from '../../transport/topology.js';
@@ -23,6 +24,7 @@ export interface QueuesOptions {
   readonly topic: string;
   readonly service: string;
   readonly provision: boolean;
+  readonly clock: Clock;
   /** What was in a queue is gone, and not by us. */
   readonly lost: (queue: string) => void;
 }
@@ -33,6 +35,8 @@ export class Queues {
   private readonly seen = new Map<string, QueueRecord>();
   /** Of those whose former bindings this process has looked after. */
   private readonly tidied = new Set<string>();
+  /** Of the consumers of queues whose time is over, and when they were first seen. */
+  private readonly signs = new Map<string, { readonly text: string; readonly since: number }>();
 
   constructor(private readonly options: QueuesOptions) {}
 
@@ -83,20 +87,38 @@ export class Queues {
     await routes.load(link);
   }
 
-  async remove(link: Link, queue: string, expiresMs?: number): Promise<void> {
+  /** `signs`: only where those who consume it still have the same. */
+  async remove(link: Link, queue: string, signs?: readonly string[]): Promise<void> {
     const { version, queues, bindings, expiring } = this.options.names;
     const keys = [version, queues, bindings, expiring, ...this.options.names.queue(queue)];
-    const removed = await link.run<number>(scripts.remove, keys, [randomUUID(), queue, expiresMs ?? '']);
+    const removed = await link.run<number>(scripts.remove, keys, [
+      randomUUID(),
+      queue,
+      ...(signs ? [signs.length, ...signs] : []),
+    ]);
     if (removed === 1) this.seen.delete(queue);
   }
 
-  /** Exclusive queues that nobody has consumed for as long as they may be. `now`: by the server's clock. */
+  /**
+   * Exclusive queues that nobody has consumed for as long as they may be. `now`: by the server's clock, which may jump: so
+   * one goes only when no sign of life in it has changed for a lease by our own.
+   */
   async sweep(link: Link, now: number): Promise<void> {
-    const { names, routes } = this.options;
+    const { names, routes, clock } = this.options;
     const expired = await link.client.zrangebyscore(names.expiring, '-inf', now);
+    for (const queue of this.signs.keys()) if (!expired.includes(queue)) this.signs.delete(queue);
     if (expired.length === 0) return;
     await routes.load(link);
-    for (const queue of expired) await this.remove(link, queue, routes.queues.get(queue)?.expiresMs ?? 0);
+    for (const queue of expired) {
+      const signs = Object.values(await link.client.hgetall(names.queue(queue)[1]));
+      const seen = this.signs.get(queue);
+      const leaseMs = Math.max(0, ...signs.map((sign) => Number(sign.split(':')[1])));
+      if (seen?.text !== signs.join()) {
+        this.signs.set(queue, { text: signs.join(), since: clock.monotonic() });
+        const expiry = now + (routes.queues.get(queue)?.expiresMs ?? 0);
+        if (seen && signs.length > 0) await link.client.zadd(names.expiring, 'XX', expiry, queue);
+      } else if (clock.monotonic() - seen.since >= leaseMs) await this.remove(link, queue, signs);
+    }
   }
 
   async count(link: Link, queue: string): Promise<Counts | undefined> {

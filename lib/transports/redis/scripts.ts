@@ -60,7 +60,7 @@ const publish = (full: boolean, flags?: string): Script =>
   script(
     `if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return {0} end
 local last = redis.call('GET', KEYS[2])
-if last and not (tonumber(last) and tonumber(last) < tonumber(ARGV[2])) then return {-1} end
+if last and not (tonumber(last:match('^%d+')) and tonumber(last:match('^%d+')) < tonumber(ARGV[2])) then return {-1} end
 ${NOW}local failed, lost, n = {}, {}, 0
 for at = 4, #ARGV, ${full ? 8 : 4} do
   local head, body, key, ok = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], true
@@ -96,7 +96,9 @@ ${
     : ''
 }  end
 end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', 86400000)
+local told = ARGV[2]
+for _, one in ipairs(failed) do told = told .. ' ' .. one[1] end
+redis.call('SET', KEYS[2], told, 'PX', 86400000)
 local idle = {}
 for queue in ARGV[3]:gmatch('%Z+') do
   if redis.call('SREM', KEYS[3], queue) == 1 then idle[#idle + 1] = queue end
@@ -115,12 +117,11 @@ export const scripts = {
   /** The same with delay in ms, place of the source's stream, its owner, its id: for delays, and for moves. */
   publishFull: publish(true, ''),
   move: publish(true),
-  /** publisher. The last batch that was stored; none of its is any more. */
+  /** publisher. The last batch that was stored, and what of it was not; none of its is stored any more. */
   fence: script(
-    `local last = redis.call('GET', KEYS[1]) or '0'
-local n = last:gsub('closed ', '')
-redis.call('SET', KEYS[1], 'closed ' .. n, 'PX', 3600000)
-return tonumber(n)`,
+    `local told = (redis.call('GET', KEYS[1]) or '0'):gsub('closed ', '')
+redis.call('SET', KEYS[1], 'closed ' .. told, 'PX', 3600000)
+return told`,
   ),
   /**
    * One turn of a consumer. Who, how many it takes, up to which id, channel, queue; acks; what it gives back (id, key, delay,
@@ -153,22 +154,23 @@ for i = from, to do
   if redis.call('HGET', K, ARGV[i]) == me and free(ARGV[i]) then tell = true end
 end
 local due = redis.call('ZRANGEBYSCORE', W, '-inf', now, 'LIMIT', 0, 100)
+local out, lost, more, beyond = {}, 0, #due == 100 and 1 or 0, false
 for _, member in ipairs(due) do
   if member:byte(1) == 64 then
-    local id, key = member:match('^@([^\\n]*)\\n(.*)$')
-    redis.call('XCLAIM', S, G, '${FREE}', 0, id, 'JUSTID')
-    putBack(id, key)
+    local id, key = member:match('^@(%d+%-%d+)\\n(%x*)$')
+    local ours = id and (key == '' or #key == 16) and not redis.pcall('XCLAIM', S, G, '${FREE}', 0, id, 'JUSTID').err
+    if ours then putBack(id, key) else lost = lost + 1 end
   else
     local key, head, body = member:match('^[^\\n]*\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-    if key == '' then redis.call('XADD', S, '*', 'head', head, 'body', body)
+    if not key then lost = lost + 1
+    elseif key == '' then redis.call('XADD', S, '*', 'head', head, 'body', body)
     else redis.call('XADD', S, '*', 'head', head, 'body', body, 'key', key) end
   end
   redis.call('ZREM', W, member)
   tell = true
 end
-local out, lost, more, beyond = {}, 0, #due == 100 and 1 or 0, false
 local function claim(id)
-  local found = redis.call('XCLAIM', S, G, me, 0, id)[1]
+  local found = redis.pcall('XCLAIM', S, G, me, 0, id)[1]
   if not found or not found[2] then lost = lost + 1 return 0 end
   room = room - 1
   out[#out + 1] = {found[1], found[2], redis.call('XPENDING', S, G, id, id, 1)[1][4] - 1}
@@ -292,17 +294,14 @@ if changed > 0 then redis.call('SET', KEYS[1], ARGV[1]) end
 if ARGV[4] ~= '0' then redis.call('ZADD', KEYS[4], now + ARGV[4], ARGV[2]) end
 return {isNew, made.err and 0 or 1}`,
   ),
-  /** version, queues, bindings, expiring, the seven of the queue. Next version, queue; its expiry where only that removes it. */
+  /** version, queues, bindings, expiring, the seven of the queue. Next version, queue; how many signs of consumers, and those, where only that removes it. */
   remove: script(
-    `${NOW}if ARGV[3] ~= '' then
+    `${NOW}if ARGV[3] then
   local score = redis.call('ZSCORE', KEYS[4], ARGV[2])
   if not score or tonumber(score) > now then return 0 end
-  for _, value in ipairs(redis.call('HVALS', KEYS[6])) do
-    if tonumber(value:match('^%d+')) > now then
-      redis.call('ZADD', KEYS[4], now + ARGV[3], ARGV[2])
-      return 0
-    end
-  end
+  local signs = redis.call('HVALS', KEYS[6])
+  if #signs ~= tonumber(ARGV[3]) then return 0 end
+  for at, sign in ipairs(signs) do if sign ~= ARGV[at + 3] then return 0 end end
 end
 redis.call('DEL', unpack(KEYS, 5, 11))
 redis.call('HDEL', KEYS[2], ARGV[2])

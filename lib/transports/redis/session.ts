@@ -62,7 +62,8 @@ export class RedisSession implements ConsumerSession, Settler {
   }
 
   async consume(): Promise<void> {
-    if (!(await this.claims.enter())) throw new Error('the queue is gone');
+    // Who was given up is not to come back under the same name: others have by now what it had.
+    if (!this.working && !(await this.claims.enter())) throw new Error('the queue is gone');
     if (this.isOver || this.mode === 'stopped') return;
     this.mode = 'consuming';
     for (const delivery of this.early.splice(0)) this.options.handlers.delivery(delivery);

@@ -96,7 +96,7 @@ export class RedisTransport extends BrokerTransport<Parts, Link> {
     const sessions = new Map<RedisSession, string>();
     const routes = new Routes(names, settings.topic);
     const lost = (queue: string): void => warn(`The stream of the queue «${queue}» was gone from Redis, with all that was in it: by FLUSHALL, DEL, eviction, or a server that started without its data. It is made again, empty`); // prettier-ignore
-    const queues = new Queues({ names, routes, topic: settings.topic, service, provision, lost });
+    const queues = new Queues({ names, routes, topic: settings.topic, service, provision, clock, lost });
     const upkeep = new Upkeep(environment, Math.min(settings.lease / 3, 5_000), () => connection.current, queues);
     const dialer = new RedisDialer({
       settings,
@@ -194,7 +194,7 @@ export class RedisTransport extends BrokerTransport<Parts, Link> {
       handlers,
       describe: (error) => connection.describe(error),
       move: (source, to) => this.move(source, to),
-      lost: (count) => upkeep.tell([`${count} messages of «${queue}» were removed from its stream by somebody else before they were handled`], false), // prettier-ignore
+      lost: (count) => upkeep.tell([`${count} messages of «${queue}» were removed or replaced by somebody else before they were handled`], false), // prettier-ignore
     });
   }
 

@@ -73,7 +73,12 @@ export async function ensureOutbox(database: SchemaClient, place: OutboxPlace): 
     await client.query(`select pg_advisory_xact_lock(${LOCK})::text`, []);
     // Somebody may have made them while this one waited.
     if (await isThere(client, place)) return;
-    for (const statement of outboxSchema(place).split(';\n')) if (statement !== '') await client.query(statement, []);
+    const [{ schema }] = await client.query(`select to_regnamespace($1::text)::text as schema`, [quoted(place.schema ?? 'messaging')]); // prettier-ignore
+    // Who owns the schema needs no right to make one: where it is there that is not asked for.
+    const statements = outboxSchema(place)
+      .split(';\n')
+      .slice(schema === null ? 0 : 1);
+    for (const statement of statements) if (statement !== '') await client.query(statement, []);
   });
 }
 

@@ -385,6 +385,18 @@ describePostgresNode('the relay', (postgres) => {
     expect(together).toHaveLength(5);
   });
 
+  test('a role that owns the schema and may make none makes the tables', async () => {
+    const server = await (shared ??= postgres.start());
+    const url = new URL(await server.createDatabase());
+    const pool = newPool(url.href);
+    await pool.query(`create role owner_${url.pathname.slice(1)} login password 'own'`);
+    await pool.query(`create schema messaging authorization owner_${url.pathname.slice(1)}`);
+    url.username = `owner_${url.pathname.slice(1)}`;
+    url.password = 'own';
+    const { outbox } = await startApplication({ url: url.href });
+    await waitFor(() => outbox.health().status === 'up' && outbox.health().countedAt !== undefined);
+  });
+
   test('a process that only adds makes the tables, too, when a database that was away comes', async () => {
     if (!postgres.newest) return;
     const server = await postgres.start();

@@ -265,3 +265,26 @@ XML
   tail -5 "$data/log" >&2
   exit 1
 }
+
+# redis NAME SUITE PACKAGE [OPTION …]: sets URL of a new server of that package (redis-server or valkey-server).
+redis() {
+  local root data port log program=$3
+  root=$(debian_root "$1" "$2" "$program")
+  shift 3
+  data=$(mktemp -d "$work/redis-XXXX")
+  port=$(free_port)
+  log=$data.log
+  setpriv --pdeathsig KILL unshare --mount --propagation private sh -ec \
+    'mount --bind "$2" "$1/data"; root=$1; shift 2; exec chroot "$root" "$@"' \
+    sh "$root" "$data" env LC_ALL=C "/usr/bin/$program" --bind 127.0.0.1 --port "$port" --dir /data --save '' "$@" >"$log" 2>&1 &
+  started+=($!)
+  disown
+  export URL=redis://127.0.0.1:$port
+  for _ in $(seq 200); do
+    if grep -q 'Ready to accept connections' "$log"; then return; fi
+    sleep 0.05
+  done
+  echo "$program did not start" >&2
+  tail -5 "$log" >&2
+  exit 1
+}

@@ -15,7 +15,7 @@ export async function packDeclarations() {
     format: 'es',
     entryFileNames: '[name].d.ts',
     chunkFileNames: ({ name }) => `types-${name.replace(/\.d$/, '')}.d.ts`,
-    plugins: [{ name: 'public', renderChunk: (text) => withOptionalPeers(withoutPrivates(text)) }],
+    plugins: [{ name: 'public', renderChunk: (text) => withOptionalPeers(withoutPrivates(narrow(text))) }],
   });
   for (const { file } of entries()) writeFileSync(`dist/${file}.d.mts`, `export * from './${file}.js';\n`);
 }
@@ -23,6 +23,11 @@ export async function packDeclarations() {
 function onLog(level, log, handle) {
   // A type that is used by what an entry exports, and is not exported itself.
   if (!log.message.includes('still references private shared type exports')) handle('error', log);
+}
+
+/** Indentation is a space a level: it is packed, too. */
+function narrow(text) {
+  return text.replace(/^ +/gm, ({ length }) => ' '.repeat(Math.floor(length / 4) + (length % 4)));
 }
 
 /** Who does not have a peer does not use it, and is told nothing of its missing types, with `skipLibCheck: false` either. */

@@ -32,13 +32,16 @@ function narrow(text) {
 
 /** Who does not have a peer does not use it, and is told nothing of its missing types, with `skipLibCheck: false` either. */
 function withOptionalPeers(text) {
-  return text.replace(optionalPeers(), '// @ts-ignore: an optional peer\n$&');
+  const names = optionalPeers();
+  const used = text.replace(new RegExp(`^import '(${names})';\\n`, 'gm'), '');
+  return used.replace(new RegExp(`^import .* from '(${names})';$`, 'gm'), '// @ts-ignore: an optional peer\n$&');
 }
 
 function optionalPeers() {
   const { peerDependenciesMeta } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const names = Object.keys(peerDependenciesMeta).filter((name) => peerDependenciesMeta[name].optional);
-  return new RegExp(`^import .* from '(${names.join('|')})';$`, 'gm');
+  return Object.keys(peerDependenciesMeta)
+    .filter((name) => peerDependenciesMeta[name].optional)
+    .join('|');
 }
 
 /** What is private says only that there is something: one member stands for all, without what is said of them. */

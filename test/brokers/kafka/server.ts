@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
 import { runCommand } from '../run-command.js';
-import { suspendProcess } from '../suspend.js';
+import { ServerProcess } from '../server-process.js';
 
 const READY_WITHIN_MS = 90_000;
 const java = ['-Xmx384m', '-Xms64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
@@ -33,17 +31,17 @@ export interface KafkaServerOptions {
   readonly properties?: readonly string[];
 }
 
-/** One node, broker and controller in one (KRaft), of this process alone: it can be killed and started again on its data. */
-export class KafkaServer {
-  private child?: ChildProcess;
-
+/** One node, broker and controller in one (KRaft). */
+export class KafkaServer extends ServerProcess {
   private constructor(
     readonly port: number,
     private readonly ownPorts: readonly number[],
     private readonly jars: string,
-    private readonly directory: string,
+    directory: string,
     private readonly options: KafkaServerOptions,
-  ) {}
+  ) {
+    super(directory);
+  }
 
   static async start(jars: string, options: KafkaServerOptions = {}): Promise<KafkaServer> {
     const [first, ...ownPorts] = await freePorts(3);
@@ -73,38 +71,6 @@ export class KafkaServer {
   /** `host:port` for whoever administers it: no password, no proxy. */
   get innerUrl(): string {
     return `127.0.0.1:${this.ownPorts[0]}`;
-  }
-
-  /** SIGKILL. The data stay. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    await new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.kill('SIGKILL');
-    });
-  }
-
-  /** Kills it and starts it again on the same data and port. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.launch();
-  }
-
-  /** The server hangs: its sockets stay open and say nothing. */
-  async suspend(): Promise<void> {
-    if (this.child?.pid) await suspendProcess(this.child.pid);
-  }
-
-  resume(): void {
-    this.child?.kill('SIGCONT');
-  }
-
-  /** Kills it and removes its data. */
-  async stop(): Promise<void> {
-    await this.kill();
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
   /** PEM */
@@ -140,10 +106,6 @@ export class KafkaServer {
 
   private get file(): string {
     return join(this.directory, 'server.properties');
-  }
-
-  private get logFile(): string {
-    return join(this.directory, 'output.log');
   }
 
   private command(main: string, args: readonly string[]): string[] {
@@ -206,21 +168,13 @@ export class KafkaServer {
     writeFileSync(this.file, `${lines.join('\n')}\n`, { mode: 0o600 });
   }
 
-  private async launch(): Promise<void> {
+  protected async launch(): Promise<void> {
     const starts = this.starts;
     const output = openSync(this.logFile, 'a');
     const command = ['--pdeathsig', 'KILL', 'java', ...this.command('kafka.Kafka', [this.file])];
     const child = spawn('setpriv', command, { stdio: ['ignore', output, output] });
     closeSync(output);
-    this.child = child;
-    const deadline = Date.now() + READY_WITHIN_MS;
-    while (this.starts === starts) {
-      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
-        const log = readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-15).join('\n');
-        await this.stop();
-        throw new Error(`Kafka did not start:\n${log}`);
-      }
-      await pause(50);
-    }
+    const isReady = (): boolean => this.starts > starts;
+    await this.answers(child, isReady, { name: 'Kafka', withinMs: READY_WITHIN_MS, everyMs: 50 });
   }
 }

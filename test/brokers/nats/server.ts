@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
-import { suspendProcess } from '../suspend.js';
+import { ServerProcess } from '../server-process.js';
 import { serverInfo } from './server-info.js';
 
 export interface NatsServerOptions {
@@ -18,17 +17,16 @@ export interface NatsServerOptions {
   readonly conf?: readonly string[];
 }
 
-/** A server of this process alone: it can be killed, stopped for a while and started again on its data. */
-export class NatsServer {
-  private child?: ChildProcess;
-
+export class NatsServer extends ServerProcess {
   private constructor(
     readonly version: string,
     readonly port: number,
     private readonly program: string,
-    private readonly directory: string,
+    directory: string,
     private readonly options: NatsServerOptions,
-  ) {}
+  ) {
+    super(directory);
+  }
 
   static async start(version: string, program: string, options: NatsServerOptions = {}): Promise<NatsServer> {
     const port = options.port ?? (await freePorts(1))[0];
@@ -45,32 +43,6 @@ export class NatsServer {
     return `nats://${credentials}127.0.0.1:${this.port}`;
   }
 
-  /** SIGKILL. The data stay. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    await new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.kill('SIGKILL');
-    });
-  }
-
-  /** Kills it and starts it again on the same data and port. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.launch();
-  }
-
-  /** The server hangs: its sockets stay open and say nothing. */
-  async suspend(): Promise<void> {
-    if (this.child?.pid) await suspendProcess(this.child.pid);
-  }
-
-  resume(): void {
-    this.child?.kill('SIGCONT');
-  }
-
   /** Further lines of its configuration take effect while it runs. */
   async reload(conf: readonly string[]): Promise<void> {
     this.configure(conf);
@@ -81,12 +53,6 @@ export class NatsServer {
       if (Date.now() > deadline) throw new Error(`NATS ${this.version} did not reload its configuration`);
       await pause(5);
     }
-  }
-
-  /** Kills it and removes its data. */
-  async stop(): Promise<void> {
-    await this.kill();
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
   private configure(more: readonly string[] = []): void {
@@ -103,22 +69,13 @@ export class NatsServer {
     writeFileSync(join(this.directory, 'nats.conf'), `${lines.join('\n')}\n`);
   }
 
-  private async launch(): Promise<void> {
+  protected async launch(): Promise<void> {
     const output = openSync(this.logFile, 'a');
     const command = ['--pdeathsig', 'KILL', this.program, '--config', join(this.directory, 'nats.conf')];
     const child = spawn('setpriv', command, { stdio: ['ignore', output, output] });
     closeSync(output);
-    this.child = child;
-    const deadline = Date.now() + 20_000;
     // It listens before JetStream is there, and says so then.
-    while (!(await this.isReady())) {
-      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
-        const log = readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-15).join('\n');
-        await this.stop();
-        throw new Error(`NATS ${this.version} did not start:\n${log}`);
-      }
-      await pause(5);
-    }
+    await this.answers(child, () => this.isReady(), { name: `NATS ${this.version}`, withinMs: 20_000, everyMs: 5 });
   }
 
   private isReady(): Promise<boolean> {
@@ -127,9 +84,5 @@ export class NatsServer {
       (info) => !jetstream || info.jetstream === true,
       () => false,
     );
-  }
-
-  private get logFile(): string {
-    return join(this.directory, 'output.log');
   }
 }

@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import { spawnInRoot } from '../chroot.js';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
+import { isRunning, killed, lastLines, ServerProcess } from '../server-process.js';
 import { suspendProcess } from '../suspend.js';
 
 /** `nobody`: neither program runs as root. */
@@ -20,18 +21,17 @@ export interface PostgresServerOptions {
   readonly conf?: readonly string[];
 }
 
-/** A server of this process alone: it can be killed, stopped for a while and started again on its data. */
-export class PostgresServer {
-  private child?: ChildProcess;
+export class PostgresServer extends ServerProcess {
   private readonly password: string;
 
   private constructor(
     readonly version: string,
     readonly port: number,
     private readonly root: string,
-    private readonly directory: string,
+    directory: string,
     private readonly options: PostgresServerOptions,
   ) {
+    super(directory);
     this.password = options.password ?? `test-${randomUUID()}`;
   }
 
@@ -65,32 +65,13 @@ export class PostgresServer {
     }
   }
 
-  /** SIGKILL. The data stay. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (child) await end(child, 'SIGKILL');
-  }
-
-  /** Kills it and starts it again on the same data and port. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.launch();
-  }
-
-  /** The server hangs, with all its connections: sockets stay open and say nothing. */
-  async suspend(): Promise<void> {
+  /** Each connection has a process of its own. */
+  override async suspend(): Promise<void> {
     for (const pid of this.processes()) await suspendProcess(pid);
   }
 
-  resume(): void {
+  override resume(): void {
     for (const pid of this.processes()) process.kill(pid, 'SIGCONT');
-  }
-
-  /** Kills it and removes its data. */
-  async stop(): Promise<void> {
-    await this.kill();
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
   /** PgBouncer in front of it, in transaction mode, on a port of its own. */
@@ -119,7 +100,7 @@ export class PostgresServer {
     return {
       port,
       stop: async () => {
-        await end(child, 'SIGKILL');
+        await killed(child);
         await rm(directory, { recursive: true, force: true, maxRetries: 3 });
       },
     };
@@ -144,10 +125,11 @@ export class PostgresServer {
     ];
     const child = this.spawn(this.directory, [this.program('initdb'), ...options, '--pwfile', '/data/password']);
     const code = await new Promise((resolve) => child.once('exit', resolve));
-    if (code !== 0) throw new Error(`PostgreSQL ${this.version}: initdb ended with ${String(code)}:\n${this.log()}`);
+    if (code !== 0)
+      throw new Error(`PostgreSQL ${this.version}: initdb ended with ${String(code)}:\n${lastLines(this.logFile)}`);
   }
 
-  private async launch(): Promise<void> {
+  protected async launch(): Promise<void> {
     const { conf = [] } = this.options;
     const settings = [
       `port=${this.port}`,
@@ -159,7 +141,7 @@ export class PostgresServer {
     ];
     const command = [this.program('postgres'), '-D', '/data/pg', ...settings.flatMap((one) => ['-c', one])];
     this.child = this.spawn(this.directory, command);
-    await this.answering(this.child, this.port, join(this.directory, 'output.log'));
+    await this.answering(this.child, this.port, this.logFile);
   }
 
   private async answering(child: ChildProcess, port: number, log: string): Promise<void> {
@@ -174,8 +156,8 @@ export class PostgresServer {
       );
       await probe.end().catch(() => undefined);
       if (answers) return;
-      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline)
-        throw new Error(`PostgreSQL ${this.version} did not start:\n${this.log(log)}`);
+      if (!isRunning(child) || Date.now() > deadline)
+        throw new Error(`PostgreSQL ${this.version} did not start:\n${lastLines(log)}`);
       await pause(10);
     }
   }
@@ -207,16 +189,4 @@ export class PostgresServer {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     return [pid, ...children.split(' ').filter(Boolean).map(Number)];
   }
-
-  private log(file = join(this.directory, 'output.log')): string {
-    return readFileSync(file, 'utf8').trim().split('\n').slice(-15).join('\n');
-  }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  await new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.kill(signal);
-  });
 }

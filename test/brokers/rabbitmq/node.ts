@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { spawnInRoot } from '../chroot.js';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
+import { isRunning, killed } from '../server-process.js';
 import { waitFor } from '../wait-for.js';
 import { makeCertificate } from './certificate.js';
 import { environment, type RabbitConfiguration, writeConfiguration } from './configuration.js';
@@ -75,7 +76,7 @@ export class RabbitNode extends RabbitHandle {
   /** SIGKILL. The data stay. */
   async kill(): Promise<void> {
     if (!this.suspended) await this.flushDeclarations();
-    await end(this.server);
+    await killed(this.server);
     this.suspended = false;
   }
 
@@ -88,7 +89,7 @@ export class RabbitNode extends RabbitHandle {
 
   /** Kills it and removes its data. */
   async stop(): Promise<void> {
-    await Promise.all([end(this.server), end(this.epmd)]);
+    await Promise.all([killed(this.server), killed(this.epmd)]);
     await rm(this.description.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
@@ -141,18 +142,6 @@ export class RabbitNode extends RabbitHandle {
   private get logFile(): string {
     return join(this.description.directory, 'output.log');
   }
-}
-
-function isRunning(child: ChildProcess): boolean {
-  return child.exitCode === null && child.signalCode === null;
-}
-
-async function end(child: ChildProcess | undefined): Promise<void> {
-  if (!child || !isRunning(child)) return;
-  await new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.kill('SIGKILL');
-  });
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -1,14 +1,11 @@
-import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { spawnInRoot } from '../chroot.js';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
-import { suspendProcess } from '../suspend.js';
+import { ServerProcess } from '../server-process.js';
 import type { AvailableRedis } from './availability.js';
 
 export interface RedisServerOptions {
@@ -18,17 +15,16 @@ export interface RedisServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** A server of this process alone: it can be killed, stopped for a while and started again on its data. */
-export class RedisServer {
-  private child?: ChildProcess;
+export class RedisServer extends ServerProcess {
   private readonly password: string;
 
   private constructor(
     readonly installed: AvailableRedis,
     readonly port: number,
-    private readonly directory: string,
+    directory: string,
     private readonly options: RedisServerOptions,
   ) {
+    super(directory);
     this.password = options.password ?? `test-${randomUUID()}`;
   }
 
@@ -67,39 +63,7 @@ export class RedisServer {
     }
   }
 
-  /** SIGKILL. The data stay. */
-  async kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    await new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.kill('SIGKILL');
-    });
-  }
-
-  /** Kills it and starts it again on the same data and port. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.launch();
-  }
-
-  /** The server hangs, with all its connections: sockets stay open and say nothing. */
-  async suspend(): Promise<void> {
-    if (this.child?.pid) await suspendProcess(this.child.pid);
-  }
-
-  resume(): void {
-    this.child?.kill('SIGCONT');
-  }
-
-  /** Kills it and removes its data. */
-  async stop(): Promise<void> {
-    await this.kill();
-    await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
-  }
-
-  private async launch(): Promise<void> {
+  protected async launch(): Promise<void> {
     const { settings } = this.options;
     const all = {
       port: String(this.port),
@@ -114,25 +78,15 @@ export class RedisServer {
     };
     const lines = Object.entries(all).map(([name, value]) => `${name} ${value}\n`);
     writeFileSync(join(this.directory, 'redis.conf'), lines.join(''));
-    const { root, program } = this.installed;
-    const { directory } = this;
-    const log = join(directory, 'output.log');
+    const { root, program, title, version } = this.installed;
     const child = spawnInRoot({
       root: root!,
       env: { LC_ALL: 'C' },
-      directory,
-      log,
+      directory: this.directory,
+      log: this.logFile,
       command: [program!, '/data/redis.conf'],
     });
-    this.child = child;
-    const deadline = Date.now() + 30_000;
-    while (!(await this.isReady())) {
-      if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
-        const said = readFileSync(log, 'utf8').trim().split('\n').slice(-15).join('\n');
-        throw new Error(`${this.installed.title} ${this.installed.version} did not start:\n${said}`);
-      }
-      await pause(5);
-    }
+    await this.answers(child, () => this.isReady(), { name: `${title} ${version}`, withinMs: 30_000, everyMs: 5 });
   }
 
   private isReady(): Promise<boolean> {

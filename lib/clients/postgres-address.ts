@@ -69,3 +69,9 @@ export function checkSchema(option: string, schema: unknown): string {
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
+
+/** The statement that makes a schema, as `checkSchema` gives it. Where it is there no right to make one is asked for. */
+export function schemaSql(schema: string): string {
+  const isMissing = `not exists (select from pg_namespace where nspname = '${schema}')`;
+  return `do $$ begin if ${isMissing} then create schema if not exists ${quoted(schema)}; end if; end $$`;
+}

@@ -3,7 +3,7 @@ import { systemClock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { MissingPeerError } from '../errors/configuration-errors.js';
 import { knownKeys, numberBetween } from '../errors/option-checks.js';
-import { checkSchema, DEFAULT_POSTGRES_URL, postgresAddress, quoted } from './postgres-address.js';
+import { checkSchema, DEFAULT_POSTGRES_URL, postgresAddress, quoted, schemaSql } from './postgres-address.js';
 import type { PostgresClientOptions } from './postgres-address.js';
 import { PostgresDatabase } from './postgres-database.js';
 import { isAnswer, type PostgresError } from './postgres-errors.js';
@@ -84,7 +84,7 @@ export function sharedPostgresTable(
 /** The SQL that makes a store's table in a schema, for migrations of your own; else it is made when the store is opened. */
 export function tableSql(schema: string, { server: { version, schema: tables }, table }: TableDefinition): string {
   const s = quoted(schema);
-  return `create schema if not exists ${s};
+  return `${schemaSql(schema)};
 create table if not exists ${s}.stores (name text primary key, version int not null);
 ${tables.replaceAll('SCHEMA', s)}
 insert into ${s}.stores values ('${table}', ${version}) on conflict do nothing;

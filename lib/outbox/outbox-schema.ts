@@ -1,4 +1,4 @@
-import { checkSchema, quoted } from '../clients/postgres-address.js';
+import { checkSchema, quoted, schemaSql } from '../clients/postgres-address.js';
 import type { SqlClient, SqlRecord } from '../clients/sql-client.js';
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
 import { checkTable } from './outbox-options.js';
@@ -35,7 +35,7 @@ export function outboxSchema({ schema = 'messaging', table = 'outbox' }: OutboxP
     schema: checkSchema('outbox', schema),
     table: checkTable(table),
   });
-  return `create schema if not exists ${quoted(schema)};
+  return `${schemaSql(schema)};
 create table ${pending} (
   seq bigint generated always as identity primary key,
   id text not null, route text not null, topic text, key text,
@@ -73,12 +73,7 @@ export async function ensureOutbox(database: SchemaClient, place: OutboxPlace): 
     await client.query(`select pg_advisory_xact_lock(${LOCK})::text`, []);
     // Somebody may have made them while this one waited.
     if (await isThere(client, place)) return;
-    const [{ schema }] = await client.query(`select to_regnamespace($1::text)::text as schema`, [quoted(place.schema ?? 'messaging')]); // prettier-ignore
-    // Who owns the schema needs no right to make one: where it is there that is not asked for.
-    const statements = outboxSchema(place)
-      .split(';\n')
-      .slice(schema === null ? 0 : 1);
-    for (const statement of statements) if (statement !== '') await client.query(statement, []);
+    for (const statement of outboxSchema(place).split(';\n')) if (statement !== '') await client.query(statement, []);
   });
 }
 

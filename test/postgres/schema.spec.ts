@@ -40,6 +40,16 @@ describePostgres('the tables', (postgres) => {
     await PlainTransport.connect({ url, schema }, { provision: false });
   });
 
+  test('are made by a role that owns the schema and may make none', async () => {
+    const { url, client } = await open();
+    const owner = `owner_${new URL(url).pathname.slice(1)}`;
+    await client.query(`create role ${owner} login password 'own'`);
+    await client.query(`create schema owned authorization ${owner}`);
+    const own = Object.assign(new URL(url), { username: owner, password: 'own' }).href;
+    await PlainTransport.connect({ url: own, schema: 'owned' });
+    expect((await client.query('select version from owned.version')).rows).toEqual([{ version: 1 }]);
+  });
+
   test('of another version are refused, with what to do', async () => {
     const { url, client } = await open();
     const schema = 'newer';

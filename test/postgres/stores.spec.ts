@@ -98,6 +98,18 @@ describePostgres('stores in PostgreSQL', (postgres) => {
     });
   });
 
+  test('of a user who owns the schema and may make none make their tables', async () => {
+    if (!postgres.ours) return;
+    const { url, schema } = await place();
+    const db = plain(url);
+    await db.query(`create role ${schema}_owner login password 'own'`);
+    await db.query(`create schema ${schema} authorization ${schema}_owner`);
+    const theirs = Object.assign(new URL(url), { username: `${schema}_owner`, password: 'own' }).href;
+    const store = own(postgresIdempotencyStore({ url: theirs, schema }).create({ clock: systemClock }));
+    await store.open!();
+    expect(await store.claim('key', 'token', LEASE)).toEqual({ state: 'acquired' });
+  });
+
   test('of a user who may not make them say so, and what is missing', async () => {
     if (!postgres.ours) return;
     const { url, schema } = await place();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
-import { checkSchema, quoted } from '../../clients/postgres-address.js';
+import { checkSchema, quoted, schemaSql } from '../../clients/postgres-address.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 
 /** Of the tables below. */
@@ -23,7 +23,7 @@ export function postgresSchema(schema = 'messaging'): string {
   const churn =
     'autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0';
   const message = 'rank smallint not null default 0, key bigint, head json not null, body bytea not null';
-  return `create schema if not exists ${s};
+  return `${schemaSql(schema)};
 create table ${s}.version (version int not null);
 create table ${s}.queues (
   id int generated always as identity primary key, name text not null unique, service text,

@@ -13,12 +13,24 @@ describe.each([
   ['TEST_NATS_VERSIONS', natsVersions, ['2.9.10', '2.10.27', '2.15']],
 ] as const)('%s', (variable, known: readonly string[], versions) => {
   const selected = (value: string) => {
-    process.env = { ...before, [variable]: value };
+    process.env = { ...before, TEST_VERSIONS: '', [variable]: value };
     return selectedVersions(variable, known);
   };
 
-  test('unset: the oldest and the newest version are tested', () => {
-    expect(selected('')).toEqual([versions[0], versions[2]]);
+  test('unset: the newest version is tested', () => {
+    expect(selected('')).toEqual([versions[2]]);
+  });
+
+  test('«oldest»: the oldest version is tested, and «oldest, newest» are two', () => {
+    expect(selected('oldest')).toEqual([versions[0]]);
+    expect(selected('newest, oldest')).toEqual([versions[0], versions[2]]);
+  });
+
+  test('unset: TEST_VERSIONS says it for every broker, and the variable of a broker goes before it', () => {
+    process.env = { ...before, TEST_VERSIONS: 'oldest' };
+    expect(selectedVersions(variable, known)).toEqual([versions[0]]);
+    process.env = { ...before, TEST_VERSIONS: 'oldest', [variable]: 'newest' };
+    expect(selectedVersions(variable, known)).toEqual([versions[2]]);
   });
 
   test('«all»: every version is tested', () => expect(selected('all')).toEqual(versions));
@@ -28,6 +40,6 @@ describe.each([
   });
 
   test('a version that nobody knows is an error that tells those that are known', () => {
-    expect(() => selected('1.0')).toThrow(`${variable} takes all, ${versions.join(', ')}; not «1.0»`);
+    expect(() => selected('1.0')).toThrow(`${variable} takes newest, oldest, all, ${versions.join(', ')}; not «1.0»`);
   });
 });

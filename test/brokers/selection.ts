@@ -6,17 +6,23 @@ export function reasonNotSelected(broker: string): string | undefined {
 }
 
 /**
- * The versions that a variable asks for, in the order of `known` (oldest first): empty for the oldest and the newest,
- * `all`, or names separated by commas. Throws for a name that is not known.
+ * The versions that a variable asks for (`TEST_VERSIONS` where it is empty), in the order of `known` (oldest first):
+ * `newest` (the default), `oldest`, `all`, or names separated by commas. Throws for a name that is not known.
  */
 export function selectedVersions<T extends string>(variable: string, known: readonly T[]): T[] {
-  const selection = process.env[variable]?.trim();
-  if (!selection) return known.filter((_, at) => at === 0 || at === known.length - 1);
+  const selection = process.env[variable]?.trim() || process.env.TEST_VERSIONS?.trim() || 'newest';
   const names = namesIn(selection);
-  if (names.includes('all')) return [...known];
-  const unknown = names.find((name) => !known.some((version) => version === name));
-  if (unknown !== undefined) throw new Error(`${variable} takes all, ${known.join(', ')}; not «${unknown}»`);
-  return known.filter((version) => names.includes(version));
+  const words = ['newest', 'oldest', 'all'];
+  const unknown = names.find((name) => !words.includes(name) && !known.some((version) => version === name));
+  if (unknown !== undefined) throw new Error(`${variable} takes ${[...words, ...known].join(', ')}; not «${unknown}»`);
+  const asked = new Set(names);
+  return known.filter(
+    (version, at) =>
+      asked.has('all') ||
+      asked.has(version) ||
+      (asked.has('oldest') && at === 0) ||
+      (asked.has('newest') && at === known.length - 1),
+  );
 }
 
 function namesIn(selection: string): string[] {

@@ -11,7 +11,7 @@ export interface ProvidedNats extends NatsAvailability {
 }
 
 /**
- * Not among TEST_BROKERS → nothing; TEST_NATS_URL → that server alone; else the oldest and the newest version,
+ * Not among TEST_BROKERS → nothing; TEST_NATS_URL → that server alone; else the newest version,
  * or those of TEST_NATS_VERSIONS: the program where it can be installed, of which each test file starts servers of its
  * own; a container where there is an engine.
  */

@@ -12,8 +12,8 @@ export interface ProvidedRabbit extends RabbitAvailability {
 }
 
 /**
- * Not among TEST_BROKERS → nothing; TEST_RABBITMQ_URL → that broker alone; else the oldest and the newest
- * version, or those of TEST_RABBITMQ_VERSIONS, as nodes of this run where they can be installed, in containers where
+ * Not among TEST_BROKERS → nothing; TEST_RABBITMQ_URL → that broker alone; else the newest version, or those of
+ * TEST_RABBITMQ_VERSIONS, as nodes of this run where they can be installed, in containers where
  * there is an engine. Nodes may still be starting.
  */
 export async function provide(): Promise<ProvidedRabbit> {

@@ -11,7 +11,7 @@ export interface ProvidedRedis extends RedisAvailability {
 }
 
 /**
- * Not among TEST_BROKERS → nothing; TEST_REDIS_URL → that server alone; else Redis and Valkey, or those of
+ * Not among TEST_BROKERS → nothing; TEST_REDIS_URL → that server alone; else the newest of them, or those of
  * TEST_REDIS_VERSIONS: the program where it can be installed, of which each test file starts servers of its own; a
  * container where there is an engine.
  */

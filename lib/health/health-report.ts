@@ -1,6 +1,7 @@
 import type { ConsumerState } from '../consumer/gate.js';
 import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
 import type { DeclinedDestination } from '../publisher/nacked-destinations.js';
+import type { ConsumerGroup } from '../transport/consumer-group.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { TransactionsHealth } from '../transaction/transactions.js';
 
@@ -37,6 +38,8 @@ export interface ConsumerHealth {
   readonly inFlight: number;
   /** Why it is `waiting` or stopped by its kill switch, that it gets nothing though messages are ready, that handlers run past their timeout, that its lanes are full, or its copies cannot be written. */
   readonly reason?: string;
+  /** Who reads the queue, and how far behind they are, where the broker shares it by partitions. */
+  readonly group?: ConsumerGroup;
   /** What an `idempotent` subscription has recognised since its start. */
   readonly idempotency?: IdempotencyCounts;
 }

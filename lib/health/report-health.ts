@@ -5,7 +5,7 @@ import type { Transactions } from '../transaction/transactions.js';
 import type { Transport } from '../transport/transport.js';
 import type { ConnectionState } from './connection-state.js';
 import type { DeadLetterCounts } from './dead-letter-counts.js';
-import type { HealthReport } from './health-report.js';
+import type { ConsumerHealth, HealthReport } from './health-report.js';
 
 export interface HealthSources {
   readonly state: ConnectionState;
@@ -30,6 +30,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
       state,
       inFlight,
       ...(reason !== undefined && { reason }),
+      ...groupOf(transport, queue),
       ...(idempotency && { idempotency: { ...idempotency } }),
     }));
   const undeliverable = dispatcher.undeliverableCount + (transport.queues?.undeliverable?.() ?? 0);
@@ -62,4 +63,9 @@ export function reportHealth(sources: HealthSources): HealthReport {
     ...(undeliverable > 0 && { undeliverable }),
     ...(transactions && { transactions }),
   };
+}
+
+function groupOf(transport: Transport, queue: string): Pick<ConsumerHealth, 'group'> {
+  const group = transport.group?.(queue);
+  return group ? { group } : {};
 }

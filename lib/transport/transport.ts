@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { TransportCapabilities } from './capabilities.js';
+import type { ConsumerGroup } from './consumer-group.js';
 import type { Delivery } from './delivery.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
 import type { QueueOperations } from './queue-operations.js';
@@ -61,6 +62,9 @@ export interface Transport {
 
   /** Absent where the broker's queues cannot be looked into; core says at boot what is missing then. */
   readonly queues?: QueueOperations;
+
+  /** For health, from memory: the group that consumes a queue. Absent where the broker knows none. */
+  group?(queue: string): ConsumerGroup | undefined;
 
   /** Where `keyOrder` is `queue`, and only there. */
   readonly partitioning?: Partitioning;

@@ -36,7 +36,7 @@ describeKafka(
       headers: {},
     });
     const written = async (topic: string): Promise<number> =>
-      (await link.ends(topic)).reduce((sum, { offset }) => sum + offset, 0);
+      (await link.ranges(topic)).reduce((sum, { end }) => sum + end, 0);
 
     test('what is sent after a request that failed is written, although its sequence numbers were used before', async () => {
       await link.createTopics([{ topic: 'sequence', ...CREATED }]);

@@ -12,6 +12,11 @@ export interface TopicPartitionOffset extends TopicPartition {
   readonly offset: number;
 }
 
+export interface LogRange extends TopicPartition {
+  readonly first: number;
+  readonly end: number;
+}
+
 /** Values of a header; a foreign client may repeat a name. */
 export type RecordHeaders = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
 
@@ -69,8 +74,10 @@ export interface KafkaLink {
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** The place of a group in the partitions of a topic; without those where it has none. */
   committed(group: string, topic: string): Promise<readonly TopicPartitionOffset[]>;
-  /** Where the next records will be written. */
-  ends(topic: string): Promise<readonly TopicPartitionOffset[]>;
+  /** Where the first records are, and the next ones will be written. */
+  ranges(topic: string): Promise<readonly LogRange[]>;
+  /** `state`: as the broker calls it. */
+  groups(names: readonly string[]): Promise<ReadonlyMap<string, { readonly state: string; readonly members: number }>>;
   /** Where the first record from this time on is, in milliseconds since the epoch, or will be written. */
   since(topic: string, time: number): Promise<readonly TopicPartitionOffset[]>;
   /** Gives a group its places where it has none. */

@@ -7,6 +7,7 @@ import {
   type GroupMember,
   type KafkaClient,
   type KafkaLink,
+  type LogRange,
   type MemberHandlers,
   type MemberOptions,
   type NewTopic,
@@ -127,9 +128,14 @@ class KafkajsLink implements KafkaLink {
     return places.filter(({ offset }) => offset >= 0);
   }
 
-  async ends(topic: string): Promise<readonly TopicPartitionOffset[]> {
+  async ranges(topic: string): Promise<readonly LogRange[]> {
     const found = await asked(this.admin.fetchTopicOffsets(topic));
-    return found.map(({ partition, high }) => ({ topic, partition, offset: Number(high) }));
+    return found.map(({ partition, low, high }) => ({ topic, partition, first: Number(low), end: Number(high) }));
+  }
+
+  async groups(names: readonly string[]) {
+    const { groups } = await asked(this.admin.describeGroups([...names]));
+    return new Map(groups.map(({ groupId, state, members }) => [groupId, { state, members: members.length }]));
   }
 
   async since(topic: string, time: number): Promise<readonly TopicPartitionOffset[]> {

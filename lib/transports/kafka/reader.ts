@@ -30,6 +30,8 @@ export interface ReaderOptions {
   /** The most that are handled at a time. */
   readonly prefetch: number;
   readonly warn: (message: string) => void;
+  /** It has other partitions. */
+  readonly rebalanced?: () => void;
 }
 
 /** A record together with the partition that it is of. */
@@ -107,6 +109,7 @@ export class GroupReader implements MemberHandlers {
         this.intakes.set(key, new Intake(topic, partition, takes, Math.max(MOST_WAITING, prefetch)));
     }
     if (this.size <= MOST_WAITING / 2) this.room();
+    this.options.rebalanced?.();
   }
 
   records(
@@ -167,6 +170,19 @@ export class GroupReader implements MemberHandlers {
     }
     await this.member?.leave();
     this.intakes.clear();
+  }
+
+  get group(): string {
+    return this.options.group;
+  }
+
+  get topics(): readonly string[] {
+    return this.options.topics;
+  }
+
+  /** How many are ours. */
+  get partitions(): number {
+    return this.ending === undefined ? this.intakes.size : 0;
   }
 
   private get size(): number {

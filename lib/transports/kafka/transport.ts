@@ -1,5 +1,6 @@
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import type { ConsumerGroup } from '../../transport/consumer-group.js';
 import { compilePattern, wordsOf } from '../../transport/topic-pattern.js';
 import type { Topology } from '../../transport/topology.js';
 import type {
@@ -19,6 +20,7 @@ import type { IncomingRecord, KafkaClient } from './client-port.js';
 import { routeOfRecord } from './codec.js';
 import { MAX_DELAY_MS } from './delayed.js';
 import { DelaySession } from './delays.js';
+import { Groups } from './groups.js';
 import { KafkajsClient } from './kafkajs.js';
 import { KafkaDialer, type Link } from './link.js';
 import { Names } from './names.js';
@@ -45,6 +47,7 @@ interface Parts {
   /** Who has committed places. */
   readonly reading: Set<GroupReader | DelaySession>;
   readonly truncating: Renewal;
+  readonly groups: Groups;
   readonly undeliverable: Undeliverable<string>;
 }
 
@@ -73,6 +76,10 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
   async declare(topology: Topology): Promise<void> {
     checkSubscriptionOptions(topology.native);
     await this.connected().subscriptions.declare(topology);
+  }
+
+  group(queue: string): ConsumerGroup | undefined {
+    return this.assembled?.groups.report(this.names.group(queue));
   }
 
   native(): KafkaNative {
@@ -116,7 +123,9 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
       if (link) await topics.truncate(link, committed).catch(() => {});
     });
     truncating.start();
-    return { environment, connection, topics, subscriptions, publisher, sessions, reading, truncating, undeliverable };
+    const groups = new Groups(clock, () => connection.current?.client, () => [...reading].filter((one) => one instanceof GroupReader)); // prettier-ignore
+    groups.start();
+    return { environment, connection, topics, subscriptions, publisher, sessions, reading, truncating, groups, undeliverable }; // prettier-ignore
   }
 
   protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
@@ -128,7 +137,7 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     options: SubscribeOptions,
     handlers: SubscribeHandlers,
   ): Promise<TransportSubscription> {
-    const { subscriptions, topics, sessions, reading, environment } = parts;
+    const { subscriptions, topics, sessions, reading, environment, groups } = parts;
     const { topology, prefetch } = options;
     const { queue } = topology;
     const { clock } = environment;
@@ -147,7 +156,8 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
           const takes = takenBy(now, this.names.queueTopic(queue));
           const [group, readBy] = [this.names.group(queue), topics.readBy(now)];
           const warn = (message: string): void => subscriptions.warn(message);
-          reader = await GroupReader.join(link.client, { group, topics: readBy, clock, takes, prefetch, warn });
+          const rebalanced = (): void => groups.changed();
+          reader = await GroupReader.join(link.client, { group, topics: readBy, clock, takes, prefetch, warn, rebalanced }); // prettier-ignore
           reading.add(reader);
         }
         const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore
@@ -187,8 +197,9 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     return client.ping();
   }
 
-  protected async end({ subscriptions, connection, reading, truncating }: Parts): Promise<void> {
+  protected async end({ subscriptions, connection, reading, truncating, groups }: Parts): Promise<void> {
     truncating.stop();
+    groups.stop();
     await subscriptions.close();
     await Promise.all([...reading].map((one) => one.leave()));
     await connection.close();

@@ -3,6 +3,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 
+// Functions and classes keep their names, which are seen in stacks and logs, and by Nest.
+const LOCALS = { toplevel: false, keep_classnames: true, keep_fnames: true };
+
 /** The options of swc; `module`: `es6` or `commonjs`. */
 export function swcOptions(module) {
   return {
@@ -17,11 +20,11 @@ export function swcOptions(module) {
   };
 }
 
-/** The code of a file, without comments. */
+/** The code of a file, without comments, and with short names for what is local to a function. */
 export function compileFile(filename, module) {
   const { transformSync } = createRequire(resolve('compiled.js'))('@swc/core');
   const options = swcOptions(module);
-  const jsc = { ...options.jsc, minify: { compress: false, mangle: false, format: { comments: false } } };
+  const jsc = { ...options.jsc, minify: { compress: false, mangle: LOCALS, format: { comments: false } } };
   return transformSync(readFileSync(filename, 'utf8'), { ...options, jsc, filename }).code;
 }
 

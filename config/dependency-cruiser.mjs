@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 const layers = [
   ['errors', 'clock', 'clients'],
   ['message', 'durable-queue'],
-  ['transport'],
+  ['transport', 'serializers'],
   ['events'],
   ['transports', 'pipeline'],
   ['retry', 'idempotency'],

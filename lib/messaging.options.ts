@@ -15,7 +15,7 @@ import {
 import type { IdempotencyStoreFactory } from './idempotency/idempotency-store.js';
 import { checkIdempotencyStore } from './idempotency/idempotent-options.js';
 import { memoryIdempotencyStore } from './idempotency/memory-idempotency-store.js';
-import { jsonSerializer, type Serializer } from './message/serializer.js';
+import { checkSerializer, jsonSerializer, type Serializer } from './message/serializer.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
 import type { BatchingOptions } from './publisher/publish-batching.js';
@@ -159,7 +159,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     consume: checkBoolean('consume', consume),
     subscriptions: resolveOverrides(options.subscriptions ?? {}),
     shutdownTimeout: numberBetween('shutdownTimeout', options.shutdownTimeout ?? 10_000, 0, LONGEST),
-    serializer: resolveSerializer(options.serializer ?? jsonSerializer),
+    serializer: checkSerializer('serializer', options.serializer ?? jsonSerializer),
     idempotencyStore: checkIdempotencyStore('idempotencyStore', options.idempotencyStore ?? memoryIdempotencyStore()),
     middleware: functions('middleware', options.middleware ?? []),
     publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
@@ -258,13 +258,6 @@ function resolveOverrides(
       throw new InvalidOptionError(`subscriptions['${name}']`, value, 'an object of options, or false');
   }
   return overrides;
-}
-
-function resolveSerializer(serializer: Serializer): Serializer {
-  if (typeof serializer?.serialize !== 'function' || typeof serializer.deserialize !== 'function') {
-    throw new InvalidOptionError('serializer', serializer, 'an object with serialize() and deserialize()');
-  }
-  return serializer;
 }
 
 function resolveTelemetry(telemetry: TelemetryFactory | undefined): TelemetryFactory | undefined {

@@ -18,6 +18,7 @@ import { tellLimits } from './messaging.limits.js';
 import type { ResolvedOptions } from './messaging.options.js';
 import { deadline } from './messaging.shutdown.js';
 import { type DefinitionResolver, switchedOff } from './messaging.subscriptions.js';
+import type { Serializer } from './message/serializer.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import { type Publisher } from './publisher/publisher.js';
@@ -95,6 +96,13 @@ export class Messaging {
   /** @internal */
   addConsumer(handled: HandledSubscription): QueueConsumer {
     return this.parts.consumers.add(handled);
+  }
+
+  /** What reads the bodies of a queue that is consumed here. @internal */
+  serializerOf(queue: string): Serializer {
+    for (const { queue: own, definition } of this.parts.consumers)
+      if (own === queue && definition.serializer) return definition.serializer;
+    return this.options.serializer;
   }
 
   /** Makes what the consumers consume from exist. @throws what makes the first impossible one impossible @internal */

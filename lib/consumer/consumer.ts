@@ -2,7 +2,7 @@ import { DeliveryLostError } from '../errors/handling-errors.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import { nameOf } from '../message/message-name.js';
 import type { Serializer } from '../message/serializer.js';
-import { decode } from '../pipeline/decode.js';
+import { readersOf } from '../pipeline/decode.js';
 import { MessageContext } from '../pipeline/message-context.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -71,11 +71,12 @@ export class Consumer implements QueueConsumer, QueueReport {
   ) {
     const definition = (this.definition = handled.definition);
     const { retry, prefetch, topology, timeoutMs, concurrency, group } = definition;
-    const { transport, clock, events, log, serializer } = environment;
+    const { transport, clock, events, log } = environment;
+    const serializer = definition.serializer ?? environment.serializer;
     const { capabilities } = transport;
     this.attempts = environment.attempts ?? attemptCountFor(capabilities, retry, prefetch);
     this.precheck = new Precheck(this.attempts, clock, definition.delayMs, capabilities.maxDelayMs);
-    this.schedule = concurrency.schedule({ prefetch, decode: (message) => decode(message, serializer) });
+    this.schedule = concurrency.schedule({ prefetch, ...readersOf(serializer) });
     if (concurrency.maxHoldMs !== undefined)
       this.held = new HeldMessages(concurrency.maxHoldMs, clock, (work) => this.due(work));
     if (capabilities.leaseMs < Infinity)
@@ -96,7 +97,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     );
     const slots = new OverdueSlots({ overdue: this.overdue, running, schedule, held, next: () => this.next() });
     this.calls = callsFor(handled, {
-      ...{ ...environment, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
+      ...{ ...environment, serializer, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
       ended: (work, outcome) => this.ended(work, outcome),
       runOn: (call, context) => slots.runOn(call, context),
       turnedAway: (work) => this.giveBacks.add(this.abandon(work)),

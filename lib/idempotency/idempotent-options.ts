@@ -106,6 +106,6 @@ function checkWindow(windowMs: number, redriveMs: number, retry: RetryPolicy): v
   );
 }
 
-function idOf({ id }: MessageContext): string | undefined {
-  return id === '' ? undefined : id;
+function idOf({ id, decoded }: MessageContext): string | undefined {
+  return decoded?.sameAs ?? (id === '' ? undefined : id);
 }

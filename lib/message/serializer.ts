@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { types } from 'node:util';
+import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { exceedsJsonDepth } from './json-depth.js';
-import type { MessageProperties } from './message.js';
+import type { Headers } from './headers.js';
+import type { MessageProperties, WireMessage } from './message.js';
 
 /** Turns what applications publish into bytes and back. One instance serves every publish and every delivery of a connection. */
 export interface Serializer {
@@ -12,18 +14,41 @@ export interface Serializer {
    * Called once per publish, never for a resend or a copy. Throwing rejects the publish with SerializationError. The body is
    * copied: a buffer may be used again.
    */
-  serialize(payload: unknown): SerializedPayload;
+  serialize(payload: unknown, message: SerializeContext): SerializedPayload;
   /**
-   * Called once per handler call, with a copy of the body: what is returned may be a part of it. Throwing sends the message,
-   * raw, straight to its dead-letter queue.
+   * Called once per handler call, with a copy of the body: what is returned may be a part of it. Returns the payload, or a
+   * `Decoded` that says more of the message. Throwing sends the message, raw, straight to its dead-letter queue.
    */
-  deserialize(body: Buffer, properties: MessageProperties): unknown;
+  deserialize(body: Buffer, properties: MessageProperties, message: DeserializeContext): unknown;
 }
 
 export interface SerializedPayload {
   readonly body: Buffer;
   readonly contentType?: string;
+  /** Sent with the message, over those that its publisher gave; none begins with `messaging-`. */
+  readonly headers?: Headers;
 }
+
+/** What is known of a message before its body is made. */
+export interface SerializeContext {
+  readonly id: string;
+  /** Its route; with `sendToQueue` the queue's name. */
+  readonly route: string;
+  /** With `sendToQueue`. */
+  readonly queue?: string;
+  readonly key?: string;
+  /** When it is published, in milliseconds since the epoch: what `messaging-time` will say. */
+  readonly time: number;
+  /** Those that its publisher gave, and those of a trace. */
+  readonly headers: Headers;
+  readonly correlationId?: string;
+  readonly replyTo?: string;
+  /** What it was published by, where that is a contract. */
+  readonly contract?: { readonly route: string };
+}
+
+/** What came with a body, beside its properties; its own copy. */
+export type DeserializeContext = Pick<WireMessage, 'id' | 'route' | 'headers'>;
 
 /** Arrays and objects nested deeper than this are refused before they are parsed. */
 const MAX_JSON_DEPTH = 64;
@@ -36,14 +61,14 @@ const ENCODINGS = new Set(['utf-8', 'utf8', 'us-ascii', 'identity']);
  * would turn into something else without a word (NaN, infinities, invalid dates, Maps, Sets) is refused.
  * Received bytes without a content type are taken for JSON; a content type it does not know is undecodable.
  */
-export const jsonSerializer: Serializer = {
-  serialize(payload) {
+export const jsonSerializer = {
+  serialize(payload: unknown): SerializedPayload {
     if (payload instanceof Uint8Array) return { body: Buffer.from(payload), contentType: BINARY };
     const text = stringify(payload);
     return { body: Buffer.from(text), contentType: 'application/json' };
   },
 
-  deserialize(body, { contentType, contentEncoding }) {
+  deserialize(body: Buffer, { contentType, contentEncoding }: MessageProperties): unknown {
     if (contentEncoding && !ENCODINGS.has(contentEncoding.toLowerCase())) {
       throw new UndecodableMessageError(`The content encoding «${contentEncoding}» is not known to the serializer`);
     }
@@ -56,6 +81,13 @@ export const jsonSerializer: Serializer = {
     throw new UndecodableMessageError(`The content type «${contentType}» is not known to the serializer`);
   },
 };
+
+/** @throws InvalidOptionError */
+export function checkSerializer(option: string, serializer: Serializer): Serializer {
+  if (typeof serializer?.serialize !== 'function' || typeof serializer.deserialize !== 'function')
+    throw new InvalidOptionError(option, serializer, 'an object with serialize() and deserialize()');
+  return serializer;
+}
 
 function stringify(payload: unknown): string {
   let text: string | undefined;

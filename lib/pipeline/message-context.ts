@@ -1,7 +1,8 @@
 import { brand } from '../errors/brand.js';
 import { UnsupportedError } from '../errors/configuration-errors.js';
+import { Decoded, type DecodedFields } from '../message/decoded.js';
 import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
-import { viewOf } from '../message/isolate.js';
+import { isolateHeaders, viewOf } from '../message/isolate.js';
 import type { WireMessage } from '../message/message.js';
 import type { Delivery } from '../transport/delivery.js';
 
@@ -12,7 +13,10 @@ import type { Delivery } from '../transport/delivery.js';
 export class MessageContext {
   /** The decoded body; undefined until it is decoded. */
   payload: unknown;
+  /** What the body says of its message. @internal */
+  decoded: DecodedFields | undefined;
   private view: WireMessage | undefined;
+  private mergedHeaders: Headers | undefined;
   private brokersOwn: unknown;
   private controller: AbortController | undefined;
   private abortReason: unknown;
@@ -27,12 +31,12 @@ export class MessageContext {
 
   /** The publisher's message id, the same on every redelivery and copy; empty when a foreign publisher gave none. */
   get id(): string {
-    return this.delivery.message.id;
+    return this.decoded?.id ?? this.delivery.message.id;
   }
 
-  /** The route it was published with. */
+  /** The route it was published with, or the one that its body says. */
   get route(): string {
-    return this.delivery.message.route;
+    return this.decoded?.route ?? this.delivery.message.route;
   }
 
   /** The queue it was taken from. */
@@ -41,27 +45,30 @@ export class MessageContext {
   }
 
   get key(): string | undefined {
-    return stringHeader(this.delivery.message.headers, header.key);
+    return stringHeader(this.delivery.message.headers, header.key) ?? this.decoded?.key;
   }
 
   /** All headers, the application's and ours: frozen, with bytes and dates of this call's own. */
   get headers(): Headers {
-    return this.own.headers;
+    const { headers } = this.own;
+    if (this.decoded?.headers === undefined) return headers;
+    return (this.mergedHeaders ??= Object.freeze({ ...headers, ...isolateHeaders(this.decoded.headers) }));
   }
 
   /** When it was first published, in milliseconds since the epoch; undefined when a foreign publisher did not say. */
   get time(): number | undefined {
-    return integerHeader(this.delivery.message.headers, header.time, 0, Number.MAX_SAFE_INTEGER);
+    const { headers } = this.delivery.message;
+    return this.decoded?.time ?? integerHeader(headers, header.time, 0, Number.MAX_SAFE_INTEGER);
   }
 
   /** What its publisher gave as `correlationId`; the same in every retry, dead letter and redrive. */
   get correlationId(): string | undefined {
-    return this.delivery.message.properties.correlationId;
+    return this.decoded?.correlationId ?? this.delivery.message.properties.correlationId;
   }
 
   /** Where its publisher wants the answer: what it gave as `replyTo`. */
   get replyTo(): string | undefined {
-    return this.delivery.message.properties.replyTo;
+    return this.decoded?.replyTo ?? this.delivery.message.properties.replyTo;
   }
 
   /** The body as it travelled: a copy of this call's own, made when it is first asked for. */
@@ -88,6 +95,13 @@ export class MessageContext {
   async extend(ms: number): Promise<void> {
     if (this.delivery.extend) return this.delivery.extend(ms);
     if (!Number.isFinite(ms)) throw new UnsupportedError('extend(ms) takes a finite number of milliseconds');
+  }
+
+  /** Takes what `decode` gave. @internal */
+  take(decoded: unknown): void {
+    const more = decoded instanceof Decoded ? decoded : undefined;
+    this.decoded = more?.fields;
+    this.payload = more ? more.payload : decoded;
   }
 
   private get own(): WireMessage {

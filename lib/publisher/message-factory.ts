@@ -15,13 +15,21 @@ import { invalidResult } from '../errors/result-checks.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import { checkHeaderName, headerValue } from '../message/header-values.js';
 import { HEADER_PREFIX, WIRE_VERSION, header, type HeaderValue, type Headers } from '../message/headers.js';
+import { isolateHeaders } from '../message/isolate.js';
 import { newMessageId } from '../message/message-id.js';
 import type { MessageProperties, WireMessage } from '../message/message.js';
-import { jsonSerializer, type SerializedPayload, type Serializer } from '../message/serializer.js';
+import {
+  checkSerializer,
+  jsonSerializer,
+  type SerializeContext,
+  type SerializedPayload,
+  type Serializer,
+} from '../message/serializer.js';
 import type { PublishTrace } from '../pipeline/telemetry.js';
 import { type Backoff, type BackoffSchedule, fixed, scheduleOf } from '../retry/backoff.js';
 import type { Destination } from '../transport/outgoing.js';
 import { Publication, type QueuePolicy } from './publication.js';
+import type { PublishRequest } from './publish-middleware.js';
 import type { PublishOptions, UnroutablePolicy } from './publish-options.js';
 
 export interface MessageFactoryOptions {
@@ -50,6 +58,7 @@ export const PUBLISH_OPTION_NAMES: readonly (keyof PublishOptions)[] = [
   'ordered',
   'correlationId',
   'replyTo',
+  'serializer',
 ];
 /** Brokers and clients have such limits of their own, and copies carry more headers than their originals. */
 const MAX_HEADER_BYTES = 60 * 1024;
@@ -58,6 +67,15 @@ const MAX_HOLD_MS = 2 ** 45;
 
 /** What most publishes have: nothing to check. */
 export const NO_OPTIONS: PublishOptions = Object.freeze({});
+
+/** What is said of a message beside its body. */
+export type MessageHead = Pick<PublishRequest, 'route' | 'queue' | 'options' | 'contract'>;
+
+/** Bytes, and what they were made with. */
+export interface Serialized extends SerializedPayload {
+  readonly id: string;
+  readonly time: number;
+}
 
 /** Makes publications out of what callers pass: checks it, serialises it once, gives it its id and headers. */
 export class MessageFactory {
@@ -70,27 +88,31 @@ export class MessageFactory {
     payload: unknown,
     options: PublishOptions,
     trace?: PublishTrace,
-    serialized?: SerializedPayload,
+    serialized?: Serialized,
+    contract?: PublishRequest['contract'],
   ): Publication {
-    const { clock, unroutable } = this.options;
-    const now = clock.now();
-    if (options === NO_OPTIONS) {
-      const { body, contentType } = serialized ?? this.serialize(payload);
-      const id = newMessageId(now);
+    const { clock, unroutable, serializer } = this.options;
+    const now = serialized?.time ?? clock.now();
+    if (options === NO_OPTIONS && serializer === jsonSerializer) {
+      const { body, contentType } = serialized ?? this.plain(payload);
+      const id = serialized?.id ?? newMessageId(now);
       const headers = { [header.time]: now, [header.version]: WIRE_VERSION };
       trace?.inject(id, headers);
       const message = { id, route, body, headers, properties: onlyContentType(contentType) };
       return new Publication(to, message, undefined, unroutable, false);
     }
     knownKeys('options', options, PUBLISH_OPTION_NAMES);
-    const id = options.id === undefined ? newMessageId(now) : checkShortText('id', options.id);
-    const { body, contentType } = serialized ?? this.serialize(payload);
+    const id = options.id === undefined ? (serialized?.id ?? newMessageId(now)) : checkShortText('id', options.id);
     const headers = this.headers(options, now);
     trace?.inject(id, headers, options.correlationId);
-    const headerBytes = options.headers === undefined ? 0 : sizeOf(headers);
+    const queue = to.kind === 'queue' ? to.queue : undefined;
+    const made = serialized ?? this.written(payload, { route, queue, options, contract }, id, now, headers);
+    const own = made.headers === undefined ? undefined : ownHeaders(made.headers, headers);
+    const headerBytes = options.headers === undefined && own === undefined ? 0 : sizeOf(headers);
     if (headerBytes > MAX_HEADER_BYTES)
       throw new MessageTooLargeError(`The headers take ${headerBytes} bytes; ${MAX_HEADER_BYTES} are taken at most`);
-    const message: WireMessage = { id, route, body, headers, properties: propertiesOf(options, contentType) };
+    const properties = propertiesOf(options, made.contentType);
+    const message: WireMessage = { id, route, body: made.body, headers, properties };
     const dueAt = this.dueAt(options, now);
     const holdUntil = this.holdDelayed ? dueAt : undefined;
     return new Publication(
@@ -111,17 +133,57 @@ export class MessageFactory {
   }
 
   /** A copy: what is done to the payload afterwards is not in it. @throws SerializationError, MessageTooLargeError */
-  serialize(payload: unknown): SerializedPayload {
-    const { serializer, maxBytes } = this.options;
-    let serialized: SerializedPayload;
+  serialize(payload: unknown, head: MessageHead): Serialized {
+    const { options } = head;
+    const time = this.options.clock.now();
+    const id = options?.id === undefined ? newMessageId(time) : checkShortText('id', options.id);
+    if (this.isPlain(options)) return { ...this.written(payload, head, id, time, {}), id, time };
+    return { ...this.written(payload, head, id, time, this.headers(options, time)), id, time };
+  }
+
+  /** Only the payload decides what its bytes are. */
+  isPlain(options: PublishOptions | undefined): boolean {
+    return (options?.serializer ?? this.options.serializer) === jsonSerializer;
+  }
+
+  private written(
+    payload: unknown,
+    { route, queue, options, contract }: MessageHead,
+    id: string,
+    time: number,
+    headers: Headers,
+  ): SerializedPayload {
+    const given: Serializer | undefined = options?.serializer;
+    const serializer = given === undefined ? this.options.serializer : checkSerializer('serializer', given);
+    if (serializer === jsonSerializer) return this.plain(payload);
     try {
-      serialized = serializer.serialize(payload);
+      const { key, correlationId, replyTo } = options;
+      const context: SerializeContext = {
+        ...{ id, route, time, headers: isolateHeaders(headers) },
+        ...(queue !== undefined && { queue }),
+        ...(key !== undefined && { key: checkShortText('key', key) }),
+        ...(correlationId !== undefined && { correlationId: checkShortText('correlationId', correlationId) }),
+        ...(replyTo !== undefined && { replyTo: checkShortText('replyTo', replyTo) }),
+        ...(contract && { contract }),
+      };
+      const { body, ...rest } = this.bytes(serializer.serialize(payload, context));
+      // It may write the next one into the same buffer.
+      return { ...rest, body: Buffer.from(body) };
     } catch (thrown) {
-      const cause = thrownValue(thrown);
-      throw cause instanceof MessagingError
-        ? cause
-        : new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });
+      throw serializationError(thrown);
     }
+  }
+
+  private plain(payload: unknown): SerializedPayload {
+    try {
+      return this.bytes(jsonSerializer.serialize(payload));
+    } catch (thrown) {
+      throw serializationError(thrown);
+    }
+  }
+
+  private bytes(serialized: SerializedPayload): SerializedPayload {
+    const { maxBytes } = this.options;
     const body: unknown = serialized?.body;
     if (!Buffer.isBuffer(body))
       throw new SerializationError(
@@ -130,8 +192,7 @@ export class MessageFactory {
     const { length } = body;
     if (length > maxBytes)
       throw new MessageTooLargeError(`The body has ${length} bytes; the transport takes ${maxBytes} at most`);
-    // The body of the default is a copy already; another serializer may write the next one into the same buffer.
-    return serializer === jsonSerializer ? serialized : { ...serialized, body: Buffer.from(body) };
+    return serialized;
   }
 
   private headers(options: PublishOptions, now: number): Record<string, HeaderValue> {
@@ -159,6 +220,12 @@ export class MessageFactory {
     if (ordered && key === undefined) throw new InvalidOptionError('ordered', true, '«ordered» needs a «key»');
     return ordered;
   }
+}
+
+function serializationError(thrown: unknown): MessagingError {
+  const cause = thrownValue(thrown);
+  if (cause instanceof MessagingError) return cause;
+  return new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });
 }
 
 function propertiesOf({ correlationId, replyTo }: PublishOptions, contentType: string | undefined): MessageProperties {
@@ -216,6 +283,16 @@ function copyHeaders(from: Headers, to: Record<string, unknown>): void {
     checkHeaderName(name);
     const value = headerValue(name, from[name]);
     if (value !== undefined) to[name] = value;
+  }
+}
+
+/** What the serializer says of its body, over what the application gave. */
+function ownHeaders(from: unknown, to: Record<string, HeaderValue>): unknown {
+  try {
+    copyHeaders(from as Headers, to);
+    return from;
+  } catch (cause) {
+    throw new SerializationError(`The serializer gave headers that cannot be sent: ${errorMessage(cause)}`, { cause });
   }
 }
 

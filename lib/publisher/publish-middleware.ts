@@ -12,6 +12,8 @@ export interface PublishRequest {
   /** The queue the message is sent to, for `sendToQueue`. */
   readonly queue?: string;
   readonly body: unknown;
+  /** What it was published by, for the serializer. */
+  readonly contract?: { readonly route: string };
   readonly options: PublishOptions;
 }
 

@@ -1,5 +1,6 @@
 import type { Headers } from '../message/headers.js';
 import type { BodyOf } from '../message/message-contract.js';
+import type { Serializer } from '../message/serializer.js';
 import type { Backoff } from '../retry/backoff.js';
 
 /** What is to happen to a message that no queue takes. */
@@ -44,6 +45,8 @@ export interface PublishOptions {
   readonly correlationId?: string;
   /** Where a plain client is to send its answer. */
   readonly replyTo?: string;
+  /** Writes the body of this message. Default: that of its contract, or the module's. */
+  readonly serializer?: Serializer;
 }
 
 /** A route, or a contract or another object that carries one. */

@@ -6,8 +6,7 @@ import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import type { Headers } from '../message/headers.js';
 import { isolateHeaders } from '../message/isolate.js';
-import type { BodyOf } from '../message/message-contract.js';
-import type { SerializedPayload } from '../message/serializer.js';
+import type { BodyOf, MessageContract } from '../message/message-contract.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { Telemetry } from '../pipeline/telemetry.js';
 import type { Destination } from '../transport/outgoing.js';
@@ -15,7 +14,7 @@ import { type BatchLimits, BatchWindow } from './batch-window.js';
 import { checkBody } from './body-check.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Emitter } from './emitter.js';
-import { NO_OPTIONS, type MessageFactory } from './message-factory.js';
+import { NO_OPTIONS, type MessageFactory, type Serialized } from './message-factory.js';
 import type { Publication } from './publication.js';
 import type { PublishBatching } from './publish-batching.js';
 import { composePublish, type PublishMiddleware, type PublishNext, type PublishRequest } from './publish-middleware.js';
@@ -62,7 +61,10 @@ export class Publisher {
     try {
       const name = routeName(route);
       const check = checkBody(route, body);
-      return check ? this.publishLater(check, name, body, options) : this.publishTo(name, body, options);
+      const contract = typeof route === 'object' ? route : undefined;
+      const written = contract ? writtenBy(contract, options) : options;
+      if (check) return this.publishLater(check, name, body, written, contract);
+      return this.publishTo(name, body, written, contract);
     } catch (thrown) {
       const error = thrownValue(thrown);
       return Promise.reject(error instanceof Error ? error : new PublishFailedError(errorMessage(error)));
@@ -89,22 +91,20 @@ export class Publisher {
     if (!transactions) throw new InvalidOptionError('transactions.store', undefined, NEEDS_RECORDS);
     const timeoutMs = transactions.check(name, localTx, options);
     const { timeout: _, ...publishOptions } = options;
-    const own = given(body, publishOptions);
-    const serialized = this.factory.serialize(body);
+    const own = requestOf(name, route, body, publishOptions);
+    const serialized = this.factory.serialize(body, own);
     await checkBody(route, body);
-    const send = once((request: PublishRequest) => {
-      const kept = request.body === own.body ? serialized : undefined;
-      const publication = this.prepare(request.route, undefined, request.body, request.options, kept);
-      return transactions.send(publication, localTx, timeoutMs);
-    });
-    return composePublish(this.middleware, send)({ route: name, ...own });
+    const send = once((request: PublishRequest) =>
+      transactions.send(this.prepareAgain(request, own, serialized), localTx, timeoutMs),
+    );
+    return composePublish(this.middleware, send)(own);
   }
 
   /** Sends `body` to one queue by its name, past all routing. Rejects like `publish`. */
   async sendToQueue(queue: string, body: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     checkShortText('queue', queue);
     return this.send
-      ? this.send({ route: queue, queue, ...given(body, options) })
+      ? this.send({ ...requestOf(queue, undefined, body, options), queue })
       : this.submit(this.prepare(queue, queue, body, options));
   }
 
@@ -180,14 +180,12 @@ export class Publisher {
     keep: (publication: Publication) => Promise<Receipt>,
   ): Promise<Receipt> {
     const name = routeName(route);
-    const own = given(body, options);
-    const serialized = this.send ? undefined : this.factory.serialize(body);
+    const own = requestOf(name, route, body, options);
+    const serialized = this.send ? undefined : this.factory.serialize(body, own);
     // Whatever need not wait does not: who does not await this has it done before what comes next.
     const check = checkBody(route, body);
     if (check) await check;
-    return composePublish(this.middleware, async (request) =>
-      keep(this.prepare(request.route, undefined, request.body, request.options, serialized)),
-    )({ route: name, ...own });
+    return composePublish(this.middleware, async (request) => keep(this.prepareAgain(request, own, serialized)))(own);
   }
 
   /** Sends what is kept elsewhere: it is confirmed, or rejected. @internal */
@@ -207,19 +205,33 @@ export class Publisher {
     this.batching?.flush();
   }
 
-  private publishTo(route: string, body: unknown, options: PublishOptions): Promise<Receipt> {
+  private publishTo(route: string, body: unknown, options: PublishOptions, contract?: Contract): Promise<Receipt> {
     return this.send
-      ? this.send({ route, ...given(body, options) })
-      : this.submit(this.prepare(route, undefined, body, options));
+      ? this.send(requestOf(route, contract, body, options))
+      : this.submit(this.prepare(route, undefined, body, options, undefined, contract));
   }
 
   /** The caller may change the body while its schema takes time: what is sent is what was given. */
-  private publishLater(check: Promise<void>, route: string, body: unknown, options: PublishOptions): Promise<Receipt> {
+  private publishLater(
+    check: Promise<void>,
+    route: string,
+    body: unknown,
+    options: PublishOptions,
+    contract?: Contract,
+  ): Promise<Receipt> {
     check.catch(() => undefined);
-    const own = given(body, options);
-    if (this.send) return check.then(() => this.publishTo(route, own.body, own.options));
-    const serialized = this.factory.serialize(body);
-    return check.then(() => this.submit(this.prepare(route, undefined, body, own.options, serialized)));
+    const own = requestOf(route, contract, body, options);
+    if (this.send) return check.then(() => this.send!(own));
+    const serialized = this.factory.serialize(body, own);
+    return check.then(() => this.submit(this.prepareAgain(own, own, serialized)));
+  }
+
+  /** What was serialised before middleware had it, unless that has changed what the bytes are made of. */
+  private prepareAgain(request: PublishRequest, own: PublishRequest, serialized: Serialized | undefined): Publication {
+    const { route, queue, body, options, contract } = request;
+    const same = options === own.options && route === own.route;
+    const kept = body === own.body && (same || this.factory.isPlain(options)) ? serialized : undefined;
+    return this.prepare(route, queue, body, options, kept, contract);
   }
 
   /** Why the body does not fit, if so; a promise only where the schema answers with one. */
@@ -239,7 +251,11 @@ export class Publisher {
     try {
       const { route, body, ...options } = entry;
       const name = routeName(route);
-      return this.send ? { route: name, body, options } : this.prepare(name, undefined, body, options);
+      const contract = typeof route === 'object' ? route : undefined;
+      const written = contract ? writtenBy(contract, options) : options;
+      return this.send
+        ? { route: name, body, options: written, ...(contract && { contract }) }
+        : this.prepare(name, undefined, body, written, undefined, contract);
     } catch (error) {
       return rejected(entry?.id ?? '', error);
     }
@@ -249,8 +265,8 @@ export class Publisher {
     return this.send!(request);
   }
 
-  private sendNow({ route, queue, body, options }: PublishRequest): Promise<Receipt> {
-    return this.submit(this.prepare(route, queue, body, options));
+  private sendNow({ route, queue, body, options, contract }: PublishRequest): Promise<Receipt> {
+    return this.submit(this.prepare(route, queue, body, options, undefined, contract));
   }
 
   private prepare(
@@ -258,14 +274,15 @@ export class Publisher {
     queue: string | undefined,
     body: unknown,
     options: PublishOptions,
-    serialized?: SerializedPayload,
+    serialized?: Serialized,
+    contract?: Contract,
   ): Publication {
     if (this.closed) throw new PublisherClosedError('The publisher is closed: the application is shutting down');
     const to = destination(route, queue, options?.topic);
     const trace = this.telemetry?.publish(to, options?.headers);
-    if (!trace) return this.factory.create(to, route, body, options, undefined, serialized);
+    if (!trace) return this.factory.create(to, route, body, options, undefined, serialized, contract);
     try {
-      const publication = this.factory.create(to, route, body, options, trace, serialized);
+      const publication = this.factory.create(to, route, body, options, trace, serialized, contract);
       publication.trace = trace;
       return publication;
     } catch (error) {
@@ -284,16 +301,28 @@ export class Publisher {
 
 brand({ Publisher });
 
+type Contract = NonNullable<PublishRequest['contract']>;
+
 /** Bytes and headers as they are now. An object is read when the last middleware has called `next`. */
-function given(body: unknown, options: PublishOptions): Pick<PublishRequest, 'body' | 'options'> {
+function requestOf(name: string, route: RouteLike | undefined, body: unknown, options: PublishOptions): PublishRequest {
   const headers: unknown = options?.headers;
+  const contract = typeof route === 'object' ? route : undefined;
+  const own =
+    typeof headers === 'object' && headers !== null && !Array.isArray(headers)
+      ? { ...options, headers: isolateHeaders(headers as Headers) }
+      : options;
   return {
+    route: name,
     body: body instanceof Uint8Array ? Buffer.from(body) : body,
-    options:
-      typeof headers === 'object' && headers !== null && !Array.isArray(headers)
-        ? { ...options, headers: isolateHeaders(headers as Headers) }
-        : options,
+    options: contract ? writtenBy(contract, own) : own,
+    ...(contract && { contract }),
   };
+}
+
+/** The serializer of a contract is an option of its publishes, so that middleware which names them anew keeps it. */
+function writtenBy(contract: Contract, options: PublishOptions): PublishOptions {
+  const { serializer } = contract as Pick<MessageContract, 'serializer'>;
+  return serializer === undefined || options?.serializer !== undefined ? options : { ...options, serializer };
 }
 
 function destination(route: string, queue: string | undefined, topic: string | undefined): Destination {

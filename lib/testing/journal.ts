@@ -1,6 +1,8 @@
 import type { Headers } from '../message/headers.js';
 import type { Messaging } from '../messaging.js';
 import type { Serializer } from '../message/serializer.js';
+import { decode } from '../pipeline/decode.js';
+import { Decoded } from '../message/decoded.js';
 import type { PublishMiddleware } from '../publisher/publish-middleware.js';
 import type { DeliveryView } from '../transport/delivery-view.js';
 
@@ -102,18 +104,13 @@ export class Journal implements MessagingHistory {
     };
   }
 
-  observe({ connection, events }: Messaging, serializer: Serializer): void {
+  observe(messaging: Messaging): void {
+    const { connection, events } = messaging;
     const recordOf = (delivery: DeliveryView, attempt: number): HandledMessage => {
-      const { id, route, headers } = delivery.message;
-      return {
-        connection,
-        id,
-        route,
-        queue: delivery.queue,
-        headers,
-        attempt,
-        payload: payloadOf(delivery, serializer),
-      };
+      const { queue, message } = delivery;
+      const { payload, fields = {} } = decodedOf(delivery, messaging.serializerOf(queue));
+      const { id = message.id, route = message.route, headers } = fields;
+      return { connection, id, route, queue, headers: { ...message.headers, ...headers }, attempt, payload };
     };
     // Messages that their subscription recognised are acked, and not handled.
     const duplicates = new Set<string>();
@@ -151,11 +148,12 @@ export class Journal implements MessagingHistory {
   }
 }
 
-/** Undefined where the payload cannot be decoded. */
-function payloadOf({ message }: DeliveryView, serializer: Serializer): unknown {
+/** Nothing where the body cannot be decoded. */
+function decodedOf({ message }: DeliveryView, serializer: Serializer): Partial<Decoded> {
   try {
-    return serializer.deserialize(message.body, message.properties);
+    const decoded = decode(message, serializer);
+    return decoded instanceof Decoded ? decoded : { payload: decoded };
   } catch {
-    return undefined;
+    return {};
   }
 }

@@ -3,7 +3,6 @@ import { ManualClock } from '../clock/manual-clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, numberBetween } from '../errors/option-checks.js';
 import { memoryIdempotencyStore } from '../idempotency/memory-idempotency-store.js';
-import { jsonSerializer, type Serializer } from '../message/serializer.js';
 import type { Messaging } from '../messaging.js';
 import type { MessagingModuleOptions } from '../messaging.options.js';
 import { DEFAULT_CONNECTION } from '../messaging.tokens.js';
@@ -44,7 +43,6 @@ const LONGEST_MS = 2 ** 31 - 1;
 export class MessagingProbe {
   private readonly manual = new ManualClock();
   private readonly brokers = new Map<string, MemoryBroker>();
-  private readonly serializers = new Map<string, Serializer>();
   private readonly connections: Messaging[] = [];
   private readonly journal: Journal = new Journal(() => this.waits.changed());
   private readonly time = new VirtualTime(this.manual, this.journal);
@@ -118,7 +116,6 @@ export class MessagingProbe {
     const broker =
       (this.options.shared && this.brokers.values().next().value) || new MemoryBroker({ clock: this.manual });
     this.brokers.set(connection, broker);
-    this.serializers.set(connection, options.serializer ?? jsonSerializer);
     return {
       ...options,
       transport: memory({ broker, ...(topic !== undefined && { topic }) }),
@@ -137,7 +134,7 @@ export class MessagingProbe {
   /** @internal */
   created(messaging: Messaging): void {
     this.connections.push(messaging);
-    this.journal.observe(messaging, this.serializers.get(messaging.connection)!);
+    this.journal.observe(messaging);
   }
 
   /** The application begins to close: whoever waits is told, and deadlines come though nobody moves the time. @internal */

@@ -4,7 +4,7 @@ import { errorMessage } from '../errors/redact.js';
 import { typeOfResult } from '../errors/result-checks.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import type { Serializer } from '../message/serializer.js';
-import { decode } from '../pipeline/decode.js';
+import { payloadOf } from '../pipeline/decode.js';
 import { messageOf } from './kept-message.js';
 import type { TransactionInDoubt, TransactionOutcome } from './transaction-in-doubt.js';
 import type { NewTransactionRecord } from './transaction-record.js';
@@ -75,7 +75,7 @@ export class TransactionCheckers {
       id: record.id,
       messageId: message.id,
       route: record.route,
-      body: decode(message, this.serializer),
+      body: payloadOf(message, this.serializer),
       headers: message.headers,
       preparedAt: new Date(record.preparedAt),
       checks: record.checks ?? 0,

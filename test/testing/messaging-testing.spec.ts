@@ -5,6 +5,7 @@ import {
   diskRetryQueue,
   InjectPublisher,
   type MessageContext,
+  Messaging,
   MessagingModule,
   Publisher,
   RetryLaterError,
@@ -12,6 +13,7 @@ import {
 } from 'nestjs-messaging';
 import { nats } from 'nestjs-messaging/nats';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { nestEnvelope } from 'nestjs-messaging/serializers';
 import {
   ExpectationError,
   MessagingProbe,
@@ -91,6 +93,16 @@ describe('MessagingTestingModule', () => {
     });
     const [handled] = await probe.handled({ route: 'order.*', id: published.id });
     expect(handled).toMatchObject({ queue: 'orders:order.created:queue', attempt: 1, payload: { item: 'book' } });
+  });
+
+  test('sees the payload and route that the serializer of a subscription reads, as its handler does', async () => {
+    const { app, probe } = await boot();
+    const serializer = nestEnvelope();
+    await app.get(Messaging).subscribe({ route: 'theirs', serializer }, () => undefined);
+    const envelope = { serializer: nestEnvelope({ pattern: 'order.paid' }) };
+    await app.get(Publisher).publish('theirs', { item: 'book' }, envelope);
+    const [handled] = await probe.handled({ route: 'order.paid' });
+    expect(handled).toMatchObject({ payload: { item: 'book' }, queue: 'orders:theirs:queue' });
   });
 
   test('time stands still until it is moved; delays and retries come by virtual time', async () => {

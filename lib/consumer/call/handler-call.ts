@@ -1,7 +1,7 @@
 import { errorMessage } from '../../errors/redact.js';
 import { thrownValue } from '../../errors/thrown-value.js';
 import type { Log } from '../../events/log.js';
-import type { Serializer } from '../../message/serializer.js';
+import { jsonSerializer, type Serializer } from '../../message/serializer.js';
 import { decode } from '../../pipeline/decode.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import type { Handler } from '../../pipeline/middleware.js';
@@ -45,7 +45,10 @@ export class HandlerCall<C extends Call> {
     const { delivery, context, attempt } = call;
     const trace = this.telemetry?.process(delivery, attempt);
     try {
-      context.payload = decode(delivery.message, this.environment.serializer);
+      const { serializer } = this.environment;
+      const decoded = decode(delivery.message, serializer);
+      if (serializer === jsonSerializer) context.payload = decoded;
+      else context.take(decoded);
       const result = trace ? trace.run(this.whole, context) : resultOf(this.handler(context));
       if (result === LATER) return undefined;
       if (!isThenable(result)) return told(trace, this.outcomeOr(result, attempt));

@@ -1,4 +1,4 @@
-import { decode } from '../../pipeline/decode.js';
+import { readersOf } from '../../pipeline/decode.js';
 import { queuesOf } from '../../transport/queue-operations.js';
 import { partitionQueue, type Topology } from '../../transport/topology.js';
 import { type AttemptCount, attemptCountFor } from '../settlement/attempt-count.js';
@@ -28,7 +28,7 @@ export class PartitionedConsumer implements QueueConsumer {
     this.definition = definition;
     const { topology, concurrency, retry, prefetch } = definition;
     const { serializer, transport, clock, log } = environment;
-    const tools = { decode: (message: Parameters<typeof decode>[0]) => decode(message, serializer) };
+    const tools = readersOf(definition.serializer ?? serializer);
     this.distributor = new Distributor(
       { topology, keyOf: (message) => concurrency.keyOf!(message, tools) },
       environment,

@@ -33,7 +33,7 @@ export interface Concurrency {
    * What a message keeps its order by; undefined: by nothing. Needed where the broker splits the queue by it. One that throws
    * here will throw in the schedule as well.
    */
-  keyOf?(message: WireMessage, tools: Pick<ScheduleTools, 'decode'>): string | undefined;
+  keyOf?(message: WireMessage, tools: Pick<ScheduleTools, 'decode' | 'keyOf'>): string | undefined;
   /** Refuses, at boot, options that contradict it. @throws InvalidOptionError */
   check?(surroundings: ConcurrencySurroundings): void;
   schedule<M extends ScheduledMessage>(tools: ScheduleTools): Schedule<M>;

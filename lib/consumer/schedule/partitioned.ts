@@ -19,7 +19,7 @@ export type PartitionKey =
   | ((message: WireMessage) => string | number | null | undefined);
 
 export interface PartitionedOptions {
-  /** What keeps its order. Default: the `key` that the message was published with (header `messaging-key`). */
+  /** What keeps its order. Default: the `key` that the message was published with (header `messaging-key`), or that its body says. */
   readonly key?: PartitionKey;
   /**
    * Handlers at a time, with `rabbitmq.partitions` in each partition; a key is always in the same lane. At most the
@@ -57,7 +57,7 @@ export function partitioned(options: PartitionedOptions = {}): Concurrency {
   return new Partitioned(keyReader(options.key), lanes, onFailure === 'hold' ? longest : undefined);
 }
 
-type KeyReader = (message: WireMessage, tools: Pick<ScheduleTools, 'decode'>) => string | undefined;
+type KeyReader = NonNullable<Concurrency['keyOf']>;
 
 class Partitioned implements Concurrency {
   readonly kind = 'partitioned';
@@ -120,18 +120,23 @@ function checkHold(
     );
 }
 
-function keyReader(key: PartitionKey = { header: header.key }): KeyReader {
+function keyReader(key?: PartitionKey): KeyReader {
+  if (key === undefined) return (message, tools) => headerOf(message, header.key) ?? tools.keyOf(message);
   if (typeof key === 'function') return (message) => textResult('«partitioned.key»', key(viewOf(message)));
   if (typeof key !== 'object' || key === null)
     throw new InvalidOptionError('partitioned.key', key, '{ header }, { property } or a function');
   knownKeys('partitioned.key', key, ['header', 'property']);
   if ('header' in key) {
     const name = checkShortText('partitioned.key.header', key.header);
-    return ({ headers }) => stringHeader(headers, name) ?? textOf(`The header «${name}»`, headers[name]);
+    return (message) => headerOf(message, name);
   }
   const name = checkShortText('partitioned.key.property', key.property);
   const path = name.split('.');
   return (message, tools) => textOf(`The property «${name}»`, propertyOf(message, path, tools));
+}
+
+function headerOf({ headers }: WireMessage, name: string): string | undefined {
+  return stringHeader(headers, name) ?? textOf(`The header «${name}»`, headers[name]);
 }
 
 /** A payload that cannot be read has no key: its handling ends before the handler. */

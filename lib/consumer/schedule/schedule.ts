@@ -35,4 +35,6 @@ export interface ScheduleTools {
   readonly prefetch: number;
   /** The payload of a message. @throws UndecodableMessageError */
   decode(message: WireMessage): unknown;
+  /** The key that a message was published with, or that its body says; undefined where it has none. */
+  keyOf(message: WireMessage): string | undefined;
 }

@@ -130,6 +130,7 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['delay', ({ delayMs }) => delayMs],
   ['killSwitch', ({ killSwitch }) => killSwitch],
   ['idempotent', ({ idempotent }) => idempotent],
+  ['serializer', ({ serializer }) => serializer],
   ['middleware', ({ middleware }) => middleware],
   ['routeBy', ({ routing }) => routing?.routeBy],
 ];

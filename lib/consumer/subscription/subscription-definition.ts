@@ -13,6 +13,7 @@ import {
 import type { IdempotencyStoreFactory } from '../../idempotency/idempotency-store.js';
 import { defineIdempotent, type IdempotentDefinition } from '../../idempotency/idempotent-options.js';
 import { memoryIdempotencyStore } from '../../idempotency/memory-idempotency-store.js';
+import { checkSerializer, type Serializer } from '../../message/serializer.js';
 import type { Middleware } from '../../pipeline/middleware.js';
 import { validation } from '../../pipeline/middleware/validation.js';
 import { RetryPolicy, type RetryOptions } from '../../retry/retry-policy.js';
@@ -50,6 +51,8 @@ export interface SubscriptionDefinition {
   readonly delayMs: number;
   readonly killSwitch: Required<KillSwitchOptions> | undefined;
   readonly idempotent: IdempotentDefinition | undefined;
+  /** Reads its bodies; undefined: the connection's. */
+  readonly serializer?: Serializer;
   readonly middleware: readonly Middleware[];
   /** By the schemas of its routes; around the handler alone, since handlers that share a queue have their own. */
   readonly validations: readonly Middleware[];
@@ -128,6 +131,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       `«${queue}» cannot be its own dead-letter queue: give «dlq.queue» another name`,
     );
   const { idempotent = false } = request;
+  const serializer = serializerOf(request);
   // What waits for its delay was under way for a while: about that long, or half of it.
   const waits: Wait[] = [...retry.waits(), ...(delay > 0 ? [[Math.max(1, delay / 2), delay] as const] : [])];
   return {
@@ -156,6 +160,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       idempotent === false
         ? undefined
         : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore(), !!deadLetter),
+    ...(serializer && { serializer }),
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
     validations: validations(request),
     routing: routingOf(request),
@@ -185,6 +190,20 @@ function validations({ route }: SubscribeRequest): Middleware[] {
     const meant = compilePattern(one.route);
     return [(context, next) => (meant(wordsOf(context.route)) ? validate(context, next) : next())];
   });
+}
+
+/** Its own, or that of its contracts: a queue has one. @throws InvalidOptionError */
+function serializerOf({ serializer, route }: SubscribeRequest): Serializer | undefined {
+  if (serializer !== undefined) return checkSerializer('serializer', serializer);
+  const routes = Array.isArray(route) ? (route as readonly Route[]) : [route as Route];
+  const [own, ...others] = new Set(routes.map((one) => (typeof one === 'string' ? undefined : one.serializer)));
+  if (others.length > 0)
+    throw new InvalidOptionError(
+      'serializer',
+      undefined,
+      'given here, where contracts with different ones share a queue: one that reads the bodies of all',
+    );
+  return own && checkSerializer('serializer', own);
 }
 
 function routesOf({ route }: SubscribeRequest): readonly string[] {
@@ -266,6 +285,7 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'idempotent',
   'handles',
   'routeBy',
+  'serializer',
   'middleware',
   'connection',
   ...TRANSPORT_NAMES,

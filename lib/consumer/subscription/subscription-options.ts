@@ -1,5 +1,6 @@
 import type { IdempotentOptions } from '../../idempotency/idempotent-options.js';
 import type { MessageContract, UntypedRoute } from '../../message/message-contract.js';
+import type { Serializer } from '../../message/serializer.js';
 import type { StandardSchema } from '../../message/standard-schema.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import type { Middleware } from '../../pipeline/middleware.js';
@@ -90,6 +91,8 @@ export interface SubscriptionOptions extends BrokerOptions {
    * none is. Anything else is `INVALID_RESULT`. Default: the message's route.
    */
   readonly routeBy?: (context: MessageContext) => string | number | null | undefined;
+  /** Reads the bodies of its queue. Default: that of its contract, or the module's. */
+  readonly serializer?: Serializer;
   /** Wrapped around the handler, inside the module's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** The connection it belongs to, where an application has several. */
@@ -103,7 +106,8 @@ export interface SubscribeRequest extends SubscriptionOptions {
 }
 
 /** A route, or an object that carries one. */
-export type Route = string | { readonly route: string; readonly schema?: StandardSchema };
+export type Route =
+  string | { readonly route: string; readonly schema?: StandardSchema; readonly serializer?: Serializer };
 
 /**
  * What a decorator takes as its only object: subscription options with a route, or a contract. It is one type, because a
@@ -164,7 +168,7 @@ export type SubscriptionOverride =
 /** Whether this is a route, a contract with a schema or a list, and not options. `{ route }` alone means the same as both. */
 export function isRoute(given: object | Route | readonly Route[]): given is Route | readonly Route[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return true;
-  return 'schema' in given && Object.keys(given).every((key) => key === 'route' || key === 'schema');
+  return 'schema' in given && Object.keys(given).every((key) => ['route', 'schema', 'serializer'].includes(key));
 }
 
 /** `{ ...contract, prefetch: 20 }`: its schema belongs to its route. */

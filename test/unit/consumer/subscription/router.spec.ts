@@ -10,6 +10,7 @@ import { MessageContext } from '../../../../lib/pipeline/message-context.js';
 import type { Outcome } from '../../../../lib/pipeline/outcome.js';
 import { exponential } from '../../../../lib/retry/backoff.js';
 import { start } from '../../support/application.js';
+import { nestEnvelope } from '../../../../lib/serializers/nest-envelope.js';
 import { FakeDelivery, FakeTransport, confirmed } from '../../support/fake-transport.js';
 
 const defaults = {
@@ -208,5 +209,29 @@ describe('patterns', () => {
         if (common !== overlap(one, other)) throw new Error(`${one} and ${other}: ${overlap(one, other)}`);
       }
     }
+  });
+});
+
+describe('the serializer of a queue', () => {
+  const [one, other] = [nestEnvelope(), nestEnvelope()];
+  const of = (request: SubscribeRequest) => merge(request)[0].definition.serializer;
+
+  test('is that of the subscription, else that of its contracts', () => {
+    expect(of({ route: 'a' })).toBeUndefined();
+    expect(of({ route: message('a', { serializer: one }) })).toBe(one);
+    expect(of({ route: message('a', { serializer: one }), serializer: other })).toBe(other);
+    const both = [message('a', { serializer: one }), message('b', { serializer: one })];
+    expect(of({ route: both, name })).toBe(one);
+  });
+
+  test('is one: contracts and subscriptions that differ are refused, with the remedy', () => {
+    const route = [message('a', { serializer: one }), message('b', { serializer: other })];
+    expect(() => of({ route, name })).toThrow(/«serializer».*one that reads the bodies of all/);
+    expect(() => of({ route: [route[0], 'b'], name })).toThrow(/«serializer»/);
+    expect(of({ route, name, serializer: one })).toBe(one);
+    expect(() => merge({ route: 'a', name, serializer: one }, { route: 'b', name, serializer: other })).toThrow(
+      /differ in «serializer»/,
+    );
+    expect(() => of({ route: 'a', serializer: {} as never })).toThrow(/serialize\(\)/);
   });
 });

@@ -1,0 +1,9 @@
+export { Decoded, type DecodedFields } from '../message/decoded.js';
+export {
+  type DeserializeContext,
+  type SerializeContext,
+  type SerializedPayload,
+  type Serializer,
+} from '../message/serializer.js';
+export { json, type JsonOptions } from './json.js';
+export { nestEnvelope, type NestEnvelopeOptions } from './nest-envelope.js';

@@ -1,17 +1,15 @@
 import { accessSync, mkdirSync } from 'node:fs';
 import { PublishFailedError, TopologyMismatchError } from 'nestjs-messaging';
 import {
-  BrokerTransport,
+  type Attachment,
   CONFIRMED,
   delayedTooLong,
   type Dialer,
+  type LinkParts,
   type Outgoing,
-  type PublishDone,
+  type OwnParts,
   type PublishResult,
-  type SubscribeHandlers,
-  type SubscribeOptions,
-  Subscriptions,
-  SupervisedConnection,
+  SingleConnectionTransport,
   tooLarge,
   type Topology,
   type TransportCapabilities,
@@ -29,16 +27,10 @@ export function files(directory: string, { topic = 'events', maxBytes = 2 ** 24 
   return { system: 'files', topic, create: () => new FilesTransport(directory, topic, maxBytes) };
 }
 
-interface Parts {
-  readonly environment: TransportEnvironment;
-  readonly connection: SupervisedConnection<Folders>;
-  readonly subscriptions: Subscriptions<Folders, FileSession>;
-}
-
 const MAX_DELAY_MS = 365 * 86_400_000;
 let numbers = 0;
 
-class FilesTransport extends BrokerTransport<Parts, Folders> {
+class FilesTransport extends SingleConnectionTransport<OwnParts<Folders, void>, Folders, FileSession, void> {
   readonly system = 'files';
   readonly capabilities: TransportCapabilities;
   private readonly owner = `${process.pid}-${++numbers}`;
@@ -60,58 +52,38 @@ class FilesTransport extends BrokerTransport<Parts, Folders> {
     };
   }
 
-  async declare(topology: Topology): Promise<void> {
-    await this.connected().subscriptions.declare(topology);
-  }
-
   native(): string {
     return this.host;
   }
 
-  protected assemble(environment: TransportEnvironment): Parts {
-    const { onEvent, provision } = environment;
-    const connection = new SupervisedConnection<Folders>(this.dialer(provision), environment, {
-      opened: () => onEvent({ type: 'connected' }),
-      lost: (reason) => onEvent({ type: 'disconnected', reason }),
-      warning: (message, reason) => onEvent({ type: 'warning', message, reason }),
-    });
-    const make = async (folders: Folders, topology: Topology): Promise<void> => this.make(folders, topology, provision);
-    const remove = async (folders: Folders, queue: string): Promise<void> => folders.remove(queue);
-    const subscriptions = new Subscriptions<Folders, FileSession>({ connection, environment, closeWithinMs: 1_000, make, remove }); // prettier-ignore
-    return { environment, connection, subscriptions };
-  }
-
-  protected send({ connection, environment }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
-    const results = batch.map((outgoing) => this.store(connection.current, environment.clock.now(), outgoing));
-    queueMicrotask(() => batch.forEach((outgoing, at) => done(outgoing, results[at])));
-  }
-
-  protected consume({ subscriptions, environment }: Parts, options: SubscribeOptions, handlers: SubscribeHandlers) {
-    const { topology, prefetch } = options;
-    const { queue } = topology;
-    const { clock, provision } = environment;
-    return subscriptions.subscribe({
-      queue,
-      handlers,
-      givesBackAtOnce: true,
-      ended: () => {},
-      open: async (folders) => {
-        this.make(folders, topology, provision);
-        return new FileSession(folders, this.owner, queue, prefetch, clock, handlers);
+  protected build({ environment, connection }: LinkParts<Folders, FileSession, void>): OwnParts<Folders, void> {
+    return {
+      publisher: {
+        publish: (batch, done) => {
+          const results = batch.map((one) => this.store(connection.current, environment.clock.now(), one));
+          queueMicrotask(() => batch.forEach((one, at) => done(one, results[at])));
+        },
+        end() {},
+        async close() {},
       },
-    });
+      queues: {
+        declare: async (folders, topology) => this.make(folders, topology, environment.provision),
+        remove: async (folders, queue) => folders.remove(queue),
+        async unbind() {},
+        async compare() {},
+      },
+    };
+  }
+
+  protected attach({ link, queue, prefetch, handlers }: Attachment<Folders, void>): FileSession {
+    return new FileSession(link, this.owner, queue, prefetch, this.connected().environment.clock, handlers);
   }
 
   protected async ping({ root }: Folders): Promise<void> {
     accessSync(root);
   }
 
-  protected async end({ subscriptions, connection }: Parts): Promise<void> {
-    await subscriptions.close();
-    await connection.close();
-  }
-
-  private dialer(provision: boolean): Dialer<Folders> {
+  protected dialer({ provision }: TransportEnvironment): Dialer<Folders> {
     const { host, topic } = this;
     return {
       name: `Files in ${host}`,

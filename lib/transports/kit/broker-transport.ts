@@ -32,7 +32,7 @@ export abstract class BrokerTransport<Parts extends AskedOn<L>, L extends object
 
   constructor(
     /** The broker's name, for people. */
-    private readonly brokerName: string,
+    protected readonly brokerName: string,
   ) {}
 
   abstract declare(topology: Topology): Promise<void>;

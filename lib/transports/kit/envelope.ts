@@ -1,4 +1,9 @@
-import { MessageTooLargeError, PublishRefusedError, UnroutableError } from '../../errors/publish-errors.js';
+import {
+  MessageTooLargeError,
+  PublishRefusedError,
+  SerializationError,
+  UnroutableError,
+} from '../../errors/publish-errors.js';
 import { header, type Headers, type HeaderValue, stringHeader } from '../../message/headers.js';
 import type { MessageProperties, WireMessage } from '../../message/message.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
@@ -89,6 +94,12 @@ export function tooLarge({ message, to }: Outgoing, maxBytes: number): MessageTo
 export function delayedTooLong(delayMs: number, maxDelayMs: number, broker: string): PublishRefusedError | undefined {
   if (delayMs <= maxDelayMs) return undefined;
   return new PublishRefusedError(`A delay of ${delayMs} ms is longer than ${maxDelayMs} ms, the longest on ${broker}`);
+}
+
+/** Why nothing goes to a place: a text of most brokers holds no zero, and one in a name would fail all that is stored with it. */
+export function unspeakable(to: Destination): SerializationError | undefined {
+  const name = to.kind === 'queue' ? to.queue : `${to.route}${to.kind === 'route' ? (to.topic ?? '') : ''}`;
+  return name.includes('\0') ? new SerializationError('The name of a route or queue holds a zero') : undefined;
 }
 
 /** No queue takes the message. `topic`: of those that name none. */

@@ -29,6 +29,7 @@ export { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverab
 
 export { answered, type AnswerTimeout } from './answered.js';
 export { type AskedOn, BrokerTransport } from './broker-transport.js';
+export { type Batch, type BatchedSending, type BatchingOptions, BatchingPublisher } from './batching-publisher.js';
 export {
   delayedTooLong,
   type EnvelopeField,
@@ -41,6 +42,7 @@ export {
   tooLarge,
   typeOf,
   unroutable,
+  unspeakable,
   writeEnvelope,
 } from './envelope.js';
 export { Forwarder } from './forwarder.js';
@@ -50,6 +52,14 @@ export { OffsetWindow } from './offset-window.js';
 export { percentDecoded, redactor, redactUrl } from './redactor.js';
 export { Renewal } from './renewal.js';
 export { SettledOnce, type Settler, UnansweredOnce } from './settled-once.js';
+export {
+  type Attachment,
+  type LinkParts,
+  type LinkPublisher,
+  type OwnParts,
+  type QueueMaker,
+  SingleConnectionTransport,
+} from './single-connection-transport.js';
 export { type ConsumerPlan, Subscriptions, type SubscriptionsParts } from './subscriptions.js';
 export {
   type ConnectionListeners,

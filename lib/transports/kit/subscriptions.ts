@@ -2,17 +2,21 @@ import { sleep } from '../../clock/sleep.js';
 import type { MessagingError } from '../../errors/messaging-error.js';
 import { reconnectDelay } from '../../transport/reconnect-delay.js';
 import type { Topology } from '../../transport/topology.js';
-import type { TransportEnvironment } from '../../transport/transport.js';
+import type { SubscribeHandlers, SubscribeOptions, TransportEnvironment } from '../../transport/transport.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 import { type ConsumerSession, SupervisedConsumer, type SupervisedConsumerOptions } from './supervised-consumer.js';
 
-export interface SubscriptionsParts<L extends object> {
+const CLOSE_WITHIN_MS = 4_000;
+
+export interface SubscriptionsParts<L extends object, Made = unknown> {
   readonly connection: SupervisedConnection<L>;
   readonly environment: TransportEnvironment;
-  /** How long a hung broker may keep the consumers open, in milliseconds. */
-  readonly closeWithinMs: number;
-  /** Makes a topology exist. Rejects with a MessagingError. */
-  readonly make: (link: L, topology: Topology) => Promise<unknown>;
+  /** How long a hung broker may keep the consumers open, in milliseconds. Default 4,000. */
+  readonly closeWithinMs?: number;
+  /** Of sessions that `consume` attaches: see the plan of a consumer. Default true. */
+  readonly givesBackAtOnce?: boolean;
+  /** Makes a topology exist, and tells what its sessions have to know of it. Rejects with a MessagingError. */
+  readonly make: (link: L, topology: Topology) => Promise<Made>;
   /** Deletes a queue with its messages. */
   readonly remove: (link: L, queue: string) => Promise<unknown>;
 }
@@ -24,16 +28,22 @@ export type ConsumerPlan<L extends object, S extends ConsumerSession> = Omit<
 >;
 
 /** The consumers of one connection, and the topologies that come back with it. */
-export class Subscriptions<L extends object, S extends ConsumerSession> {
+export class Subscriptions<L extends object, S extends ConsumerSession, Made = unknown> {
   /** Made to exist again on each new link. */
   readonly declared = new Map<string, Topology>();
   private readonly consumers = new Set<SupervisedConsumer<L, S>>();
+  private readonly attached = new Set<S>();
   /** Queues that end with this process. */
   private readonly exclusive = new Set<string>();
   private closing = false;
   private started = false;
 
-  constructor(private readonly options: SubscriptionsParts<L>) {}
+  constructor(private readonly options: SubscriptionsParts<L, Made>) {}
+
+  /** Those that have not ended. */
+  get sessions(): ReadonlySet<S> {
+    return this.attached;
+  }
 
   /** Resolves when the queue exists, or cannot yet. Rejects when it can never be: then it is not remembered. */
   async declare(topology: Topology): Promise<void> {
@@ -76,6 +86,48 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
     return consumer;
   }
 
+  /** Consumes a queue that is made to exist before each attachment. `attach`: a session that does not consume yet. */
+  consume(
+    { topology, prefetch }: SubscribeOptions,
+    handlers: SubscribeHandlers,
+    attach: (link: L, made: Made, prefetch: number) => S,
+  ): Promise<SupervisedConsumer<L, S>> {
+    const { queue } = topology;
+    const wanted = (): Topology => this.declared.get(queue) ?? topology;
+    this.declared.set(queue, wanted());
+    return this.subscribe({
+      queue,
+      handlers,
+      givesBackAtOnce: this.options.givesBackAtOnce ?? true,
+      ended: () => {},
+      open: this.opening(
+        (link) => this.options.make(link, wanted()),
+        (link, made) => attach(link, made, Math.max(1, prefetch)),
+      ),
+    });
+  }
+
+  /** `open` of a plan: a session is attached to what was declared on the link, and goes on where an earlier one ended. */
+  opening<T>(declare: (link: L) => Promise<T>, attach: (link: L, declared: T) => S): ConsumerPlan<L, S>['open'] {
+    return async (link, previous) => {
+      const declared = await declare(link);
+      if (this.options.connection.current !== link) return undefined;
+      const session = attach(link, declared);
+      this.attached.add(session);
+      void session.ended.then(() => this.attached.delete(session));
+      if (previous) await session.recover?.(previous);
+      return session;
+    };
+  }
+
+  /** The connection is gone, and every session with it. */
+  lost(reason: string): void {
+    for (const session of [...this.attached]) {
+      if (session.disconnected) session.disconnected(reason);
+      else session.giveUp(reason);
+    }
+  }
+
   /** For the one consumer that is the transport's own, whoever needs it first. */
   startOnce(plan: () => ConsumerPlan<L, S>): void {
     if (this.started || this.closing) return;
@@ -91,7 +143,7 @@ export class Subscriptions<L extends object, S extends ConsumerSession> {
     void Promise.all([...this.consumers].map((consumer) => consumer.close()))
       .then(() => this.removeExclusive())
       .finally(() => closed.abort());
-    await sleep(this.options.environment.clock, this.options.closeWithinMs, closed.signal);
+    await sleep(this.options.environment.clock, this.options.closeWithinMs ?? CLOSE_WITHIN_MS, closed.signal);
   }
 
   /** Where that fails the broker deletes the queues, when nobody has consumed them for a while. */

@@ -21,6 +21,10 @@ export interface ConsumerSession {
   giveUp(reason: string): void;
   /** Gives back what is unsettled, and ends the session. */
   close(): Promise<void>;
+  /** The connection is gone: nothing can be settled any more. Left out: it is given up. */
+  disconnected?(reason: string): void;
+  /** Before it consumes: does what `previous`, which ended by itself, had settled or not and could not tell any more. */
+  recover?(previous: this): Promise<void>;
 }
 
 export interface SupervisedConsumerOptions<L extends object, S extends ConsumerSession> {

@@ -1,6 +1,6 @@
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { TransportEnvironment, TransportEvent } from '../../../lib/transport/transport.js';
-import { SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
+import { type Dialer, SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
 import type { ConsumerSession } from '../../../lib/transports/kit/supervised-consumer.js';
 
 export interface Link {
@@ -43,6 +43,10 @@ export class ScriptedSession implements ConsumerSession {
     if (!this.hangs) this.end(reason);
   }
 
+  async recover(previous: ScriptedSession): Promise<void> {
+    this.told.push(`recover from ${previous.told.length}`);
+  }
+
   async close(): Promise<void> {
     this.told.push('close');
     if (!this.hangs) this.end('closed');
@@ -56,6 +60,7 @@ export class ScriptedBroker {
   readonly destroyed: string[] = [];
   private up = true;
   private links = 0;
+  private link?: Link;
   readonly environment = {
     clock: this.clock,
     random: () => 0.5,
@@ -64,30 +69,37 @@ export class ScriptedBroker {
     onEvent: (event: TransportEvent) => void (event.type === 'warning' && this.warnings.push(event.message)),
   } as unknown as TransportEnvironment;
   opened: (link: Link) => void = () => {};
-  private ended: (link: Link, reason: string) => void = () => {};
-  readonly connection = new SupervisedConnection<Link>(
-    {
-      name: 'Broker',
-      open: async (_, on) => {
-        this.ended = (link, reason) => on.ended(link, reason);
-        if (!this.up) throw new Error('refused');
-        return { number: ++this.links };
-      },
-      end: async () => {},
-      destroy: (link, reason, on) => {
-        this.destroyed.push(reason);
-        on.ended(link, reason);
-      },
-      describe: (error) => (error as Error).message.replace('secret', '***'),
-      redact: (text) => text.replace('secret', '***'),
+  lost: (reason: string) => void = () => {};
+  private ended: (link: Link, reason: string, byBroker?: boolean) => void = () => {};
+  readonly dialer: Dialer<Link> = {
+    name: 'Broker',
+    open: async (_, on) => {
+      this.ended = (link, reason, byBroker) => on.ended(link, reason, byBroker);
+      if (!this.up) throw new Error('refused');
+      return (this.link = { number: ++this.links });
     },
-    this.environment,
-    { opened: (link) => this.opened(link), lost: () => {}, warning: () => {} },
-  );
+    end: async () => {},
+    destroy: (link, reason, on) => {
+      this.destroyed.push(reason);
+      on.ended(link, reason);
+    },
+    describe: (error) => (error as Error).message.replace('secret', '***'),
+    redact: (text) => text.replace('secret', '***'),
+  };
+  readonly connection = new SupervisedConnection<Link>(this.dialer, this.environment, {
+    opened: (link) => this.opened(link),
+    lost: (reason) => this.lost(reason),
+    warning: () => {},
+  });
+
+  /** The broker ends a link: over something that it was sent, or not. */
+  end(link: Link, reason: string, byBroker = false): void {
+    this.ended(link, reason, byBroker);
+  }
 
   cut(): void {
     this.up = false;
-    this.ended(this.connection.current!, 'the cable was cut');
+    this.ended(this.link!, 'the cable was cut');
   }
 
   /** Takes effect with the next attempt to connect. */

@@ -7,7 +7,7 @@ import { Claims, LOOK } from './claims.js';
 import type { Link } from './link.js';
 import { RedisDelivery, type Settler } from './message.js';
 import type { Names } from './routes.js';
-import type { Source } from './publisher.js';
+import type { Publisher } from './publisher.js';
 import { scripts } from './scripts.js';
 
 const AT_A_TIME = 100;
@@ -17,7 +17,7 @@ export interface BrowserParts {
   readonly names: Names;
   readonly clock: Clock;
   readonly leaseMs: number;
-  readonly move: (source: Source, to: Outgoing) => Promise<PublishResult>;
+  readonly publisher: Publisher;
 }
 
 /** Takes what was there when the first look began, piece by piece, and gives back what was not settled. */
@@ -91,7 +91,7 @@ export class QueueBrowser implements Browser, Settler {
 
   async move(delivery: RedisDelivery, to: Outgoing): Promise<PublishResult> {
     const { queue, claims } = this;
-    const result = await this.during(this.parts.move({ queue, owner: claims.owner, delivery }, to));
+    const result = await this.during(this.parts.publisher.move({ queue, owner: claims.owner, delivery }, to));
     if (result.status === 'confirmed') this.held.delete(delivery);
     return result;
   }

@@ -91,7 +91,7 @@ export class Routes {
 
   constructor(
     private readonly names: Names,
-    private readonly topic: string,
+    readonly topic: string,
   ) {}
 
   async load(link: Link): Promise<void> {

@@ -61,6 +61,10 @@ export class RedisSession implements ConsumerSession, Settler {
     this.cancelTick = this.nextTick();
   }
 
+  get queue(): string {
+    return this.options.queue;
+  }
+
   async consume(): Promise<void> {
     // Who was given up is not to come back under the same name: others have by now what it had.
     if (!this.working && !(await this.claims.enter())) throw new Error('the queue is gone');

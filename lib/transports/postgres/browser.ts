@@ -6,6 +6,7 @@ import type { Browser } from '../../transport/queue-operations.js';
 import { QueueClaims, type ClaimStatements } from './claims.js';
 import type { Link, Row } from './link.js';
 import { PostgresDelivery, type Settler } from './message.js';
+import type { Publisher } from './publisher.js';
 import { quoted } from '../../clients/postgres-address.js';
 
 const AT_A_TIME = 50;
@@ -16,7 +17,7 @@ export interface BrowserParts {
   readonly schema: string;
   readonly clock: Clock;
   readonly leaseMs: number;
-  readonly move: (source: { queue: number; delivery: PostgresDelivery }, to: Outgoing) => Promise<PublishResult>;
+  readonly publisher: Publisher;
   readonly freed: (queue: number) => void;
 }
 
@@ -85,7 +86,7 @@ export class QueueBrowser implements Browser, Settler {
   async extend(): Promise<void> {}
 
   async move(delivery: PostgresDelivery, to: Outgoing): Promise<PublishResult> {
-    const result = await this.during(this.parts.move({ queue: this.claims.queue, delivery }, to));
+    const result = await this.during(this.parts.publisher.move({ queue: this.claims.queue, delivery }, to));
     if (result.status === 'confirmed') this.settled(delivery);
     return result;
   }

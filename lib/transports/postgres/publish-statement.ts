@@ -1,6 +1,6 @@
-import type { Destination, Outgoing, PublishResult } from '../../transport/outgoing.js';
-import { CONFIRMED } from '../../transport/outgoing.js';
+import { CONFIRMED, type Destination, type PublishResult } from '../../transport/outgoing.js';
 import { DeliveryLostError } from '../../errors/handling-errors.js';
+import type { BatchedSending } from '../kit/batching-publisher.js';
 import { unroutable } from '../kit/envelope.js';
 import { writeJsonHead } from '../kit/json-head.js';
 import { listOf, type Row, type Statement } from './link.js';
@@ -10,15 +10,13 @@ import { quoted } from '../../clients/postgres-address.js';
 /** The topic that dead-letter routes are bound on: no application's is empty. */
 export const DEAD_LETTERS = '';
 
-/** One publish, or the move of a delivery. */
-export interface Sending {
-  readonly outgoing: Outgoing;
-  readonly done: (outgoing: Outgoing, result: PublishResult) => void;
-  /** Milliseconds, more than 0 for what is delayed. */
-  readonly delayMs: number;
-  /** Removed by the same statement. */
-  readonly source?: { readonly queue: number; readonly delivery: PostgresDelivery };
+/** The delivery that a move removes. */
+export interface Source {
+  readonly queue: number;
+  readonly delivery: PostgresDelivery;
 }
+
+type Sending = BatchedSending<Source>;
 
 /** What became of each, and the queues that have got something. */
 export interface PublishOutcomes {

@@ -74,6 +74,10 @@ export class PostgresSession implements ConsumerSession, Settler {
     this.cancelTick = this.nextTick();
   }
 
+  get number(): number {
+    return this.options.number;
+  }
+
   async consume(): Promise<void> {
     if (!(await this.claims.present())) throw new Error('the queue is gone');
     if (this.over.signal.aborted || this.mode === 'stopped') return;

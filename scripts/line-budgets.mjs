@@ -7,14 +7,14 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 58_520, target: 36_500 },
+  lib: { most: 58_530, target: 36_500 },
   'lib/transports/kafka': { most: 2_635, target: 1_500 },
-  'lib/transports/kit': { most: 1_635, target: 1_350 },
+  'lib/transports/kit': { most: 2_135, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 1_980, target: 1_200 },
   'lib/transports/nats': { most: 3_510, target: 2_700 },
-  'lib/transports/postgres': { most: 2_150, target: 1_200, files: 15 },
-  'lib/transports/redis': { most: 2_555, target: 1_200, files: 15 },
+  'lib/transports/postgres': { most: 1_895, target: 1_200, files: 15 },
+  'lib/transports/redis': { most: 2_335, target: 1_200, files: 15 },
   'lib/transports/rabbitmq': { most: 5_330, target: 3_500 },
 };
 

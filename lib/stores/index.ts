@@ -10,6 +10,10 @@ export {
 export { type MemoryIdempotencyStoreOptions } from '../idempotency/memory-idempotency-store.js';
 export { type SqliteIdempotencyStoreOptions } from '../idempotency/sqlite-idempotency-store.js';
 export { redisIdempotencyStore, type RedisIdempotencyStoreOptions } from './redis-idempotency-store.js';
+export { type RedisBytesClient } from '../clients/redis-client.js';
+export { type RedisStoreOptions } from '../clients/shared-redis-keys.js';
+export { redisDeadLetterArchive } from './redis-dead-letter-archive.js';
+export { redisTransactionRecords } from './redis-transaction-records.js';
 export { type DiskRetryQueueOptions } from '../publisher/disk-retry-queue.js';
 export {
   type OtherRetryQueue,

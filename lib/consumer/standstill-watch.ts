@@ -105,7 +105,8 @@ export class StandstillWatch {
 
   private async readyIn(queue: string): Promise<number | undefined> {
     try {
-      return (await this.environment.transport.queues?.depth(queue)) ?? 0;
+      const { queues } = this.environment.transport;
+      return (await (queues?.readyHere ? queues.readyHere(queue) : queues?.depth(queue))) ?? 0;
     } catch {
       // Disconnected: the connection's own state says so.
       return undefined;

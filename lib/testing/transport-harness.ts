@@ -45,9 +45,11 @@ export interface TransportHarness {
  * `queues`: the transport has no `queues`. `unroutable`: the broker does not say, per publish, that no queue takes the message. `deliveryCount`: it does not count how
  * often it redelivered a message. `confirmedAcks`: it does not answer acks. `bindings`: it does not keep what a queue is bound
  * by and where its dead letters go; patterns are held against a message when it is read. `sharing`: consumers of a queue do
- * not share it message by message, so that what one holds unsettled comes again when another takes over.
+ * not share it message by message, so that what one holds unsettled comes again when another takes over. `expiry`: a queue that
+ * nobody consumes does not go by itself.
  */
-export type HarnessLack = 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks' | 'bindings' | 'sharing';
+export type HarnessLack =
+  'expiry' | 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks' | 'bindings' | 'sharing';
 
 export type HarnessEnvironment = Omit<TransportEnvironment, 'onEvent'>;
 
@@ -107,6 +109,7 @@ const needs = {
   lease: (harness: TransportHarness) => Number.isFinite(harness.capabilities.leaseMs),
   confirmedAcks: (harness: TransportHarness) => !harness.lacks?.includes('confirmedAcks'),
   bindings: (harness: TransportHarness) => !harness.lacks?.includes('bindings'),
+  expiry: (harness: TransportHarness) => !harness.lacks?.includes('expiry'),
   sharing: (harness: TransportHarness) => !harness.lacks?.includes('sharing'),
   delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
   maxDelay: (harness: TransportHarness) =>

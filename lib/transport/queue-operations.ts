@@ -9,6 +9,12 @@ export interface QueueOperations {
   depth(queue: string): Promise<number | undefined>;
 
   /**
+   * As `depth`, of what should come to this process, where the broker shares a queue by partitions. Absent: whoever consumes
+   * may get any message.
+   */
+  readyHere?(queue: string): Promise<number | undefined>;
+
+  /**
    * Reads a queue without consuming it: what is not acked goes back on `close`. Rejects while disconnected.
    * `rest` is an earlier look into it that was closed: it is gone on with. What that one gave back is shown again, and
    * nothing that came to the queue after the first look had begun.

@@ -5,6 +5,8 @@ import { systemClock } from '../../lib/clock/clock.js';
 import { kafka } from '../../lib/transports/kafka/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { Proxy } from '../brokers/proxy.js';
+import { withAdmin } from '../kafka/admin.js';
+import { KafkaPeer, queueTopic } from './kafka.peer.js';
 import { eager } from './proxied.harness.js';
 
 const topic = 'contract';
@@ -20,9 +22,10 @@ export const user = { name: 'contract', password: secret };
 export class KafkaHarness implements TransportHarness {
   readonly name = 'Kafka';
   readonly capabilities = capabilities;
-  readonly lacks = ['queues', 'unroutable', 'deliveryCount', 'confirmedAcks', 'bindings', 'sharing'] as const;
+  readonly lacks = ['unroutable', 'deliveryCount', 'confirmedAcks', 'bindings', 'sharing', 'expiry'] as const;
   readonly patienceMs = 25_000;
   readonly secret = secret;
+  readonly peer = new KafkaPeer(() => this.plain(), topic);
   readonly faults: NonNullable<TransportHarness['faults']>;
   private proxy!: Proxy;
   private server!: KafkaServer;
@@ -33,6 +36,8 @@ export class KafkaHarness implements TransportHarness {
       refuse: (on) => this.proxy.refuse(on),
       dropConfirms: async (on) => this.dropConfirms(on),
       restart: () => this.server.restart(),
+      deleteQueue: (queue) => this.deleteTopics((name) => name === queueTopic(topic, queue)),
+      deleteDelays: () => this.deleteTopics((name) => name.startsWith(`${topic}.delay.`)),
     };
   }
 
@@ -74,6 +79,16 @@ export class KafkaHarness implements TransportHarness {
       brokers: [`127.0.0.1:${this.proxy.port}`],
       logLevel: logLevel.NOTHING,
       sasl: { mechanism: 'plain', username: user.name, password: secret },
+    });
+  }
+
+  private plain(): Kafka {
+    return new Kafka({ brokers: [this.server.innerUrl], logLevel: logLevel.NOTHING });
+  }
+
+  private async deleteTopics(isMeant: (name: string) => boolean): Promise<void> {
+    await withAdmin(this.server, async (admin) => {
+      await admin.deleteTopics({ topics: (await admin.listTopics()).filter(isMeant) });
     });
   }
 

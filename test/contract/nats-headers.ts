@@ -59,14 +59,14 @@ export function readPlain(found: MsgHdrs | undefined): {
   return { id: found.get('Message-Id'), headers: read, properties: properties };
 }
 
-function written(value: HeaderValue): [type: string, text: string] {
+export function written(value: HeaderValue): [type: string, text: string] {
   if (value === null) return ['null', 'null'];
   if (value instanceof Uint8Array) return ['bytes', Buffer.from(value).toString('base64')];
   if (value instanceof Date) return ['date', value.toISOString()];
   return typeof value === 'object' ? ['json', JSON.stringify(value)] : [typeof value, String(value)];
 }
 
-function value(text: string, type: string | undefined): HeaderValue {
+export function value(text: string, type: string | undefined): HeaderValue {
   if (type === undefined) return text;
   if (type === 'bytes') return Buffer.from(text, 'base64');
   if (type === 'date') return new Date(text);

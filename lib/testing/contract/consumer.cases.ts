@@ -25,7 +25,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   })),
   {
     name: 'each of several consumers of a queue has its own prefetch',
-    needs: ['queues'],
+    needs: ['queues', 'sharing'],
     async run(bed) {
       const [one, two] = [await bed.connect(), await bed.connect()];
       const topology = bed.topology('q', [bed.route('a')]);
@@ -39,7 +39,7 @@ export const consumerCases: readonly CaseDefinition[] = [
   },
   {
     name: 'consumers of one queue share its messages, each message goes to one of them',
-    needs: ['queues'],
+    needs: ['queues', 'sharing'],
     async run(bed) {
       const [one, two] = [await bed.connect(), await bed.connect()];
       const topology = bed.topology('q', [bed.route('a')]);

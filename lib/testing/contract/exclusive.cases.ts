@@ -58,7 +58,7 @@ export const exclusiveCases: readonly CaseDefinition[] = [
   },
   {
     name: 'an exclusive queue that nobody consumes goes by itself, and is there again when it is declared',
-    needs: ['queues'],
+    needs: ['queues', 'expiry'],
     async run(bed) {
       const client = await bed.connect();
       const topology = exclusive(bed, 'q', 1_000);

@@ -37,7 +37,7 @@ const told = (client: Client, queue: string): string[] =>
 export const formerQueueCases: readonly CaseDefinition[] = [
   {
     name: 'the queue of a subscription that was removed is told once, when it fills and nobody consumes it; it is left alone',
-    needs: ['queues'],
+    needs: ['queues', 'bindings'],
     async run(bed) {
       const service = `${bed.id}-service`;
       const connect = async (): Promise<[Client, Minutes]> => {

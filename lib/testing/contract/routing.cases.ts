@@ -143,7 +143,7 @@ export const routingCases: readonly CaseDefinition[] = [
   },
   {
     name: 'unbound, a queue gets nothing more by its routes and keeps what it has',
-    needs: ['queues'],
+    needs: ['queues', 'bindings'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a'), bed.route('b')]);

@@ -237,7 +237,7 @@ export const topologyCases: readonly CaseDefinition[] = [
   },
   {
     name: 'comparing tells every difference of every topology in one error, and makes nothing',
-    needs: ['queues'],
+    needs: ['queues', 'bindings'],
     async run(bed) {
       const client = await bed.connect();
       const topologies = ['one', 'two'].map((name) => bed.topology(name, [bed.route(name)]));

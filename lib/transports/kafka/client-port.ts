@@ -12,6 +12,11 @@ export interface TopicPartitionOffset extends TopicPartition {
   readonly offset: number;
 }
 
+/** The place of a group in a partition, and what is kept with it. */
+export interface GroupPlace extends TopicPartitionOffset {
+  readonly metadata?: string;
+}
+
 export interface LogRange extends TopicPartition {
   readonly first: number;
   readonly end: number;
@@ -73,7 +78,7 @@ export interface KafkaLink {
   createTopics(topics: readonly NewTopic[]): Promise<void>;
   deleteTopics(topics: readonly string[]): Promise<void>;
   /** The place of a group in the partitions of a topic; without those where it has none. */
-  committed(group: string, topic: string): Promise<readonly TopicPartitionOffset[]>;
+  committed(group: string, topic: string): Promise<readonly GroupPlace[]>;
   /** Where the first records are, and the next ones will be written. */
   ranges(topic: string): Promise<readonly LogRange[]>;
   /** `state`: as the broker calls it. */
@@ -131,7 +136,7 @@ export interface MemberHandlers {
 /** A member of a group, also over the loss of its connections. */
 export interface GroupMember {
   /** Rejects while the group is rebalanced. */
-  commit(offsets: readonly TopicPartitionOffset[]): Promise<void>;
+  commit(places: readonly GroupPlace[]): Promise<void>;
   /** Reading a partition goes on from this offset at this time, by a timer of the caller's; see `resume`. */
   holdAt(place: TopicPartitionOffset): void;
   /** Nothing more of this partition is read until it is resumed. */

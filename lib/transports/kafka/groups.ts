@@ -1,5 +1,6 @@
 import type { ConsumerGroup } from '../../transport/consumer-group.js';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
+import { readAhead } from './ahead.js';
 import type { KafkaLink } from './client-port.js';
 import type { GroupReader } from './reader.js';
 
@@ -85,13 +86,24 @@ export class Groups {
 }
 
 /** Records that a group has not finished with. Where it has no place it begins with the first there is. */
-export async function lagOf(link: KafkaLink, group: string, topics: readonly string[]): Promise<number> {
+export async function lagOf(
+  link: KafkaLink,
+  group: string,
+  topics: readonly string[],
+  /** `readers`: members that are here; of their partitions only what is not handed over counts. `here`: only of those. */
+  { readers = [], here = false }: { readonly readers?: readonly GroupReader[]; readonly here?: boolean } = {},
+): Promise<number> {
   let lag = 0;
   for (const topic of topics) {
     // The places first: what is written between the two questions counts.
-    const committed = new Map((await link.committed(group, topic)).map(({ partition, offset }) => [partition, offset]));
-    for (const { partition, first, end } of await link.ranges(topic))
-      lag += Math.max(0, end - Math.max(first, committed.get(partition) ?? first));
+    const places = new Map((await link.committed(group, topic)).map((place) => [place.partition, place]));
+    for (const { partition, first, end } of await link.ranges(topic)) {
+      const { offset = first, metadata } = places.get(partition) ?? {};
+      const held = readers.map((reader) => reader.heldOf({ topic, partition })).find((one) => one);
+      if (here && !held) continue;
+      const settled = held ? 0 : (readAhead(offset, metadata)?.offsets.size ?? 0);
+      lag += Math.max(0, end - Math.max(first, offset, held?.next ?? 0) - settled + (held?.waiting ?? 0));
+    }
   }
   return lag;
 }

@@ -5,6 +5,7 @@ import { loadPeer } from '../../errors/optional-peer.js';
 import { alongPartitions } from './assigner.js';
 import {
   type GroupMember,
+  type GroupPlace,
   type KafkaClient,
   type KafkaLink,
   type LogRange,
@@ -14,6 +15,7 @@ import {
   type OutgoingRecord,
   type TopicPartitionOffset,
 } from './client-port.js';
+import { isOverMissingTopic } from './errors.js';
 import { asked, clientError, KafkajsMember, texts } from './kafkajs-member.js';
 import { Sockets } from './sockets.js';
 
@@ -69,7 +71,7 @@ interface Producing {
 
 class KafkajsLink implements KafkaLink {
   private readonly sockets: Sockets;
-  private readonly admin: Admin;
+  private admin: Admin;
   private producing?: Producing;
   private isDestroyed = false;
   private turn = 0;
@@ -94,7 +96,7 @@ class KafkajsLink implements KafkaLink {
   }
 
   async topics(): Promise<Map<string, number>> {
-    const { topics } = await asked(this.admin.fetchTopicMetadata());
+    const { topics } = await this.looking((admin) => admin.fetchTopicMetadata());
     return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
   }
 
@@ -121,15 +123,20 @@ class KafkajsLink implements KafkaLink {
     await asked(this.admin.deleteTopics({ topics: [...topics] }));
   }
 
-  async committed(groupId: string, topic: string): Promise<readonly TopicPartitionOffset[]> {
-    const [found] = await asked(this.admin.fetchOffsets({ groupId, topics: [topic] }));
+  async committed(groupId: string, topic: string): Promise<readonly GroupPlace[]> {
+    const [found] = await this.looking((admin) => admin.fetchOffsets({ groupId, topics: [topic] }));
     const places =
-      found?.partitions.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) })) ?? [];
+      found?.partitions.map(({ partition, offset, metadata }) => ({
+        topic,
+        partition,
+        offset: Number(offset),
+        ...(metadata && { metadata }),
+      })) ?? [];
     return places.filter(({ offset }) => offset >= 0);
   }
 
   async ranges(topic: string): Promise<readonly LogRange[]> {
-    const found = await asked(this.admin.fetchTopicOffsets(topic));
+    const found = await this.looking((admin) => admin.fetchTopicOffsets(topic));
     return found.map(({ partition, low, high }) => ({ topic, partition, first: Number(low), end: Number(high) }));
   }
 
@@ -139,7 +146,7 @@ class KafkajsLink implements KafkaLink {
   }
 
   async since(topic: string, time: number): Promise<readonly TopicPartitionOffset[]> {
-    const found = await asked(this.admin.fetchTopicOffsetsByTimestamp(topic, Math.floor(time)));
+    const found = await this.looking((admin) => admin.fetchTopicOffsetsByTimestamp(topic, Math.floor(time)));
     return found.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) }));
   }
 
@@ -174,7 +181,7 @@ class KafkajsLink implements KafkaLink {
     for (const topic of new Set(places.map((place) => place.topic))) {
       const partitions = texts(places.filter((place) => place.topic === topic));
       // It looks for the leaders in what it knows already.
-      await asked(this.admin.fetchTopicOffsets(topic));
+      await this.looking((admin) => admin.fetchTopicOffsets(topic));
       await asked(this.admin.deleteTopicRecords({ topic, partitions }));
     }
   }
@@ -233,6 +240,22 @@ class KafkajsLink implements KafkaLink {
     this.isDestroyed = true;
     this.sockets.destroy();
     this.producing?.sockets.destroy();
+  }
+
+  /** One that was asked about a topic asks for it ever after: once that is deleted another one looks. */
+  private async looking<T>(look: (admin: Admin) => Promise<T>): Promise<T> {
+    const { admin } = this;
+    try {
+      return await asked(look(admin));
+    } catch (error) {
+      if (!isOverMissingTopic(error)) throw error;
+      if (admin === this.admin) {
+        this.admin = this.kafkaOn(this.sockets).admin({ retry: FEW_RETRIES });
+        void admin.disconnect().catch(() => {});
+      }
+      await asked(this.admin.connect());
+      return asked(look(this.admin));
+    }
   }
 
   private kafkaOn(sockets: Sockets, retry: RetryOptions = { retries: 0 }): Kafkajs.Kafka {

@@ -23,6 +23,14 @@ export class Names {
     return prefix + legal(queue, Math.min(MOST_OF_TEXT, MOST_CHARACTERS - prefix.length));
   }
 
+  /** The queue that a topic belongs to; undefined: it is of none, or its name was too long to be told. */
+  queueOf(topic: string): string | undefined {
+    const prefix = `${this.topic}.queue.`;
+    const name = topic.slice(prefix.length);
+    if (!topic.startsWith(prefix) || /_[0-9a-f]{40}$/.test(name)) return undefined;
+    return Buffer.from(name.replace(/_([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))), 'latin1').toString(); // prettier-ignore
+  }
+
   /** Who reads for a queue: of another application's queue of the same name it knows nothing. */
   group(queue: string): string {
     return this.queueTopic(queue);

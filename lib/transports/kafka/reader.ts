@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
-import type { GroupMember, IncomingRecord, KafkaLink, LogPlaces, MemberHandlers, TopicPartition } from './client-port.js'; // prettier-ignore
-import { Intake } from './intake.js';
+import type { GroupMember, GroupPlace, IncomingRecord, KafkaLink, LogPlaces, MemberHandlers, TopicPartition } from './client-port.js'; // prettier-ignore
+import { Intake, keyOf } from './intake.js';
 
 /** Acks are written together, so often at most. */
 const COMMIT_EVERY_MS = 20;
@@ -30,6 +30,10 @@ export interface ReaderOptions {
   /** The most that are handled at a time. */
   readonly prefetch: number;
   readonly warn: (message: string) => void;
+  /** The places of the group in a topic; rejects while there is no connection. */
+  readonly placesIn: (topic: string) => Promise<readonly GroupPlace[]>;
+  /** Where reading ends, by `keyOf`: for a look. */
+  readonly ends?: ReadonlyMap<string, number>;
   /** It has other partitions. */
   readonly rebalanced?: () => void;
 }
@@ -54,6 +58,8 @@ export class GroupReader implements MemberHandlers {
   private full?: Promise<void>;
   private committing?: Promise<void>;
   private leaving?: Promise<void>;
+  /** It is being asked where the group was. */
+  private learning?: Promise<void>;
 
   private constructor(private readonly options: ReaderOptions) {}
 
@@ -102,11 +108,20 @@ export class GroupReader implements MemberHandlers {
       if (intake.isHeld) this.resume(intake);
       this.holder?.revoked(intake);
     }
-    const { takes, prefetch } = this.options;
+    const { takes, prefetch, ends } = this.options;
+    const added: Intake[] = [];
     for (const { topic, partition } of partitions) {
       const key = keyOf({ topic, partition });
-      if (!this.intakes.has(key))
-        this.intakes.set(key, new Intake(topic, partition, takes, Math.max(MOST_WAITING, prefetch)));
+      if (this.intakes.has(key)) continue;
+      const options = { takes, most: Math.max(MOST_WAITING, prefetch), ...(ends && { end: ends.get(key) ?? 0 }) };
+      added.push(new Intake(topic, partition, options));
+      this.intakes.set(key, added.at(-1)!);
+    }
+    if (added.length > 0) {
+      const learning = Promise.all([this.learning, this.learn(added)]).then(() => {
+        if (this.learning === learning) this.learning = undefined;
+      });
+      this.learning = learning;
     }
     if (this.size <= MOST_WAITING / 2) this.room();
     this.options.rebalanced?.();
@@ -118,11 +133,12 @@ export class GroupReader implements MemberHandlers {
     nextOffset: number,
     { end, lowest = 0 }: LogPlaces = { end: nextOffset },
   ): Promise<void> | undefined {
+    if (this.learning) return this.learning.then(() => this.records(from, records, nextOffset, { end, lowest }));
     const intake = this.intakes.get(keyOf(from));
     if (!intake || this.ending !== undefined) return undefined;
     if (end < intake.next || records[0]?.offset < lowest) return void this.madeAnew([from.topic]);
     intake.add(records, nextOffset);
-    if (intake.uncommitted) this.commitSoon();
+    if (intake.hasUncommitted) this.commitSoon();
     this.holder?.wake();
     if (this.size <= MOST_WAITING) return undefined;
     this.full ??= new Promise((resolve) => {
@@ -185,6 +201,31 @@ export class GroupReader implements MemberHandlers {
     return this.ending === undefined ? this.intakes.size : 0;
   }
 
+  /** What its last process has settled ahead of its place is not handed over again. */
+  private async learn(added: readonly Intake[]): Promise<void> {
+    const { placesIn, clock } = this.options;
+    for (const topic of new Set(added.map((intake) => intake.topic))) {
+      let places: readonly GroupPlace[] | undefined;
+      while (this.ending === undefined && !places) {
+        places = await placesIn(topic).catch(() => undefined);
+        if (!places) await sleep(clock, COMMIT_AGAIN_MS);
+      }
+      for (const place of places ?? []) added.find((intake) => keyOf(intake) === keyOf(place))?.beginAt(place);
+    }
+  }
+
+  /** All of it up to the end of the look was handed over, or is not ours; or no more is before something is settled. */
+  hasShown(key: string, end: number): boolean {
+    const intake = this.intakes.get(key);
+    return !intake || intake.isBlocked || (intake.next >= end && intake.size === 0);
+  }
+
+  /** What of a partition that is ours waits here, and from where on nothing was read. */
+  heldOf(from: TopicPartition): { readonly next: number; readonly waiting: number } | undefined {
+    const intake = this.intakes.get(keyOf(from));
+    return intake && { next: intake.next, waiting: intake.size };
+  }
+
   private get size(): number {
     let size = 0;
     for (const intake of this.intakes.values()) if (!intake.isHeld) size += intake.size;
@@ -211,7 +252,7 @@ export class GroupReader implements MemberHandlers {
   private async commitAll(): Promise<void> {
     const { clock } = this.options;
     await Promise.resolve();
-    while (this.ending === undefined && this.places().length > 0) {
+    while (this.ending === undefined && [...this.intakes.values()].some((intake) => intake.hasUncommitted)) {
       const pause = await this.commit().then(
         () => COMMIT_EVERY_MS,
         () => COMMIT_AGAIN_MS,
@@ -221,25 +262,22 @@ export class GroupReader implements MemberHandlers {
   }
 
   private async commit(): Promise<void> {
-    const places = this.places();
-    if (places.length === 0 || !this.member) return;
-    await this.member.commit(places);
-    for (const { topic, partition, offset } of places)
-      this.intakes.get(keyOf({ topic, partition }))?.wasCommitted(offset);
+    const intakes = [...this.intakes.values()].filter((intake) => intake.hasUncommitted);
+    if (intakes.length === 0 || !this.member) return;
+    const places = intakes.map((intake) => intake.takeUncommitted()!);
+    try {
+      await this.member.commit(places);
+      for (const [at, { offset }] of places.entries()) intakes[at].wasCommitted(offset);
+    } catch (error) {
+      for (const intake of intakes) intake.wasNotCommitted();
+      throw error;
+    }
   }
 
   /** What it has committed of the partitions that it has now. */
   get committed() {
     return [...this.intakes.values()].flatMap((intake) => intake.place ?? []);
   }
-
-  private places() {
-    return [...this.intakes.values()].flatMap((intake) => intake.uncommitted ?? []);
-  }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${partition} ${topic}`;
 }
 
 function isBefore(one: IncomingRecord, other: IncomingRecord): boolean {

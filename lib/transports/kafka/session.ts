@@ -2,38 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../clock/clock.js';
 import { nextTurn } from '../../clock/turn.js';
 import type { SubscribeHandlers } from '../../transport/transport.js';
-import { type Settler, UnansweredOnce } from '../kit/settled-once.js';
+import type { Settler } from '../kit/settled-once.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import { decode } from './codec.js';
+import { KafkaDelivery } from './delivery.js';
 import type { Intake } from './intake.js';
-import type { GroupReader, RecordHolder, PartitionRecord } from './reader.js';
+import type { GroupReader, RecordHolder } from './reader.js';
 
 /** Out of the async context of whoever has settled something. */
 const inOwnContext: (work: () => void) => void = AsyncLocalStorage.snapshot();
-
-class KafkaDelivery extends UnansweredOnce<object, QueueSession> {
-  constructor(
-    readonly taken: PartitionRecord,
-    queue: string,
-    queueTopic: string,
-    session: QueueSession,
-    { message, direct, topic } = decode(taken.record, queue, queueTopic),
-  ) {
-    super(message, queue, direct, topic, undefined, taken.record.raw, session);
-  }
-
-  get raw(): object {
-    return copied(this.received) as object;
-  }
-}
-
-/** Bytes and what holds them, once more. */
-function copied(value: unknown): unknown {
-  if (Buffer.isBuffer(value)) return Buffer.from(value);
-  if (Array.isArray(value)) return value.map(copied);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, copied(inner)]));
-}
 
 export interface QueueReading {
   readonly queue: string;

@@ -54,16 +54,21 @@ export class Topics {
     await this.answered(async () => {
       const missing = await this.missing(link, wanted);
       if (missing.length > 0) {
-        if (!provision || !this.provision)
-          throw new TopologyMismatchError(
-            `The queue «${queue}» needs ${missing.map((topic) => `the topic «${topic}»`).join(', ')}, which the broker does not have, and «provision: false» does not let it be made`,
-          );
+        if (!provision || !this.provision) throw new TopologyMismatchError(this.lackOf(topology, missing));
         if (missing.includes(own) && !this.queues.has(queue)) this.queues.set(queue, this.clock.now());
         await this.create(link, missing);
       }
       const isPlaced = this.queues.get(queue) === 'placed' && !readBy.some((topic) => missing.includes(topic));
       if (topology.patterns.length > 0 && !isPlaced) await this.place(link, topology);
     });
+  }
+
+  private lackOf({ queue, deadLetter }: Topology, missing: readonly string[]): string {
+    const { delays } = this;
+    const lacks = missing.filter((topic) => !delays.includes(topic)).map((topic) => `the topic «${topic}»`);
+    if (lacks.length < missing.length) lacks.push(`the topics «${delays[0]}» to «${delays.at(-1)}», in which delayed messages wait`); // prettier-ignore
+    const dead = deadLetter ? ` (dead letters: «${deadLetter.queue}»)` : '';
+    return `The queue «${queue}»${dead} needs ${lacks.join(', ')}, which the broker does not have, and «provision: false» does not let it be made`;
   }
 
   /** Makes sure that what is published by a route, or waits, has its topic. @returns those that are missing */

@@ -1,7 +1,6 @@
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { ConsumerGroup } from '../../transport/consumer-group.js';
-import { compilePattern, wordsOf } from '../../transport/topic-pattern.js';
 import type { Topology } from '../../transport/topology.js';
 import type {
   PublishDone,
@@ -16,18 +15,19 @@ import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
 import { Renewal } from '../kit/renewal.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import type { IncomingRecord, KafkaClient } from './client-port.js';
-import { routeOfRecord } from './codec.js';
+import type { GroupPlace, KafkaClient } from './client-port.js';
 import { MAX_DELAY_MS } from './delayed.js';
 import { DelaySession } from './delays.js';
 import { Groups } from './groups.js';
 import { KafkajsClient } from './kafkajs.js';
 import { KafkaDialer, type Link } from './link.js';
 import { Names } from './names.js';
+import { type OperationParts, Operations } from './operations.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
 import { Publisher } from './publisher.js';
 import { GroupReader } from './reader.js';
 import { QueueSession } from './session.js';
+import { takenBy } from './taken.js';
 import { Topics } from './topics.js';
 
 const CONSUMERS_CLOSE_WITHIN_MS = 8_000;
@@ -56,12 +56,18 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
   readonly system = 'kafka';
   readonly host: string;
   readonly capabilities: TransportCapabilities;
+  readonly queues: Operations;
   private readonly names: Names;
 
   constructor(private readonly settings: Settings) {
     super('Kafka');
     this.host = settings.host;
     this.names = new Names(settings.topic);
+    this.queues = new Operations(
+      this.names,
+      () => this.operationParts(),
+      (question) => this.ask(question),
+    );
     this.capabilities = {
       durable: true,
       retry: 'copy',
@@ -84,6 +90,19 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
 
   native(): KafkaNative {
     return { kafka: this.assembled?.connection.current?.client.native };
+  }
+
+  private operationParts(): OperationParts | undefined {
+    if (!this.assembled) return undefined;
+    const { topics, environment, undeliverable, reading, subscriptions } = this.assembled;
+    return {
+      topics,
+      clock: environment.clock,
+      undeliverable,
+      readers: () => [...reading].filter((one) => one instanceof GroupReader),
+      warn: (message) => subscriptions.warn(message),
+      declared: (queue) => subscriptions.declared.get(queue),
+    };
   }
 
   protected assemble(environment: TransportEnvironment): Parts {
@@ -157,7 +176,9 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
           const [group, readBy] = [this.names.group(queue), topics.readBy(now)];
           const warn = (message: string): void => subscriptions.warn(message);
           const rebalanced = (): void => groups.changed();
-          reader = await GroupReader.join(link.client, { group, topics: readBy, clock, takes, prefetch, warn, rebalanced }); // prettier-ignore
+          const placesIn = async (topic: string): Promise<readonly GroupPlace[]> =>
+            (parts.connection.current ?? link).client.committed(group, topic);
+          reader = await GroupReader.join(link.client, { group, topics: readBy, clock, takes, prefetch, warn, rebalanced, placesIn }); // prettier-ignore
           reading.add(reader);
         }
         const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore
@@ -204,14 +225,4 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     await Promise.all([...reading].map((one) => one.leave()));
     await connection.close();
   }
-}
-
-/** Patterns are held against the route of a record when it is read; what is sent to the queue by its name is always taken. */
-function takenBy({ patterns }: Topology, queueTopic: string): (record: IncomingRecord) => boolean {
-  const matchers = patterns.map(compilePattern);
-  return (record) => {
-    if (record.topic === queueTopic) return true;
-    const words = wordsOf(routeOfRecord(record));
-    return matchers.some((matches) => matches(words));
-  };
 }

@@ -43,6 +43,8 @@ class ScriptedMember implements GroupMember {
   }
 }
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A reader, what the client has to tell it by, and who is told. */
 async function joined() {
   const clock = new ManualClock();
@@ -56,7 +58,7 @@ async function joined() {
   } as unknown as KafkaLink;
   const [told, warned]: string[][] = [[], []];
   const warn = (message: string): void => void warned.push(message);
-  const options = { group: 'g', topics: ['events', 'queue'], clock, takes: () => true, prefetch: 10, warn };
+  const options = { group: 'g', topics: ['events', 'queue'], clock, takes: () => true, prefetch: 10, warn, placesIn: async () => [] }; // prettier-ignore
   const reader = await GroupReader.join(client, options);
   reader.attach({
     wake: () => {},
@@ -70,6 +72,7 @@ describe('a member of a group', () => {
   it('hands over the oldest of all its partitions first', async () => {
     const { handlers, reader } = await joined();
     handlers.assigned([events, queue], true);
+    await turn();
     void handlers.records(queue, of(queue, 2, 5), 6);
     void handlers.records(events, of(events, 1, 3, 4), 5);
     const order = Array.from({ length: 5 }, () => reader.next()!.record.timestamp);
@@ -81,6 +84,7 @@ describe('a member of a group', () => {
     async (how) => {
       const { handlers, reader, told, warned } = await joined();
       handlers.assigned([events, queue], true);
+      await turn();
       void handlers.records(events, of(events, 7, 8), 9, { end: 9 });
       if (how === 'by its shorter log') void handlers.records(events, of(events, 0, 1), 2, { end: 2 });
       else if (how === 'by whoever made it') reader.madeAnew(['events']);
@@ -93,6 +97,7 @@ describe('a member of a group', () => {
   it('hands over 500 of a partition behind one that is not settled, and goes on with the other partitions', async () => {
     const { handlers, reader, member } = await joined();
     handlers.assigned([events, queue], true);
+    await turn();
     const many = Array.from({ length: 1_000 }, (_, offset) => offset);
     const full = handlers.records(events, of(events, ...many), 1_000);
     const first = reader.next()!;
@@ -114,13 +119,14 @@ describe('a member of a group', () => {
   it('commits what is settled together, and keeps out what is behind the first that is not', async () => {
     const { clock, member, handlers, reader } = await joined();
     handlers.assigned([events, queue], true);
+    await turn();
     void handlers.records(events, of(events, 0, 1, 2), 3);
     void handlers.records(queue, of(queue, 7), 8);
     const taken = Array.from({ length: 4 }, () => reader.next()!);
     for (const one of [taken[0], taken[2], taken[3]]) reader.settle(one);
     await clock.advance(50);
     expect(member.commits.flat().filter(({ offset }) => offset > 0)).toEqual([
-      { ...events, offset: 1 },
+      { ...events, offset: 1, metadata: 'nestjs-messaging:2:Ag==' },
       { ...queue, offset: 8 },
     ]);
     reader.settle(taken[1]);
@@ -131,10 +137,12 @@ describe('a member of a group', () => {
   it('keeps what it holds of a partition that stays its own, and drops it of one that goes', async () => {
     const { clock, member, handlers, reader, told } = await joined();
     handlers.assigned([events, queue], true);
+    await turn();
     void handlers.records(events, of(events, 0, 1), 2);
     void handlers.records(queue, of(queue, 0, 1), 2);
     const taken = Array.from({ length: 4 }, () => reader.next()!);
     handlers.assigned([events], false);
+    await turn();
     expect(told).toEqual(['revoked queue 0']);
     // The client begins again at what is committed.
     void handlers.records(events, of(events, 0, 1, 2), 3);
@@ -150,9 +158,11 @@ describe('a member of a group', () => {
   it('drops everything when it was out of the group meanwhile', async () => {
     const { handlers, reader, told } = await joined();
     handlers.assigned([events], true);
+    await turn();
     void handlers.records(events, of(events, 0, 1), 2);
     reader.next();
     handlers.assigned([events], true);
+    await turn();
     expect(told).toEqual(['revoked events 0']);
     void handlers.records(events, of(events, 0), 1);
     expect(reader.next()?.record.offset).toBe(0);
@@ -161,6 +171,7 @@ describe('a member of a group', () => {
   it('commits again what was refused while the group was rebalanced', async () => {
     const { clock, member, handlers, reader } = await joined();
     handlers.assigned([events], true);
+    await turn();
     void handlers.records(events, of(events, 0), 1);
     member.refusing = true;
     reader.settle(reader.next()!);
@@ -174,6 +185,7 @@ describe('a member of a group', () => {
   it('lets the client wait while it has much, and read on when there is room', async () => {
     const { handlers, reader } = await joined();
     handlers.assigned([events], true);
+    await turn();
     const many = Array.from({ length: 600 }, (_, offset) => offset);
     let readOn = false;
     const full = handlers.records(events, of(events, ...many), 600);
@@ -190,6 +202,7 @@ describe('a member of a group', () => {
   it('tells what it has committed of the partitions that it has, and nothing of those that went', async () => {
     const { clock, handlers, reader } = await joined();
     handlers.assigned([events, queue], true);
+    await turn();
     void handlers.records(events, of(events, 4), 5);
     void handlers.records(queue, of(queue, 7, 8), 9);
     expect(reader.committed).toEqual([]);
@@ -200,12 +213,14 @@ describe('a member of a group', () => {
       { ...queue, offset: 8 },
     ]);
     handlers.assigned([queue], false);
+    await turn();
     expect(reader.committed).toEqual([{ ...queue, offset: 8 }]);
   });
 
   it('writes the last acks before it leaves, and tells when the client gives up', async () => {
     const { member, handlers, reader, told } = await joined();
     handlers.assigned([events], true);
+    await turn();
     void handlers.records(events, of(events, 0, 1), 2);
     reader.settle(reader.next()!);
     await reader.leave();

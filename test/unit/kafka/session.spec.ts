@@ -10,7 +10,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 describe('what is released for a while', () => {
   it('counts as held until it is back', async () => {
-    const intake = new Intake('events', 2, () => true);
+    const intake = new Intake('events', 2, { takes: () => true });
     intake.add(
       Array.from({ length: 9 }, (_, offset) => record(offset)),
       9,

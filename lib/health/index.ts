@@ -1,4 +1,5 @@
 export { MessagingHealthIndicator, type MessagingHealthOptions } from './messaging-health.indicator.js';
+export { OutboxHealthIndicator, type OutboxHealthOptions } from './outbox-health.indicator.js';
 export { RequeueHealthIndicator, type RequeueHealthOptions } from './requeue-health.indicator.js';
 export { type ConsumerGroup } from '../transport/consumer-group.js';
 export { type DeclinedDestination } from '../publisher/nacked-destinations.js';

@@ -102,7 +102,7 @@ export class Outbox {
         statements,
         database,
         prepare: () => this.prepare(),
-        parked: () => void counts.count(),
+        changed: () => void counts.count(),
       });
   }
 

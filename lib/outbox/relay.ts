@@ -25,8 +25,8 @@ export interface RelayEnvironment {
   readonly log: Log;
   /** Is called until it succeeds, before anything is taken. */
   readonly prepare: () => Promise<void>;
-  /** The number of parked messages has changed. */
-  readonly parked: () => void;
+  /** Messages were parked, or the database is away: what was counted is true no more. */
+  readonly changed: () => void;
 }
 
 /** Sends what is in the outbox, for as long as it runs. It never fails: what it meets is told, and it tries again. */
@@ -139,8 +139,10 @@ export class Relay {
       return result;
     } catch (error) {
       const text = database.describe(error);
+      const obstacle = `The database at ${database.host}: ${text}`;
       if (this.obstacle === undefined) log.warn(`The outbox waits for its database at ${database.host}: ${text}`);
-      this.failed(`The database at ${database.host}: ${text}`);
+      if (this.obstacle !== obstacle) this.environment.changed();
+      this.failed(obstacle);
       return undefined;
     }
   }
@@ -152,7 +154,7 @@ export class Relay {
       const to = { kind: 'route', route: row.route, ...(row.topic !== null && { topic: row.topic }) } as const;
       if (events.has('publish-failed')) events.emit('publish-failed', { id: row.id, to, error });
     }
-    if (parked.length > 0) this.environment.parked();
+    if (parked.length > 0) this.environment.changed();
     this.removed += sent + parked.length;
     if (this.removed >= WORTH_VACUUM) void this.vacuum();
   }

@@ -8,6 +8,7 @@ import { batchSubscriptionsOf } from './consumer/subscription/subscribe-batch.de
 import { subscriptionsOf } from './consumer/subscription/subscribe.decorator.js';
 import { type SubscriptionDefinition, subscriptionName } from './consumer/subscription/subscription-definition.js';
 import type { SubscribeBatchRequest, SubscribeRequest } from './consumer/subscription/subscription-options.js';
+import { brand } from './errors/brand.js';
 import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { placed } from './errors/error-place.js';
 import { MessagingError } from './errors/messaging-error.js';
@@ -30,10 +31,22 @@ interface ProviderMethod {
 /** One decorated method of one provider or controller. */
 interface SubscribedMethod {
   readonly wrapper: InstanceWrapper;
+  readonly prototype: object;
   readonly method: string;
   readonly request: SubscribeRequest | SubscribeBatchRequest;
   /** The method takes batches. */
   readonly batch: boolean;
+}
+
+/** One subscription of a method, as it would be declared. */
+export interface FoundSubscription {
+  readonly messaging: Messaging;
+  /** `Orders.onCreated`. */
+  readonly place: string;
+  /** The class that the method says its payload is of, as far as the compiler has written that down. */
+  readonly payload: unknown;
+  readonly request: SubscribeRequest | SubscribeBatchRequest;
+  readonly definition: Definition;
 }
 
 /** Finds every `@Subscribe` method of the application, declares what it subscribes to, and starts its subscription. */
@@ -55,13 +68,35 @@ export class MessagingExplorer {
     return [...found];
   }
 
+  /** Every class of the application. */
+  types(): readonly object[] {
+    const found = this.wrappers().flatMap(({ metatype }) => (typeof metatype === 'function' ? [metatype] : []));
+    return [...new Set(found)];
+  }
+
+  /** What methods subscribe to, on every connection that consumes; nothing is declared. @throws what makes one of them impossible */
+  subscriptions(): readonly FoundSubscription[] {
+    const found = this.find();
+    this.checkConnections(found);
+    const consuming = this.connections().filter(({ consumes }) => consumes);
+    const all = consuming.flatMap((messaging) =>
+      this.ofConnection(found, messaging).flatMap((one) => {
+        const definition = this.define(one, messaging);
+        const payload = payloadTypeOf(one);
+        return definition ? [{ messaging, place: placeOf(one), payload, request: one.request, definition }] : [];
+      }),
+    );
+    for (const messaging of consuming) mergeByQueue(all.filter((one) => one.messaging === messaging).map(unhandled));
+    return all;
+  }
+
   /** Makes what this connection subscribes to exist, all checked before. @throws what makes one of them impossible */
   async declare(messaging: Messaging): Promise<void> {
     const found = this.find();
     this.checkConnections(found);
     this.addCheckers(messaging);
     if (!messaging.consumes) return;
-    const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
+    const own = this.ofConnection(found, messaging);
     this.warnOfUnknownOverrides(messaging, own);
     const handled = own.map((one) => this.handledBy(one, messaging)).filter((one) => one !== undefined);
     const consumers = mergeByQueue(handled).map((one) => messaging.addConsumer(one));
@@ -83,10 +118,20 @@ export class MessagingExplorer {
     await Promise.all(this.connections().map((messaging) => messaging.close()));
   }
 
+  private ofConnection(found: readonly SubscribedMethod[], { connection }: Messaging): readonly SubscribedMethod[] {
+    return found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === connection);
+  }
+
   private find(): SubscribedMethod[] {
     return this.methods().flatMap(({ wrapper, prototype, method }) => [
-      ...subscriptionsOf(prototype, method).map((request) => ({ wrapper, method, request, batch: false })),
-      ...batchSubscriptionsOf(prototype, method).map((request) => ({ wrapper, method, request, batch: true })),
+      ...subscriptionsOf(prototype, method).map((request) => ({ wrapper, prototype, method, request, batch: false })),
+      ...batchSubscriptionsOf(prototype, method).map((request) => ({
+        wrapper,
+        prototype,
+        method,
+        request,
+        batch: true,
+      })),
     ]);
   }
 
@@ -188,6 +233,20 @@ function placeOf({ wrapper, method }: Pick<SubscribedMethod, 'wrapper' | 'method
   return `${String(wrapper.metatype?.name || wrapper.name)}.${method}`;
 }
 
+function payloadTypeOf({ prototype, method }: SubscribedMethod): unknown {
+  return (Reflect.getMetadata('design:paramtypes', prototype, method) as unknown[] | undefined)?.[0];
+}
+
+/** For what is only looked at. */
+function unhandled({ place, definition }: FoundSubscription): HandledSubscription {
+  const handle = (): never => {
+    throw new Error('Nothing is handled');
+  };
+  return 'batch' in definition
+    ? { definition: { ...definition, handledBy: place }, batchHandler: handle }
+    : { definition: { ...definition, handledBy: place }, handler: handle };
+}
+
 function prototypeOf(wrapper: InstanceWrapper): object | undefined {
   if (isSingleton(wrapper)) {
     const instance: unknown = wrapper.instance;
@@ -210,3 +269,5 @@ function distinctNames(connections: readonly Messaging[]): ReadonlySet<string> {
   }
   return names;
 }
+
+brand({ MessagingExplorer });

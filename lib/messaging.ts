@@ -30,6 +30,10 @@ import { volatility } from './publisher/unsent.js';
 export type MessagingEnvironment = Pick<ResolvedOptions, 'service' | 'provision' | 'clock' | 'shutdownTimeout'> &
   Pick<MessagingParts, 'log'>;
 
+/** @internal */
+export type MessagingDescription = Pick<ResolvedOptions, 'service' | 'serializer' | 'unroutable'> &
+  Pick<MessagingParts, 'transport'> & { readonly topic: string | undefined };
+
 /**
  * One connection to a broker and everything on it: publisher, subscriptions, dead letters, events, health. Injectable.
  */
@@ -142,6 +146,12 @@ export class Messaging {
   get environment(): MessagingEnvironment {
     const { service, provision, clock, shutdownTimeout } = this.options;
     return { service, provision, clock, shutdownTimeout, log: this.parts.log };
+  }
+
+  /** What documents of this connection are made of. @internal */
+  get described(): MessagingDescription {
+    const { service, serializer, unroutable } = this.options;
+    return { service, serializer, unroutable, topic: this.options.transport.topic, transport: this.parts.transport };
   }
 
   /** Whether `@Subscribe` methods are to be started. @internal */

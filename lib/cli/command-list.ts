@@ -1,3 +1,4 @@
+import { asyncApiExportCommand } from './asyncapi-export.command.js';
 import type { Command } from './command.js';
 import { completionCommands } from './completion.command.js';
 import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
@@ -27,5 +28,6 @@ export const COMMANDS: readonly Command[] = [
   requeueInspectCommand,
   requeueRetryCommand,
   requeuePurgeCommand,
+  asyncApiExportCommand,
   ...completionCommands(() => COMMANDS),
 ];

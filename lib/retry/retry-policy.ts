@@ -122,6 +122,21 @@ export class RetryPolicy {
       .map((longest) => [Math.max(1, (longest * (1 - jitter)) / (1 + jitter) / 2), longest]);
   }
 
+  /** The policy as data, for documents; a function of the application's own is `custom`. */
+  describe(): Readonly<Record<string, unknown>> {
+    const { attempts, immediate, unrecoverable, only } = this;
+    const backoff = attempts > 1 ? (scheduleOf(this.backoff) ?? 'custom') : undefined;
+    const names = (types: readonly ErrorClass[] = []): string[] | undefined =>
+      types.length > 0 ? types.map(({ name }) => name).sort() : undefined;
+    return {
+      attempts,
+      ...(immediate > 0 && { immediate }),
+      backoff,
+      unrecoverable: names(unrecoverable),
+      only: names(only),
+    };
+  }
+
   /** What application code decided itself stays within the attempts, too. */
   limit(outcome: Outcome, attempt: number): Outcome {
     if (outcome.type !== 'retry' || attempt < this.attempts) return outcome;

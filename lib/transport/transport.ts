@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import type { TransportCapabilities } from './capabilities.js';
 import type { ConsumerGroup } from './consumer-group.js';
 import type { Delivery } from './delivery.js';
+import type { TransportDescription } from './description.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
 import type { QueueOperations } from './queue-operations.js';
 import type { TelemetryNames } from './telemetry-names.js';
@@ -68,6 +69,9 @@ export interface Transport {
 
   /** Where `keyOrder` is `queue`, and only there. */
   readonly partitioning?: Partitioning;
+
+  /** Left out where AsyncAPI has nothing to say of this broker. */
+  readonly description?: TransportDescription;
 }
 
 /** Called once per message with its fate. */

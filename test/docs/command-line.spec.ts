@@ -16,7 +16,9 @@ const column = (section: string, name: string): string[] =>
 const lines = readdirSync(resolve(__dirname, '../../docs'))
   .flatMap((name) => Markdown.read(`docs/${name}`).blocks('sh'))
   .flatMap(({ code: text }) => text.split('\n'))
-  .flatMap((line) => line.match(/nestjs-messaging ((dead-letters|queues|completion|requeue)\b[^")#|]*)/)?.[1] ?? []);
+  .flatMap(
+    (line) => line.match(/nestjs-messaging ((asyncapi|dead-letters|queues|completion|requeue)\b[^")#|]*)/)?.[1] ?? [],
+  );
 
 describe('docs/command-line.md', () => {
   test('has every command', () => {

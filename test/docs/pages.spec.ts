@@ -7,6 +7,7 @@ import * as root from 'nestjs-messaging';
 import { postgresIdempotencyStore } from 'nestjs-messaging/stores';
 import { MessagingTestingModule } from 'nestjs-messaging/testing';
 import { memoryTransactionRecords } from 'nestjs-messaging/transaction';
+import { checkOptions as checkAsyncApiOptions } from '../../lib/asyncapi/options.js';
 import { defineBatchSubscription } from '../../lib/consumer/subscription/batch-definition.js';
 import { checkKillSwitch } from '../../lib/consumer/kill-switch.js';
 import { OPTION_NAMES } from '../../lib/consumer/subscription/subscription-definition.js';
@@ -21,6 +22,7 @@ import { scratchFolder, typeErrors } from './type-check.js';
 
 /** The options that the code knows of what a page documents, as it tells them to who uses another. */
 const options: Record<string, (unknown: object) => unknown> = {
+  'docs/asyncapi.md': (unknown) => checkAsyncApiOptions(unknown),
   'docs/ordering.md': (unknown) => root.partitioned(unknown),
   'docs/opentelemetry.md': (unknown) => openTelemetry(unknown),
   'docs/transactional-send.md': (unknown) => resolveTransactions({ store: memoryTransactionRecords(), ...unknown }),

@@ -288,5 +288,9 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'serializer',
   'middleware',
   'connection',
+  'summary',
+  'description',
+  'tags',
+  'deprecated',
   ...TRANSPORT_NAMES,
 ];

@@ -26,8 +26,20 @@ export interface ExclusiveOptions {
   readonly expires?: number;
 }
 
+/** What readers of documents are told; nothing else depends on it. */
+export interface Described {
+  /** In one line, for documents such as AsyncAPI's. */
+  readonly summary?: string;
+  /** In Markdown, for the same. */
+  readonly description?: string;
+  /** For the same. */
+  readonly tags?: readonly string[];
+  /** Tells readers of documents not to rely on it any more. Default false. */
+  readonly deprecated?: boolean;
+}
+
 /** The options of one subscription, whether decorated or made at run time. */
-export interface SubscriptionOptions extends BrokerOptions {
+export interface SubscriptionOptions extends BrokerOptions, Described {
   /**
    * Keep given-up messages in a dead-letter queue. `false`: they are given up with a
    * warning and an event: rejected where the broker may have dead letters of its own (RabbitMQ: a dead-letter exchange of
@@ -163,7 +175,8 @@ export interface SubscribeBatchRequestOf<Payload> extends BatchSubscriptionOptio
  * switches the subscription off.
  */
 export type SubscriptionOverride =
-  (Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy'> & Partial<BatchOptions>) | false;
+  | (Omit<SubscriptionOptions, 'connection' | 'name' | 'handles' | 'routeBy' | keyof Described> & Partial<BatchOptions>)
+  | false;
 
 /** Whether this is a route, a contract with a schema or a list, and not options. `{ route }` alone means the same as both. */
 export function isRoute(given: object | Route | readonly Route[]): given is Route | readonly Route[] {

@@ -1,4 +1,5 @@
 import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { TransportDescription } from '../../transport/description.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { ConsumerGroup } from '../../transport/consumer-group.js';
 import type { Topology } from '../../transport/topology.js';
@@ -19,6 +20,7 @@ import type { GroupPlace, KafkaClient } from './client-port.js';
 import { MAX_DELAY_MS } from './delayed.js';
 import { DelaySession } from './delays.js';
 import { Groups } from './groups.js';
+import { describeKafka } from './description.js';
 import { KafkajsClient } from './kafkajs.js';
 import { KafkaDialer, type Link } from './link.js';
 import { Names } from './names.js';
@@ -77,6 +79,10 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
       leaseMs: Infinity,
       maxBytes: settings.maxBytes,
     };
+  }
+
+  get description(): TransportDescription {
+    return describeKafka(this.settings, this.names);
   }
 
   async declare(topology: Topology): Promise<void> {

@@ -2,6 +2,7 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { TransportDescription } from '../../transport/description.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Topology } from '../../transport/topology.js';
@@ -19,6 +20,7 @@ import { QueueBrowser } from './browser.js';
 import { ConsumingSide } from './consuming-side.js';
 import { DelayedStream } from './delayed-stream.js';
 import { depthOf } from './depth.js';
+import { describeNats } from './description.js';
 import { NatsDialer } from './dialer.js';
 import { formerQueues } from './former-queues.js';
 import { NatsForwarder } from './forwarder.js';
@@ -73,6 +75,10 @@ export class NatsTransport extends BrokerTransport<NatsParts, Link> {
       compare: (topologies) => this.compare(topologies),
       undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,
     };
+  }
+
+  get description(): TransportDescription {
+    return describeNats(this.names);
   }
 
   get host(): string {

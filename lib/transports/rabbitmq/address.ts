@@ -7,6 +7,8 @@ export interface Address {
   /** `host:port/vhost`. */
   readonly host: string;
   readonly vhost: string;
+  /** By TLS. */
+  readonly secure: boolean;
   /** Connects; rejects with amqplib's raw error. */
   open(connectionName: string): Promise<ChannelModel>;
   /** Takes the credentials out of a text. */
@@ -46,6 +48,7 @@ export function parseAddress(text: string, defaults: AddressDefaults): Address {
   return {
     host: `${url.hostname || 'localhost'}:${port}/${vhost === '/' ? '' : vhost}`,
     vhost,
+    secure,
     redact,
     open: async (connectionName) => {
       const { connect } = await loadAmqplib();

@@ -1,5 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { TransportDescription } from '../../transport/description.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Partitioning, Topology } from '../../transport/topology.js';
@@ -20,6 +21,7 @@ import { consumerCounts } from './consumer-counts.js';
 import { ConsumingSide } from './consuming-side.js';
 import { DeclaredRecord, recordQueue } from './declared-record.js';
 import { MAX_DELAY_MS } from './delay-path.js';
+import { describeRabbitmq } from './description.js';
 import { RabbitmqForwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
 import { type Settings, splitOf } from './options.js';
@@ -91,6 +93,10 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
       splitBy: (native) => splitOf(native, settings),
       consumers: (queues) => this.ask((model) => consumerCounts(model, this.bound, queues)),
     };
+  }
+
+  get description(): TransportDescription {
+    return describeRabbitmq(this.settings, this.names);
   }
 
   get host(): string {

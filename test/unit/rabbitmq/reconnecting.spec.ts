@@ -17,6 +17,7 @@ async function start(): Promise<{
   const address: Address = {
     host: 'broker',
     vhost: '/',
+    secure: false,
     redact: (text) => text,
     open: async () => {
       model = Object.assign(new EventEmitter(), { connection: {} });

@@ -1,0 +1,23 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { UnsupportedError } from '../errors/configuration-errors.js';
+import { MessagingExplorer } from '../messaging.explorer.js';
+import { DocumentBuilder } from './document-builder.js';
+import type { AsyncApiDocument } from './document.js';
+import { type AsyncApiOptions, checkOptions } from './options.js';
+
+/**
+ * What an application sends and receives, as an AsyncAPI 3.1 document: made of its decorators, contracts and options, without
+ * asking any broker, in an order that depends on names alone. The application may run, or be of `unconnectedApplication`.
+ * @throws InvalidOptionError for options, and schemas that cannot be said; SubscriptionConflictError; UnsupportedError without a MessagingModule
+ */
+export function asyncApi(app: INestApplicationContext, options: AsyncApiOptions = {}): AsyncApiDocument {
+  return new DocumentBuilder(explorerOf(app), checkOptions(options)).build();
+}
+
+function explorerOf(app: INestApplicationContext): MessagingExplorer {
+  // What an application does not have it would not only refuse: Nest ends the process then.
+  for (const module of app.get(ModulesContainer).values())
+    for (const { instance } of module.providers.values()) if (instance instanceof MessagingExplorer) return instance;
+  throw new UnsupportedError('There is no MessagingModule in this application: nothing is sent or received');
+}

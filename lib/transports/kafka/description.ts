@@ -1,0 +1,19 @@
+import type { TransportDescription } from '../../transport/description.js';
+import { property } from './codec.js';
+import type { Names } from './names.js';
+import type { Settings } from './options.js';
+
+const VERSION = { bindingVersion: '0.5.0' };
+
+/** Topics and groups as the Kafka binding 0.5.0 of AsyncAPI names them. */
+export function describeKafka({ partitions, replicas, config }: Settings, names: Names): TransportDescription {
+  const topic = (name: string): object => ({ topic: name, partitions, replicas, ...VERSION });
+  return {
+    protocol: config('').ssl ? 'kafka-secure' : 'kafka',
+    binding: 'kafka',
+    correlationHeader: property.correlationId,
+    route: (_, { topic: name }) => topic(names.routeTopic(name)),
+    queue: (_, name) => ({ channel: topic(names.queueTopic(name)) }),
+    receive: ({ queue }) => ({ groupId: { type: 'string', enum: [names.group(queue)] }, ...VERSION }),
+  };
+}

@@ -1,0 +1,24 @@
+import type { TransportDescription } from '../../transport/description.js';
+import { property } from './headers.js';
+import { directSubject, type Names, tokenOf } from './names.js';
+import { filtersOf } from './patterns.js';
+
+const filters = (topic: string, patterns: readonly string[]): string[] =>
+  patterns.flatMap((pattern) => filtersOf(tokenOf(topic), pattern)).sort();
+
+/** What the NATS binding 0.1.0 of AsyncAPI has a word for, and the stream and subjects beside it. */
+export function describeNats(names: Names): TransportDescription {
+  return {
+    protocol: 'nats',
+    binding: 'nats',
+    correlationHeader: property.correlationId,
+    queue: ({ queue, topic = names.stream, patterns }, name) => ({
+      details: {
+        stream: topic,
+        subjects:
+          name === queue ? [...filters(topic, patterns), directSubject(name, names)] : [directSubject(name, names)],
+      },
+    }),
+    receive: ({ queue }) => ({ queue, bindingVersion: '0.1.0' }),
+  };
+}

@@ -1,0 +1,36 @@
+import type { TransportDescription } from '../../transport/description.js';
+import type { Names } from './names.js';
+import { checkSubscriptionOptions, type Settings } from './options.js';
+import { topologyOperations } from './topology.js';
+
+const VERSION = { bindingVersion: '0.3.0' };
+
+/** Exchanges and queues as the AMQP binding 0.3.0 of AsyncAPI names them. */
+export function describeRabbitmq(settings: Settings, names: Names): TransportDescription {
+  const [{ vhost, secure }] = settings.addresses;
+  const exchange = (name: string, type: string): object => ({
+    is: 'routingKey',
+    exchange: { name, type, durable: true, autoDelete: false, vhost },
+    ...VERSION,
+  });
+  return {
+    protocol: secure ? 'amqps' : 'amqp',
+    binding: 'amqp',
+    route: (_, { topic, native }) =>
+      exchange(
+        topic ?? names.exchange,
+        (topic !== undefined && checkSubscriptionOptions(native).exchangeType) || 'topic',
+      ),
+    queue(topology, name) {
+      const declared = topologyOperations(topology, names, settings).find(
+        (one) => one.kind === 'queue' && one.name === name,
+      );
+      if (declared?.kind !== 'queue') return {};
+      const { durable = true, autoDelete = false, arguments: args } = declared;
+      const queue = { name, durable, exclusive: false, autoDelete, vhost };
+      return { channel: { is: 'queue', queue, ...VERSION }, details: { arguments: args } };
+    },
+    receive: () => ({ ack: true, ...VERSION }),
+    send: () => ({ deliveryMode: 2, mandatory: true, ...VERSION }),
+  };
+}

@@ -6,11 +6,12 @@ import { natsUrl } from '../transports/nats/broker-url.js';
 import { postgresUrl } from '../transports/postgres/postgres.js';
 import { rabbitmqUrl } from '../transports/rabbitmq/broker-url.js';
 import { redisUrl } from '../transports/redis/redis.js';
+import { sqsUrl } from '../transports/sqs/sqs.js';
 import type { Console } from './command.js';
 import { duration, type Flag, type FlagValues, perhapsMeant, textOf, UsageError } from './flags.js';
 
 /** The scheme of a URL says which of these is meant. */
-const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl, redisUrl, kafkaUrl];
+const BROKERS: readonly BrokerUrl[] = [rabbitmqUrl, natsUrl, postgresUrl, redisUrl, kafkaUrl, sqsUrl];
 const VARIABLE = 'BROKER_URL';
 const DEFAULT_TIMEOUT_MS = 5_000;
 const MOST_TIMEOUT_MS = 3_600_000;

@@ -31,8 +31,17 @@ describe('docs/command-line.md', () => {
 
   test('tells the schemes, and the options that go with each', () => {
     const flags = COMMANDS.find(({ name }) => name === 'queues')!.flags.map(({ name }) => `--${name}`);
-    const told = column('The broker', 'options').flatMap((cell) => cell.match(/--\w+/g) ?? []);
-    expect(told).toEqual(['--exchange', '--stream', '--creds', '--schema', '--prefix', '--topic', '--mechanism']);
+    const told = column('The broker', 'options').flatMap((cell) => cell.match(/--[\w-]+/g) ?? []);
+    expect(told).toEqual([
+      '--exchange',
+      '--stream',
+      '--creds',
+      '--schema',
+      '--prefix',
+      '--topic',
+      '--mechanism',
+      '--queue-prefix',
+    ]);
     expect(flags).toEqual(expect.arrayContaining(told));
   });
 });

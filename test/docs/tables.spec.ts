@@ -20,6 +20,7 @@ import * as postgresEntry from 'nestjs-messaging/postgres';
 import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as redisEntry from 'nestjs-messaging/redis';
+import * as sqsEntry from 'nestjs-messaging/sqs';
 import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
 import * as transaction from 'nestjs-messaging/transaction';
@@ -34,6 +35,7 @@ import { checkOptions as checkNatsOptions } from '../../lib/transports/nats/opti
 import { type OutboxSettings, resolveOutboxOptions } from '../../lib/outbox/outbox-options.js';
 import { checkOptions as checkPostgresOptions } from '../../lib/transports/postgres/options.js';
 import { checkOptions as checkRedisOptions } from '../../lib/transports/redis/options.js';
+import { checkOptions as checkSqsOptions } from '../../lib/transports/sqs/options.js';
 import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publisher.js';
 import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
 import { checkOptions, checkSubscriptionOptions } from '../../lib/transports/rabbitmq/options.js';
@@ -265,6 +267,12 @@ describe('docs/options.md, the options', () => {
     expectDefaults('redis', { ...settings, url: `redis://${host}:${port}`, options: { keepAlive, connectTimeout } });
     expect([...options('redis').keys()].sort()).toEqual(knownNames((unknown) => checkRedisOptions(unknown)).sort());
   });
+
+  test('of sqs() are all there, with their defaults', () => {
+    const { host: _host, config: _config, redact: _redact, ...settings } = checkSqsOptions({});
+    expectDefaults('sqs', { ...settings, options: {} });
+    expect([...options('sqs').keys()].sort()).toEqual(knownNames((unknown) => checkSqsOptions(unknown)).sort());
+  });
 });
 
 test('README.md has six options, with the defaults of docs/options.md', () => {
@@ -354,6 +362,7 @@ describe('tables and lists of README.md and docs:', () => {
       'pg@8',
       'ioredis@6',
       'kafkajs@2',
+      '@aws-sdk/client-sqs@3',
       '@nestjs/terminus',
       '@opentelemetry/api',
     ]);
@@ -391,6 +400,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...opentelemetry,
       ...rabbitmqEntry,
       ...redisEntry,
+      ...sqsEntry,
       ...requeue,
       ...testing,
       ...transaction,

@@ -1,0 +1,217 @@
+import type { CreateQueueCommandOutput, GetQueueAttributesCommandOutput, GetQueueUrlCommandOutput } from '@aws-sdk/client-sqs'; // prettier-ignore
+import type { Clock } from '../../clock/clock.js';
+import { InvalidOptionError, TopologyMismatchError } from '../../errors/configuration-errors.js';
+import type { Destination, Outgoing } from '../../transport/outgoing.js';
+import type { Topology } from '../../transport/topology.js';
+import { isGone } from './errors.js';
+import type { Link } from './link.js';
+import { queueName } from './names.js';
+import { checkSubscriptionOptions, type Settings } from './options.js';
+import { consumedTag, MOST_ROUTES, type QueueRecord, readRecord, Routes, surplusTags, tagsOf } from './routes.js';
+
+/** Of a queue that is made: far above any attempts, so that only what no process of ours can handle is moved by SQS. */
+const MOST_RECEIVES = 1_000;
+/** With fewer, SQS would take messages away that are still to be retried. */
+const LEAST_RECEIVES = 100;
+/** Fourteen days, the longest that SQS keeps a message. */
+const RETENTION_SECONDS = 1_209_600;
+/** So often a consumer says that it is there, and for so long it is believed. */
+export const PRESENT_EVERY_MS = 30_000;
+const BELIEVED_MS = 3 * PRESENT_EVERY_MS;
+
+export interface QueuesOptions {
+  readonly settings: Settings;
+  readonly service: string;
+  readonly provision: boolean;
+  readonly clock: Clock;
+}
+
+/** Queues and what leads to them, made and looked at here. */
+export class Queues {
+  readonly routes: Routes;
+  private loadedAt = -Infinity;
+  /** Of those whose former routes this process has looked after. */
+  private readonly tidied = new Set<string>();
+
+  constructor(private readonly options: QueuesOptions) {
+    const { prefix, topic } = options.settings;
+    this.routes = new Routes(prefix, topic);
+  }
+
+  /** What is written of the topic of a message; undefined for one that goes to a queue by name. */
+  topicOf(to: Destination): string | undefined {
+    if (to.kind === 'queue') return undefined;
+    const { topic } = this.options.settings;
+    return to.kind === 'route' ? (to.topic ?? topic) : `${topic}.dlq`;
+  }
+
+  /** The queues of each message. What nobody seems to take is looked for once more. */
+  async find(link: Link, batch: readonly Outgoing[]): Promise<readonly (readonly QueueRecord[])[]> {
+    const { clock, settings } = this.options;
+    const isOld = clock.monotonic() - this.loadedAt >= settings.routesRefresh;
+    if (isOld) await this.load(link);
+    const found = batch.map(({ to }) => this.routes.of(to));
+    if (isOld || found.every((queues) => queues.length > 0)) return found;
+    await this.load(link);
+    return batch.map(({ to }) => this.routes.of(to));
+  }
+
+  async load(link: Link): Promise<void> {
+    const { clock } = this.options;
+    const since = clock.monotonic();
+    await this.routes.load(link);
+    this.loadedAt = since;
+  }
+
+  forget(queue: string): void {
+    this.routes.forget(queue);
+  }
+
+  /** Makes it exist, and tells where. @throws TopologyMismatchError, InvalidOptionError */
+  async declare(link: Link, topology: Topology): Promise<QueueRecord> {
+    const { service, settings } = this.options;
+    const { queue, deadLetter, exclusive, native, topic = settings.topic, patterns } = topology;
+    checkSubscriptionOptions(native);
+    if (patterns.length > MOST_ROUTES)
+      throw new InvalidOptionError('routes', `${patterns.length} of «${queue}»`, `at most ${MOST_ROUTES}: they stand in the tags of the queue`); // prettier-ignore
+    const provision = this.options.provision && topology.provision;
+    const wanted = deadLetter ? [queue, deadLetter.queue] : [queue];
+    const urls = await Promise.all(wanted.map((name) => this.url(link, name)));
+    const lacking = wanted.filter((_, at) => urls[at] === undefined);
+    if (!provision && lacking.length > 0) throw new TopologyMismatchError(this.lacks(lacking));
+    const found = urls[0] === undefined ? undefined : await readRecord(link, urls[0]);
+    const difference = differenceOf(topology, found);
+    if (difference !== undefined) throw new TopologyMismatchError(difference);
+    if (!provision) {
+      await this.checkRedrive(link, queue, urls[0]!);
+      const record = found ?? { queue, url: urls[0]!, patterns: [] };
+      this.routes.put(record);
+      return record;
+    }
+    const dead = deadLetter && (await this.make(link, { queue: deadLetter.queue, service, patterns: [], takes: deadLetter.route }, urls[1])); // prettier-ignore
+    const kept = found === undefined ? [] : this.kept(found, patterns);
+    return this.make(
+      link,
+      {
+        queue,
+        service: found?.service ?? service,
+        topic: patterns.length > 0 ? topic : (found?.topic ?? topic),
+        patterns: [...new Set([...patterns, ...kept])],
+        ...(deadLetter && { deadLetterQueue: deadLetter.queue, deadLetterRoute: deadLetter.route }),
+        ...(exclusive && { expiresMs: exclusive.expiresMs }),
+      },
+      urls[0],
+      dead && (await this.arn(link, dead.url)),
+    );
+  }
+
+  async remove(link: Link, queue: string): Promise<void> {
+    const url = await this.url(link, queue);
+    this.routes.forget(queue);
+    if (url === undefined) return;
+    await link.ask(new link.sdk.DeleteQueueCommand({ QueueUrl: url })).catch((error: unknown) => {
+      if (!isGone(error)) throw error;
+    });
+  }
+
+  /** Says that somebody consumes the queue. */
+  async present(link: Link, url: string, by: string): Promise<void> {
+    if (!this.options.provision) return;
+    const { clock } = this.options;
+    await link.ask(new link.sdk.TagQueueCommand({ QueueUrl: url, Tags: consumedTag(clock.now(), by) }));
+  }
+
+  /** Takes that back; another consumer that is there says so within half a minute. */
+  async absent(link: Link, url: string, by: string): Promise<void> {
+    if (!this.options.provision) return;
+    const record = await readRecord(link, url);
+    if (record?.consumed?.by !== by) return;
+    await link.ask(new link.sdk.UntagQueueCommand({ QueueUrl: url, TagKeys: Object.keys(consumedTag(0, by)) }));
+  }
+
+  /** Undefined: it is not there. */
+  async url(link: Link, queue: string): Promise<string | undefined> {
+    try {
+      const QueueName = queueName(this.options.settings.prefix, queue);
+      return (await link.ask<GetQueueUrlCommandOutput>(new link.sdk.GetQueueUrlCommand({ QueueName }))).QueueUrl;
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  isConsumed({ consumed }: QueueRecord): boolean {
+    return consumed !== undefined && this.options.clock.now() - consumed.at < BELIEVED_MS;
+  }
+
+  private lacks(queues: readonly string[]): string {
+    const { prefix, host } = { ...this.options.settings };
+    const names = queues.map((queue) => `«${queue}» (${queueName(prefix, queue)})`).join(' and ');
+    return `The queue ${names} does not exist on SQS at ${host}. Create it, or set «provision» to true; look also at region and account`;
+  }
+
+  /** What an earlier process of the service had bound stays while somebody consumes the queue. */
+  private kept(found: QueueRecord, wanted: readonly string[]): readonly string[] {
+    if (wanted.length === 0 || this.tidied.has(found.queue) || this.isConsumed(found)) return found.patterns;
+    return [];
+  }
+
+  private async make(
+    link: Link,
+    record: Omit<QueueRecord, 'url'>,
+    found: string | undefined,
+    deadLetterArn?: string,
+  ): Promise<QueueRecord> {
+    const { settings } = this.options;
+    const { sdk } = link;
+    const policy = deadLetterArn && JSON.stringify({ deadLetterTargetArn: deadLetterArn, maxReceiveCount: MOST_RECEIVES }); // prettier-ignore
+    const tags = tagsOf(record);
+    let url = found;
+    if (url === undefined) {
+      const Attributes = {
+        VisibilityTimeout: String(settings.lease / 1_000),
+        MessageRetentionPeriod: String(RETENTION_SECONDS),
+        ...(policy && { RedrivePolicy: policy }),
+      };
+      const QueueName = queueName(settings.prefix, record.queue);
+      url = (await link.ask<CreateQueueCommandOutput>(new sdk.CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!; // prettier-ignore
+    } else if (policy && !(await this.checkRedrive(link, record.queue, url)))
+      await link.ask(new sdk.SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy: policy } }));
+    const before = found === undefined ? undefined : await readRecord(link, url);
+    const had = before ? tagsOf(before) : {};
+    const TagKeys = surplusTags(Object.keys(had), tags);
+    if (Object.entries(tags).some(([name, value]) => had[name] !== value))
+      await link.ask(new sdk.TagQueueCommand({ QueueUrl: url, Tags: tags }));
+    if (TagKeys.length > 0) await link.ask(new sdk.UntagQueueCommand({ QueueUrl: url, TagKeys }));
+    if (record.patterns.length > 0) this.tidied.add(record.queue);
+    const made = { ...record, url };
+    this.routes.put(made);
+    return made;
+  }
+
+  private async arn(link: Link, url: string): Promise<string> {
+    return (await this.attributes(link, url, ['QueueArn'])).QueueArn;
+  }
+
+  async attributes(link: Link, url: string, names: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    const command = new link.sdk.GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: [...names] as never });
+    return (await link.ask<GetQueueAttributesCommandOutput>(command)).Attributes ?? {};
+  }
+
+  /** Whether SQS moves messages away by itself. @throws TopologyMismatchError where it does so before their retries are over */
+  private async checkRedrive(link: Link, queue: string, url: string): Promise<boolean> {
+    const { RedrivePolicy } = await this.attributes(link, url, ['RedrivePolicy']);
+    if (RedrivePolicy === undefined || RedrivePolicy === '') return false;
+    const { maxReceiveCount } = JSON.parse(RedrivePolicy) as { readonly maxReceiveCount?: number | string };
+    if (Number(maxReceiveCount) >= LEAST_RECEIVES) return true;
+    throw new TopologyMismatchError(
+      `The queue «${queue}» has a redrive policy with maxReceiveCount ${maxReceiveCount}: SQS would move messages away before their retries are over, and without a reason. Raise it to ${LEAST_RECEIVES} at least (${MOST_RECEIVES} where this package makes it), or take the policy away`,
+    );
+  }
+}
+
+function differenceOf({ queue, deadLetter }: Topology, found?: QueueRecord): string | undefined {
+  if (!deadLetter || found?.deadLetterQueue === undefined) return undefined;
+  if (found.deadLetterQueue === deadLetter.queue && found.deadLetterRoute === deadLetter.route) return undefined;
+  return `The queue «${queue}» exists with the dead-letter queue «${found.deadLetterQueue}», not «${deadLetter.queue}»`;
+}

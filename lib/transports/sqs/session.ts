@@ -1,0 +1,350 @@
+import { randomUUID } from 'node:crypto';
+import type { Message } from '@aws-sdk/client-sqs';
+import type { CancelTimer, Clock } from '../../clock/clock.js';
+import { sleep } from '../../clock/sleep.js';
+import { nextTurn } from '../../clock/turn.js';
+import type { SubscribeHandlers } from '../../transport/transport.js';
+import { Waiters } from '../../transport/waiters.js';
+import type { ConsumerSession } from '../kit/supervised-consumer.js';
+import { type Answer, batchesOf, type Claims, MOST_AT_ONCE, type Visibility } from './claims.js';
+import { SqsDelivery, type Settler } from './delivery.js';
+import { isGone } from './errors.js';
+
+/** So many failed requests in a row end a session: what it holds is another's then. */
+const MOST_FAILURES = 5;
+const FAILED_PAUSE_MS = 250;
+/** Polls at a time, where one brings as much as it can. */
+const MOST_POLLS = 4;
+/** Between polls that do not wait. */
+const SHORT_POLL_MS = 100;
+/** So many times the prefetch may be handled and not removed yet. */
+const MOST_ACKS = 4;
+
+export interface SessionOptions {
+  readonly queue: string;
+  /** Of what other clients send with a route. */
+  readonly topic: string;
+  readonly prefetch: number;
+  readonly leaseMs: number;
+  /** SQS holds an empty poll open. */
+  readonly waits: boolean;
+  readonly clock: Clock;
+  readonly handlers: SubscribeHandlers;
+  readonly describe: (error: unknown) => string;
+  /** Says that the queue is consumed, or not any more. */
+  readonly present: (by: string, isThere: boolean) => Promise<void>;
+  readonly presentEveryMs: number;
+}
+
+interface Ack {
+  readonly delivery: SqsDelivery;
+  readonly answer?: (taken: boolean) => void;
+}
+
+interface Release {
+  readonly delivery: SqsDelivery;
+  readonly delayMs: number;
+}
+
+/** Polls a queue as long as there is room, and settles in batches. What it holds is hidden from others, again and again. */
+export class SqsSession implements ConsumerSession, Settler {
+  readonly ended: Promise<string>;
+  private readonly id = randomUUID().slice(0, 8);
+  private readonly held = new Set<SqsDelivery>();
+  private readonly early: SqsDelivery[] = [];
+  private acks: Ack[] = [];
+  private releases: Release[] = [];
+  private readonly waiters = new Waiters();
+  private readonly over = new AbortController();
+  private mode: 'idle' | 'consuming' | 'paused' | 'stopped' = 'idle';
+  private readonly polls = new Set<Promise<void>>();
+  /** Room that polls under way may fill. */
+  private reserved = 0;
+  private settling: Promise<void> | undefined;
+  private finishing = false;
+  private failures = 0;
+  private presentAt = -Infinity;
+  private cancelTick: CancelTimer;
+  private resolveEnded!: (reason: string) => void;
+
+  constructor(
+    private readonly claims: Claims,
+    private readonly options: SessionOptions,
+  ) {
+    this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
+    this.cancelTick = this.nextTick();
+  }
+
+  async consume(): Promise<void> {
+    await this.sayPresent();
+    if (this.over.signal.aborted || this.mode === 'stopped') return;
+    this.mode = 'consuming';
+    for (const delivery of this.early.splice(0)) this.options.handlers.delivery(delivery);
+    this.waiters.wake();
+    if (this.polls.size === 0) this.startPoll();
+  }
+
+  pause(): void {
+    if (this.mode === 'consuming') this.mode = 'paused';
+  }
+
+  /** What a poll that is under way still brings goes back, unseen. */
+  async stop(): Promise<void> {
+    if (this.mode === 'stopped') return;
+    this.mode = 'stopped';
+    this.waiters.wake();
+    this.giveBack(this.early.splice(0), true);
+    await this.options.present(this.id, false).catch(() => {});
+  }
+
+  finish(): void {
+    this.finishing = true;
+    if (this.held.size === 0 && this.polls.size === 0 && !this.settling) this.end('stopped');
+  }
+
+  giveUp(reason: string): void {
+    this.end(reason);
+  }
+
+  /** What is unsettled goes back. */
+  async close(): Promise<void> {
+    await this.stop();
+    this.giveBack([...this.held], false);
+    await Promise.all(this.polls);
+    await this.settling;
+    this.end('closed');
+  }
+
+  /** There may be something new. */
+  wake(): void {
+    this.waiters.wake();
+  }
+
+  ack(delivery: SqsDelivery): void {
+    this.acks.push({ delivery });
+    this.settle(delivery);
+  }
+
+  ackConfirmed(delivery: SqsDelivery): Promise<boolean> {
+    return new Promise((answer) => {
+      this.acks.push({ delivery, answer });
+      this.settle(delivery);
+    });
+  }
+
+  release(delivery: SqsDelivery, delayMs: number): void {
+    this.releases.push({ delivery, delayMs });
+    this.settle(delivery);
+  }
+
+  /** Every lease is renewed well before its end. */
+  async extend(delivery: SqsDelivery, ms: number): Promise<void> {
+    if (ms > this.options.leaseMs) await this.keep([delivery], ms);
+  }
+
+  /** What an earlier session had and can settle no more: what was acked is removed, the rest is there for anybody. */
+  async recover(previous: SqsSession): Promise<void> {
+    for (const batch of batchesOf(previous.acks)) await this.claims.remove(batch.map(({ delivery }) => delivery));
+    const released = previous.releases.map((release) => this.visibilityOf(release));
+    const held = [...previous.held].map((delivery) => ({ delivery, seconds: 0 }));
+    for (const batch of batchesOf([...released, ...held])) await this.claims.hide(batch);
+    previous.held.clear();
+  }
+
+  end(reason: string): void {
+    if (this.over.signal.aborted) return;
+    this.mode = 'stopped';
+    this.over.abort();
+    this.cancelTick();
+    this.waiters.wake();
+    for (const { answer } of this.acks) answer?.(false);
+    for (const delivery of this.held) this.lose(delivery, this.early.includes(delivery));
+    this.resolveEnded(reason);
+  }
+
+  private lose(delivery: SqsDelivery, wasUnseen: boolean): void {
+    delivery.abandon();
+    if (!wasUnseen) this.options.handlers.lost(delivery);
+  }
+
+  private startPoll(): void {
+    const poll: Promise<void> = this.poll().finally(() => {
+      this.polls.delete(poll);
+      if (this.finishing) this.finish();
+    });
+    this.polls.add(poll);
+  }
+
+  private async poll(): Promise<void> {
+    while (this.mode === 'consuming') {
+      const room = Math.min(MOST_AT_ONCE, this.room());
+      if (room <= 0) {
+        if (this.polls.size > 1) return;
+        await this.waiters.wait(this.over.signal);
+        continue;
+      }
+      this.reserved += room;
+      let found: number;
+      try {
+        const at = this.options.clock.monotonic();
+        const messages = await this.claims.receive(room);
+        found = messages.length;
+        this.failures = 0;
+        this.received(messages, at);
+      } catch (error) {
+        await this.failed(error);
+        continue;
+      } finally {
+        this.reserved -= room;
+      }
+      if (found === MOST_AT_ONCE && this.polls.size < MOST_POLLS && this.room() > 0) this.startPoll();
+      if (found > 0) continue;
+      if (this.polls.size > 1) return;
+      if (!this.options.waits) await this.pauseShortly();
+    }
+  }
+
+  private room(): number {
+    const { prefetch } = this.options;
+    return prefetch - this.held.size - this.reserved - Math.max(0, this.acks.length - MOST_ACKS * prefetch);
+  }
+
+  private async pauseShortly(): Promise<void> {
+    const woken = new AbortController();
+    const ended = AbortSignal.any([woken.signal, this.over.signal]);
+    await Promise.race([sleep(this.options.clock, SHORT_POLL_MS, ended), this.waiters.wait(ended)]);
+    woken.abort();
+  }
+
+  private received(messages: readonly Message[], at: number): void {
+    const { queue, topic, leaseMs, handlers } = this.options;
+    const deliveries = messages.map((message) => new SqsDelivery(message, { queue, topic, at, leaseMs }, this));
+    // Too late: whoever comes next has it, and not after the lease.
+    if (this.over.signal.aborted) return void this.hideAll(deliveries.map((delivery) => ({ delivery, seconds: 0 })));
+    for (const delivery of deliveries) this.held.add(delivery);
+    if (this.isStopped()) return this.giveBack(deliveries, true);
+    for (const delivery of deliveries) {
+      if (this.mode === 'consuming') handlers.delivery(delivery);
+      else if (this.isStopped()) this.giveBack([delivery], true);
+      else this.early.push(delivery);
+    }
+  }
+
+  private isStopped(): boolean {
+    return this.mode === 'stopped';
+  }
+
+  private async hideAll(changes: readonly Visibility[]): Promise<void> {
+    for (const batch of batchesOf(changes)) await this.claims.hide(batch).catch(() => {});
+  }
+
+  private async failed(error: unknown): Promise<void> {
+    if (this.over.signal.aborted) return;
+    if (isGone(error)) return this.end('the queue is gone');
+    if (++this.failures >= MOST_FAILURES) return this.end(this.options.describe(error));
+    await sleep(this.options.clock, FAILED_PAUSE_MS * this.failures, this.over.signal);
+  }
+
+  private settle(delivery: SqsDelivery): void {
+    this.held.delete(delivery);
+    this.settling ??= new Promise<void>((resolve) => nextTurn(resolve)).then(() => this.flush());
+    this.waiters.wake();
+  }
+
+  /** What was settled in one turn, or while another batch was under way, shares requests. */
+  private async flush(): Promise<void> {
+    while (this.acks.length + this.releases.length > 0 && !this.over.signal.aborted) {
+      const [acks, releases] = [this.acks, this.releases];
+      try {
+        await Promise.all([...batchesOf(acks)].map((batch) => this.remove(batch)));
+        for (const batch of batchesOf(releases)) await this.giveBackAll(batch);
+        this.failures = 0;
+      } catch (error) {
+        await this.failed(error);
+      }
+    }
+    this.settling = undefined;
+    if (this.finishing) this.finish();
+  }
+
+  private async remove(batch: readonly Ack[]): Promise<void> {
+    const answer = await this.claims.remove(batch.map(({ delivery }) => delivery));
+    if (this.over.signal.aborted) return;
+    const settled = batch.filter(({ delivery }) => isSettled(answer, delivery));
+    this.acks = this.acks.filter((ack) => !settled.includes(ack));
+    for (const { delivery, answer: tell } of settled) tell?.(answer.done.has(delivery));
+    this.waiters.wake();
+    if (settled.length < batch.length) throw new Error('SQS did not remove some messages');
+  }
+
+  private async giveBackAll(batch: readonly Release[]): Promise<void> {
+    const answer = await this.claims.hide(batch.map((release) => this.visibilityOf(release)));
+    const settled = batch.filter(({ delivery }) => isSettled(answer, delivery));
+    this.releases = this.releases.filter((release) => !settled.includes(release));
+    this.waiters.wake();
+    if (settled.length < batch.length) throw new Error('SQS did not give back some messages');
+  }
+
+  private visibilityOf({ delivery, delayMs }: Release): Visibility {
+    return { delivery, seconds: delivery.seconds(delayMs, this.options.clock.monotonic()) };
+  }
+
+  private giveBack(deliveries: readonly SqsDelivery[], unseen: boolean): void {
+    if (this.over.signal.aborted) return;
+    for (const delivery of deliveries) {
+      this.lose(delivery, unseen);
+      this.release(delivery, 0);
+    }
+  }
+
+  private nextTick(): CancelTimer {
+    const { clock, leaseMs } = this.options;
+    return clock.after(leaseMs / 3, () => void this.tick(), { background: true });
+  }
+
+  /** Renews every lease, and tells what another may have by now because this process did not get round to it. */
+  private async tick(): Promise<void> {
+    const { leaseMs } = this.options;
+    try {
+      await this.keep([...this.held], leaseMs);
+      if (this.mode === 'consuming') await this.sayPresent();
+    } catch {
+      // The next one comes before the leases have run out; a link that is gone ends the session.
+    }
+    const now = this.options.clock.monotonic();
+    for (const delivery of this.held) if (delivery.until <= now) this.forget(delivery);
+    if (!this.over.signal.aborted) this.cancelTick = this.nextTick();
+  }
+
+  private async keep(deliveries: readonly SqsDelivery[], ms: number): Promise<void> {
+    const now = this.options.clock.monotonic();
+    const changes = deliveries
+      .map((delivery) => ({ delivery, seconds: delivery.seconds(ms, now) }))
+      .filter(({ delivery, seconds }) => now + seconds * 1_000 > delivery.until);
+    const keepBatch = async (batch: readonly Visibility[]): Promise<void> => {
+      const { done, lost } = await this.claims.hide(batch);
+      for (const { delivery, seconds } of batch) if (done.has(delivery)) delivery.until = now + seconds * 1_000;
+      for (const delivery of lost) if (this.held.has(delivery)) this.forget(delivery);
+    };
+    await Promise.all([...batchesOf(changes)].map(keepBatch));
+  }
+
+  private forget(delivery: SqsDelivery): void {
+    this.held.delete(delivery);
+    const at = this.early.indexOf(delivery);
+    if (at >= 0) this.early.splice(at, 1);
+    this.lose(delivery, at >= 0);
+    this.waiters.wake();
+  }
+
+  private async sayPresent(): Promise<void> {
+    const now = this.options.clock.monotonic();
+    if (now - this.presentAt < this.options.presentEveryMs) return;
+    this.presentAt = now;
+    await this.options.present(this.id, true);
+  }
+}
+
+function isSettled({ done, lost }: Answer, delivery: SqsDelivery): boolean {
+  return done.has(delivery) || lost.has(delivery);
+}

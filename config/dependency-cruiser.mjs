@@ -8,7 +8,7 @@ const layers = [
   ['events'],
   ['transports', 'pipeline'],
   ['retry', 'idempotency'],
-  ['publisher', 'consumer'],
+  ['publisher', 'consumer', 'request'],
   ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
   ['health', 'opentelemetry', 'dashboard', 'stores'],
   // Files directly in lib (messaging.*, index.ts) and these may import everything.

@@ -22,6 +22,7 @@ import { Emitter } from './publisher/emitter.js';
 import { MessageFactory } from './publisher/message-factory.js';
 import { PublishBatching } from './publisher/publish-batching.js';
 import { Publisher } from './publisher/publisher.js';
+import { Requester } from './request/requester.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { Transactions } from './transaction/transactions.js';
 import type { Transport } from './transport/transport.js';
@@ -40,6 +41,7 @@ export interface MessagingParts {
   readonly store: RetryQueueStore;
   readonly dispatcher: Dispatcher;
   readonly publisher: Publisher;
+  readonly requester: Requester;
   readonly consumers: ConsumerRegistry;
   readonly receivers: ReceiverRegistry;
   readonly archiving: Archiving | undefined;
@@ -87,6 +89,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
       store,
       time,
       isKept: (dedupeId) => transactions?.isSending(dedupeId) === true,
+      resumed: () => requester.resume(),
       bindings: () => ({ topologies: [...consumers].map(({ definition }) => definition.topology), topic }),
     },
   );
@@ -109,6 +112,11 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     telemetry,
     transactions?.sender,
   );
+  const requester: Requester = new Requester({
+    ...{ clock, events, serializer, telemetry, system: transport.system, replies: transport.replies },
+    obstacle: () => dispatcher.obstacle,
+    send: (route, body, publishOptions) => publisher.request(route, body, publishOptions),
+  });
   const idempotencyStores = new IdempotencyStorePool({ clock });
   const consumers = new ConsumerRegistry({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
   const allQueues = (): string[] => [...deadLetterQueues(consumers).values()].flat();
@@ -139,6 +147,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     transactions,
     counts,
     publisher,
+    requester,
     dispatcher,
     store,
     state,

@@ -22,6 +22,8 @@ import { MessagingLifecycle } from './messaging.lifecycle.js';
 import { type MessagingModuleOptions, type ResolvedOptions, resolveOptions } from './messaging.options.js';
 import { MESSAGING_SUBSTITUTE, type MessagingSubstitute } from './messaging.substitute.js';
 import { Publisher } from './publisher/publisher.js';
+import { Requester } from './request/requester.js';
+import { getRequesterToken } from './request/requester.tokens.js';
 import { DEFAULT_CONNECTION, getDeadLettersToken, getMessagingToken, getPublisherToken } from './messaging.tokens.js';
 
 /** Options of `forRoot` that say how the module is registered. */
@@ -46,7 +48,7 @@ export interface MessagingAsyncOptions extends MessagingRegistration, Pick<Modul
 }
 
 /** The default connection's providers once more, for the modules that import the class `MessagingModule` itself, of any copy of the package. */
-const ALIASES = [Messaging, Publisher, DeadLetters].map((type) => ({
+const ALIASES = [Messaging, Publisher, Requester, DeadLetters].map((type) => ({
   type,
   alias: Symbol.for(`nestjs-messaging:${type.name}`),
 }));
@@ -109,9 +111,10 @@ function build(
   const optionsToken = Symbol(`nestjs-messaging:options:${connection}`);
   const messaging = getMessagingToken(connection);
   const publisher = getPublisherToken(connection);
+  const requester = getRequesterToken(connection);
   const deadLetters = getDeadLettersToken(connection);
   const aliases = connection === DEFAULT_CONNECTION ? ALIASES : [];
-  const ofOtherCopies = [messaging, publisher, deadLetters].flatMap(inOtherCopies);
+  const ofOtherCopies = [messaging, publisher, requester, deadLetters].flatMap(inOtherCopies);
   return {
     module: MessagingConnectionModule,
     global: isGlobal,
@@ -124,6 +127,7 @@ function build(
         useFactory: (given: GivenOptions, substitute?: MessagingSubstitute) => create(connection, given, substitute),
       },
       { provide: publisher, inject: [messaging], useFactory: ({ publisher: value }: Messaging) => value },
+      { provide: requester, inject: [messaging], useFactory: ({ requester: value }: Messaging) => value },
       { provide: deadLetters, inject: [messaging], useFactory: ({ deadLetters: value }: Messaging) => value },
       ...aliases.map(({ type, alias }) => ({ provide: alias, useExisting: type })),
       {
@@ -133,7 +137,7 @@ function build(
       },
       ...ofOtherCopies,
     ],
-    exports: [messaging, publisher, deadLetters, ...aliases.map(({ alias }) => alias), ...ofOtherCopies],
+    exports: [messaging, publisher, requester, deadLetters, ...aliases.map(({ alias }) => alias), ...ofOtherCopies],
   };
 }
 

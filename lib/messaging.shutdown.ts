@@ -12,6 +12,7 @@ import type { IdempotencyStorePool } from './idempotency/idempotency-store-pool.
 import type { Telemetry } from './pipeline/telemetry.js';
 import type { Dispatcher } from './publisher/dispatcher.js';
 import type { Publisher } from './publisher/publisher.js';
+import type { Requester } from './request/requester.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { reportUnsent } from './publisher/unsent.js';
 import type { Transactions } from './transaction/transactions.js';
@@ -32,6 +33,7 @@ export interface ShutdownParts {
   readonly transactions: Transactions | undefined;
   readonly counts: DeadLetterCounts;
   readonly publisher: Publisher;
+  readonly requester: Requester;
   readonly dispatcher: Dispatcher;
   readonly store: RetryQueueStore;
   readonly idempotencyStores: IdempotencyStorePool;
@@ -79,8 +81,9 @@ export class Shutdown {
 
   private async flushAndClose(): Promise<void> {
     await this.stopIntake();
-    const { log, counts, publisher, dispatcher, store, state, telemetry, transactions } = this.parts;
+    const { log, counts, publisher, requester, dispatcher, store, state, telemetry, transactions } = this.parts;
     counts.stop();
+    requester.close();
     publisher.close();
     const { signal, cancel } = this.rest();
     await transactions?.drain(signal);

@@ -67,6 +67,7 @@ export class DefinitionResolver {
       wildcards: capabilities.wildcards,
       ...(capabilities.keyOrder === 'queue' && { partitioning: this.transport.partitioning }),
       maxDelayMs: capabilities.maxDelayMs,
+      replies: this.transport.replies !== undefined,
       ...(capabilities.ackTimeoutMs !== undefined && { ackTimeoutMs: capabilities.ackTimeoutMs }),
     };
   }

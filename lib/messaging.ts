@@ -22,6 +22,7 @@ import type { Serializer } from './message/serializer.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import { type Publisher } from './publisher/publisher.js';
+import { type Requester } from './request/requester.js';
 import { type TransactionChecker } from './transaction/transaction-checkers.js';
 import { type Transactions } from './transaction/transactions.js';
 import { volatility } from './publisher/unsent.js';
@@ -41,6 +42,7 @@ export class Messaging {
   /** What happens on this connection, as it happens. */
   readonly events: MessagingEvents;
   readonly publisher: Publisher;
+  readonly requester: Requester;
   readonly deadLetters: DeadLetters;
   /** @internal */
   readonly definitions: DefinitionResolver;
@@ -54,9 +56,10 @@ export class Messaging {
     private readonly options: ResolvedOptions,
     private readonly parts: MessagingParts,
   ) {
-    const { events, publisher, deadLetters, definitions } = parts;
+    const { events, publisher, requester, deadLetters, definitions } = parts;
     this.events = events;
     this.publisher = publisher;
+    this.requester = requester;
     this.deadLetters = deadLetters;
     this.definitions = definitions;
   }

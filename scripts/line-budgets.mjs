@@ -7,11 +7,11 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 62_855, target: 36_500 },
+  lib: { most: 64_185, target: 36_500 },
   'lib/transports/kafka': { most: 3_135, target: 1_500 },
   'lib/transports/kit': { most: 2_135, target: 1_350 },
   // With the broker in it.
-  'lib/transports/memory': { most: 1_980, target: 1_200 },
+  'lib/transports/memory': { most: 2_070, target: 1_200 },
   'lib/transports/nats': { most: 3_538, target: 2_700 },
   'lib/transports/postgres': { most: 1_895, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_335, target: 1_200, files: 15 },

@@ -1,6 +1,7 @@
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { Outcome } from '../pipeline/outcome.js';
+import type { Answering } from '../request/answering.js';
 import { Batches, type BatchesEnvironment } from './batch/batches.js';
 import type { HandledSubscription } from './subscription/handled.js';
 import { HandlerCall } from './call/handler-call.js';
@@ -10,6 +11,8 @@ import type { Work } from './call/work.js';
 export interface CallsEnvironment extends BatchesEnvironment {
   /** A call with one message runs on past its timeout. */
   readonly runOn: (running: Promise<unknown>, context: MessageContext) => void;
+  /** Answers messages that ask for a reply. */
+  readonly answering: Answering | undefined;
 }
 
 /** How a subscription calls its handler. */
@@ -35,6 +38,7 @@ export function callsFor(handled: HandledSubscription, environment: CallsEnviron
     environment,
     environment.ended,
     environment.handling,
+    environment.answering,
   );
   return { run: (work) => call.run(work), batches: undefined, idempotency: chain.idempotency?.counts };
 }

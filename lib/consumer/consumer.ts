@@ -24,6 +24,7 @@ import { OverdueSlots } from './call/overdue-slots.js';
 import { Precheck } from './settlement/precheck.js';
 import { lostError } from './call/lost-calls.js';
 import type { QueueConsumer, QueueReport } from './queue-consumer.js';
+import { Answering } from '../request/answering.js';
 import type { Schedule } from './schedule/schedule.js';
 import { Settlement } from './settlement/settlement.js';
 import { Settling } from './settling.js';
@@ -72,7 +73,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     const definition = (this.definition = handled.definition);
     const { retry, prefetch, topology, timeoutMs, concurrency, group } = definition;
     const { transport, clock, events, log } = environment;
-    const serializer = definition.serializer ?? environment.serializer;
+    const { serializer = environment.serializer } = definition;
     const { capabilities } = transport;
     this.attempts = environment.attempts ?? attemptCountFor(capabilities, retry, prefetch);
     this.precheck = new Precheck(this.attempts, clock, definition.delayMs, capabilities.maxDelayMs);
@@ -80,11 +81,11 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (concurrency.maxHoldMs !== undefined)
       this.held = new HeldMessages(concurrency.maxHoldMs, clock, (work) => this.due(work));
     if (capabilities.leaseMs < Infinity)
-      this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, () => this.unsettled());
-    const keepsOrder = this.held !== undefined;
+      this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, this.unsettled);
+    const keepsOrder = !!this.held;
     const telemetry = follower ? follower.telemetry : environment.telemetry?.consumer({ queue: topology.queue, group });
-    const calls = retry.attempts;
-    this.settlement = new Settlement(topology, this.attempts, environment, keepsOrder, !!follower, telemetry, calls);
+    const own = { ...environment, answering: Answering.of(definition, environment) };
+    this.settlement = new Settlement(topology, this.attempts, own, keepsOrder, !!follower, telemetry, retry.attempts);
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);
@@ -97,7 +98,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     );
     const slots = new OverdueSlots({ overdue: this.overdue, running, schedule, held, next: () => this.next() });
     this.calls = callsFor(handled, {
-      ...{ ...environment, serializer, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
+      ...{ ...own, serializer, gate: this.gate, attempts, overdue: this.overdue, handling: telemetry },
       ended: (work, outcome) => this.ended(work, outcome),
       runOn: (call, context) => slots.runOn(call, context),
       turnedAway: (work) => this.giveBacks.add(this.abandon(work)),
@@ -241,7 +242,7 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   private workOf(delivery: Delivery, admitted: boolean): Work {
     const attempt = this.attempts.attemptOf(delivery);
-    const context = new MessageContext(delivery, attempt);
+    const context = new MessageContext(delivery, attempt, this.environment.clock);
     const startedAt = this.environment.clock.monotonic();
     const work: Work = { delivery, attempt, context, startedAt, closed: false, admitted, overdue: 0 };
     this.running.set(delivery, work);
@@ -281,7 +282,7 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   private again(work: Work): void {
     this.held!.drop(work);
-    work.context = new MessageContext(work.delivery, work.attempt);
+    work.context = new MessageContext(work.delivery, work.attempt, this.environment.clock);
     work.startedAt = this.environment.clock.monotonic();
     this.reports.delivered(work);
     this.run(work);
@@ -331,9 +332,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     else if (!settling) this.callStart.lose(work, lateMs);
   }
 
-  private unsettled(): Delivery[] {
-    return [...this.running.keys(), ...this.schedule.waiting];
-  }
+  private readonly unsettled = (): Delivery[] => [...this.running.keys(), ...this.schedule.waiting];
 
   private async drained(deadline: AbortSignal): Promise<void> {
     if (this.busy > 0) await until(new Promise<void>((resolve) => this.idle.push(resolve)), deadline);

@@ -54,6 +54,13 @@ export interface MessagingEventMap {
     /** Why it is not known. */
     readonly reason?: string;
   };
+  /** A reply came that no request of this process waits for: any more (`late`), because it has one (`second`), or at all (`unknown`). */
+  'reply-unexpected': {
+    readonly correlationId: string | undefined;
+    readonly reason: 'late' | 'second' | 'unknown';
+  };
+  /** A request was handled, and its reply could not be sent: nobody waits at its address, or it is none. */
+  'reply-undeliverable': { readonly delivery: DeliveryView; readonly error: MessagingError };
   /** A subscription stopped because its handler fails too often, tries one message, or is back to normal. */
   'kill-switch': {
     readonly queue: string;
@@ -81,6 +88,8 @@ export const MESSAGING_EVENT_NAMES = [
   'store-error',
   'duplicate',
   'transaction-checked',
+  'reply-unexpected',
+  'reply-undeliverable',
   'kill-switch',
   'consumer-stopped',
 ] as const satisfies readonly MessagingEventName[];

@@ -49,6 +49,14 @@ export const header = {
   originHost: 'messaging-origin-host',
 } as const;
 
+/** Those of requests and their replies. */
+export const requestHeader = {
+  /** Until then whoever asked waits for the reply. */
+  deadline: 'messaging-deadline',
+  /** The message is the reply to a request that failed: its body says how. */
+  error: 'messaging-error',
+} as const;
+
 export const WIRE_VERSION = 1;
 
 /** The header as a whole number within the bounds, or undefined when it is missing, malformed or outside of them. */

@@ -1,7 +1,9 @@
+import type { CancelTimer, Clock } from '../clock/clock.js';
 import { brand } from '../errors/brand.js';
 import { UnsupportedError } from '../errors/configuration-errors.js';
+import { RequestOverdueError } from '../errors/request-errors.js';
 import { Decoded, type DecodedFields } from '../message/decoded.js';
-import { header, integerHeader, stringHeader, type Headers } from '../message/headers.js';
+import { header, integerHeader, requestHeader, stringHeader, type Headers } from '../message/headers.js';
 import { isolateHeaders, viewOf } from '../message/isolate.js';
 import type { WireMessage } from '../message/message.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -20,6 +22,7 @@ export class MessageContext {
   private brokersOwn: unknown;
   private controller: AbortController | undefined;
   private abortReason: unknown;
+  private cancelDeadline: CancelTimer | undefined;
 
   /** @internal */
   constructor(
@@ -27,6 +30,8 @@ export class MessageContext {
     readonly delivery: Delivery,
     /** Number of this handler call, 1 for the first. */
     readonly attempt: number,
+    /** For the deadline; without one the signal does not know of it. @internal */
+    private readonly clock?: Clock,
   ) {}
 
   /** The publisher's message id, the same on every redelivery and copy; empty when a foreign publisher gave none. */
@@ -71,6 +76,11 @@ export class MessageContext {
     return this.decoded?.replyTo ?? this.delivery.message.properties.replyTo;
   }
 
+  /** Until when whoever sent the request waits for its reply, in milliseconds since the epoch; undefined for what is no request. */
+  get deadline(): number | undefined {
+    return integerHeader(this.delivery.message.headers, requestHeader.deadline, 0, Number.MAX_SAFE_INTEGER);
+  }
+
   /** The body as it travelled: a copy of this call's own, made when it is first asked for. */
   get body(): Buffer {
     return this.own.body;
@@ -81,9 +91,12 @@ export class MessageContext {
     return (this.brokersOwn ??= this.delivery.raw);
   }
 
-  /** Aborted when the handler's result no longer counts: timeout, shutdown deadline, delivery lost. */
+  /** Aborted when the handler's result no longer counts: timeout, shutdown deadline, delivery lost, the `deadline` of a request. */
   get signal(): AbortSignal {
-    this.controller ??= new AbortController();
+    if (!this.controller) {
+      this.controller = new AbortController();
+      this.watchDeadline();
+    }
     if (this.abortReason !== undefined) this.controller.abort(this.abortReason);
     return this.controller.signal;
   }
@@ -102,6 +115,18 @@ export class MessageContext {
     const more = decoded instanceof Decoded ? decoded : undefined;
     this.decoded = more?.fields;
     this.payload = more ? more.payload : decoded;
+  }
+
+  /** The call has ended. @internal */
+  ended(): void {
+    this.cancelDeadline?.();
+  }
+
+  private watchDeadline(): void {
+    const { clock, deadline } = this;
+    if (!clock || deadline === undefined) return;
+    const abort = (): void => this.abort(new RequestOverdueError('Whoever sent the request waits no longer'));
+    this.cancelDeadline = clock.after(Math.max(0, deadline - clock.now()), abort, { background: true });
   }
 
   private get own(): WireMessage {

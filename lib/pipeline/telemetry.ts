@@ -58,6 +58,8 @@ export interface Telemetry {
   /** The broker answered one send, or did not; `error` says why it did not take the message. */
   sent(to: Destination, error: unknown): void;
   consumer(subscription: TelemetrySubscription): ConsumerTelemetry | undefined;
+  /** Somebody asks on a route, and waits for the reply. */
+  request?(route: string): RequestTrace | undefined;
   close(): void;
 }
 
@@ -76,6 +78,14 @@ export interface PublishTrace {
   /** The message waits in the publisher retry queue. */
   queued(): void;
   failed(error: unknown): void;
+}
+
+/** One request, from the call to what its caller is told. */
+export interface RequestTrace {
+  /** Sends the request, with the trace's context active. */
+  run<T>(send: () => T): T;
+  /** `error`: what the caller gets instead of an answer. */
+  ended(error: unknown): void;
 }
 
 /** Told of what one subscription does. */

@@ -46,6 +46,8 @@ export interface DispatcherEnvironment {
   readonly isKept?: (dedupeId: string) => boolean;
   /** What this process knows of what is bound. Left out: nothing. */
   readonly bindings?: () => KnownBindings;
+  /** Publishes are sent from now on. Left out: nobody waits for it. */
+  readonly resumed?: () => void;
 }
 
 /**
@@ -60,9 +62,8 @@ export class Dispatcher {
   private readonly admission: Admission;
   private readonly done: PublishDone = (outgoing, result) => this.onResult(outgoing as Publication, result);
   private batch: Publication[] | undefined;
-  private ready = false;
-  /** Why nothing can be sent, while the connection is not ready. */
-  private obstacle = 'There is no connection to the broker';
+  /** Why nothing is sent at the moment; undefined: what is published is. */
+  obstacle: string | undefined = 'There is no connection to the broker';
   private closed = false;
   private ended = false;
   private idle: (() => void) | undefined;
@@ -77,7 +78,8 @@ export class Dispatcher {
     this.nacked = new NackedDestinations(clock, environment.log);
     this.settlements = new QueuedResults(store);
     this.retryQueue = new RetryQueue(store, options.interval, clock, time, {
-      canSend: () => this.ready && this.windowOpen && !(this.closed && store.kind === 'disk'),
+      canSend: () =>
+        !this.obstacle && this.inFlight.size < this.options.maxInFlight && !(this.closed && store.kind === 'disk'),
       send: (publication) => this.send(publication),
       accepted: (publication, stored) => this.accepted(publication, stored),
       notAccepted: (publication, error) => this.notAccepted(publication, error),
@@ -128,15 +130,15 @@ export class Dispatcher {
   /** Connected and not blocked: the queue goes first, then what waits in line. */
   resume(): void {
     if (this.ended) return;
-    this.ready = true;
+    this.obstacle = undefined;
     this.retryQueue.retry();
     this.advance();
+    this.environment.resumed?.();
   }
 
   /** Disconnected or blocked: nothing is sent, and nobody is kept waiting for a confirm. */
   suspend(reason: string): void {
     if (this.ended) return;
-    this.ready = false;
     this.obstacle = reason;
     for (const publication of this.inFlight)
       if (!publication.stored) this.enqueue(publication, new NotConnectedError(reason));
@@ -154,7 +156,7 @@ export class Dispatcher {
         deadline.addEventListener('abort', () => resolve(), { once: true });
       });
     }
-    this.ready = false;
+    this.obstacle = CLOSED;
     this.retryQueue.close();
     return this.abandon();
   }
@@ -178,22 +180,18 @@ export class Dispatcher {
 
   private place(publication: Publication, way: 'send' | 'queue'): void {
     if (way === 'send') this.send(publication);
-    else this.enqueue(publication, whyQueued(publication, this.ready ? undefined : this.obstacle));
-  }
-
-  private get windowOpen(): boolean {
-    return this.inFlight.size < this.options.maxInFlight;
+    else this.enqueue(publication, whyQueued(publication, this.obstacle));
   }
 
   /** What is under way will make room. */
   private get draining(): boolean {
-    return this.ready && this.inFlight.size > 0;
+    return !this.obstacle && this.inFlight.size > 0;
   }
 
   /** What could be done with the publication now, if there is room. */
   private wayOf({ key, policy }: Publication): Way {
-    if (!this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';
-    return this.windowOpen ? 'send' : 'wait';
+    if (this.obstacle !== undefined || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';
+    return this.inFlight.size < this.options.maxInFlight ? 'send' : 'wait';
   }
 
   /** Hands a publication to the queue, which tells whether it could take it: at once, or when it is on the disk. */
@@ -286,7 +284,8 @@ export class Dispatcher {
     const { maxAttempts, backoff } = stored ?? policy;
     if (nacked) this.nacked.nacked(publication.to, error.message);
     const counts = nacked || maxAttempts !== undefined || backoff !== undefined;
-    const attempts = (stored?.attempts ?? 0) + Number(counts && this.ready && !(error instanceof NotConnectedError));
+    const attempts =
+      (stored?.attempts ?? 0) + Number(counts && !this.obstacle && !(error instanceof NotConnectedError));
     if (maxAttempts !== undefined && attempts >= maxAttempts) this.giveUp(publication, error, 'attempts-exhausted');
     else this.keep(publication, error, { attempts, returns: stored?.returns ?? 0, nacked });
   }

@@ -4,7 +4,7 @@ import { checkRoute, checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
-import type { Headers } from '../message/headers.js';
+import { type Headers, requestHeader } from '../message/headers.js';
 import { isolateHeaders } from '../message/isolate.js';
 import type { BodyOf, MessageContract } from '../message/message-contract.js';
 import { isThenable } from '../pipeline/thenable.js';
@@ -186,6 +186,15 @@ export class Publisher {
     const check = checkBody(route, body);
     if (check) await check;
     return composePublish(this.middleware, async (request) => keep(this.prepareAgain(request, own, serialized)))(own);
+  }
+
+  /** Sends a request: it is confirmed or rejected, for it is worth nothing later. Rejects as `publish` does. @internal */
+  request(route: RouteLike, body: unknown, options: PublishOptions): Promise<Receipt> {
+    return this.compose(route, body, options, async (publication) => {
+      publication.keptElsewhere = true;
+      (publication.message.headers as Record<string, unknown>)[requestHeader.deadline] = publication.expiresAt;
+      return this.submit(publication);
+    });
   }
 
   /** Sends what is kept elsewhere: it is confirmed, or rejected. @internal */

@@ -15,6 +15,7 @@ import { outageCases } from './contract/outage.cases.js';
 import { peerCases } from './contract/peer.cases.js';
 import { publishCases } from './contract/publish.cases.js';
 import { publishFaultCases } from './contract/publish-faults.cases.js';
+import { replyCases } from './contract/reply.cases.js';
 import { routingCases } from './contract/routing.cases.js';
 import { settlementCases } from './contract/settlement.cases.js';
 import { stopCases } from './contract/stop.cases.js';
@@ -56,6 +57,7 @@ const definitions: readonly CaseDefinition[] = [
   ...publishFaultCases,
   ...isolationCases,
   ...peerCases,
+  ...replyCases,
 ];
 
 /**

@@ -29,6 +29,8 @@ export interface TransportHarness {
   readonly deduplicates?: boolean;
   /** The transports have `queues.list`. Default false. */
   readonly listsQueues?: boolean;
+  /** The transports have `replies`. Default false. */
+  readonly replies?: boolean;
   /** The broker's count of a queue can lag behind its confirm. Default false. */
   readonly countsLate?: boolean;
   /** The password (or token) in the options of the transports: it must not show anywhere. */
@@ -117,6 +119,7 @@ const needs = {
   maxBytes: (harness: TransportHarness) => Number.isFinite(harness.capabilities.maxBytes),
   typedHeaders: (harness: TransportHarness) => !harness.textHeaders,
   listQueues: (harness: TransportHarness) => harness.listsQueues === true,
+  replies: (harness: TransportHarness) => harness.replies === true,
   secret: (harness: TransportHarness) => harness.secret !== undefined,
   misconfigured: (harness: TransportHarness) => harness.misconfigured !== undefined,
   peer: (harness: TransportHarness) => harness.peer !== undefined,

@@ -5,6 +5,7 @@ import type { Delivery } from './delivery.js';
 import type { TransportDescription } from './description.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
 import type { QueueOperations } from './queue-operations.js';
+import type { ReplyPath } from './reply-path.js';
 import type { TelemetryNames } from './telemetry-names.js';
 import type { Partitioning, Topology } from './topology.js';
 
@@ -66,6 +67,9 @@ export interface Transport {
 
   /** For health, from memory: the group that consumes a queue. Absent where the broker knows none. */
   group?(queue: string): ConsumerGroup | undefined;
+
+  /** How replies travel. Absent: nobody can ask here, and what asks for a reply gets none. */
+  readonly replies?: ReplyPath;
 
   /** Where `keyOrder` is `queue`, and only there. */
   readonly partitioning?: Partitioning;

@@ -23,6 +23,7 @@ export function memoryHarness(): TransportHarness & { readonly clock: ManualCloc
     broker,
     capabilities: factory.create().capabilities,
     create: () => factory.create(),
+    replies: true,
     environment,
     elapse: (ms) => clock.advance(ms),
     faults: {

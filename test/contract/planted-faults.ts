@@ -52,6 +52,10 @@ export class Faultless implements Transport {
     return this.inner.queues!;
   }
 
+  get replies(): Transport['replies'] {
+    return this.inner.replies;
+  }
+
   probe(): Promise<void> {
     return this.inner.probe();
   }

@@ -53,6 +53,15 @@ const plainClients = [
 const listing =
   'an operator is told of a queue: what is ready, who consumes, its routes and dead letters, and of none that is not there';
 
+/** There is no way back past the queues yet. */
+const replies = [
+  'a reply reaches whoever opened its address, with all it carries, and nobody else',
+  'a request that carries an address arrives with it, and many are answered, each once',
+  'an address that is none is refused or unroutable, and disturbs nobody',
+  'replies are lost with their connection, which is told once, and come again at the address that is told then',
+  'opened while disconnected, replies come once there is a connection; a reply fails until then',
+];
+
 /** Queues of SQS cannot be looked into yet. */
 const looks = [
   'a browser closed before the end gives back what it has read',
@@ -134,22 +143,23 @@ export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
   memory: [...retryByCopy, ...leases, listing, ...missingDelays, ...credentials, restart, ...poison, ...plainClients],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
-  rabbitmq: [...retryByCopy, ...leases, cancelled],
+  rabbitmq: [...retryByCopy, ...leases, cancelled, ...replies],
   /** A server neither blocks publishers nor ends a consumer that stays. */
-  nats: [...retryByCopy, ...blocking, cancelled],
+  nats: [...replies, ...retryByCopy, ...blocking, cancelled],
   /** A server that others run (TEST_NATS_URL) is not killed, and its password is not known. */
-  natsByUrl: [...retryByCopy, ...blocking, cancelled, restart, ...credentials],
+  natsByUrl: [...replies, ...retryByCopy, ...blocking, cancelled, restart, ...credentials],
   /** As NATS; what waits is in a table beside the queue's own. */
-  postgres: [...retryByCopy, ...blocking, ...missingDelays, cancelled],
+  postgres: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
   /** A server that others run (TEST_POSTGRES_URL) is not killed, and its password is not known. */
-  postgresByUrl: [...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
+  postgresByUrl: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
   /** As PostgreSQL; what waits is in a set beside the queue's stream. */
-  redis: [...retryByCopy, ...blocking, ...missingDelays, cancelled],
+  redis: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
   /** A server that others run (TEST_REDIS_URL) is not killed, and its password is not known. */
-  redisByUrl: [...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
+  redisByUrl: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
   /** A log with places instead of a queue with messages; a broker that neither blocks publishers nor cancels consumers. */
   kafka: [
     ...expiry,
+    ...replies,
     ...acksOfTheirOwn,
     ...counts,
     ...sharing,
@@ -165,7 +175,7 @@ export const skipped = {
    * SQS neither blocks publishers nor ends connections or consumers; the emulator holds
    * everything in memory, so that nothing outlives it, and takes any credentials. What waits is kept in the queue itself.
    */
-  sqs: [...looks, ...blocking, ...poison, ...missingDelays, listing, cancelled, restart, credentials[0]],
+  sqs: [...replies, ...looks, ...blocking, ...poison, ...missingDelays, listing, cancelled, restart, credentials[0]],
   /** These run on a node of their own instead: an alarm would block all other tests, and so on. */
   onSharedNode: [restart, ...blocking],
   /** A broker that others run (TEST_RABBITMQ_URL) is not made to block, not killed, and gets no users. */

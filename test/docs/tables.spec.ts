@@ -21,6 +21,7 @@ import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
 import * as redisEntry from 'nestjs-messaging/redis';
 import * as sqsEntry from 'nestjs-messaging/sqs';
+import * as requestEntry from 'nestjs-messaging/request';
 import * as requeue from 'nestjs-messaging/requeue';
 import * as testing from 'nestjs-messaging/testing';
 import * as transaction from 'nestjs-messaging/transaction';
@@ -56,6 +57,7 @@ const defaults = {
   retry: {},
   middleware: [],
   maxDelayMs: 1_000,
+  replies: true,
 };
 
 /** The value of JavaScript in the document. */
@@ -159,7 +161,7 @@ describe('docs/options.md, the options', () => {
   });
 
   test('of @Subscribe are all there, with their defaults', () => {
-    const { topology, prefetch, concurrency, delayMs, middleware, timeoutMs } = defineSubscription(
+    const { topology, prefetch, concurrency, delayMs, middleware, timeoutMs, answers } = defineSubscription(
       { route: 'a' },
       defaults,
     );
@@ -172,6 +174,7 @@ describe('docs/options.md, the options', () => {
       delay: delayMs,
       middleware,
       timeout: timeoutMs,
+      answers: answers?.when !== 'never',
     });
     const names = knownNames((unknown) => defineSubscription({ route: 'a', ...unknown }, defaults));
     expect([...options('@Subscribe').keys()].sort()).toEqual(names.sort());
@@ -310,7 +313,9 @@ describe('tables and lists of README.md and docs:', () => {
   });
 
   test('every error class has its row, with its code', () => {
-    const actual = Object.values({ ...root, ...transaction })
+    // The code of these two is the application's own.
+    const { ReplyError: _, RemoteError: __, ...requests } = requestEntry;
+    const actual = Object.values({ ...root, ...transaction, ...requests })
       .filter(
         (value): value is typeof MessagingError =>
           typeof value === 'function' && value.prototype instanceof MessagingError,
@@ -402,6 +407,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...redisEntry,
       ...sqsEntry,
       ...requeue,
+      ...requestEntry,
       ...testing,
       ...transaction,
     };

@@ -5,7 +5,7 @@ import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { copyToQueue, originHeaders } from '../../lib/consumer/settlement/copy.js';
 import { deadLetterCopy } from '../../lib/consumer/settlement/dead-letter-copy.js';
 import { defineSubscription } from '../../lib/consumer/subscription/subscription-definition.js';
-import { header, type Headers } from '../../lib/message/headers.js';
+import { header, requestHeader, type Headers } from '../../lib/message/headers.js';
 import type { WireMessage } from '../../lib/message/message.js';
 import { jsonSerializer } from '../../lib/message/serializer.js';
 import { MessageFactory } from '../../lib/publisher/message-factory.js';
@@ -50,6 +50,11 @@ const goldenHex = bytes.blocks('hex')[0].code.replace(/\s/g, '');
 function messageOf(...[route, body, options]: [string, unknown, PublishOptions]): WireMessage {
   return factory.create({ kind: 'route', route }, route, body, options).message;
 }
+
+test('the headers of requests and replies are those of the code', () => {
+  const rows = document.section('Replies').table();
+  expect(rows.map((row) => code(row.header)).sort()).toEqual(Object.values(requestHeader).sort());
+});
 
 describe('docs/wire.md', () => {
   describe('the headers', () => {

@@ -9,6 +9,7 @@ import { Outcome } from '../../pipeline/outcome.js';
 import { resultOf, wholeResultOf } from '../../pipeline/result.js';
 import type { ConsumerTelemetry, ProcessTrace } from '../../pipeline/telemetry.js';
 import { isThenable } from '../../pipeline/thenable.js';
+import type { Answering } from '../../request/answering.js';
 import type { RetryPolicy } from '../../retry/retry-policy.js';
 import type { Delivery } from '../../transport/delivery.js';
 
@@ -35,6 +36,8 @@ export class HandlerCall<C extends Call> {
     private readonly environment: HandlerCallEnvironment,
     private readonly ended: (call: C, outcome: Outcome) => void,
     private readonly telemetry?: ConsumerTelemetry,
+    /** Undefined: nobody is answered. */
+    private readonly answering?: Answering,
   ) {}
 
   /**
@@ -51,12 +54,21 @@ export class HandlerCall<C extends Call> {
       else context.take(decoded);
       const result = trace ? trace.run(this.whole, context) : resultOf(this.handler(context));
       if (result === LATER) return undefined;
-      if (!isThenable(result)) return told(trace, this.outcomeOr(result, attempt));
+      if (!isThenable(result)) return this.concluded(call, trace, this.outcomeOr(result, attempt), result);
       this.await(call, trace, result instanceof Promise ? result : Promise.resolve(result));
       return undefined;
     } catch (error) {
-      return told(trace, this.outcomeOf(call, error));
+      return this.concluded(call, trace, this.outcomeOf(call, error));
     }
+  }
+
+  /** Whoever asked is answered first; undefined: the outcome comes later. */
+  private concluded(call: C, trace: ProcessTrace | undefined, outcome: Outcome, result?: unknown): Outcome | undefined {
+    call.context.ended();
+    const answered = this.answering?.answer(call.context, outcome, result);
+    if (!answered) return told(trace, outcome);
+    void answered.then((late) => this.ended(call, told(trace, late)));
+    return undefined;
   }
 
   private await(call: C, trace: ProcessTrace | undefined, promise: Promise<unknown>): void {
@@ -64,10 +76,15 @@ export class HandlerCall<C extends Call> {
       (given) => {
         const late = resultOf(given);
         if (late !== given) this.await(call, trace, late as Promise<unknown>);
-        else this.ended(call, told(trace, this.outcomeOr(late, call.attempt)));
+        else this.conclude(call, trace, this.outcomeOr(late, call.attempt), late);
       },
-      (error: unknown) => this.ended(call, told(trace, this.outcomeOf(call, error))),
+      (error: unknown) => this.conclude(call, trace, this.outcomeOf(call, error)),
     );
+  }
+
+  private conclude(call: C, trace: ProcessTrace | undefined, own: Outcome, result?: unknown): void {
+    const outcome = this.concluded(call, trace, own, result);
+    if (outcome) this.ended(call, outcome);
   }
 
   /** All of it belongs to the trace, also what only begins when an Observable is subscribed to. */

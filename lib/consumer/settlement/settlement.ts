@@ -12,6 +12,7 @@ import type { ConsumerTelemetry, SettleTrace, Telemetry } from '../../pipeline/t
 import type { Delivery } from '../../transport/delivery.js';
 import { deliveryView } from '../../transport/delivery-view.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import type { Answering } from '../../request/answering.js';
 import type { Topology } from '../../transport/topology.js';
 import type { Transport } from '../../transport/transport.js';
 import type { AttemptCount } from './attempt-count.js';
@@ -33,6 +34,8 @@ export interface SettlementEnvironment {
   readonly service: string;
   readonly deadLetterStack: boolean;
   readonly telemetry?: Telemetry;
+  /** Answers requests that go back. */
+  readonly answering?: Answering;
 }
 
 /** Waiting times before an original whose copy could not be written is given back, in milliseconds. */
@@ -107,6 +110,10 @@ export class Settlement {
 
   /** Gives a delivery back without spending an attempt: this consumer stops; `waitMs` is left until its handler call. */
   async giveBack(delivery: Delivery, attempt: number, waitMs: number): Promise<SettledAs> {
+    if (await this.environment.answering?.unavailable(delivery)) {
+      delivery.ack();
+      return 'ack';
+    }
     if (this.mustCopyBack(delivery)) {
       const result = await this.write(delivery, this.copy(delivery, attempt, waitMs, callsAloneOf(delivery)));
       if (result.status === 'confirmed') return 'released';

@@ -25,7 +25,7 @@ export interface BatchDefinition extends SubscriptionDefinition {
 const MAX_PREFETCH = 65_535;
 const DEFAULT_MAX_WAIT_MS = 1_000;
 const LONGEST = 2 ** 31 - 1;
-const NAMES = ['size', 'maxWait', ...OPTION_NAMES.filter((name) => name !== 'handles' && name !== 'routeBy')];
+const NAMES = ['size', 'maxWait', ...OPTION_NAMES.filter((name) => !['handles', 'routeBy', 'answers'].includes(name))];
 
 /** Decides and checks every option of a batch subscription. @throws InvalidOptionError @throws SubscriptionConflictError */
 export function defineBatchSubscription(

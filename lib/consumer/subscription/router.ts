@@ -132,6 +132,7 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['idempotent', ({ idempotent }) => idempotent],
   ['serializer', ({ serializer }) => serializer],
   ['middleware', ({ middleware }) => middleware],
+  ['answers', ({ answers }) => answers],
   ['routeBy', ({ routing }) => routing?.routeBy],
 ];
 

@@ -16,6 +16,8 @@ import { memoryIdempotencyStore } from '../../idempotency/memory-idempotency-sto
 import { checkSerializer, type Serializer } from '../../message/serializer.js';
 import type { Middleware } from '../../pipeline/middleware.js';
 import { validation } from '../../pipeline/middleware/validation.js';
+import { type AnswerDefinition, defineAnswers } from '../../request/answer-options.js';
+import { replyCheck } from '../../request/reply-schema.js';
 import { RetryPolicy, type RetryOptions } from '../../retry/retry-policy.js';
 import { compilePattern, hasWildcard, wordsOf } from '../../transport/topic-pattern.js';
 import {
@@ -54,6 +56,8 @@ export interface SubscriptionDefinition {
   /** Reads its bodies; undefined: the connection's. */
   readonly serializer?: Serializer;
   readonly middleware: readonly Middleware[];
+  /** Undefined: nobody is answered, and nobody is told of it. */
+  readonly answers?: AnswerDefinition;
   /** By the schemas of its routes; around the handler alone, since handlers that share a queue have their own. */
   readonly validations: readonly Middleware[];
   /** How handlers that share the queue are told apart, where that is not by their routes. */
@@ -80,6 +84,8 @@ export interface SubscriptionDefaults {
   readonly wildcards?: boolean;
   /** Left out where the broker does not split queues. */
   readonly partitioning?: Pick<Partitioning, 'option' | 'splitBy'>;
+  /** Whether replies can be sent. Default false. */
+  readonly replies?: boolean;
   /** How long the broker waits for an ack, in milliseconds. Left out: for ever. */
   readonly ackTimeoutMs?: number;
 }
@@ -162,7 +168,8 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
         : defineIdempotent(idempotent, retry, defaults.idempotencyStore ?? memoryIdempotencyStore(), !!deadLetter),
     ...(serializer && { serializer }),
     middleware: [...defaults.middleware, ...functions('middleware', request.middleware ?? [])],
-    validations: validations(request),
+    answers: defineAnswers(request.answers ?? true, { system: defaults.system, replies: defaults.replies ?? false }),
+    validations: [...validations(request), ...replyChecks(request)],
     routing: routingOf(request),
   };
 }
@@ -204,6 +211,12 @@ function serializerOf({ serializer, route }: SubscribeRequest): Serializer | und
       'given here, where contracts with different ones share a queue: one that reads the bodies of all',
     );
   return own && checkSerializer('serializer', own);
+}
+
+/** Innermost: what the handler itself returns, where it is to be an answer. */
+function replyChecks({ answers }: SubscribeRequest): Middleware[] {
+  const schema = typeof answers === 'object' ? answers.schema : undefined;
+  return schema === undefined ? [] : [replyCheck(schema)];
 }
 
 function routesOf({ route }: SubscribeRequest): readonly string[] {
@@ -287,6 +300,7 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'routeBy',
   'serializer',
   'middleware',
+  'answers',
   'connection',
   'summary',
   'description',

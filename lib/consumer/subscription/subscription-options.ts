@@ -5,6 +5,7 @@ import type { StandardSchema } from '../../message/standard-schema.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import type { Middleware } from '../../pipeline/middleware.js';
 import type { RetryOptions } from '../../retry/retry-policy.js';
+import type { AnswerOptions } from '../../request/answer-options.js';
 import type { BrokerOptions } from '../../transport/broker-options.js';
 import type { KillSwitchOptions } from '../kill-switch.js';
 import type { Concurrency } from '../schedule/concurrency.js';
@@ -105,6 +106,11 @@ export interface SubscriptionOptions extends BrokerOptions, Described {
   readonly routeBy?: (context: MessageContext) => string | number | null | undefined;
   /** Reads the bodies of its queue. Default: that of its contract, or the module's. */
   readonly serializer?: Serializer;
+  /**
+   * Answer a message that says where (its `replyTo`) with what the handler returns, if that is not undefined. `false`: one
+   * line in the log instead, for its sender waits in vain. Options: see `@Respond`. Default true.
+   */
+  readonly answers?: boolean | AnswerOptions;
   /** Wrapped around the handler, inside the module's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** The connection it belongs to, where an application has several. */
@@ -157,7 +163,8 @@ export interface BatchOptions {
  * many as fit into the prefetch), `timeout` is for the call with a batch, and `prefetch` is by default room for the batches
  * that may be handled at a time and one more: twice the `size` where there is no bound.
  */
-export interface BatchSubscriptionOptions extends BatchOptions, Omit<SubscriptionOptions, 'handles' | 'routeBy'> {}
+export interface BatchSubscriptionOptions
+  extends BatchOptions, Omit<SubscriptionOptions, 'handles' | 'routeBy' | 'answers'> {}
 
 /** Batch subscription options together with what they subscribe to. */
 export interface SubscribeBatchRequest extends BatchSubscriptionOptions {

@@ -8,6 +8,7 @@ import type { UnattendedQueue } from '../kit/former-queues.js';
 import { Dispatcher } from './dispatcher.js';
 import { MemoryFaults } from './memory-faults.js';
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_MESSAGES, requireInteger, type MemoryBrokerOptions } from './memory-options.js';
+import type { ReplyAddresses } from './memory-replies.js';
 import type { MemoryQueue } from './memory-queue.js';
 import { MessageRouter } from './message-router.js';
 import { QueueDirectory, type Address } from './queue-directory.js';
@@ -51,6 +52,8 @@ export class MemoryBroker {
   readonly maxBytes: number;
   /** @internal */
   readonly dispatcher = new Dispatcher();
+  /** @internal */
+  readonly replies: ReplyAddresses = new Map();
   private readonly schedule = new Schedule(() => this.clock);
   private readonly directory: QueueDirectory;
   private readonly router: MessageRouter;

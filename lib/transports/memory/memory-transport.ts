@@ -2,6 +2,7 @@ import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import { publishAll } from '../../transport/publish-all.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Topology } from '../../transport/topology.js';
 import type {
@@ -22,6 +23,7 @@ import { MemoryBrowser } from './memory-browser.js';
 import { MemoryConnection } from './memory-connection.js';
 import type { Session } from './memory-delivery.js';
 import { requireInteger } from './memory-options.js';
+import { MemoryReplies } from './memory-replies.js';
 import { MemorySubscription, type SubscriptionHost } from './memory-subscription.js';
 import { PublishChannel } from './publish-channel.js';
 import { reasonOf } from './reason.js';
@@ -46,6 +48,7 @@ export class MemoryTransport implements Transport {
     browse: (queue, rest) => this.browse(queue, rest as MemoryBrowser | undefined),
     unbind: (topology) => this.unbind(topology),
   };
+  readonly replies: MemoryReplies;
   private readonly defaults: ClientDefaults;
   private readonly channel: PublishChannel;
   private readonly declared = new DeclaredTopologies();
@@ -62,6 +65,11 @@ export class MemoryTransport implements Transport {
   ) {
     this.defaults = { topic, deadLetterTopic: `${topic}.dlx`, maxBytes };
     this.capabilities = memoryCapabilities(maxBytes);
+    this.replies = new MemoryReplies(
+      broker.replies,
+      maxBytes,
+      async (outgoing) => (await publishAll(this, [outgoing]))[0],
+    );
     this.channel = new PublishChannel(
       broker,
       this.defaults,
@@ -191,6 +199,7 @@ export class MemoryTransport implements Transport {
     for (const subscription of [...this.subscriptions]) if (this.session === session) subscription.recover();
     if (this.session !== session) return;
     this.channel.open();
+    this.replies.up();
     if (blockedBy !== undefined) this.channel.setBlocked(true);
     this.environment.onEvent({ type: 'connected' });
     if (blockedBy !== undefined && this.session === session)
@@ -199,6 +208,7 @@ export class MemoryTransport implements Transport {
 
   private down(reason: string, session: Session | undefined): void {
     this.channel.close(reason);
+    this.replies.down(reason);
     if (!this.closed) this.environment.onEvent({ type: 'disconnected', reason });
     for (const subscription of [...this.subscriptions]) subscription.disconnected(reason);
     session?.end();

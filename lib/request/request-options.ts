@@ -1,0 +1,29 @@
+import type { Headers } from '../message/headers.js';
+
+/** Options of one request. */
+export interface RequestOptions {
+  /** Milliseconds to wait for the reply; after them no handler begins with the request. Default 10,000. */
+  readonly timeout?: number;
+  /** Gives the request up: it rejects with the signal's reason. A handler that has begun is not told. */
+  readonly signal?: AbortSignal;
+  /** Application headers, as of a publish. */
+  readonly headers?: Headers;
+  /** Messages of one key keep their order. */
+  readonly key?: string;
+  /** Where to publish (RabbitMQ: the exchange). Default: the transport's. */
+  readonly topic?: string;
+  /** Without a connection wait for it, within the timeout, instead of rejecting with NotConnectedError. The body must stay as it is until then. Default false. */
+  readonly queue?: boolean;
+}
+
+export const REQUEST_OPTION_NAMES: readonly (keyof RequestOptions)[] = [
+  'timeout',
+  'signal',
+  'headers',
+  'key',
+  'topic',
+  'queue',
+];
+
+export const DEFAULT_TIMEOUT_MS = 10_000;
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;

@@ -351,7 +351,7 @@ export class Dispatcher {
       this.settlements.settle(seq, { id: message.id, outcome: 'rejected', error: closedError() });
     }
     for (const publication of [...this.inFlight, ...this.admission.close()]) {
-      if (!publication.queued) lost.add(publication.message);
+      if (!publication.queued && !publication.keptElsewhere) lost.add(publication.message);
       publication.rejected(closedError());
     }
     return [...lost];

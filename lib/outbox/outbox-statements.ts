@@ -1,7 +1,10 @@
 import { type OutboxPlace, tablesOf } from './outbox-schema.js';
 
 const COLUMNS = 'id, route, topic, key, payload, headers, properties, dedupe_id, unroutable, expires_at, due, added_at, xact, attempts, error'; // prettier-ignore
-const TAKEN = 'c.seq::text, c.id, c.route, c.topic, c.payload, c.headers::text, c.properties::text, c.dedupe_id, c.unroutable, c.expires_at::text, c.key, c.attempts'; // prettier-ignore
+const TAKEN = 'c.seq::text, c.id, c.route, c.topic, c.headers::text, c.properties::text, c.dedupe_id, c.unroutable, c.expires_at::text, c.key, c.attempts'; // prettier-ignore
+/** The body, or null where all up to there are more than so many bytes. */
+const within = (order: string, most: string): string =>
+  `case when sum(octet_length(c.payload)) over (order by ${order}) - octet_length(c.payload) < ${most}::bigint then c.payload end as payload`;
 /** So many are counted; more are not told apart from so many. */
 export const MOST_COUNTED = 100_000;
 
@@ -27,7 +30,7 @@ statement_timestamp() + $11::text::float8 * interval '1 ms' where pg_current_xac
     /** What a process has taken that stands still, or whose host is lost, is free again after the idle limit. */
     begin: `begin isolation level read committed;
 set local synchronous_commit = off; set local idle_in_transaction_session_timeout = ${IDLE_LIMIT_MS}; set local statement_timeout = 0`,
-    /** limit, keys that are passed over. Rows that are not `ready` are behind an earlier message of their key. */
+    /** limit, keys that are passed over, bytes. Rows that are not `ready` are behind an earlier message of their key. */
     take: `with c as materialized (
   select * from ${pending} o where o.due <= statement_timestamp() and (o.key is null or (o.key <> all($2::text[]) and not exists (
     select from ${pending} w where w.key = o.key and w.attempts > 0 and w.due > statement_timestamp())))
@@ -35,16 +38,16 @@ set local synchronous_commit = off; set local idle_in_transaction_session_timeou
 k as (select d.key, (select e.seq from ${pending} e where e.key = d.key and e.seq < d.last and ${blocks}
   and e.seq <> all(array(select seq from c)) order by e.seq limit 1) as first
   from (select key, max(seq) as last from c where key is not null group by key) d)
-select ${TAKEN}, c.key is null or k.first is null or c.seq < k.first as ready
+select ${TAKEN}, ${within('c.seq', '$3')}, c.key is null or k.first is null or c.seq < k.first as ready
 from c left join k on k.key = c.key order by c.seq`,
     /** Who sends in the order of transactions is alone. */
     alone: `select pg_try_advisory_xact_lock(hashtextextended($1::text, 7267003))::text as alone`,
-    /** limit. Only what no transaction that still runs can come before. */
+    /** limit, bytes. Only what no transaction that still runs can come before. */
     takeInOrder: `with c as materialized (
   select * from ${pending} o where o.xact < pg_snapshot_xmin(pg_current_snapshot()) and o.due <= statement_timestamp()
   and not exists (select from ${pending} w where w.attempts > 0 and w.due > statement_timestamp() and (w.xact, w.seq) < (o.xact, o.seq))
   order by o.xact, o.seq limit $1::int for update of o)
-select ${TAKEN}, true as ready from c order by c.xact, c.seq`,
+select ${TAKEN}, ${within('c.xact, c.seq', '$2')}, true as ready from c order by c.xact, c.seq`,
     remove: gone('$1'),
     keep: `with d as (${gone('$1')} returning *) insert into ${sent} select * from d`,
     /** seqs, errors. */

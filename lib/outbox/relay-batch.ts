@@ -25,6 +25,8 @@ const LONGEST_PAUSE_MS = 30_000;
 const BEAT_MS = 5_000;
 /** So many keys are passed over that other relays are at; then it looks again later. */
 const MOST_PASSED_KEYS = 10_000;
+/** Bodies of one batch; one that is larger goes alone. They are in memory until they are confirmed. */
+const MOST_BYTES = 16 * 2 ** 20;
 /** What is told of an error is not longer. */
 const MAX_ERROR = 2_000;
 
@@ -99,16 +101,22 @@ export class RelayBatch {
     const { statements, limit, inOrder, name } = this.options;
     if (inOrder) {
       const [{ alone }] = await client.query(statements.alone, [name]);
-      const rows = alone === 'true' ? rowsOf(await client.query(statements.takeInOrder, [limit])) : [];
-      return { rows, full: rows.length === limit };
+      const rows = alone === 'true' ? await client.query(statements.takeInOrder, [limit, MOST_BYTES]) : [];
+      return { rows: fitting(rows), full: rows.length === limit };
     }
     const passed = new Set<string>();
-    for (;;) {
+    for (let most = limit; ;) {
       await client.query('savepoint taken', []);
-      const rows = rowsOf(await client.query(statements.take, [limit, [...passed]]));
+      const found = await client.query(statements.take, [most, [...passed], MOST_BYTES]);
+      const rows = fitting(found);
+      if (rows.length < found.length) {
+        most = rows.length;
+        await client.query('rollback to savepoint taken', []);
+        continue;
+      }
       const before = passed.size;
       for (const key of blockedKeys(rows)) passed.add(key);
-      const full = rows.length === limit;
+      const full = rows.length === most;
       if (passed.size === before) return { rows, full };
       // Another relay sends earlier messages of these keys: it shall find the later ones, and what is behind them is taken here.
       await client.query('rollback to savepoint taken', []);
@@ -222,8 +230,9 @@ export class RelayBatch {
   }
 }
 
-function rowsOf(rows: readonly SqlRecord[]): OutboxRow[] {
-  return rows as unknown as OutboxRow[];
+/** Those of which the body was given, for there are not too many bytes before it. */
+function fitting(rows: readonly SqlRecord[]): OutboxRow[] {
+  return rows.filter(({ payload }) => payload !== null) as unknown as OutboxRow[];
 }
 
 /** Those of which nothing can be sent. */

@@ -3,10 +3,12 @@ import { afterEach, expect, test } from '@jest/globals';
 import { Pool } from 'pg';
 import { memory, MemoryBroker, message, type MessagingModuleOptions, TopologyMismatchError } from 'nestjs-messaging';
 import { type OutboxOptions, outboxSchema } from 'nestjs-messaging/outbox';
+import { outboxStatements } from '../../lib/outbox/outbox-statements.js';
 import { describePostgresNode } from '../brokers/postgres.js';
 import type { PostgresServer } from '../brokers/postgres/server.js';
 import { Proxy } from '../brokers/proxy.js';
 import { waitFor } from '../brokers/wait-for.js';
+import { CapturedLog } from '../e2e/support/application.js';
 import { closeApplications, type OutboxApplication, startApplication } from './application.js';
 
 interface Numbered {
@@ -63,7 +65,7 @@ describePostgresNode('the relay', (postgres) => {
     const add = async (numbers: readonly Numbered[], commit = true): Promise<() => Promise<void>> => {
       const client = await pool.connect();
       await client.query('begin');
-      for (const { key, n } of numbers) await apps[0].outbox.add(client, Numbers, { key, n }, { key });
+      for (const one of numbers) await apps[0].outbox.add(client, Numbers, one, { key: one.key });
       const end = async (): Promise<void> => {
         await client.query('commit');
         client.release();
@@ -115,8 +117,9 @@ describePostgresNode('the relay', (postgres) => {
     const { apps, broker, add, handled, pool, left } = await start(1, { batchSize: 10 });
     broker.faults.refuse();
     broker.faults.disconnect();
-    await add(Array.from({ length: 100 }, (_, n) => ({ key: 'hot', n })));
-    await add([{ key: 'other', n: 100 }]);
+    // One is among the first of those that have to wait, and one behind all of them.
+    const hot = Array.from({ length: 100 }, (_, n) => ({ key: 'hot', n }));
+    await add([...hot.slice(0, 5), { key: 'near', n: 100 }, ...hot.slice(5), { key: 'far', n: 101 }]);
     const other = await pool.connect();
     await other.query('begin');
     await other.query('select from messaging.outbox order by seq limit 1 for update');
@@ -124,15 +127,52 @@ describePostgresNode('the relay', (postgres) => {
     broker.faults.accept();
     apps[0].outbox.wake();
     const free = async () => (await pool.query('select from messaging.outbox for update skip locked')).rowCount;
-    await waitFor(async () => (await free()) === 99, 'all but the two that are under way');
+    await waitFor(async () => (await free()) === 99, 'all but the three that are held');
     broker.faults.dropConfirms(false);
     await other.query('rollback');
     other.release();
     await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
-    expectOrder(
-      handled,
-      Array.from({ length: 100 }, (_, n) => ({ key: 'hot', n })),
-    );
+    expectOrder(handled, hot);
+  });
+
+  test('a batch is bounded in bytes, and holds no more than that', async () => {
+    const { apps, broker, add, handled, pool, left } = await start(1, { concurrency: 1 });
+    broker.faults.refuse();
+    broker.faults.disconnect();
+    const wide = 'x'.repeat(6 * 2 ** 20);
+    const sent = [0, 1, 2, 3, 4].map((n) => ({ key: `k${n}`, n, wide }));
+    await add(sent);
+    const taken: number[] = [];
+    const relay = apps[0].messaging.publisher.relay.bind(apps[0].messaging.publisher);
+    apps[0].messaging.publisher.relay = (publications) => {
+      taken.push(publications.length);
+      return relay(publications);
+    };
+    broker.faults.dropConfirms(true);
+    broker.faults.accept();
+    apps[0].outbox.wake();
+    const held = async () => 5 - Number((await pool.query('select from messaging.outbox for update skip locked')).rowCount); // prettier-ignore
+    await waitFor(async () => (await held()) === 3, 'three of 6 MiB under way');
+    broker.faults.dropConfirms(false);
+    await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
+    expect(new Set(handled.map(({ n }) => n)).size).toBe(5);
+    expect(Math.max(...taken)).toBe(3);
+  });
+
+  test("order: 'transaction' is bounded in bytes, too, and loses nothing behind that", async () => {
+    const { apps, broker, add, handled, pool, left } = await start(1, { order: 'transaction' });
+    broker.faults.refuse();
+    broker.faults.disconnect();
+    const wide = 'x'.repeat(6 * 2 ** 20);
+    await add([0, 1, 2, 3, 4].map((n) => ({ key: 'k', n, wide })));
+    const { takeInOrder } = outboxStatements({ schema: 'messaging', table: 'outbox' });
+    const answered = async (bytes: number): Promise<number> =>
+      (await pool.query(takeInOrder, [100, bytes])).rows.filter(({ payload }) => payload !== null).length;
+    expect([await answered(16 * 2 ** 20), await answered(1)]).toEqual([3, 1]);
+    broker.faults.accept();
+    apps[0].outbox.wake();
+    await waitFor(async () => (await left()) === 0, 'an empty outbox', 30_000);
+    expect(firsts(orderOf(handled, 'k'))).toEqual([0, 1, 2, 3, 4]);
   });
 
   test('while the broker is away messages stay, and are then sent in order', async () => {
@@ -306,10 +346,13 @@ describePostgresNode('the relay', (postgres) => {
 
   test('what is not confirmed in time for the end is given back, and the end is not held up', async () => {
     const { apps, broker, add, handled, pool } = await start(1, {}, undefined, { confirmTimeout: 600_000, shutdownTimeout: 200 }); // prettier-ignore
+    const log = new CapturedLog();
+    apps[0].app.useLogger(log);
     broker.faults.dropConfirms(true);
     await add([{ key: 'k', n: 1 }, { key: 'k', n: 2 }]); // prettier-ignore
     await waitFor(() => handled.length === 1);
     await apps[0].app.close();
+    expect(log.lines.filter((line) => JSON.stringify(line).includes('lost with this process'))).toEqual([]);
     await waitFor(async () => (await pool.query('select from messaging.outbox for update skip locked')).rowCount === 2);
     expect(handled).toHaveLength(1);
   });
@@ -318,7 +361,11 @@ describePostgresNode('the relay', (postgres) => {
     for (const relay of [false, true]) {
       const url = await (await (shared ??= postgres.start())).createDatabase();
       const proxy = await Proxy.start(url);
-      const { app, outbox } = await startApplication({ url: proxy.url(url), relay }, { shutdownTimeout: 200 });
+      const { app, outbox } = await startApplication(
+        // No answer is waited for in vain: it is the end that does not wait.
+        { url: proxy.url(url), relay, options: { query_timeout: 3_600_000 } },
+        { shutdownTimeout: 200 },
+      );
       await waitFor(() => outbox.health().countedAt !== undefined);
       proxy.stall();
       outbox.parked().catch(() => undefined);

@@ -65,6 +65,7 @@ export class DefinitionResolver {
       idempotencyStore,
       system,
       wildcards: capabilities.wildcards,
+      adopts: capabilities.adopts,
       ...(capabilities.keyOrder === 'queue' && { partitioning: this.transport.partitioning }),
       maxDelayMs: capabilities.maxDelayMs,
       replies: this.transport.replies !== undefined,

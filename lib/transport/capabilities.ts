@@ -33,6 +33,8 @@ export interface TransportCapabilities {
   readonly ackTimeoutMs?: number;
   /** What the broker's wait for an ack is called there, for whoever has to raise it. */
   readonly ackTimeoutName?: string;
+  /** Queues that somebody else has made can be used as they are (`adopt` of a topology). Default false. */
+  readonly adopts?: boolean;
   /** The largest body in bytes that is sent at all; a larger one is refused before it reaches the broker. */
   readonly maxBytes: number;
 }

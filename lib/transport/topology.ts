@@ -9,6 +9,8 @@ export interface Topology {
   readonly deadLetter?: { readonly queue: string; readonly route: string };
   /** The waits that retries and the `delay` can ask for, each from … to in milliseconds: what they need is made, or checked, with the queue. */
   readonly waits?: readonly Wait[];
+  /** The queue is somebody else's: its being there is checked, and it is never declared. What is beside it is ours. */
+  readonly adopt?: boolean;
   /** True: create what is missing. False: only check that it is there. */
   readonly provision: boolean;
   /** The queue is split by key into so many, `partitionQueue(queue, 0)` and on: those are handled, routes lead to this one. */

@@ -170,6 +170,7 @@ describe('docs/options.md, the options', () => {
       prefetch,
       concurrency,
       bind: topology.patterns.length > 0,
+      adopt: topology.adopt ?? false,
       exclusive: topology.exclusive !== undefined,
       delay: delayMs,
       middleware,

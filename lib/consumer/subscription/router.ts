@@ -121,6 +121,7 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['name', ({ name }) => name],
   ['topic', ({ topology }) => topology.topic],
   ['bind', ({ topology }) => topology.patterns.length > 0],
+  ['adopt', ({ topology }) => topology.adopt],
   ['exclusive', ({ topology }) => topology.exclusive],
   ["the broker's own options", ({ topology }) => topology.native],
   ['prefetch', ({ prefetch }) => prefetch],

@@ -80,6 +80,8 @@ export interface SubscriptionDefaults {
   /** Of `idempotent` subscriptions that name none. Default: in memory. */
   readonly idempotencyStore?: IdempotencyStoreFactory;
   readonly maxDelayMs: number;
+  /** The transport can use a queue of somebody else's as it is. Default false. */
+  readonly adopts?: boolean;
   /** False: the broker does not decide about `*` and `#`. Default true. */
   readonly wildcards?: boolean;
   /** Left out where the broker does not split queues. */
@@ -130,6 +132,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
   const routes = routesIn(request, defaults);
   if (!checkBoolean('bind', bind) && request.topic !== undefined)
     throw new InvalidOptionError('topic', request.topic, 'left out beside «bind: false»: nothing is bound to it');
+  const adopt = adopts(request, { ...defaults, split: partitioning && defaults.partitioning?.option });
   if (partitioning) checkShortText('queue', `${partitionQueue(queue, partitioning.count)}.owner`);
   const deadLetter = dlq === false ? undefined : deadLetterOf(dlq, group, name);
   if (deadLetter?.queue === queue)
@@ -150,6 +153,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
       patterns: bind ? routes : [],
       ...(deadLetter && { deadLetter }),
       provision: defaults.provision,
+      ...(adopt && { adopt }),
       ...(waits.length > 0 && { waits }),
       ...(partitioning && { partitions: partitioning.count }),
       ...(exclusive && { exclusive }),
@@ -172,6 +176,22 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     validations: [...validations(request), ...replyChecks(request)],
     routing: routingOf(request),
   };
+}
+
+/** Whether the queue is used as it is. @throws InvalidOptionError @throws UnsupportedError */
+function adopts(
+  { adopt = false, queue, exclusive }: SubscribeRequest,
+  { system, adopts: canAdopt, split }: SubscriptionDefaults & { readonly split?: string },
+): boolean {
+  if (!checkBoolean('adopt', adopt)) return false;
+  if (queue === undefined) throw new InvalidOptionError('adopt', true, 'nothing without «queue», its name: give that');
+  const beside = exclusive ? 'exclusive' : split;
+  if (beside !== undefined)
+    throw new InvalidOptionError('adopt', true, `left out beside «${beside}», which makes a queue of its own kind`);
+  if (canAdopt) return true;
+  throw new UnsupportedError(
+    `${system} cannot adopt «${queue}»: a queue there is what this package makes of it. Leave out «adopt»`,
+  );
 }
 
 /** A transport that core does not know by name has options under its own. @throws InvalidOptionError */
@@ -289,6 +309,7 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'topic',
   'queue',
   'bind',
+  'adopt',
   'exclusive',
   'retry',
   'concurrency',

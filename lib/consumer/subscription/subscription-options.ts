@@ -65,6 +65,11 @@ export interface SubscriptionOptions extends BrokerOptions, Described {
    */
   readonly bind?: boolean;
   /**
+   * The `queue` is somebody else's: it has to be there, and is used as it is and never declared. Bindings, dead letters and
+   * delays of this subscription are put beside it. Default false.
+   */
+  readonly adopt?: boolean;
+  /**
    * A queue of this process alone, `<group>:<name>:<host>-<random>:queue`: every process gets each message. It ends with
    * the process, with what is in it; its dead letters stay, in the dead-letter queue of all. Default false.
    */

@@ -8,6 +8,7 @@ export function memoryCapabilities(maxBytes: number): TransportCapabilities {
     durable: false,
     retry: 'copy',
     wildcards: true,
+    adopts: true,
     keyOrder: 'none',
     maxDelayMs: MAX_DELAY_MS,
     leaseMs: Infinity,

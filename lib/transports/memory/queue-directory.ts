@@ -44,6 +44,7 @@ export class QueueDirectory {
   declare(topology: Topology, { topic, deadLetterTopic, service }: Declaring, provision: boolean): void {
     this.compare([topology], deadLetterTopic);
     if (!provision) return this.checkPresence(topology);
+    if (topology.adopt) this.checkAdopted(topology.queue);
     const [queue, deadLetters] = this.wanted(topology, deadLetterTopic).map(([name, args]) =>
       this.create(name, args, service),
     );
@@ -54,6 +55,11 @@ export class QueueDirectory {
   /** What is there with what is wanted. Throws one TopologyMismatchError that tells every difference. */
   compare(topologies: readonly Topology[], deadLetterTopic: string): void {
     const wanted = new Map(topologies.flatMap((topology) => this.wanted(topology, deadLetterTopic)));
+    for (const { adopt, queue } of topologies)
+      if (adopt) {
+        this.checkAdopted(queue);
+        wanted.delete(queue);
+      }
     const told = [...wanted].flatMap(([name, args]) => this.mismatch(name, args) ?? []);
     if (told.length > 0) throw new TopologyMismatchError(told.join('\n'));
   }
@@ -128,6 +134,13 @@ export class QueueDirectory {
     if (different.length === 0) return undefined;
     const told = different.map((argument) => `another «${argument}»: wanted ${a[argument]}, found ${b[argument]}`);
     return `Queue «${name}» exists with ${told.join('; ')}. Give every subscription of this queue the same options, or give one of them a \`name\` of its own.`;
+  }
+
+  private checkAdopted(queue: string): void {
+    if (!this.queues.has(queue))
+      throw new TopologyMismatchError(
+        `Queue «${queue}» does not exist, and with «adopt: true» it is somebody else's to make. Make it, or leave out «adopt».`,
+      );
   }
 
   private checkPresence(topology: Topology): void {

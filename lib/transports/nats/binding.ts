@@ -37,6 +37,18 @@ export function recordOf(config: Pick<ConsumerConfig, 'description'>): QueueReco
   }
 }
 
+/** Of a consumer that somebody else has made. With its `config`: what its filters let in is what it is bound by. */
+export function foreignRecord(
+  queue: string,
+  topic: string,
+  config?: Pick<ConsumerConfig, 'filter_subject' | 'filter_subjects'>,
+): QueueRecord {
+  const prefix = topicPrefix(topic);
+  const { filter_subject: one, filter_subjects: many = [one || `${prefix}>`] } = config ?? { filter_subjects: [] };
+  const patterns = many.flatMap((subject) => routeIn(subject, prefix)?.replace(/(^|\.)>$/, '$1#') ?? []);
+  return { queue, topic, patterns: Object.fromEntries(patterns.map((pattern) => [pattern, 0])), routes: [] };
+}
+
 /** Subjects that take everything meant for the queue; perhaps more, where a server cannot say it better. */
 export function filtersFor(record: QueueRecord, names: Names, manyFilters: boolean): string[] {
   const topic = tokenOf(record.topic);

@@ -1,4 +1,6 @@
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
+import type { ConsumerConfig } from '@nats-io/jetstream';
+import { NANOS_PER_MS } from './link.js';
 import type { QueueRecord } from './binding.js';
 
 /** What of a queue that exists is another than is wanted, in one text; undefined: nothing that cannot be added. */
@@ -18,6 +20,29 @@ export function checkBound(found: QueueRecord, { queue, patterns }: QueueRecord)
   if (lacking.length === 0) return;
   const bound = Object.keys(found.patterns).join(', ') || 'none';
   throw new TopologyMismatchError(explained(queue, [another('binding', lacking.join(', '), bound)]));
+}
+
+/** What a consumer of somebody else's lacks for its messages to be handled here; undefined: nothing. */
+export function unadoptable(
+  queue: string,
+  { ack_policy: acks, deliver_subject: pushed, max_deliver: most = -1, ack_wait: wait = 0 }: Partial<ConsumerConfig>,
+  leaseMs: number,
+): string | undefined {
+  const told = [
+    ...(acks === 'explicit' ? [] : [another('ack policy', 'explicit', acks ?? 'none')]),
+    ...(pushed === undefined ? [] : [another('delivery', 'pull', `push to ${pushed}`)]),
+    ...(most <= 0 ? [] : [another('max_deliver', '-1', String(most))]),
+    ...(wait >= leaseMs * NANOS_PER_MS
+      ? []
+      : [another('ack_wait', `${leaseMs} ms or more`, `${wait / NANOS_PER_MS} ms`)]),
+  ];
+  if (told.length === 0) return undefined;
+  return `The consumer of «${queue}» exists with ${told.join('; ')}, and with «adopt: true» it is used as it is. Change it with \`nats consumer edit\`, or make another; \`nats({ ackWait })\` of this connection can be shorter`;
+}
+
+/** Of a consumer that somebody else is to have made. */
+export function missingText(queue: string): string {
+  return `The queue «${queue}» does not exist, and with «adopt: true» it is somebody else's to make. Make it, or leave out «adopt»`;
 }
 
 function another(what: string, wanted: string, found: string): string {

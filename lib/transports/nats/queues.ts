@@ -3,9 +3,9 @@ import type { Clock } from '../../clock/clock.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { toldTogether } from '../../errors/told-together.js';
 import type { Topology } from '../../transport/topology.js';
-import { describeQueue, filtersFor, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
+import { describeQueue, filtersFor, foreignRecord, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
-import { checkBound, mismatchOf } from './comparison.js';
+import { checkBound, mismatchOf, missingText, unadoptable } from './comparison.js';
 import type { DelayedStream } from './delayed-stream.js';
 import { Limited } from '../kit/limited.js';
 import { type Link, NANOS_PER_MS } from './link.js';
@@ -53,7 +53,10 @@ export class Queues {
       topologies.map((topology) =>
         this.questions.run(async () => {
           const found = await this.find(link, topology.queue);
-          return found && mismatchOf(found.record, this.wanted(topology));
+          const { adopt, queue } = topology;
+          if (!found) return adopt ? missingText(queue) : undefined;
+          const refused = adopt ? unadoptable(queue, found.info.config, this.settings.ackWait) : undefined;
+          return refused ?? mismatchOf(found.record, this.wanted(topology));
         }),
       ),
     );
@@ -69,6 +72,7 @@ export class Queues {
   async declare(link: Link, topology: Topology): Promise<Queue> {
     checkSubscriptionOptions(topology.native);
     const provision = this.provision && topology.provision;
+    if (topology.adopt) await this.compare(link, [topology]);
     const wanted = this.wanted(topology);
     const { queue, topic, deadLetter } = wanted;
     let made: string;
@@ -87,7 +91,9 @@ export class Queues {
       return this.withoutFormer(link, topology, declared, false);
     }
     if (dead) await this.ensure(link, dead, made, true);
-    return this.withoutFormer(link, topology, await this.ensure(link, wanted, made, true, expires), true);
+    const declared = await this.ensure(link, wanted, made, true, expires, topology.adopt);
+    // What else it is bound by is its owner's.
+    return topology.adopt ? declared : this.withoutFormer(link, topology, declared, true);
   }
 
   private async checkWaits(link: Link, { queue, waits = [] }: Topology): Promise<void> {
@@ -132,10 +138,13 @@ export class Queues {
   }
 
   /** Undefined when there is no such queue. */
-  async find(link: Link, queue: string): Promise<Queue | undefined> {
+  async find(link: Link, queue: string, adopt = false): Promise<Queue | undefined> {
     try {
       const info = await link.manager.consumers.info(this.names.stream, tokenOf(queue));
-      return { info, record: recordOf(info.config) ?? { queue, topic: this.names.stream, patterns: {}, routes: [] } };
+      return {
+        info,
+        record: recordOf(info.config) ?? foreignRecord(queue, this.names.stream, adopt ? info.config : undefined),
+      };
     } catch (error) {
       const code = codeOf(error);
       if (code === apiCode.consumerNotFound || code === apiCode.streamNotFound) return undefined;
@@ -168,10 +177,12 @@ export class Queues {
     stream: string,
     provision: boolean,
     expiresMs?: number,
+    adopt?: boolean,
   ): Promise<Queue> {
     const what = `the queue «${wanted.queue}»`;
     for (let attempt = 1; ; attempt++) {
-      const found = await this.find(link, wanted.queue);
+      const found = await this.find(link, wanted.queue, adopt);
+      if (!found && adopt) throw new TopologyMismatchError(missingText(wanted.queue));
       if (!found && !provision)
         throw new TopologyMismatchError(`${what} does not exist. Create it, or set «provision» to true`);
       try {

@@ -62,6 +62,7 @@ export class NatsTransport extends BrokerTransport<NatsParts, Link> {
       durable: settings.storage === 'file',
       retry: 'copy',
       wildcards: true,
+      adopts: true,
       keyOrder: 'none',
       maxDelayMs: MAX_DELAY_MS,
       leaseMs: settings.ackWait,

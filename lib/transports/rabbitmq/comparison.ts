@@ -5,7 +5,7 @@ import { reply, replyCode } from './broker-errors.js';
 import { topsOf } from './delay-bands.js';
 import { delayBands, delayEnds } from './delay-topology.js';
 import { type Declared, type Difference, differencesOf } from './differences.js';
-import { mismatchText } from './mismatch-text.js';
+import { mismatchText, missingText } from './mismatch-text.js';
 import type { Names } from './names.js';
 import { check, perform } from './operations.js';
 import type { Settings } from './options.js';
@@ -87,10 +87,17 @@ export class Comparison {
       } catch (error) {
         if (!asked) throw error;
         const [at, { operation, topology }] = asked;
-        const differences = await this.differences(operation, error);
-        if (differences.length > 0) told[at] = mismatchText(operation, differences, topology);
+        const text = await this.told(operation, error, topology);
+        if (text !== undefined) told[at] = text;
       }
     }
+  }
+
+  private async told(operation: Declared, error: unknown, topology: Topology): Promise<string | undefined> {
+    if (operation.kind === 'queue' && operation.adopted)
+      return replyCode(error) === reply.notFound ? missingText(operation.name) : undefined;
+    const differences = await this.differences(operation, error);
+    return differences.length > 0 ? mismatchText(operation, differences, topology) : undefined;
   }
 
   private async differences(operation: Declared, error: unknown): Promise<Difference[]> {

@@ -19,7 +19,7 @@ import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Ownership } from './ownership.js';
-import { hasSingleActiveConsumer, queueArguments, queueTypeOf } from './topology.js';
+import { queueArguments } from './topology.js';
 import { TopologyDeclarer } from './topology-declarer.js';
 
 /** How long a hung broker may keep the consumers' channels open before their connection is closed over them. */
@@ -31,7 +31,9 @@ const MOST_PREFETCH = 65_535;
 type Plan = ConsumerPlan<ChannelModel, ChannelSession>;
 
 /** How a queue is consumed. `declare` makes it exist. */
-interface Consuming extends Pick<SessionOptions, 'queue' | 'prefetch' | 'counts'>, Pick<Plan, 'mayStandBy'> {
+interface Consuming extends Pick<SessionOptions, 'queue' | 'prefetch'> {
+  /** Known once it is declared. */
+  readonly traits: () => Pick<SessionOptions, 'counts'> & Pick<Plan, 'mayStandBy'>;
   readonly handlers: SubscribeHandlers;
   readonly declare: () => Promise<void>;
 }
@@ -54,7 +56,7 @@ export class ConsumingSide {
   private lastProblem?: string;
 
   constructor(
-    private readonly settings: Settings,
+    settings: Settings,
     private readonly names: Names,
     private readonly environment: TransportEnvironment,
   ) {
@@ -119,8 +121,7 @@ export class ConsumingSide {
       {
         queue,
         prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
-        counts: queueTypeOf(topology, this.settings) === 'quorum',
-        mayStandBy: hasSingleActiveConsumer(topology),
+        traits: () => this.topologies.traitsOf(topology),
         handlers,
         declare: async () => {
           await this.topologies.declareToConsume(wanted());
@@ -147,7 +148,7 @@ export class ConsumingSide {
     this.subscriptions.startOnce(() => {
       this.renewals.add(declare);
       const queue = this.names.dueQueue;
-      return this.plan({ queue, prefetch: FORWARDER_PREFETCH, counts: true, handlers, declare });
+      return this.plan({ queue, prefetch: FORWARDER_PREFETCH, traits: () => ({ counts: true }), handlers, declare });
     });
   }
 
@@ -172,20 +173,23 @@ export class ConsumingSide {
     await this.connection.close();
   }
 
-  private plan({ declare, mayStandBy, ...session }: Consuming, ended: () => void = () => {}): Plan {
+  private plan({ declare, traits, ...session }: Consuming, ended: () => void = () => {}): Plan {
     const { names, bound, connection, environment } = this;
     const warning = (message: string): void => environment.onEvent({ type: 'warning', message });
     const redact = (text: string): string => connection.redact(text);
     return {
       queue: session.queue,
       handlers: session.handlers,
-      mayStandBy,
+      get mayStandBy() {
+        return traits().mayStandBy;
+      },
       // Once the consumer is cancelled, another gets what comes next; only the end of the channel gives back at once.
       givesBackAtOnce: true,
       ended,
       open: async (model) => {
         await declare();
-        return ChannelSession.open(model, { ...session, names, bound, warning, redact });
+        const { counts } = traits();
+        return ChannelSession.open(model, { ...session, counts, names, bound, warning, redact });
       },
     };
   }

@@ -32,7 +32,13 @@ function remedy({ kind, name }: Declared, differences: readonly Difference[], to
   const native = acceptedBy(kind, name, differences, topology);
   const otherwise = kind === 'queue' ? 'delete the queue once it is empty' : 'use another exchange';
   if (native === undefined) return `To go on, ${otherwise}`;
-  return `To take it as it is, give the subscription of «${topology.queue}» \`rabbitmq: ${literal(native)}\`; or ${otherwise}`;
+  const adopt = name === topology.queue && !topology.exclusive ? ', or `adopt: true` where it is somebody else’s' : '';
+  return `To take it as it is, give the subscription of «${topology.queue}» \`rabbitmq: ${literal(native)}\`${adopt}; or ${otherwise}`;
+}
+
+/** Of a queue that somebody else is to have made. */
+export function missingText(queue: string): string {
+  return `The queue «${queue}» does not exist, and with «adopt: true» it is somebody else's to make. Make it, or leave out «adopt»`;
 }
 
 function acceptedBy(

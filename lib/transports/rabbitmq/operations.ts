@@ -18,6 +18,8 @@ export type Operation =
       readonly kind: 'queue';
       readonly name: string;
       readonly arguments: Arguments;
+      /** Made by somebody else: looked for, and never declared. */
+      readonly adopted?: boolean;
       /** Default true. */
       readonly durable?: boolean;
       /** Default false. */
@@ -40,7 +42,8 @@ export type Operation =
 /** Creates the object, or finds it there as wanted. */
 export async function perform(channel: Channel, operation: Operation): Promise<void> {
   if (operation.kind === 'exchange') await channel.assertExchange(operation.name, operation.type, kept(operation));
-  if (operation.kind === 'queue') await channel.assertQueue(operation.name, kept(operation));
+  if (operation.kind === 'queue' && operation.adopted) await channel.checkQueue(operation.name);
+  else if (operation.kind === 'queue') await channel.assertQueue(operation.name, kept(operation));
   if (operation.kind === 'binding')
     await channel.bindQueue(operation.queue, operation.exchange, operation.key, operation.arguments ?? {});
   if (operation.kind === 'exchange-binding')

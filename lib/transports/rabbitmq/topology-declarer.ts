@@ -7,6 +7,7 @@ import { MessagingError } from '../../errors/messaging-error.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { toldTogether } from '../../errors/told-together.js';
+import { type AdoptedQueue, AdoptedQueues } from './adopted-queues.js';
 import { Comparison } from './comparison.js';
 import { DelayBands } from './delay-bands.js';
 import { delayEnds, dueBinding } from './delay-topology.js';
@@ -14,11 +15,12 @@ import { FirstDeclarations } from './first-declarations.js';
 import type { FormerBindings } from './former-bindings.js';
 import { Limited } from '../kit/limited.js';
 import type { Names } from './names.js';
+import { missingText } from './mismatch-text.js';
 import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
 import { checkPartitions, keepsOrder } from './partition-count.js';
 import type { RabbitmqConnection } from './connection.js';
-import { topologyOperations } from './topology.js';
+import { hasSingleActiveConsumer, queueTypeOf, topologyOperations } from './topology.js';
 
 /** Channels that declare at the same time. */
 const MOST_CHANNELS = 32;
@@ -33,6 +35,7 @@ export class TopologyDeclarer {
   private readonly delayEnds = new WeakMap<ChannelModel, Promise<void>>();
   private readonly bands: DelayBands;
   private readonly comparison: Comparison;
+  private readonly adopted: AdoptedQueues;
   /** The topologies whose partitions were found right, or that have none. */
   private readonly counted = new WeakSet<Topology>();
   /** Declared on this connection and not consumed from yet. */
@@ -47,6 +50,7 @@ export class TopologyDeclarer {
     private readonly former: FormerBindings,
   ) {
     this.comparison = new Comparison(names, settings, (work) => this.ask(work));
+    this.adopted = new AdoptedQueues((work) => this.ask(work));
     this.bands = new DelayBands(names, (operations, act) => this.run(operations, act));
   }
 
@@ -66,6 +70,14 @@ export class TopologyDeclarer {
     }
   }
 
+  /** What core needs to know of a queue, which is as we declare it, or as whoever made it has. */
+  traitsOf(topology: Topology): { readonly counts: boolean; readonly mayStandBy: boolean } {
+    const { queueType = queueTypeOf(topology, this.settings), hasSingleActiveConsumer: single } = (
+      topology.adopt ? (this.adopted.of(topology.queue) ?? { queueType: 'unknown' }) : {}
+    ) as Partial<AdoptedQueue>;
+    return { counts: queueType === 'quorum', mayStandBy: single ?? hasSingleActiveConsumer(topology) };
+  }
+
   private async perform(topology: Topology): Promise<void> {
     try {
       await this.make(topology);
@@ -78,6 +90,7 @@ export class TopologyDeclarer {
 
   private async make(topology: Topology): Promise<void> {
     await this.compare([topology]);
+    if (topology.adopt) await this.adopt(topology);
     await this.checkPartitions(topology);
     const operations = topologyOperations(topology, this.names, this.settings);
     const model = this.connection.current;
@@ -103,6 +116,20 @@ export class TopologyDeclarer {
     // Somebody else may have made partitions, or another number of them, at the same time.
     await this.checkPartitions(topology);
     this.counted.add(topology);
+  }
+
+  private async adopt({ queue }: Topology): Promise<void> {
+    let found: AdoptedQueue | undefined;
+    try {
+      found = await this.adopted.look(queue);
+    } catch (error) {
+      if (replyCode(error) === reply.notFound) throw new TopologyMismatchError(missingText(queue));
+      throw error instanceof MessagingError ? error : this.declarationError(error, `the queue «${queue}»`);
+    }
+    if (found?.queueType === 'stream')
+      throw new TopologyMismatchError(
+        `The queue «${queue}» is a stream, whose messages cannot be settled. Bind a queue of another type, and adopt that`,
+      );
   }
 
   /** At boot: later a partition that somebody deleted is made again. */

@@ -1,13 +1,20 @@
+import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { partitionQueue, type Topology } from '../../transport/topology.js';
 import type { Names } from './names.js';
 import type { Operation } from './operations.js';
-import { checkSubscriptionOptions, type QueueType, type Settings } from './options.js';
+import {
+  checkSubscriptionOptions,
+  type QueueType,
+  type RabbitmqSubscriptionOptions,
+  type Settings,
+} from './options.js';
 
 /** What one subscription needs on the broker, in an order in which nothing refers to what is not there yet. */
 export function topologyOperations(topology: Topology, names: Names, settings: Settings): Operation[] {
   const { queue, patterns, deadLetter, exclusive } = topology;
   const exchange = topology.topic ?? names.exchange;
   const native = checkSubscriptionOptions(topology.native);
+  if (topology.adopt) refuseDescribed(native);
   const type = native.queueType ?? settings.queueType;
   const operations: Operation[] = [];
   if (patterns.length > 0) {
@@ -40,15 +47,25 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
       operations.push({ kind: 'queue', name: partitionQueue(queue, partition), arguments: work });
   }
   const { durable, autoDelete } = native;
-  operations.push({
-    kind: 'queue',
-    name: queue,
+  const declared = {
     arguments: work,
     ...(durable !== undefined && { durable }),
     ...(autoDelete !== undefined && { autoDelete }),
-  });
+  };
+  operations.push({ kind: 'queue', name: queue, ...(topology.adopt ? { arguments: {}, adopted: true } : declared) });
   for (const pattern of patterns) operations.push({ kind: 'binding', queue, exchange, key: pattern });
   return operations;
+}
+
+/** Of a queue that is used as it is. @throws InvalidOptionError */
+function refuseDescribed(native: RabbitmqSubscriptionOptions): void {
+  for (const name of ['arguments', 'durable', 'autoDelete', 'singleActiveConsumer'] as const)
+    if (native[name] !== undefined)
+      throw new InvalidOptionError(
+        `rabbitmq.${name}`,
+        native[name],
+        'left out beside «adopt», for the queue is as it is',
+      );
 }
 
 /** Its consumers stand by but for one, as far as we declare it. */

@@ -63,6 +63,7 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
       durable: true,
       retry: 'copy',
       wildcards: true,
+      adopts: true,
       keyOrder: 'queue',
       maxDelayMs: MAX_DELAY_MS,
       leaseMs: Infinity,

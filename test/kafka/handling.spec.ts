@@ -1,11 +1,12 @@
 import { afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { type MessageContext, MessagingModule, partitioned, Publisher, type TransportFactory } from 'nestjs-messaging';
 import { kafka } from '../../lib/transports/kafka/kafka.js';
+import type { KafkaOptions } from '../../lib/transports/kafka/options.js';
 import { describeKafka } from '../brokers/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications } from '../e2e/support/application.js';
-import { plain } from './admin.js';
+import { plain, withAdmin } from './admin.js';
 
 jest.setTimeout(120_000);
 
@@ -21,15 +22,15 @@ describeKafka(
     });
     afterEach(closeApplications);
 
-    const transport = (topic: string): TransportFactory =>
-      kafka({ brokers: server.url, topic, partitions: 4, sessionTimeout: 6_000 });
+    const transport = (topic: string, routes: KafkaOptions['routes']): TransportFactory =>
+      kafka({ brokers: server.url, topic, routes, partitions: 4, sessionTimeout: 6_000 });
 
-    function start(topic: string): Promise<Application> {
+    function start(topic: string, routes: KafkaOptions['routes'] = 'header'): Promise<Application> {
       return boot({
         imports: [
           MessagingModule.forRoot({
             service: 'orders',
-            transport: transport(topic),
+            transport: transport(topic, routes),
             reconnect: { initial: 20, max: 200, jitter: 0.2 },
           }),
         ],
@@ -94,6 +95,34 @@ describeKafka(
         { route: 'by.route', key: 'base64:/wA=', body: 'bytes', tenant: undefined },
         { route: topic, key: undefined, body: 'twice', tenant: ['blue', 'green'] },
       ]);
+    });
+
+    test('a topic for each route: patterns find topics that are made later, and miss nothing of them', async () => {
+      const topic = `topic-${++topics}`;
+      const { messaging, get } = await start(topic, 'topics');
+      const seen: string[] = [];
+      const note = async (body: unknown, { route }: MessageContext): Promise<void> =>
+        void seen.push(`${route} ${String(body)}`);
+      await messaging.subscribe({ name: 'pattern', route: 'order.*' }, note);
+      await messaging.subscribe(
+        { name: 'one', route: 'order.paid' },
+        async (body) => void seen.push(`paid: ${String(body)}`),
+      );
+      const publisher = get(Publisher);
+      await publisher.publish('order.paid', 1);
+      await publisher.publish('order.a/b', 2);
+      await publisher.publish('other.created', 3);
+      await withAdmin(server, async (admin) => {
+        await admin.createTopics({ topics: [{ topic: `${topic}.route.order.theirs`, numPartitions: 2 }] });
+        const ours = (await admin.listTopics()).filter((name) => name.startsWith(`${topic}.route.`)).sort();
+        expect(ours).toEqual(['order.a_2Fb', 'order.paid', 'order.theirs', 'other.created'].map((name) => `${topic}.route.${name}`)); // prettier-ignore
+      });
+      const producer = plain(server).producer();
+      await producer.connect();
+      await producer.send({ topic: `${topic}.route.order.theirs`, messages: [{ value: '4' }] });
+      await producer.disconnect();
+      await waitFor(() => seen.length >= 4, 'what the patterns lead from', 60_000);
+      expect([...new Set(seen)].sort()).toEqual(['order.a/b 2', 'order.paid 1', 'order.theirs 4', 'paid: 1']);
     });
 
     test('messages of a key are handled in their order, by two processes of which one comes later and goes again', async () => {

@@ -77,8 +77,8 @@ export interface KafkaLink {
   /** Resolves once each has its leaders; one that is there already is left as it is. */
   createTopics(topics: readonly NewTopic[]): Promise<void>;
   deleteTopics(topics: readonly string[]): Promise<void>;
-  /** The place of a group in the partitions of a topic; without those where it has none. */
-  committed(group: string, topic: string): Promise<readonly GroupPlace[]>;
+  /** The places of a group in a topic, or in all; without partitions where it has none. */
+  committed(group: string, topic?: string): Promise<readonly GroupPlace[]>;
   /** Where the first records are, and the next ones will be written. */
   ranges(topic: string): Promise<readonly LogRange[]>;
   /** `state`: as the broker calls it. */

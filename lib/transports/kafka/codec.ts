@@ -13,6 +13,7 @@ import {
 } from '../kit/envelope.js';
 import { parseTypes, putHeader, ReservedNames, TextHeaders, TYPES_HEADER } from '../kit/text-values.js';
 import type { IncomingRecord, OutgoingRecord } from './client-port.js';
+import { routeNamedBy } from './names.js';
 
 /** The metadata of a message, in headers that foreign clients can set and read. */
 export const property = {
@@ -91,18 +92,18 @@ export function decode(record: IncomingRecord, queue: string, queueTopic: string
   return {
     message: { id: found.id ?? '', route, body, headers, properties: readProperties(found, route) },
     direct: byName && !dead,
-    ...(!byName || dead ? { topic: record.topic } : {}),
+    ...(!byName || dead ? { topic: routeNamedBy(record.topic).topic } : {}),
   };
 }
 
 /** The route of a record of a topic with routes. One that says none, of a foreign publisher, has its type or its topic. */
 export function routeOfRecord({ headers, topic }: Pick<IncomingRecord, 'headers' | 'topic'>): string {
   const said = first(headers[ROUTE_HEADER]) ?? first(headers[property.type]);
-  return said === undefined || said.length === 0 ? topic : said.toString();
+  return said === undefined || said.length === 0 ? routeNamedBy(topic).route : said.toString();
 }
 
 function routeIn({ topic }: IncomingRecord, found: Readonly<Record<string, string>>): string {
-  return found.route || found.type || topic;
+  return found.route || found.type || routeNamedBy(topic).route;
 }
 
 /** The headers of applications; those with a meaning are put into `found`. */

@@ -28,6 +28,8 @@ export class Groups {
     private readonly clock: Clock,
     private readonly link: () => KafkaLink | undefined,
     private readonly readers: () => Iterable<GroupReader>,
+    /** Looks for what else has changed. */
+    private readonly look: () => Promise<void> = async () => {},
   ) {}
 
   start(): void {
@@ -68,7 +70,7 @@ export class Groups {
   private async refreshed(): Promise<void> {
     this.hurried = false;
     const link = this.link();
-    if (link) await this.refresh(link).catch(() => {});
+    if (link) await Promise.allSettled([this.refresh(link), this.look()]);
     if (this.running && !this.hurried) this.ask(EVERY_MS);
   }
 

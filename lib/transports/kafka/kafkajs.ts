@@ -123,15 +123,16 @@ class KafkajsLink implements KafkaLink {
     await asked(this.admin.deleteTopics({ topics: [...topics] }));
   }
 
-  async committed(groupId: string, topic: string): Promise<readonly GroupPlace[]> {
-    const [found] = await this.looking((admin) => admin.fetchOffsets({ groupId, topics: [topic] }));
-    const places =
-      found?.partitions.map(({ partition, offset, metadata }) => ({
+  async committed(groupId: string, only?: string): Promise<readonly GroupPlace[]> {
+    const found = await this.looking((admin) => admin.fetchOffsets({ groupId, ...(only !== undefined && { topics: [only] }) })); // prettier-ignore
+    const places = found.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset, metadata }) => ({
         topic,
         partition,
         offset: Number(offset),
         ...(metadata && { metadata }),
-      })) ?? [];
+      })),
+    );
     return places.filter(({ offset }) => offset >= 0);
   }
 

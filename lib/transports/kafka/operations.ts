@@ -104,17 +104,16 @@ export class Operations implements QueueOperations {
     return lagOf(client, this.names.group(queue), topics, { readers, here });
   }
 
-  /** Undefined: the queue is not there. One that others have declared reads the topic in which its group has a place. */
+  /** Undefined: the queue is not there. One that others have declared reads the topics in which its group has a place. */
   private async readBy(client: KafkaLink, queue: string): Promise<readonly string[] | undefined> {
     const { topics, declared } = this.parts();
     const own = this.names.queueTopic(queue);
     const there = await client.topics();
     if (!there.has(own)) return undefined;
     const known = declared(queue);
-    if (known) return topics.readBy(known).filter((topic) => there.has(topic));
-    const route = this.names.routeTopic();
-    const hasPlace = there.has(route) && (await client.committed(this.names.group(queue), route)).length > 0;
-    return hasPlace ? [route, own] : [own];
+    const places = known ? [] : await client.committed(this.names.group(queue));
+    const readBy = known ? topics.readBy({ topics: there }, known) : [...places.map(({ topic }) => topic), own];
+    return [...new Set(readBy)].filter((topic) => there.has(topic));
   }
 }
 

@@ -8,6 +8,11 @@ export interface KafkaOptions {
   readonly brokers?: string | readonly string[];
   /** Where messages are published to that name no topic. Default `events`. All topics of this package begin with it. */
   readonly topic?: string;
+  /**
+   * What stands for the route of a message: a header, in the one topic of all routes, or a topic of its own. Default
+   * `header`; all applications of a topic have to say the same.
+   */
+  readonly routes?: 'header' | 'topics';
   /** How a user of the URL logs in. Default `plain`. */
   readonly mechanism?: 'plain' | 'scram-sha-256' | 'scram-sha-512';
   /** Further options of the client kafkajs: `ssl`, `sasl`, `connectionTimeout`, `requestTimeout`, …. */
@@ -43,6 +48,7 @@ export type KafkaSubscriptionOptions = Readonly<Record<string, never>>;
 export interface Settings {
   readonly host: string;
   readonly topic: string;
+  readonly routes: 'header' | 'topics';
   readonly partitions: number;
   readonly replicas: number;
   readonly sessionTimeout: number;
@@ -52,9 +58,9 @@ export interface Settings {
   readonly redact: (text: string) => string;
 }
 
-const DEFAULTS = { brokers: 'localhost:9092', topic: 'events', mechanism: 'plain', partitions: 6, replicas: 1, sessionTimeout: 30_000, compression: 'none', maxBytes: 900_000 } as const; // prettier-ignore
+const DEFAULTS = { brokers: 'localhost:9092', topic: 'events', routes: 'header', mechanism: 'plain', partitions: 6, replicas: 1, sessionTimeout: 30_000, compression: 'none', maxBytes: 900_000 } as const; // prettier-ignore
 const KNOWN: readonly (keyof KafkaOptions)[] = [
-  'brokers', 'topic', 'mechanism', 'options', 'partitions', 'replicas', 'sessionTimeout', 'compression', 'maxBytes',
+  'brokers', 'topic', 'routes', 'mechanism', 'options', 'partitions', 'replicas', 'sessionTimeout', 'compression', 'maxBytes',
 ]; // prettier-ignore
 const NOT_THEIRS = ['brokers', 'clientId', 'socketFactory', 'logLevel', 'logCreator', 'retry'];
 
@@ -81,6 +87,7 @@ export function checkOptions(options: KafkaOptions): Settings {
   return {
     host: hosts.join(', '),
     topic,
+    routes: oneOf('kafka.routes', options.routes ?? DEFAULTS.routes, ['header', 'topics']),
     partitions: integerBetween('kafka.partitions', options.partitions ?? DEFAULTS.partitions, 1, 1_000),
     replicas: integerBetween('kafka.replicas', options.replicas ?? DEFAULTS.replicas, 1, 7),
     sessionTimeout: integerBetween('kafka.sessionTimeout', options.sessionTimeout ?? DEFAULTS.sessionTimeout, 1_000, 1_800_000), // prettier-ignore

@@ -142,7 +142,7 @@ export class Publisher {
   private nobodyThere(outgoing: Outgoing): PublishResult {
     const { to, dueAt = 0, mandatory } = outgoing;
     if (to.kind === 'route' || dueAt > this.environment.clock.now()) {
-      const error = new PublishFailedError(`There is no topic «${to.kind === 'route' ? this.names.routeTopic(to.topic) : this.names.delayGroup}» on the broker, and «provision: false» does not let it be made`); // prettier-ignore
+      const error = new PublishFailedError(`There is no topic «${to.kind === 'route' ? this.names.routeTopic(to.topic, to.route) : this.names.delayGroup}» on the broker, and «provision: false» does not let it be made`); // prettier-ignore
       return { status: 'failed', error, missing: true };
     }
     return mandatory ? { status: 'unroutable', error: unroutable(outgoing, this.settings.topic) } : CONFIRMED;

@@ -8,6 +8,8 @@ import { KafkaDelivery } from './delivery.js';
 import type { Intake } from './intake.js';
 import type { GroupReader, RecordHolder } from './reader.js';
 
+const RENEWED_WITHIN_MS = 10_000;
+
 /** Out of the async context of whoever has settled something. */
 const inOwnContext: (work: () => void) => void = AsyncLocalStorage.snapshot();
 
@@ -34,7 +36,7 @@ export class QueueSession implements ConsumerSession, Settler<KafkaDelivery>, Re
 
   constructor(
     readonly reader: GroupReader,
-    private readonly reading: QueueReading,
+    readonly reading: QueueReading,
   ) {
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
@@ -70,6 +72,15 @@ export class QueueSession implements ConsumerSession, Settler<KafkaDelivery>, Re
       this.reader.giveBack(delivery.taken);
     }
     this.end(reason);
+  }
+
+  /** The next session reads other topics: what is handled ends first, if it does so soon. */
+  renew(reason: string): void {
+    if (this.isOver || this.finishing) return;
+    this.consuming = false;
+    this.finishing = true;
+    this.reading.clock.after(RENEWED_WITHIN_MS, () => this.over(reason), { background: true });
+    this.settled();
   }
 
   giveUp(reason: string): void {

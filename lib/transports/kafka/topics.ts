@@ -37,9 +37,9 @@ export class Topics {
   ) {}
 
   /** Those that a queue is read from. */
-  readBy({ queue, topic, patterns }: Topology): readonly string[] {
-    const own = this.names.queueTopic(queue);
-    return patterns.length > 0 ? [this.names.routeTopic(topic), own] : [own];
+  readBy({ topics }: Pick<Link, 'topics'>, { queue, topic, patterns }: Topology): readonly string[] {
+    const routes = patterns.flatMap((pattern) => this.names.routeTopics(topic, pattern, topics.keys()));
+    return [...new Set(routes), this.names.queueTopic(queue)];
   }
 
   /** Makes what a topology needs, or rejects with a MessagingError. */
@@ -47,7 +47,7 @@ export class Topics {
     const { queue, deadLetter, provision } = topology;
     if (deadLetter && deadLetter.route !== deadLetter.queue) this.deadLetters.set(deadLetter.route, deadLetter.queue);
     const own = this.names.queueTopic(queue);
-    const readBy = this.readBy(topology);
+    const readBy = this.readBy(link, topology);
     const wanted = [...readBy, ...(deadLetter ? [this.names.queueTopic(deadLetter.queue)] : [])];
     const needsDelays = topology.waits !== undefined && topology.waits.length > 0;
     if (needsDelays) wanted.push(...this.delays);
@@ -59,7 +59,7 @@ export class Topics {
         await this.create(link, missing);
       }
       const isPlaced = this.queues.get(queue) === 'placed' && !readBy.some((topic) => missing.includes(topic));
-      if (topology.patterns.length > 0 && !isPlaced) await this.place(link, topology);
+      if (topology.patterns.length > 0 && !isPlaced) await this.place(link, queue, readBy);
     });
   }
 
@@ -131,28 +131,31 @@ export class Topics {
    * A group that is new begins with what is published from the first attempt to make it on. One that was away for so long that the broker has forgotten
    * its place begins with all that there is, as one does whose topic was deleted and made again: rather twice than never.
    */
-  private async place(link: Link, topology: Topology): Promise<void> {
+  private async place(link: Link, queue: string, readBy: readonly string[]): Promise<void> {
     const { client } = link;
-    const { queue } = topology;
-    const [routes, own] = this.readBy(topology);
+    const own = readBy.at(-1)!;
+    const routes = readBy.slice(0, -1);
     const group = this.names.group(queue);
     const known = this.queues.get(queue);
-    const isPlaced = async (): Promise<boolean> => (await client.committed(group, routes)).length > 0;
-    const wasPlaced = known !== undefined || (await client.committed(group, own)).length > 0;
-    let there = await isPlaced();
+    const placed = async (): Promise<ReadonlySet<string>> => new Set((await client.committed(group)).map(({ topic }) => topic)); // prettier-ignore
+    let there = await placed();
+    const wasPlaced = known !== undefined || there.has(own);
+    // A topic that is new to a group is read from its beginning.
+    const isPlaced = (): boolean => (this.names.ofRoutes && there.has(own)) || routes.some((topic) => there.has(topic));
     // Another process may have made the queue in this moment, and be about to.
-    for (let looks = 0; !there && !wasPlaced && looks < PLACED_WITHIN_MS / LOOK_MS; looks++) {
+    for (let looks = 0; !isPlaced() && !wasPlaced && looks < PLACED_WITHIN_MS / LOOK_MS; looks++) {
       await sleep(this.clock, LOOK_MS);
-      there = await isPlaced();
+      there = await placed();
     }
-    if (there || known === 'placed') return void this.queues.set(queue, 'placed');
+    if (isPlaced() || known === 'placed') return void this.queues.set(queue, 'placed');
     if (!wasPlaced)
       return this.warn(
-        `«${queue}» has no place in the topic «${routes}» any more: Kafka forgets those of groups that are away for long (offsets.retention.minutes). It reads the topic from its beginning: messages can come again`,
+        `«${queue}» has no place in «${routes.join(', ') || own}» any more: Kafka forgets those of groups that are away for long (offsets.retention.minutes). It reads from the beginning: messages can come again`,
       );
-    const beginning =
-      known === undefined ? [] : partitionsOf(link, own).map((at): TopicPartitionOffset => ({ ...at, offset: 0 }));
-    await client.place(group, [...(await client.since(routes, known ?? this.clock.now())), ...beginning]);
+    const places: TopicPartitionOffset[] = [];
+    for (const topic of routes) places.push(...(await client.since(topic, known ?? this.clock.now())));
+    if (known !== undefined) places.push(...partitionsOf(link, own).map((at) => ({ ...at, offset: 0 })));
+    await client.place(group, places);
     this.queues.set(queue, 'placed');
   }
 

@@ -64,7 +64,7 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
   constructor(private readonly settings: Settings) {
     super('Kafka');
     this.host = settings.host;
-    this.names = new Names(settings.topic);
+    this.names = new Names(settings.topic, settings.routes === 'topics');
     this.queues = new Operations(
       this.names,
       () => this.operationParts(),
@@ -148,7 +148,17 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
       if (link) await topics.truncate(link, committed).catch(() => {});
     });
     truncating.start();
-    const groups = new Groups(clock, () => connection.current?.client, () => [...reading].filter((one) => one instanceof GroupReader)); // prettier-ignore
+    const look = async (): Promise<void> => {
+      const link = connection.current;
+      if (!link || !names.ofRoutes) return;
+      link.topics = await link.client.topics();
+      for (const session of sessions) {
+        const topology = subscriptions.declared.get(session.reading.queue);
+        if (topology && !isSame(session.reader.topics, topics.readBy(link, topology)))
+          session.renew('there are other topics');
+      }
+    };
+    const groups = new Groups(clock, () => connection.current?.client, () => [...reading].filter((one) => one instanceof GroupReader), look); // prettier-ignore
     groups.start();
     return { environment, connection, topics, subscriptions, publisher, sessions, reading, truncating, groups, undeliverable }; // prettier-ignore
   }
@@ -176,10 +186,11 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
       open: async (link) => {
         const now = topologyNow();
         await topics.make(link, now);
+        const [group, readBy] = [this.names.group(queue), topics.readBy(link, now)];
+        if (reader && !isSame(reader.topics, readBy)) await reader.leave();
         if (!reader || reader.ending !== undefined) {
           if (reader) reading.delete(reader);
           const takes = takenBy(now, this.names.queueTopic(queue));
-          const [group, readBy] = [this.names.group(queue), topics.readBy(now)];
           const warn = (message: string): void => subscriptions.warn(message);
           const rebalanced = (): void => groups.changed();
           const placesIn = async (topic: string): Promise<readonly GroupPlace[]> =>
@@ -231,4 +242,8 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
     await Promise.all([...reading].map((one) => one.leave()));
     await connection.close();
   }
+}
+
+function isSame(topics: readonly string[], others: readonly string[]): boolean {
+  return topics.length === others.length && topics.every((topic) => others.includes(topic));
 }

@@ -78,6 +78,9 @@ export abstract class SingleConnectionTransport<
   S extends ConsumerSession,
   Made = unknown,
 > extends BrokerTransport<Own & LinkParts<L, S, Made>, L> {
+  /** `close` of a session gives back in one step and to the old place. */
+  protected readonly givesBackAtOnce: boolean = true;
+
   /** Called before the parts exist, which its links may ask for by `connected`. */
   protected abstract dialer(environment: TransportEnvironment): Dialer<L>;
   protected abstract build(parts: LinkParts<L, S, Made>): Own;
@@ -108,6 +111,7 @@ export abstract class SingleConnectionTransport<
     const subscriptions = new Subscriptions<L, S, Made>({
       connection,
       environment,
+      givesBackAtOnce: this.givesBackAtOnce,
       make: (link, topology) => this.ours(connection, own.queues.declare(link, topology)),
       remove: (link, queue) => own.queues.remove(link, queue),
     });

@@ -26,7 +26,7 @@ const MAX_DELETIONS = 25;
 export interface BrowserOptions {
   readonly link: Link;
   readonly names: Names;
-  readonly queues: Queues;
+  readonly queues: Pick<Queues, 'find'>;
   readonly warn: (message: string) => void;
   readonly redact: (text: string) => string;
 }

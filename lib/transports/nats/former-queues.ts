@@ -1,34 +1,29 @@
-import { FormerQueues, type UnattendedQueue } from '../kit/former-queues.js';
-import type { SupervisedConnection } from '../kit/supervised-connection.js';
+import type { UnattendedQueue } from '../kit/former-queues.js';
 import { recordOf } from './binding.js';
 import { depthOf } from './depth.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 
 /** By the descriptions of the consumers, which say who has declared them. */
-export function formerQueues(
-  service: string,
+export async function unattendedQueues(
+  link: Link,
   names: Names,
-  connection: SupervisedConnection<Link>,
-  warn: (message: string) => void,
-): FormerQueues {
-  return new FormerQueues(async (declared) => {
-    const link = connection.current;
-    if (!link) throw new Error('not connected');
-    const found: UnattendedQueue[] = [];
-    for await (const info of link.manager.consumers.list(names.stream)) {
-      const record = recordOf(info.config);
-      if (!record || record.service !== service || declared.has(record.queue)) continue;
-      // A queue of a process that is gone: the server deletes it.
-      if (info.config.inactive_threshold) continue;
-      const bound = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
-      if (bound.length === 0 || info.num_waiting > 0 || info.num_ack_pending > 0) continue;
-      const messages = await depthOf(link, { record, info }, names);
-      if (messages === 0) continue;
-      const bindings = bound.map((pattern) => `«${pattern}» of «${record.topic}»`);
-      const remedy = `To delete it with its messages: nats consumer rm '${names.stream}' '${info.name}'`;
-      found.push({ queue: record.queue, messages, bindings, remedy });
-    }
-    return found;
-  }, warn);
+  service: string,
+  declared: ReadonlySet<string>,
+): Promise<readonly UnattendedQueue[]> {
+  const found: UnattendedQueue[] = [];
+  for await (const info of link.manager.consumers.list(names.stream)) {
+    const record = recordOf(info.config);
+    if (!record || record.service !== service || declared.has(record.queue)) continue;
+    // A queue of a process that is gone: the server deletes it.
+    if (info.config.inactive_threshold) continue;
+    const bound = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
+    if (bound.length === 0 || info.num_waiting > 0 || info.num_ack_pending > 0) continue;
+    const messages = await depthOf(link, { record, info }, names);
+    if (messages === 0) continue;
+    const bindings = bound.map((pattern) => `«${pattern}» of «${record.topic}»`);
+    const remedy = `To delete it with its messages: nats consumer rm '${names.stream}' '${info.name}'`;
+    found.push({ queue: record.queue, messages, bindings, remedy });
+  }
+  return found;
 }

@@ -133,6 +133,10 @@ export class PullSession implements ConsumerSession, Settler {
     void this.stop().then(() => this.end(reason));
   }
 
+  disconnected(reason: string): void {
+    this.end(reason);
+  }
+
   /** Gives back everything that is unsettled. */
   async close(): Promise<void> {
     await this.stop();

@@ -1,37 +1,28 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { TransportDescription } from '../../transport/description.js';
-import type { Outgoing } from '../../transport/outgoing.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
-import type { Topology } from '../../transport/topology.js';
-import type {
-  PublishDone,
-  SubscribeHandlers,
-  SubscribeOptions,
-  TransportEnvironment,
-  TransportSubscription,
-} from '../../transport/transport.js';
-import { BrokerTransport } from '../kit/broker-transport.js';
-import type { Renewal } from '../kit/renewal.js';
-import { SupervisedConnection } from '../kit/supervised-connection.js';
+import type { TransportEnvironment } from '../../transport/transport.js';
+import { type Attachment, type LinkParts, SingleConnectionTransport } from '../kit/single-connection-transport.js';
+import { BoundQueues } from './bound-queues.js';
 import { QueueBrowser } from './browser.js';
-import { ConsumingSide } from './consuming-side.js';
-import { DelayedStream } from './delayed-stream.js';
+import { DelayedStream, FORWARDER } from './delayed-stream.js';
 import { depthOf } from './depth.js';
 import { describeNats } from './description.js';
 import { NatsDialer } from './dialer.js';
-import { formerQueues } from './former-queues.js';
-import { NatsForwarder } from './forwarder.js';
+import { declareForwarder, FORWARDER_ACK_WAIT_MS, NatsForwarder } from './forwarder.js';
 import { type Link, openLink } from './link.js';
-import { namesOf, type Names } from './names.js';
+import { namesOf, type Names, tokenOf } from './names.js';
 import type { Settings } from './options.js';
 import { loadNats } from './peers.js';
-import { listQueues } from './queue-list.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
+import { PullSession } from './pull-session.js';
+import { listQueues } from './queue-list.js';
 import { Queues } from './queues.js';
 import { Streams } from './streams.js';
+
+const FORWARDER_PREFETCH = 100;
 
 /** The client's own objects, for what this package does not do itself. Undefined while there is no connection. */
 export interface NatsNative {
@@ -39,20 +30,22 @@ export interface NatsNative {
   readonly manager: JetStreamManager | undefined;
 }
 
-interface NatsParts {
-  readonly connection: SupervisedConnection<Link>;
-  readonly queues: Queues;
-  readonly consuming: ConsumingSide;
+interface Own {
+  readonly streams: Streams;
+  readonly delayed: DelayedStream;
+  readonly queues: BoundQueues;
   readonly publisher: Publisher;
   readonly forwarder: NatsForwarder;
-  readonly looking: Renewal;
 }
 
+type Parts = Own & LinkParts<Link, PullSession, string>;
+
 /** NATS JetStream over one supervised connection. */
-export class NatsTransport extends BrokerTransport<NatsParts, Link> {
+export class NatsTransport extends SingleConnectionTransport<Own, Link, PullSession, string> {
   readonly system = 'nats';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
+  protected override readonly givesBackAtOnce = false;
   private readonly names: Names;
 
   constructor(private readonly settings: Settings) {
@@ -86,57 +79,76 @@ export class NatsTransport extends BrokerTransport<NatsParts, Link> {
     return this.settings.address.host;
   }
 
-  async declare(topology: Topology): Promise<void> {
-    const { consuming, publisher } = this.connected();
-    await consuming.subscriptions.declare(topology);
-    publisher.forgetRoutes();
-  }
-
   native(): NatsNative {
     const link = this.assembled?.connection.current;
     return { connection: link?.connection, manager: link?.manager };
   }
 
-  protected send({ publisher }: NatsParts, batch: readonly Outgoing[], done: PublishDone): void {
-    publisher.publish(batch, done);
+  protected dialer({ service, clock }: TransportEnvironment): NatsDialer<Link> {
+    return new NatsDialer(this.settings.address, service, clock, async (opened) => {
+      const link = await openLink(opened, await loadNats());
+      const { streams, subscriptions } = this.connected();
+      await streams.prepare(link);
+      await subscriptions.redeclare(link);
+      return link;
+    });
   }
 
-  protected consume(
-    { consuming }: NatsParts,
-    options: SubscribeOptions,
-    handlers: SubscribeHandlers,
-  ): Promise<TransportSubscription> {
-    return consuming.subscribe(options, handlers);
+  protected build({ environment, connection, warn }: LinkParts<Link, PullSession, string>): Own {
+    const { settings, names } = this;
+    const { provision, service, clock } = environment;
+    const redact = (text: string): string => settings.address.redact(text);
+    const streams = new Streams(names, settings, provision, clock, redact, warn);
+    const delayed = new DelayedStream(names, redact);
+    const declared = new Queues(names, settings, streams, delayed, provision, service, clock, redact, warn);
+    const queues = new BoundQueues(declared, names, service);
+    const publisher = new Publisher(names, settings, environment, connection, streams, delayed, () => this.forward());
+    return { streams, delayed, queues, publisher, forwarder: new NatsForwarder(publisher, environment) };
   }
 
-  protected override beginForwarding({ consuming, forwarder }: NatsParts): void {
-    consuming.forward(forwarder);
+  protected attach({ link, made, queue, prefetch, handlers }: Attachment<Link, string>): PullSession {
+    const { queues, environment } = this.connected();
+    return new PullSession(link, {
+      queue,
+      stream: this.names.stream,
+      consumer: tokenOf(queue),
+      prefetch,
+      ackWait: this.settings.ackWait,
+      clock: environment.clock,
+      handlers,
+      created: made,
+      binding: () => queues.binding(queue),
+    });
+  }
+
+  protected override beginForwarding({ subscriptions, delayed, forwarder, environment }: Parts): void {
+    const { names, settings } = this;
+    const declare = async (link: Link): Promise<string> => {
+      if (!environment.provision) await delayed.look(link);
+      return declareForwarder(link, names, (text) => settings.address.redact(text));
+    };
+    const attach = (link: Link, created: string): PullSession =>
+      new PullSession(link, {
+        queue: names.delayed,
+        stream: names.delayed,
+        consumer: FORWARDER,
+        prefetch: FORWARDER_PREFETCH,
+        ackWait: FORWARDER_ACK_WAIT_MS,
+        clock: environment.clock,
+        handlers: forwarder,
+        created,
+        binding: () => undefined,
+      });
+    subscriptions.startOnce(() => ({
+      queue: names.delayed,
+      handlers: forwarder,
+      ended: () => {},
+      open: subscriptions.opening(declare, attach),
+    }));
   }
 
   protected ping({ connection }: Link): Promise<void> {
     return connection.flush();
-  }
-
-  protected async end({ consuming, publisher, connection, looking }: NatsParts): Promise<void> {
-    looking.stop();
-    await consuming.subscriptions.close();
-    await Promise.all([publisher.close(), connection.close()]);
-  }
-
-  private async unbind(topology: Topology): Promise<void> {
-    const { consuming, publisher } = this.connected();
-    await this.ask((link) => consuming.unbind(link, topology));
-    publisher.forgetRoutes();
-  }
-
-  /** While there is no connection, and for a passing reason, nothing is told: the declaration will. */
-  private async compare(topologies: readonly Topology[]): Promise<void> {
-    const { connection, queues } = this.connected();
-    const link = connection.current;
-    if (!link) return;
-    await queues.compare(link, topologies).catch((error: unknown) => {
-      if (error instanceof TopologyMismatchError) throw error;
-    });
   }
 
   private async depth(queue: string): Promise<number | undefined> {
@@ -147,53 +159,11 @@ export class NatsTransport extends BrokerTransport<NatsParts, Link> {
     });
   }
 
-  private async browse(queue: string, rest: QueueBrowser | undefined): Promise<QueueBrowser> {
-    const { queues, connection, consuming } = this.connected();
+  private browse(queue: string, rest: QueueBrowser | undefined): Promise<QueueBrowser> {
+    const { queues, connection, subscriptions } = this.connected();
     const { names } = this;
     const redact = (text: string): string => connection.redact(text);
-    return this.ask((link) =>
-      QueueBrowser.open(
-        queue,
-        { link, names, queues, redact, warn: (message) => consuming.subscriptions.warn(message) },
-        rest,
-      ),
-    );
-  }
-
-  protected assemble(environment: TransportEnvironment): NatsParts {
-    const { settings, names } = this;
-    const { provision } = environment;
-    const warn = (message: string, reason?: string): void =>
-      environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) });
-    const redact = (text: string): string => settings.address.redact(text);
-    const streams = new Streams(names, settings, provision, environment.clock, redact, warn);
-    const delayed = new DelayedStream(names, redact);
-    const dialer = new NatsDialer(settings.address, environment.service, environment.clock, async (opened) => {
-      const link = await openLink(opened, await loadNats());
-      await streams.prepare(link);
-      await consuming.subscriptions.redeclare(link);
-      return link;
-    });
-    const connection: SupervisedConnection<Link> = new SupervisedConnection(dialer, environment, {
-      opened: (link) => {
-        publisher.open(link);
-        environment.onEvent({ type: 'connected' });
-      },
-      lost: (reason) => {
-        publisher.end(reason);
-        if (!this.isClosing) environment.onEvent({ type: 'disconnected', reason });
-        consuming.disconnected(reason);
-      },
-      warning: warn,
-    });
-    const { service, clock } = environment;
-    const queues = new Queues(names, settings, streams, delayed, provision, service, clock, redact, warn);
-    const consuming = new ConsumingSide(settings, names, environment, connection, queues, delayed);
-    const publisher = new Publisher(names, settings, environment, connection, streams, delayed, () => this.forward());
-    const forwarder = new NatsForwarder(publisher, environment);
-    const { subscriptions } = consuming;
-    const former = formerQueues(service, names, connection, (message) => subscriptions.warn(message));
-    const looking = former.lookLater(environment, () => new Set(subscriptions.declared.keys()));
-    return { connection, queues, consuming, publisher, forwarder, looking };
+    const warn = (message: string): void => subscriptions.warn(message);
+    return this.ask((link) => QueueBrowser.open(queue, { link, names, queues, redact, warn }, rest));
   }
 }

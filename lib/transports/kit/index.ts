@@ -30,6 +30,14 @@ export { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverab
 export { answered, type AnswerTimeout } from './answered.js';
 export { type AskedOn, BrokerTransport } from './broker-transport.js';
 export { type Batch, type BatchedSending, type BatchingOptions, BatchingPublisher } from './batching-publisher.js';
+export { ClaimingBrowser } from './claiming-browser.js';
+export {
+  type ClaimAck,
+  type Claimed,
+  type ClaimingOptions,
+  ClaimingSession,
+  type ClaimRelease,
+} from './claiming-session.js';
 export {
   delayedTooLong,
   type EnvelopeField,
@@ -51,7 +59,7 @@ export { Limited } from './limited.js';
 export { OffsetWindow } from './offset-window.js';
 export { percentDecoded, redactor, redactUrl } from './redactor.js';
 export { Renewal } from './renewal.js';
-export { SettledOnce, type Settler, UnansweredOnce } from './settled-once.js';
+export { ClaimedOnce, type Claimer, SettledOnce, type Settler, UnansweredOnce } from './settled-once.js';
 export {
   type Attachment,
   type LinkParts,

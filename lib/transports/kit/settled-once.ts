@@ -1,5 +1,7 @@
+import { DeliveryLostError } from '../../errors/handling-errors.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Delivery } from '../../transport/delivery.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 
 /** What settles a delivery with the broker: the session that it came in, as long as that lasts. */
 export interface Settler<D> {
@@ -61,5 +63,27 @@ export abstract class SettledOnce<Received, S extends Settler<never>> extends Un
     if (settler?.ackConfirmed) return settler.ackConfirmed(this as never);
     settler?.ack(this as never);
     return Promise.resolve(false);
+  }
+}
+
+/** What settles deliveries that are claimed for the length of a lease. */
+export interface Claimer<D> extends Settler<D> {
+  ackConfirmed(delivery: D): Promise<boolean>;
+  extend(delivery: D, ms: number): Promise<void>;
+  move(delivery: D, to: Outgoing): Promise<PublishResult>;
+}
+
+/** The same where the broker lends messages, and moves one in a single step. */
+export abstract class ClaimedOnce<Received, S extends Claimer<never>> extends SettledOnce<Received, S> {
+  async extend(ms: number): Promise<void> {
+    await this.holder?.extend(this as never, ms);
+  }
+
+  /** The copy is written and the message removed: both, or neither. */
+  move(to: Outgoing): Promise<PublishResult> {
+    const { holder } = this;
+    if (holder) return holder.move(this as never, to);
+    const error = new DeliveryLostError('The delivery is lost, or was settled before');
+    return Promise.resolve({ status: 'failed', error });
   }
 }

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { CancelTimer, Clock } from '../../clock/clock.js';
-import type { Delivery } from '../../transport/delivery.js';
+import type { Clock } from '../../clock/clock.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
-import type { Browser } from '../../transport/queue-operations.js';
+import { ClaimingBrowser } from '../kit/claiming-browser.js';
 import { Claims, LOOK } from './claims.js';
 import type { Link } from './link.js';
-import { RedisDelivery, type Settler } from './message.js';
-import type { Names } from './routes.js';
+import { RedisDelivery, type Taken } from './message.js';
 import type { Publisher } from './publisher.js';
+import type { Names } from './routes.js';
 import { scripts } from './scripts.js';
 
 const AT_A_TIME = 100;
@@ -20,22 +19,15 @@ export interface BrowserParts {
   readonly publisher: Publisher;
 }
 
-/** Takes what was there when the first look began, piece by piece, and gives back what was not settled. */
-export class QueueBrowser implements Browser, Settler {
-  private readonly held = new Set<RedisDelivery>();
-  private readonly waiting: RedisDelivery[] = [];
-  private readonly changes = new Set<Promise<unknown>>();
-  private cancelTick: CancelTimer;
-  private closed?: Promise<void>;
-
+/** Looks as a consumer that is told from those that stay. */
+export class QueueBrowser extends ClaimingBrowser<RedisDelivery> {
   private constructor(
-    private readonly queue: string,
     private readonly claims: Claims,
     private readonly parts: BrowserParts,
     /** Of the first look: the last entry, and how many there had ever been. */
     private readonly start: readonly [last: string, added: number],
   ) {
-    this.cancelTick = this.nextTick();
+    super(parts.clock, parts.leaseMs);
   }
 
   /** Undefined: there is no such queue. */
@@ -46,79 +38,36 @@ export class QueueBrowser implements Browser, Settler {
     if (await claims.beat()) await claims.reap(parts.clock.monotonic());
     // What is due is there.
     await claims.turn([], [], 0, () => undefined as never);
-    return new QueueBrowser(queue, claims, parts, rest?.start ?? (await lastOf(queue, parts)));
-  }
-
-  async next(): Promise<Delivery | undefined> {
-    if (this.closed) return undefined;
-    if (this.waiting.length === 0) {
-      const made = (taken: ConstructorParameters<typeof RedisDelivery>[0]): RedisDelivery => new RedisDelivery(taken, this.queue, this); // prettier-ignore
-      const found = await this.claims.turn([], [], AT_A_TIME, made, this.start[0]);
-      for (const delivery of found?.deliveries ?? []) this.held.add(delivery);
-      this.waiting.push(...(found?.deliveries ?? []));
-    }
-    return this.waiting.shift();
+    return new QueueBrowser(claims, parts, rest?.start ?? (await lastOf(queue, parts)));
   }
 
   async arrived(): Promise<number> {
-    return (await lastOf(this.queue, this.parts))[1] - this.start[1];
+    return (await lastOf(this.claims.queue, this.parts))[1] - this.start[1];
   }
 
-  close(): Promise<void> {
-    this.closed ??= this.end();
-    return this.closed;
+  protected async claim(): Promise<readonly RedisDelivery[]> {
+    const made = (taken: Taken): RedisDelivery => new RedisDelivery(taken, this.claims.queue, this);
+    const found = await this.claims.turn([], [], AT_A_TIME, made, this.start[0]);
+    return found?.deliveries ?? [];
   }
 
-  ack(delivery: RedisDelivery): void {
-    void this.ackConfirmed(delivery);
+  protected async remove(delivery: RedisDelivery): Promise<boolean> {
+    return (await this.claims.turn([delivery], [], 0, () => undefined as never)) !== undefined;
   }
 
-  ackConfirmed(delivery: RedisDelivery): Promise<boolean> {
-    this.held.delete(delivery);
-    const removed = this.claims
-      .turn([delivery], [], 0, () => undefined as never)
-      .then(
-        (found) => found !== undefined,
-        () => false,
-      );
-    return this.during(removed);
+  protected copy(delivery: RedisDelivery, to: Outgoing): Promise<PublishResult> {
+    const { owner, queue } = this.claims;
+    return this.parts.publisher.move({ queue, owner, delivery }, to);
   }
 
-  /** What is released is not shown again by the same look: it is given back at the end of it. */
-  release(_delivery: RedisDelivery): void {}
-
-  async extend(): Promise<void> {}
-
-  async move(delivery: RedisDelivery, to: Outgoing): Promise<PublishResult> {
-    const { queue, claims } = this;
-    const result = await this.during(this.parts.publisher.move({ queue, owner: claims.owner, delivery }, to));
-    if (result.status === 'confirmed') this.held.delete(delivery);
-    return result;
+  protected async renew(held: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> {
+    if (!(await this.claims.beat())) return held;
+    await this.claims.reap(this.parts.clock.monotonic());
+    return [];
   }
 
-  private during<T>(change: Promise<T>): Promise<T> {
-    this.changes.add(change);
-    return change.finally(() => this.changes.delete(change));
-  }
-
-  private async end(): Promise<void> {
-    this.cancelTick();
-    await Promise.allSettled(this.changes);
-    for (const delivery of this.held) delivery.abandon();
-    // A connection that is gone cannot: then the lease runs out.
-    await this.claims.leave().catch(() => {});
-  }
-
-  private nextTick(): CancelTimer {
-    const { clock, leaseMs } = this.parts;
-    return clock.after(leaseMs / 3, () => void this.tick(), { background: true });
-  }
-
-  private async tick(): Promise<void> {
-    const isOurs = await this.claims.beat().catch(() => true);
-    if (!isOurs) for (const delivery of this.held) delivery.abandon();
-    else await this.claims.reap(this.parts.clock.monotonic()).catch(() => {});
-    if (!this.closed && isOurs) this.cancelTick = this.nextTick();
+  protected giveBack(): Promise<void> {
+    return this.claims.leave();
   }
 }
 

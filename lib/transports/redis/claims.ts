@@ -1,14 +1,10 @@
+import type { ClaimRelease } from '../kit/claiming-session.js';
 import type { Link } from './link.js';
 import type { RedisDelivery, Taken } from './message.js';
 import type { Names, QueueKeys } from './routes.js';
 import { scripts } from './scripts.js';
 
-export interface Release {
-  readonly delivery: RedisDelivery;
-  readonly delayMs: number;
-  /** How often it was delivered by now. */
-  readonly count: number;
-}
+export type Release = ClaimRelease<RedisDelivery>;
 
 export interface Found {
   readonly deliveries: readonly RedisDelivery[];
@@ -143,8 +139,10 @@ export class Claims {
     const values: (string | number)[] = [owner, room, last, channel, this.queue, acks.length];
     for (const { id } of acks) values.push(id);
     values.push(releases.length * 4);
-    for (const { delivery, delayMs, count } of releases)
+    for (const { delivery, delayMs, unseen } of releases) {
+      const count = (delivery.deliveryCount ?? 0) + (unseen ? 0 : 1);
       values.push(delivery.id, delivery.key, Math.ceil(delayMs), count);
+    }
     values.push(freed.length, ...freed);
     const answer = await this.link.runForBytes<TurnAnswer>(scripts.turn, this.queueKeys, values);
     return answer[0] < 0 ? undefined : answer;

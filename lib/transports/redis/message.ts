@@ -1,10 +1,8 @@
 import { hash } from 'node:crypto';
-import { DeliveryLostError } from '../../errors/handling-errors.js';
 import { header, stringHeader } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
-import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import { type JsonHead, readJsonHead, topicOf } from '../kit/json-head.js';
-import { SettledOnce, type Settler as KitSettler } from '../kit/settled-once.js';
+import { ClaimedOnce, type Claimer } from '../kit/settled-once.js';
 
 /** An entry of a stream, as a script hands it over: its id, names and values in turn, how often it was delivered before. */
 export type Taken = readonly [id: Buffer, fields: readonly Buffer[], before: number];
@@ -22,18 +20,11 @@ export function keyOf({ headers }: WireMessage): string {
   return key === undefined ? '' : hash('sha256', key, 'hex').slice(0, 16);
 }
 
-/** The session that a delivery came in, as long as that lasts. */
-export interface Settler extends KitSettler<RedisDelivery> {
-  ackConfirmed(delivery: RedisDelivery): Promise<boolean>;
-  extend(delivery: RedisDelivery, ms: number): Promise<void>;
-  move(delivery: RedisDelivery, to: Outgoing): Promise<PublishResult>;
-}
-
-export class RedisDelivery extends SettledOnce<RedisEntry, Settler> {
+export class RedisDelivery extends ClaimedOnce<RedisEntry, Claimer<RedisDelivery>> {
   readonly id: string;
   readonly key: string;
 
-  constructor([id, fields, before]: Taken, queue: string, settler: Settler) {
+  constructor([id, fields, before]: Taken, queue: string, settler: Claimer<RedisDelivery>) {
     const head = headOf(fields);
     const topic = topicOf(head);
     const received = new LazyEntry(id.toString('latin1'), fields);
@@ -46,18 +37,6 @@ export class RedisDelivery extends SettledOnce<RedisEntry, Settler> {
     const { id, fields } = this.received;
     const copied = Object.entries(fields).map(([name, value]) => [name, Buffer.from(value)]);
     return { id, fields: Object.fromEntries(copied) as Record<string, Buffer> };
-  }
-
-  async extend(ms: number): Promise<void> {
-    await this.holder?.extend(this, ms);
-  }
-
-  /** The copy is written and the message removed by one script: both, or neither. */
-  move(to: Outgoing): Promise<PublishResult> {
-    const { holder } = this;
-    if (holder) return holder.move(this, to);
-    const error = new DeliveryLostError('The delivery is lost, or was settled before');
-    return Promise.resolve({ status: 'failed', error });
   }
 }
 

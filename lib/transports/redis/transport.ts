@@ -111,7 +111,7 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
       clock: environment.clock,
       handlers,
       describe: (error) => connection.describe(error),
-      move: (source, to) => publisher.move(source, to),
+      publisher,
       lost: (count) => upkeep.tell([`${count} messages of «${queue}» were removed or replaced by somebody else before they were handled`], false), // prettier-ignore
     });
   }

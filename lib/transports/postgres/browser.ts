@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { CancelTimer, Clock } from '../../clock/clock.js';
+import { quoted } from '../../clients/postgres-address.js';
+import type { Clock } from '../../clock/clock.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
-import type { Delivery } from '../../transport/delivery.js';
-import type { Browser } from '../../transport/queue-operations.js';
+import { ClaimingBrowser } from '../kit/claiming-browser.js';
 import { QueueClaims, type ClaimStatements } from './claims.js';
 import type { Link, Row } from './link.js';
-import { PostgresDelivery, type Settler } from './message.js';
+import { PostgresDelivery } from './message.js';
 import type { Publisher } from './publisher.js';
-import { quoted } from '../../clients/postgres-address.js';
 
 const AT_A_TIME = 50;
 
@@ -21,14 +20,8 @@ export interface BrowserParts {
   readonly freed: (queue: number) => void;
 }
 
-/** Claims what was there when the first look began, piece by piece, and gives back what was not settled. */
-export class QueueBrowser implements Browser, Settler {
-  private readonly held = new Set<PostgresDelivery>();
-  private readonly waiting: PostgresDelivery[] = [];
-  private readonly changes = new Set<Promise<unknown>>();
-  private cancelTick: CancelTimer;
-  private closed?: Promise<void>;
-
+/** Looks without saying that it consumes the queue. */
+export class QueueBrowser extends ClaimingBrowser<PostgresDelivery> {
   private constructor(
     private readonly queue: string,
     private readonly claims: QueueClaims,
@@ -36,7 +29,7 @@ export class QueueBrowser implements Browser, Settler {
     /** Of the first look. */
     private readonly last: string,
   ) {
-    this.cancelTick = this.nextTick();
+    super(parts.clock, parts.leaseMs);
   }
 
   static async open(queue: string, number: number, parts: BrowserParts, rest?: QueueBrowser): Promise<QueueBrowser> {
@@ -46,86 +39,38 @@ export class QueueBrowser implements Browser, Settler {
     return new QueueBrowser(queue, claims, parts, last);
   }
 
-  async next(): Promise<Delivery | undefined> {
-    if (this.closed) return undefined;
-    if (this.waiting.length === 0) {
-      const made = (row: Row): PostgresDelivery => new PostgresDelivery(row, this.queue, this);
-      const { deliveries } = await this.claims.take(AT_A_TIME, made, this.last);
-      this.waiting.push(...deliveries);
-      for (const delivery of deliveries) this.held.add(delivery);
-    }
-    return this.waiting.shift();
-  }
-
   async arrived(): Promise<number> {
     const [count] = await ask(this.parts, 'count(*)', this.claims.queue, this.last);
     return Number(count);
   }
 
-  close(): Promise<void> {
-    this.closed ??= this.end();
-    return this.closed;
+  protected async claim(): Promise<readonly PostgresDelivery[]> {
+    const made = (row: Row): PostgresDelivery => new PostgresDelivery(row, this.queue, this);
+    return (await this.claims.take(AT_A_TIME, made, this.last)).deliveries;
   }
 
-  ack(delivery: PostgresDelivery): void {
-    void this.ackConfirmed(delivery);
+  protected async remove(delivery: PostgresDelivery): Promise<boolean> {
+    return (await this.claims.remove([delivery])).size > 0;
   }
 
-  ackConfirmed(delivery: PostgresDelivery): Promise<boolean> {
-    this.settled(delivery);
-    const removed = this.claims.remove([delivery]).then(
-      (ids) => ids.size > 0,
-      () => false,
-    );
-    return this.during(removed);
+  protected copy(delivery: PostgresDelivery, to: Outgoing): Promise<PublishResult> {
+    return this.parts.publisher.move({ queue: this.claims.queue, delivery }, to);
   }
 
-  /** What is released is not shown again by the same look: it is given back at the end of it. */
-  release(_delivery: PostgresDelivery): void {}
-
-  async extend(): Promise<void> {}
-
-  async move(delivery: PostgresDelivery, to: Outgoing): Promise<PublishResult> {
-    const result = await this.during(this.parts.publisher.move({ queue: this.claims.queue, delivery }, to));
-    if (result.status === 'confirmed') this.settled(delivery);
-    return result;
+  protected async renew(held: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> {
+    const ours = await this.claims.extend(held);
+    return held.filter(({ id }) => !ours.has(id));
   }
 
-  private settled(delivery: PostgresDelivery): void {
-    if (this.held.delete(delivery)) this.claims.forget(delivery);
+  protected override forget(delivery: PostgresDelivery): void {
+    this.claims.forget(delivery);
   }
 
-  private during<T>(change: Promise<T>): Promise<T> {
-    this.changes.add(change);
-    return change.finally(() => this.changes.delete(change));
-  }
-
-  private async end(): Promise<void> {
-    this.cancelTick();
-    await Promise.allSettled(this.changes);
-    const held = [...this.held];
-    for (const delivery of held) delivery.abandon();
-    // A connection that is gone cannot: then the lease runs out.
+  protected async giveBack(held: readonly PostgresDelivery[]): Promise<void> {
     await this.claims.release(held.map((delivery) => ({ delivery, delayMs: 0 }))).catch(() => {});
     for (const delivery of held) this.claims.forget(delivery);
     await this.claims.freeKeys().catch(() => {});
     if (held.length > 0) this.parts.freed(this.claims.queue);
-  }
-
-  private nextTick(): CancelTimer {
-    const { clock, leaseMs } = this.parts;
-    return clock.after(leaseMs / 3, () => void this.tick(), { background: true });
-  }
-
-  private async tick(): Promise<void> {
-    const held = [...this.held];
-    const ours = await this.claims.extend(held).catch(() => undefined);
-    for (const delivery of held) {
-      if (!ours || ours.has(delivery.id)) continue;
-      this.settled(delivery);
-      delivery.abandon();
-    }
-    if (!this.closed) this.cancelTick = this.nextTick();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ClaimRelease } from '../kit/claiming-session.js';
 import { type Link, listOf, type Row, type Statement } from './link.js';
 import type { PostgresDelivery } from './message.js';
 import { quoted } from '../../clients/postgres-address.js';
@@ -84,12 +85,7 @@ export class ClaimStatements {
   }
 }
 
-export interface Release {
-  readonly delivery: PostgresDelivery;
-  readonly delayMs: number;
-  /** Nobody has seen it: it does not count as delivered. */
-  readonly unseen?: boolean;
-}
+export type Release = ClaimRelease<PostgresDelivery>;
 
 /** What one owner has claimed of one queue, in the database. */
 export class QueueClaims {

@@ -1,10 +1,8 @@
 import { hash } from 'node:crypto';
-import { DeliveryLostError } from '../../errors/handling-errors.js';
 import { header, stringHeader } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
 import { type JsonHead, readJsonHead, topicOf } from '../kit/json-head.js';
-import { SettledOnce, type Settler as KitSettler } from '../kit/settled-once.js';
-import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import { ClaimedOnce, type Claimer } from '../kit/settled-once.js';
 import type { Row } from './link.js';
 
 /** A claimed row, as the client hands it over. */
@@ -22,20 +20,13 @@ export function keyOf({ headers }: WireMessage): string | null {
   return key === undefined ? null : String(hash('sha256', key, 'buffer').readBigInt64BE());
 }
 
-/** The session that a delivery came in, as long as that lasts. */
-export interface Settler extends KitSettler<PostgresDelivery> {
-  ackConfirmed(delivery: PostgresDelivery): Promise<boolean>;
-  extend(delivery: PostgresDelivery, ms: number): Promise<void>;
-  move(delivery: PostgresDelivery, to: Outgoing): Promise<PublishResult>;
-}
-
-export class PostgresDelivery extends SettledOnce<PostgresRow, Settler> {
+export class PostgresDelivery extends ClaimedOnce<PostgresRow, Claimer<PostgresDelivery>> {
   readonly rank: number;
   readonly id: string;
   readonly attempt: number;
   readonly key: string | null;
 
-  constructor([, rank, id, attempt, key, head, body]: Row, queue: string, settler: Settler) {
+  constructor([, rank, id, attempt, key, head, body]: Row, queue: string, settler: Claimer<PostgresDelivery>) {
     const received = { id, attempt, head, body } as PostgresRow;
     const topic = topicOf(received.head);
     super(readJsonHead(received.head, received.body, queue), queue, topic === undefined, topic, (attempt as number) - 1, received, settler); // prettier-ignore
@@ -48,17 +39,5 @@ export class PostgresDelivery extends SettledOnce<PostgresRow, Settler> {
   get raw(): PostgresRow {
     const { head, body } = this.received;
     return { ...this.received, head: structuredClone(head), body: Buffer.from(body) };
-  }
-
-  async extend(ms: number): Promise<void> {
-    await this.holder?.extend(this, ms);
-  }
-
-  /** The copy is written and the message removed by one statement: both, or neither. */
-  move(to: Outgoing): Promise<PublishResult> {
-    const { holder } = this;
-    if (holder) return holder.move(this, to);
-    const error = new DeliveryLostError('The delivery is lost, or was settled before');
-    return Promise.resolve({ status: 'failed', error });
   }
 }

@@ -103,7 +103,7 @@ export class PostgresTransport extends SingleConnectionTransport<Own, Link, Post
       handlers,
       statements,
       describe: (error) => connection.describe(error),
-      move: (source, to) => publisher.move(source, to),
+      publisher,
       freed: (one) => this.tell(new Set([one])),
       removed: (count) => upkeep.gone(count),
     });

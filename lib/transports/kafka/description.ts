@@ -12,7 +12,7 @@ export function describeKafka({ partitions, replicas, config }: Settings, names:
     protocol: config('').ssl ? 'kafka-secure' : 'kafka',
     binding: 'kafka',
     correlationHeader: property.correlationId,
-    route: (_, { topic: name }) => topic(names.routeTopic(name)),
+    route: (route, { topic: name }) => topic(names.routeTopic(name, route)),
     queue: (_, name) => ({ channel: topic(names.queueTopic(name)) }),
     receive: ({ queue }) => ({ groupId: { type: 'string', enum: [names.group(queue)] }, ...VERSION }),
   };

@@ -17,6 +17,7 @@ const { capabilities } = nats({ stream, ackWait }).create();
 
 /** A NATS server for the contract. */
 export class NatsHarness extends ProxiedHarness {
+  override readonly replies = true;
   readonly capabilities = capabilities;
   readonly deduplicates = true;
   readonly countsLate = true;

@@ -32,6 +32,7 @@ export abstract class ProxiedHarness implements TransportHarness {
   abstract readonly faults: HarnessFaults;
   abstract readonly peer: HarnessPeer;
   readonly listsQueues: boolean = true;
+  readonly replies: boolean = false;
   readonly name: string;
   readonly secret?: string;
   readonly misconfigured?: () => Transport;

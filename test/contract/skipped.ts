@@ -143,11 +143,11 @@ export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
   memory: [...retryByCopy, ...leases, listing, ...missingDelays, ...credentials, restart, ...poison, ...plainClients],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
-  rabbitmq: [...retryByCopy, ...leases, cancelled, ...replies],
+  rabbitmq: [...retryByCopy, ...leases, cancelled],
   /** A server neither blocks publishers nor ends a consumer that stays. */
-  nats: [...replies, ...retryByCopy, ...blocking, cancelled],
+  nats: [...retryByCopy, ...blocking, cancelled],
   /** A server that others run (TEST_NATS_URL) is not killed, and its password is not known. */
-  natsByUrl: [...replies, ...retryByCopy, ...blocking, cancelled, restart, ...credentials],
+  natsByUrl: [...retryByCopy, ...blocking, cancelled, restart, ...credentials],
   /** As NATS; what waits is in a table beside the queue's own. */
   postgres: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
   /** A server that others run (TEST_POSTGRES_URL) is not killed, and its password is not known. */

@@ -1,8 +1,6 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import {
-  memory,
-  MemoryBroker,
   type MessageContext,
   MessagingModule,
   Outcome,
@@ -14,6 +12,7 @@ import {
 import { RemoteError, ReplyError, ReplyLostError, request, Requester, Respond } from 'nestjs-messaging/request';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications, event } from './support/application.js';
+import { describeAllBrokers } from './support/brokers.js';
 
 afterEach(closeApplications);
 
@@ -100,12 +99,7 @@ const errorOf = (promise: Promise<unknown>): Promise<RemoteError> =>
     (error: RemoteError) => error,
   );
 
-const fresh = async (): Promise<() => TransportFactory> => {
-  const broker = new MemoryBroker();
-  return () => memory({ broker });
-};
-
-describe('a request (memory)', () => {
+describeAllBrokers('a request', (fresh) => {
   test('is answered with what its handler returns, many at a time, each with its own', async () => {
     const { asking, answering } = await both(await fresh());
     const requester = asking.get(Requester);

@@ -27,6 +27,7 @@ export {
 export { unsendable } from '../../message/header-values.js';
 export { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 
+export { type ReplyHandlers, type ReplyPath } from '../../transport/reply-path.js';
 export { answered, type AnswerTimeout } from './answered.js';
 export { type AskedOn, BrokerTransport } from './broker-transport.js';
 export { type Batch, type BatchedSending, type BatchingOptions, BatchingPublisher } from './batching-publisher.js';
@@ -59,6 +60,7 @@ export { Limited } from './limited.js';
 export { OffsetWindow } from './offset-window.js';
 export { percentDecoded, redactor, redactUrl } from './redactor.js';
 export { Renewal } from './renewal.js';
+export { type AddressEvents, ReplyInbox } from './reply-inbox.js';
 export { ClaimedOnce, type Claimer, SettledOnce, type Settler, UnansweredOnce } from './settled-once.js';
 export {
   type Attachment,

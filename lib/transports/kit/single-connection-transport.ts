@@ -13,6 +13,7 @@ import type {
 import { type AskedOn, BrokerTransport } from './broker-transport.js';
 import { FormerQueues, type UnattendedQueue } from './former-queues.js';
 import type { Renewal } from './renewal.js';
+import type { ReplyInbox } from './reply-inbox.js';
 import { Subscriptions } from './subscriptions.js';
 import { type Dialer, SupervisedConnection } from './supervised-connection.js';
 import type { ConsumerSession } from './supervised-consumer.js';
@@ -78,6 +79,8 @@ export abstract class SingleConnectionTransport<
   S extends ConsumerSession,
   Made = unknown,
 > extends BrokerTransport<Own & LinkParts<L, S, Made>, L> {
+  /** Takes and sends replies. Absent where nobody can ask. */
+  readonly replies?: ReplyInbox<L>;
   /** `close` of a session gives back in one step and to the old place. */
   protected readonly givesBackAtOnce: boolean = true;
 
@@ -99,10 +102,12 @@ export abstract class SingleConnectionTransport<
     const connection: SupervisedConnection<L> = new SupervisedConnection(this.dialer(environment), environment, {
       opened: (link) => {
         own.publisher.open?.(link);
+        this.replies?.up(link, environment.clock);
         environment.onEvent({ type: 'connected' });
       },
       lost: (reason) => {
         own.publisher.end(reason);
+        this.replies?.down(reason);
         if (!this.isClosing) environment.onEvent({ type: 'disconnected', reason });
         subscriptions.lost(reason);
       },

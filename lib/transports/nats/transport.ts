@@ -20,6 +20,7 @@ import { MAX_DELAY_MS, Publisher } from './publisher.js';
 import { PullSession } from './pull-session.js';
 import { listQueues } from './queue-list.js';
 import { Queues } from './queues.js';
+import { NatsReplies } from './replies.js';
 import { Streams } from './streams.js';
 
 const FORWARDER_PREFETCH = 100;
@@ -45,12 +46,14 @@ export class NatsTransport extends SingleConnectionTransport<Own, Link, PullSess
   readonly system = 'nats';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
+  override readonly replies: NatsReplies;
   protected override readonly givesBackAtOnce = false;
   private readonly names: Names;
 
   constructor(private readonly settings: Settings) {
     super('NATS');
     this.names = namesOf(settings.stream);
+    this.replies = new NatsReplies((text) => settings.address.redact(text));
     this.capabilities = {
       durable: settings.storage === 'file',
       retry: 'copy',

@@ -19,6 +19,7 @@ import { FormerBindings } from './former-bindings.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import { Ownership } from './ownership.js';
+import type { RabbitmqReplies } from './replies.js';
 import { queueArguments } from './topology.js';
 import { TopologyDeclarer } from './topology-declarer.js';
 
@@ -59,11 +60,15 @@ export class ConsumingSide {
     settings: Settings,
     private readonly names: Names,
     private readonly environment: TransportEnvironment,
+    replies: RabbitmqReplies,
   ) {
     const name = `${settings.connectionName ?? environment.service} (consuming)`;
     this.connection = new RabbitmqConnection(name, settings.addresses, environment, {
-      opened: (model) => void this.subscriptions.redeclare(model),
-      lost: () => {},
+      opened: (model) => {
+        void this.subscriptions.redeclare(model);
+        replies.up(model, environment.clock);
+      },
+      lost: (reason) => replies.down(reason),
       warning: (message, reason) => this.subscriptions.warn(message, reason),
     });
     const { clock, confirmTimeout, provision } = environment;

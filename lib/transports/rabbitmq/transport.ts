@@ -2,6 +2,7 @@ import type { ChannelModel } from 'amqplib';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { TransportDescription } from '../../transport/description.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import { publishAll } from '../../transport/publish-all.js';
 import type { QueueOperations } from '../../transport/queue-operations.js';
 import type { Partitioning, Topology } from '../../transport/topology.js';
 import type {
@@ -27,6 +28,7 @@ import { namesOf, type Names } from './names.js';
 import { type Settings, splitOf } from './options.js';
 import { PublishingSide } from './publishing-side.js';
 import { listQueues } from './queue-list.js';
+import { RabbitmqReplies } from './replies.js';
 import { TELEMETRY_NAMES } from './telemetry-names.js';
 
 /** amqplib's connections, for what this package does not do itself. Undefined while there is none. */
@@ -53,12 +55,18 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
   readonly partitioning: Partitioning;
+  readonly replies: RabbitmqReplies;
   private readonly names: Names;
 
   constructor(private readonly settings: Settings) {
     super('RabbitMQ');
     const names = namesOf(settings.exchange);
     this.names = names;
+    this.replies = new RabbitmqReplies(
+      names,
+      async (outgoing) => (await publishAll(this, [outgoing]))[0],
+      () => this.assembled?.consuming.bound,
+    );
     this.capabilities = {
       durable: true,
       retry: 'copy',
@@ -114,7 +122,7 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
   }
 
   protected assemble(environment: TransportEnvironment): RabbitmqParts {
-    const consuming = new ConsumingSide(this.settings, this.names, environment);
+    const consuming = new ConsumingSide(this.settings, this.names, environment, this.replies);
     const publishing = new PublishingSide(
       this.settings,
       this.names,

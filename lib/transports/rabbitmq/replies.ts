@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import type { ChannelModel, ConsumeMessage } from 'amqplib';
+import type { WireMessage } from '../../message/message.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import { answered, type AnswerTimeout } from '../kit/answered.js';
+import { type AddressEvents, ReplyInbox } from '../kit/reply-inbox.js';
+import { openChannel } from './amqplib.js';
+import { decode, originOf } from './decode.js';
+import type { Names } from './names.js';
+
+const DIRECT_REPLY = 'amq.rabbitmq.reply-to';
+const ANSWER_WITHIN_MS = 10_000;
+
+/**
+ * Direct reply-to, on a channel of the consuming connection. The broker puts the address of the channel in the place of
+ * its general name where a request is published on that same channel; requests go by the publishing connection, so the
+ * address is asked for: a message that goes nowhere comes back with it.
+ */
+export class RabbitmqReplies extends ReplyInbox<ChannelModel> {
+  constructor(
+    private readonly names: Names,
+    private readonly publish: (outgoing: Outgoing) => Promise<PublishResult>,
+    private readonly bound: () => AnswerTimeout | undefined,
+  ) {
+    super();
+  }
+
+  /** Any queue may be an address. Of a direct one the broker does not tell whether somebody waits there. */
+  async reply(address: string, message: WireMessage): Promise<PublishResult> {
+    if (!this.link) return this.notConnected();
+    const to = { kind: 'queue', queue: address } as const;
+    return this.publish({ to, message, dedupeId: message.id, mandatory: true });
+  }
+
+  protected async receive(model: ChannelModel, on: AddressEvents): Promise<string> {
+    const channel = await openChannel(model, {
+      ended: (error) => on.ended(error?.message ?? 'its channel was closed'),
+      defect: () => {},
+    });
+    const consumed = (raw: ConsumeMessage | null): void => {
+      if (raw) on.reply(decode(raw, raw.fields.routingKey, originOf(raw, this.names), this.names));
+      else on.ended('the broker has cancelled its consumer');
+    };
+    await channel.consume(DIRECT_REPLY, consumed, { noAck: true });
+    const returned = new Promise<string>((resolve) =>
+      channel.once('return', (raw: ConsumeMessage) => resolve(String(raw.properties.replyTo))),
+    );
+    const nowhere = `messaging:nowhere:${randomUUID()}`;
+    channel.publish('', nowhere, Buffer.alloc(0), { mandatory: true, replyTo: DIRECT_REPLY });
+    const bound = this.bound();
+    const address = await (bound ? answered(returned, { ...bound, ms: ANSWER_WITHIN_MS }) : returned);
+    if (!address.startsWith(`${DIRECT_REPLY}.`)) throw new Error(`the broker gave no address for ${DIRECT_REPLY}`);
+    return address;
+  }
+}

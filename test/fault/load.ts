@@ -22,9 +22,9 @@ export class Load {
     private readonly mostAhead: number,
   ) {}
 
-  /** `mostAhead`: how many may be published and not handled. */
-  static async start(transport: TransportFactory, mostAhead = Infinity): Promise<Load> {
-    const load = new Load(await bootOn(transport), mostAhead);
+  /** `mostAhead`: how many may be published and not handled. `confirmTimeout`: what has no answer for so long is sent again. */
+  static async start(transport: TransportFactory, mostAhead = Infinity, confirmTimeout = 1_000): Promise<Load> {
+    const load = new Load(await bootOn(transport, confirmTimeout), mostAhead);
     await load.handle(load.application);
     load.running = load.publish();
     return load;
@@ -118,14 +118,14 @@ export class Load {
   }
 }
 
-function bootOn(transport: TransportFactory): Promise<Application> {
+function bootOn(transport: TransportFactory, confirmTimeout = 1_000): Promise<Application> {
   return boot({
     imports: [
       MessagingModule.forRoot({
         service: 'load',
         transport,
         reconnect: { initial: 20, max: 200, jitter: 0.2 },
-        confirmTimeout: 1_000,
+        confirmTimeout,
         unroutable: 'queue',
         retryQueue: { interval: 50, maxMessages: 100_000 },
       }),

@@ -27,6 +27,8 @@ export interface KafkaServerOptions {
   readonly tls?: boolean;
   /** Users may do what they are allowed to; `innerUrl` may do everything. */
   readonly authorizes?: boolean;
+  /** One of several nodes, each broker and controller. */
+  readonly member?: { readonly id: number; readonly controllers: readonly number[] };
   /** Further lines of server.properties. */
   readonly properties?: readonly string[];
 }
@@ -45,6 +47,8 @@ export class KafkaServer extends ServerProcess {
 
   static async start(jars: string, options: KafkaServerOptions = {}): Promise<KafkaServer> {
     const [first, ...ownPorts] = await freePorts(3);
+    const { member } = options;
+    if (member) ownPorts[1] = member.controllers[member.id - 1];
     const server = new KafkaServer(options.port ?? first, ownPorts, jars, newDirectory('kafka'), options);
     server.configure();
     if (options.tls) await server.makeKeys();
@@ -121,16 +125,18 @@ export class KafkaServer extends ServerProcess {
     const { advertised = this.url, user, tls, authorizes, properties = [] } = this.options;
     const protocol = `${user ? 'SASL_' : ''}${tls ? 'SSL' : 'PLAINTEXT'}`;
     const [inner, controller] = this.ownPorts.map((port) => `127.0.0.1:${port}`);
+    const { member = { id: 1, controllers: [this.ownPorts[1]] } } = this.options;
+    const copies = member.controllers.length;
     const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
     const lines = [
       'process.roles=broker,controller',
-      'node.id=1',
+      `node.id=${member.id}`,
       `listeners=CLIENTS://${this.url},INNER://${inner},CONTROLLER://${controller}`,
       `advertised.listeners=CLIENTS://${advertised},INNER://${inner}`,
       'inter.broker.listener.name=INNER',
       'controller.listener.names=CONTROLLER',
       `listener.security.protocol.map=CLIENTS:${protocol},INNER:PLAINTEXT,CONTROLLER:PLAINTEXT`,
-      `controller.quorum.voters=1@${controller}`,
+      `controller.quorum.voters=${member.controllers.map((port, at) => `${at + 1}@127.0.0.1:${port}`).join()}`,
       ...(user
         ? [
             `sasl.enabled.mechanisms=${user.scram ? 'SCRAM-SHA-512' : 'PLAIN'}`,
@@ -150,7 +156,7 @@ export class KafkaServer extends ServerProcess {
         : []),
       `log.dirs=${join(this.directory, 'data')}`,
       ...['offsets.topic', 'transaction.state.log', 'share.coordinator.state.topic'].map(
-        (log) => `${log}.replication.factor=1`,
+        (log) => `${log}.replication.factor=${copies}`,
       ),
       ...['transaction.state.log', 'share.coordinator.state.topic'].map((log) => `${log}.min.isr=1`),
       ...['offsets.topic', 'transaction.state.log', 'share.coordinator.state.topic'].map(

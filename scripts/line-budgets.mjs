@@ -7,14 +7,14 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 64_560, target: 36_500 },
+  lib: { most: 64_600, target: 36_500 },
   'lib/transports/kafka': { most: 3_199, target: 1_500 },
   'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_070, target: 1_200 },
   'lib/transports/nats': { most: 3_561, target: 2_700 },
   'lib/transports/postgres': { most: 1_705, target: 1_200, files: 15 },
-  'lib/transports/redis': { most: 2_135, target: 1_200, files: 15 },
+  'lib/transports/redis': { most: 2_180, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 1_925, target: 1_200, files: 15 },
   'lib/transports/rabbitmq': { most: 5_570, target: 3_500 },
 };

@@ -29,6 +29,8 @@ export interface ConnectionHealth {
   readonly reason?: string;
   /** What to look at while it is not connected or blocked, in one sentence. */
   readonly advice?: string;
+  /** What the server said of itself when it was looked at last: on Redis what its confirms are worth. */
+  readonly server?: Readonly<Record<string, string>>;
 }
 
 export interface ConsumerHealth {

@@ -48,7 +48,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
     consumers.some(({ state: consumer, reason }) => consumer === 'waiting' || reason !== undefined);
   return {
     status: !state.connected ? 'down' : wanting ? 'degraded' : 'up',
-    connection: state.report(transport.host),
+    connection: { ...state.report(transport.host), ...(transport.server && { server: transport.server }) },
     consumers,
     retryQueue: {
       store: retryQueue.kind,

@@ -31,6 +31,8 @@ export interface Transport {
   readonly capabilities: TransportCapabilities;
   /** The broker's address without credentials, for health and logs. */
   readonly host: string;
+  /** What the server said of itself when it was looked at last, as far as messages depend on it, for health. It asks nobody. */
+  readonly server?: Readonly<Record<string, string>>;
 
   /**
    * Starts connecting. Resolves when connected or when the broker is unreachable (connecting goes on in the background);

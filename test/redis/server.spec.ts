@@ -32,6 +32,22 @@ describeRedisNode('what is confirmed is worth', (redis) => {
     expect(await told(server)).toEqual({ durable: false, warnings: expect.stringContaining('allkeys-lru') });
   });
 
+  test('what health tells, and what became otherwise since the start', async () => {
+    const server = await redis.start();
+    const client = await PlainTransport.connect({ url: server.url });
+    const said = { role: 'primary', appendonly: 'yes', appendfsync: 'always', 'maxmemory-policy': 'noeviction' };
+    expect(client.transport.server).toMatchObject(said);
+    expect(client.transport.server).not.toHaveProperty('changed');
+    await server.command('config', 'set', 'appendfsync', 'everysec');
+    await server.command('client', 'kill', 'type', 'normal');
+    await waitFor(() => client.warnings().some((line) => line.includes('appendfsync is everysec, and was always')));
+    expect(client.transport.server).toMatchObject({
+      ...said,
+      appendfsync: 'everysec',
+      changed: 'appendfsync (was always)',
+    });
+  });
+
   test('nothing on a replica: it is not published to', async () => {
     const server = await redis.start();
     await server.command('replicaof', '127.0.0.1', 1);

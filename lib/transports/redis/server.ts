@@ -61,6 +61,8 @@ export interface Survey {
   readonly durable: boolean;
   /** What of that is less than one may think, in sentences. */
   readonly remarks: readonly string[];
+  /** The settings that say so, for health. */
+  readonly server: Readonly<Record<string, string>>;
 }
 
 const OLDEST = 7;
@@ -89,7 +91,15 @@ export async function surveyOf(
     ...(logs && fsync === undefined ? [`${at} does not tell how it syncs its log (CONFIG GET is refused): whether what it confirms outlives a loss of power is not known`] : []),
     ...(evicts ? [`${at} deletes keys when it is full (maxmemory-policy ${policy}), whole queues among them, without a word. Set «maxmemory-policy noeviction»`] : []),
   ]; // prettier-ignore
-  return { durable: logs && !evicts, remarks };
+  const server = {
+    version,
+    role: 'primary',
+    appendonly: logs ? 'yes' : 'no',
+    appendfsync: fsync ?? 'not told',
+    maxmemory: info.maxmemory ?? 'not told',
+    'maxmemory-policy': policy,
+  };
+  return { durable: logs && !evicts, remarks, server };
 }
 
 function parse(info: string): Partial<Record<string, string>> {

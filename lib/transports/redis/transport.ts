@@ -11,6 +11,7 @@ import type { Settings } from './options.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
 import { Queues } from './queues.js';
 import { Names, Routes } from './routes.js';
+import { type Survey, surveyOf } from './server.js';
 import { RedisSession } from './session.js';
 import { Upkeep } from './upkeep.js';
 
@@ -63,6 +64,10 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
     return this.settings.address.host;
   }
 
+  get server(): Readonly<Record<string, string>> | undefined {
+    return this.assembled?.upkeep.server;
+  }
+
   native(): RedisNative {
     return { client: this.assembled?.connection.current?.client };
   }
@@ -75,10 +80,7 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
       clock,
       service,
       notified: (queues) => this.wake(queues),
-      surveyed: ({ durable, remarks }) => {
-        this.isDurable = durable;
-        this.connected().upkeep.tell(remarks);
-      },
+      surveyed: (survey) => this.surveyed(survey),
       prepare: async (link) => {
         const { publisher, routes, subscriptions } = this.connected();
         await publisher.resolve(link);
@@ -95,7 +97,7 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
     const lost = (queue: string): void => warn(`The stream of the queue «${queue}» was gone from Redis, with all that was in it: by FLUSHALL, DEL, eviction, or a server that started without its data. It is made again, empty`); // prettier-ignore
     const queues = new Queues({ names, routes, topic: settings.topic, service, provision, clock, lost });
     const publisher = new Publisher(settings, names, routes, environment, connection);
-    const upkeep = new Upkeep(environment, Math.min(settings.lease / 3, 5_000), () => connection.current, queues);
+    const upkeep = new Upkeep(environment, Math.min(settings.lease / 3, 5_000), () => connection.current, queues, async ({ client }) => this.surveyed(await surveyOf(client, settings))); // prettier-ignore
     return { routes, queues, publisher, upkeep };
   }
 
@@ -118,6 +120,11 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
 
   protected ping(link: Link): Promise<unknown> {
     return link.client.ping();
+  }
+
+  private surveyed(survey: Survey): void {
+    this.isDurable = survey.durable;
+    this.connected().upkeep.surveyed(survey);
   }
 
   private wake(queues: readonly string[]): void {

@@ -2,23 +2,50 @@ import type { CancelTimer } from '../../clock/clock.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import type { Link } from './link.js';
 import type { Queues } from './queues.js';
+import type { Survey } from './server.js';
 
 /** A clock that is off by more has jumped. */
 const JUMP_MS = 2_000;
+/** Its settings can be changed while it runs. */
+const SURVEY_EVERY_MS = 30_000;
 
-/** What nobody waits for: queues that expire, and a clock of the server that jumps. */
+/** What nobody waits for: queues that expire, a clock of the server that jumps, settings that change. */
 export class Upkeep {
   private readonly told = new Set<string>();
   /** The server's clock less our own. */
   private ahead: { readonly link: Link; readonly ms: number } | undefined;
   private cancelTick: CancelTimer = () => {};
+  /** What the server said of itself first, and last. */
+  private first: Survey['server'] | undefined;
+  private last: Survey['server'] | undefined;
+  private surveyedAt = -Infinity;
 
   constructor(
     private readonly environment: TransportEnvironment,
     private readonly everyMs: number,
     private readonly current: () => Link | undefined,
     private readonly queues: Pick<Queues, 'sweep'>,
+    /** Asks the server what it says of itself, and hands that to `surveyed`. */
+    private readonly survey: (link: Link) => Promise<void>,
   ) {}
+
+  /** What the server said of itself last, and what of that was otherwise at the start. */
+  get server(): Survey['server'] | undefined {
+    const { first, last } = this;
+    const changed = Object.keys(last ?? {}).filter((name) => last![name] !== first![name]);
+    return changed.length > 0 ? { ...last, changed: changed.map((name) => `${name} (was ${first![name]})`).join(', ') } : last; // prettier-ignore
+  }
+
+  /** What is otherwise than it was is told, and what confirms are worth. */
+  surveyed({ server, remarks }: Survey): void {
+    const before = (this.last ??= server);
+    this.first ??= server;
+    this.last = server;
+    this.surveyedAt = this.environment.clock.monotonic();
+    for (const [name, value] of Object.entries(server))
+      if (value !== before[name]) this.tell([`The server of Redis was set otherwise: ${name} is ${value}, and was ${before[name]}`], false); // prettier-ignore
+    this.tell(remarks);
+  }
 
   start(): void {
     const tick = (): void => void this.tick();
@@ -56,6 +83,7 @@ export class Upkeep {
     this.ahead = { link, ms };
     if (Math.abs(jump) >= JUMP_MS)
       this.tell([`The clock of Redis went ${jump > 0 ? 'forward' : 'back'} by ${Math.abs(jump)} ms: what is delayed comes that much ${jump > 0 ? 'earlier' : 'later'}`], false); // prettier-ignore
+    if (clock.monotonic() - this.surveyedAt >= SURVEY_EVERY_MS) await this.survey(link);
     await this.queues.sweep(link, now);
   }
 }

@@ -16,13 +16,37 @@ it.each([
   const link = { client: { time } } as unknown as Link;
   const warnings: string[] = [];
   const onEvent = (event: TransportEvent): void => void (event.type === 'warning' && warnings.push(event.message));
-  const upkeep = new Upkeep({ clock, onEvent } as never, 1_000, () => link, { sweep: async () => undefined });
+  const upkeep = new Upkeep({ clock, onEvent } as never, 1_000, () => link, { sweep: async () => undefined }, async () => undefined); // prettier-ignore
   upkeep.start();
   await clock.advance(5_000);
   expect(warnings).toEqual([]);
   ahead += jump;
   await clock.advance(5_000);
   expect(warnings).toEqual([expect.stringMatching(told)]);
+  upkeep.stop();
+});
+
+it('what the server says of itself is looked at every half minute, what changed is told once, and health has it', async () => {
+  const clock = new ManualClock();
+  const link = { client: { time: async () => [String(Math.floor(clock.now() / 1_000)), '0'] } } as unknown as Link;
+  const warnings: string[] = [];
+  const onEvent = (event: TransportEvent): void => void (event.type === 'warning' && warnings.push(event.message));
+  let server: Record<string, string> = { role: 'primary', appendfsync: 'always', 'maxmemory-policy': 'noeviction' };
+  let asked = 0;
+  const upkeep = new Upkeep({ clock, onEvent } as never, 5_000, () => link, { sweep: async () => undefined }, async () => {
+    asked++;
+    upkeep.surveyed({ durable: true, remarks: [], server });
+  }); // prettier-ignore
+  expect(upkeep.server).toBeUndefined();
+  upkeep.surveyed({ durable: true, remarks: [], server });
+  upkeep.start();
+  await clock.advance(29_000);
+  expect([asked, upkeep.server]).toEqual([0, server]);
+  server = { ...server, appendfsync: 'everysec' };
+  await clock.advance(90_000);
+  expect(asked).toBe(3);
+  expect(warnings).toEqual(['The server of Redis was set otherwise: appendfsync is everysec, and was always']);
+  expect(upkeep.server).toEqual({ ...server, changed: 'appendfsync (was always)' });
   upkeep.stop();
 });
 

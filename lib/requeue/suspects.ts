@@ -1,5 +1,5 @@
 import type { QueueEntry } from '../durable-queue/queue-entry.js';
-import { ENDINGS, REFUSALS } from '../transports/kit/quarantine.js';
+import { Guilt } from '../transports/kit/quarantine.js';
 
 /** How a connection ended. */
 export interface LostConnection {
@@ -25,8 +25,7 @@ export class Suspects {
   private waiting: QueueEntry[] = [];
   /** The first one was sent, and the server not heard since. */
   private trying = false;
-  private endings = 0;
-  private refusal?: string;
+  private guilt = new Guilt();
 
   constructor(private readonly parts: SuspectsParts) {}
 
@@ -42,10 +41,10 @@ export class Suspects {
       return;
     }
     this.trying = false;
-    if (refused) this.refusal = reason;
-    if (++this.endings < (this.refusal === undefined ? ENDINGS : REFUSALS)) return;
-    this.parts.guilty(this.waiting.shift()!, this.refusal ?? reason);
-    this.innocent();
+    const guilty = this.guilt.ended(reason, refused);
+    if (guilty === undefined) return;
+    this.parts.guilty(this.waiting.shift()!, guilty);
+    this.guilt = new Guilt();
   }
 
   /** On a new connection. Resolves with whether there are none any more. `goesOn`: whether the server is heard after what it was sent. */
@@ -56,14 +55,8 @@ export class Suspects {
       if (!(await goesOn())) return false;
       this.trying = false;
       this.waiting.shift();
-      this.innocent();
+      this.guilt = new Guilt();
     }
     return true;
-  }
-
-  /** The next one is. */
-  private innocent(): void {
-    this.endings = 0;
-    this.refusal = undefined;
   }
 }

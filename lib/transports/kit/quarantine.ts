@@ -7,9 +7,9 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import type { SupervisedConnection } from './supervised-connection.js';
 
 /** So often a link must end while a message is the only one on it before that is refused: where the broker said why, … */
-export const REFUSALS = 2;
+const REFUSALS = 2;
 /** … and where nobody did. */
-export const ENDINGS = 5;
+const ENDINGS = 5;
 /** With more messages than these the one that has been suspected longest is forgotten. */
 const MOST_SUSPECTS = 10_000;
 
@@ -99,17 +99,17 @@ export class Quarantine<L extends object, S extends Sendable> {
   /** Undefined: there is no connection. */
   private async trial(connection: SupervisedConnection<L>, sendable: S): Promise<PublishResult | undefined> {
     const { parts } = this;
-    let reason: string | undefined;
-    for (let endings = 1; ; endings++) {
+    const guilt = new Guilt();
+    for (;;) {
       const link = connection.current ?? (await this.opened(connection));
       if (!link) return undefined;
       const result = await parts.send(connection, link, sendable);
       const { ending } = connection;
       if (result.status !== 'failed' || ending === undefined || ending === 'destroyed' || this.closed) return result;
-      if (ending === 'refused') reason = connection.reason;
-      if (endings < (reason === undefined ? ENDINGS : REFUSALS)) continue;
+      const reason = guilt.ended(connection.reason, ending === 'refused');
+      if (reason === undefined) continue;
       this.warn(`${parts.broker} closes the connection over message ${sendable.outgoing.message.id}: it is refused`);
-      return { status: 'refused', error: parts.refusal(reason ?? connection.reason) };
+      return { status: 'refused', error: parts.refusal(reason) };
     }
   }
 
@@ -130,6 +130,19 @@ export class Quarantine<L extends object, S extends Sendable> {
 
   private warn(message: string): void {
     this.parts.environment.onEvent({ type: 'warning', message });
+  }
+}
+
+/** Whether links end over a message that was alone on each of them. */
+export class Guilt {
+  private endings = 0;
+  private refusal?: string;
+
+  /** A link ended; `refused`: the broker said that it did so over what it was sent. The reason once the message is guilty. */
+  ended(reason: string, refused: boolean): string | undefined {
+    if (refused) this.refusal = reason;
+    if (++this.endings < (this.refusal === undefined ? ENDINGS : REFUSALS)) return undefined;
+    return this.refusal ?? reason;
   }
 }
 

@@ -2,6 +2,7 @@ import { brand } from '../errors/brand.js';
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { printable } from '../errors/printable.js';
 import { typeOfResult } from '../errors/result-checks.js';
+import type { CloudEvent } from './cloud-event.js';
 import { isPlain } from './header-values.js';
 import type { Headers } from './headers.js';
 
@@ -22,6 +23,8 @@ export interface DecodedFields {
   readonly replyTo?: string;
   /** What makes two messages the same for `idempotent`, where that is not the id alone. */
   readonly sameAs?: string;
+  /** What `context.cloudEvent` is. */
+  readonly cloudEvent?: CloudEvent;
 }
 
 const TEXTS = ['route', 'id', 'key', 'correlationId', 'replyTo', 'sameAs'] as const;

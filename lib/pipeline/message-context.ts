@@ -2,6 +2,7 @@ import type { CancelTimer, Clock } from '../clock/clock.js';
 import { brand } from '../errors/brand.js';
 import { UnsupportedError } from '../errors/configuration-errors.js';
 import { RequestOverdueError } from '../errors/request-errors.js';
+import type { CloudEvent } from '../message/cloud-event.js';
 import { Decoded, type DecodedFields } from '../message/decoded.js';
 import { header, integerHeader, requestHeader, stringHeader, type Headers } from '../message/headers.js';
 import { isolateHeaders, viewOf } from '../message/isolate.js';
@@ -79,6 +80,11 @@ export class MessageContext {
   /** Until when whoever sent the request waits for its reply, in milliseconds since the epoch; undefined for what is no request. */
   get deadline(): number | undefined {
     return integerHeader(this.delivery.message.headers, requestHeader.deadline, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** The attributes of a CloudEvent, where `cloudEvents()` of `nestjs-messaging/serializers` has read one. */
+  get cloudEvent(): CloudEvent | undefined {
+    return this.decoded?.cloudEvent;
   }
 
   /** The body as it travelled: a copy of this call's own, made when it is first asked for. */

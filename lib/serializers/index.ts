@@ -5,5 +5,12 @@ export {
   type SerializedPayload,
   type Serializer,
 } from '../message/serializer.js';
+export { type CloudEvent } from '../message/cloud-event.js';
+export {
+  type CloudEventAttributes,
+  cloudEvents,
+  type CloudEventsOptions,
+  type CloudEventsSerializer,
+} from './cloud-events.js';
 export { json, type JsonOptions } from './json.js';
 export { nestEnvelope, type NestEnvelopeOptions } from './nest-envelope.js';

@@ -1,0 +1,54 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { DeadLetters, fixed, type MessageContext, MessagingModule, Publisher, Subscribe } from 'nestjs-messaging';
+import { cloudEvents, type CloudEventsOptions } from 'nestjs-messaging/serializers';
+import { boot, closeApplications, event, Seen } from './support/application.js';
+import { describeAllBrokers } from './support/brokers.js';
+
+afterEach(closeApplications);
+
+describeAllBrokers('CloudEvents', (fresh) => {
+  const prefixes = ['cloudEvents_', 'ce-', 'ce_'] as const;
+  const forms = [...prefixes.map((prefix) => ({ prefix })), { mode: 'structured' as const }];
+
+  test('arrive as they were sent in every form, and in a retry, a dead letter and a redrive', async () => {
+    const seen = new Seen<object>();
+    let fails = true;
+    const source = '/orders €';
+    const serializerOf = (form: Partial<CloudEventsOptions>) =>
+      cloudEvents({ source: encodeURI(source), subject: 'Bücher "100%"', ...form });
+    @Injectable()
+    class Handler {
+      @Subscribe('order.created', { retry: { attempts: 2, backoff: fixed(10) } })
+      handle(payload: unknown, { cloudEvent, id, key, attempt }: MessageContext): void {
+        const { subject, type, source: from } = cloudEvent!;
+        seen.add({ payload, id, key, subject, type, from, attempt });
+        if (fails) throw new Error('failed');
+      }
+    }
+    const transport = await fresh();
+    const { get, messaging } = await boot({
+      imports: [MessagingModule.forRoot({ service: 'orders', transport: transport(), serializer: serializerOf({}) })],
+      providers: [Handler],
+    });
+    let dead = 0;
+    const all = event(messaging, 'dead-lettered', () => ++dead === forms.length);
+    for (const [at, form] of forms.entries())
+      await get(Publisher).publish(
+        'order.created',
+        { a: 'ü' },
+        { id: `e-${at}`, key: 'k', serializer: serializerOf(form) },
+      );
+    await all;
+    fails = false;
+    await get(DeadLetters).redrive({ ids: forms.map((_, at) => `e-${at}`) });
+    await seen.until(forms.length * 3);
+    const told = { payload: { a: 'ü' }, key: 'k', subject: 'Bücher "100%"', type: 'order.created' };
+    const expected = forms.flatMap((_, at) =>
+      [1, 1, 2].map((attempt) => ({ ...told, id: `e-${at}`, from: encodeURI(source), attempt })),
+    );
+    const inOrder = (list: readonly object[]): string[] =>
+      list.map((one) => JSON.stringify(one, Object.keys({ ...told, a: 1, id: 1, from: 1, attempt: 1 }).sort())).sort();
+    expect(inOrder(seen.all)).toEqual(inOrder(expected));
+  });
+});

@@ -3,6 +3,7 @@ import type { Headers } from '../message/headers.js';
 import type {
   ConsumerTelemetry,
   PublishTrace,
+  RequestTrace,
   Telemetry,
   TelemetryEnvironment,
   TelemetrySubscription,
@@ -16,6 +17,7 @@ import { observeConnection } from './gauges.js';
 import { Guard } from './guard.js';
 import { Naming } from './naming.js';
 import type { OpenTelemetryOptions } from './options.js';
+import { RequestTelemetry } from './request-telemetry.js';
 import { SendTrace } from './send-trace.js';
 import { sharedAttributes, TelemetrySignals } from './signals.js';
 import { SubscriptionTelemetry } from './subscription-telemetry.js';
@@ -104,6 +106,20 @@ export class ConnectionTelemetry implements Telemetry {
   consumer(subscription: TelemetrySubscription): ConsumerTelemetry | undefined {
     const { parts } = this;
     return parts && new SubscriptionTelemetry(parts.signals, parts.guard, subscription, parts);
+  }
+
+  request(route: string): RequestTrace | undefined {
+    const { parts } = this;
+    if (!parts) return undefined;
+    const { signals, guard, destinations } = parts;
+    try {
+      const { spanName, succeeded } = destinations.of({ kind: 'route', route });
+      const attributes = { ...succeeded.counted, [attribute.operationName]: 'request' };
+      return new RequestTelemetry(signals, guard, attributes, `request${spanName.slice('send'.length)}`);
+    } catch (error) {
+      guard.failed(error);
+      return undefined;
+    }
   }
 
   private moved(parts: TelemetryParts, host: string): void {

@@ -63,6 +63,10 @@ export const metric = {
   sent: counter('messaging.client.sent.messages', 'Number of messages producer attempted to send to the broker.'),
   consumed: counter('messaging.client.consumed.messages', 'Number of messages that were delivered to the application.'),
   processDuration: duration('messaging.process.duration', 'Duration of processing operation.'),
+  requestDuration: duration(
+    'nestjs_messaging.request.duration',
+    'Duration of a request, from its call to its answer or its failure.',
+  ),
   redelivered: counter(
     'nestjs_messaging.consumer.redelivered.messages',
     'Number of messages handed to a handler that were delivered or handled before.',

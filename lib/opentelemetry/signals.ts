@@ -23,6 +23,7 @@ export class TelemetrySignals {
   readonly meter: Meter;
   readonly operationDuration: Histogram;
   readonly processDuration: Histogram;
+  readonly requestDuration: Histogram;
   readonly sent: Counter;
   readonly consumed: Counter;
   readonly redelivered: Counter;
@@ -41,6 +42,7 @@ export class TelemetrySignals {
     this.propagator = propagator ?? api.propagation;
     this.operationDuration = this.histogram(metric.operationDuration);
     this.processDuration = this.histogram(metric.processDuration);
+    this.requestDuration = this.histogram(metric.requestDuration);
     this.sent = this.counter(metric.sent);
     this.consumed = this.counter(metric.consumed);
     this.redelivered = this.counter(metric.redelivered);

@@ -49,6 +49,29 @@ describeTransports('a trace', (fresh) => {
   const start = (options: object = {}): Promise<Application> =>
     bootShop(transport(), collected, { retry: { attempts: 3, backoff: 20 }, ...options });
 
+  test('of a request is within its own span, which ends with the answer, or with the code of the failure', async () => {
+    const { messaging } = await start();
+    await messaging.subscribe({ ...orders, answers: { always: true }, retry: false }, (body) => {
+      if ((body as { fail?: boolean }).fail) throw new Error('no');
+      return 'yes';
+    });
+    expect(await messaging.requester.request('order.created', {})).toBe('yes');
+    await expect(messaging.requester.request('order.created', { fail: true })).rejects.toThrow('no');
+    const [request, failed] = await collected.ended('request order.created', 2);
+    const [send] = await collected.ended(SEND, 2);
+    expect(request.kind).toBe(SpanKind.CLIENT);
+    expect(send.parentSpanContext?.spanId).toBe(idOf(request));
+    expect(request.attributes).toMatchObject({ 'nestjs_messaging.outcome': 'answered' });
+    expect(failed.attributes).toMatchObject({ 'nestjs_messaging.outcome': 'failed', 'error.type': 'HANDLER_FAILED' });
+    const [process] = await collected.ended(PROCESS, 2);
+    expect(linked(process)).toContain(idOf(send));
+    const points = (await collected.metrics()).get('nestjs_messaging.request.duration')?.dataPoints ?? [];
+    expect(points.map(({ attributes }) => attributes['nestjs_messaging.outcome']).sort()).toEqual([
+      'answered',
+      'failed',
+    ]);
+  });
+
   test('leads from the caller over the publish to the handler and to what the handler does', async () => {
     const { messaging } = await start();
     const { tracer } = collected;

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 64_953, target: 36_500 },
+  lib: { most: 65_625, target: 36_500 },
   'lib/transports/kafka': { most: 3_205, target: 1_500 },
   'lib/transports/kit': { most: 2_573, target: 1_350 },
   // With the broker in it.

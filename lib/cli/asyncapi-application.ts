@@ -37,7 +37,7 @@ export const APPLICATION_NOTES =
 export async function documentOf(values: FlagValues, { stderr }: Console): Promise<AsyncApiDocument> {
   const [path, name] = splitName(textOf(values, 'app'));
   const file = resolve(path);
-  if (!existsSync(file)) throw new UsageError(`--app: there is no file ${file}. Is the application built?`);
+  if (!existsSync(file)) throw new UsageError(`--app: there is no file ${file}; build the application first`);
   const load = createRequire(file);
   const module = moduleOf(loaded<Record<string, unknown>>(load, file), path, name);
   const entry = loaded<AsyncApiEntry>(load, 'nestjs-messaging/asyncapi');

@@ -1,3 +1,5 @@
+import { asyncApiCheckCommand } from './asyncapi-check.command.js';
+import { asyncApiDiffCommand } from './asyncapi-diff.command.js';
 import { asyncApiExportCommand } from './asyncapi-export.command.js';
 import type { Command } from './command.js';
 import { completionCommands } from './completion.command.js';
@@ -29,5 +31,7 @@ export const COMMANDS: readonly Command[] = [
   requeueRetryCommand,
   requeuePurgeCommand,
   asyncApiExportCommand,
+  asyncApiCheckCommand,
+  asyncApiDiffCommand,
   ...completionCommands(() => COMMANDS),
 ];

@@ -10,12 +10,13 @@ const FILES = ['package.json', 'package-lock.json'];
 const SOURCE = resolve(__dirname, 'tools');
 
 /** Loads what judges the documents: a parser, validators, schema libraries. */
-export type LoadTool = <T>(name: string) => T;
+export type LoadTool = (<T>(name: string) => T) & { resolve(name: string): string };
 
 /** Tests that need the tools of `tools/package.json`; skipped, and told so, where they cannot be had. */
 export function describeWithTools(title: string, body: (load: LoadTool) => void): void {
   const { folder, reason } = installTools();
-  if (folder !== undefined) return describe(title, () => body(createRequire(join(folder, 'package.json')) as LoadTool));
+  if (folder !== undefined)
+    return describe(title, () => body(createRequire(join(folder, 'package.json')) as unknown as LoadTool));
   const what = `What judges AsyncAPI documents could not be installed: ${reason}`;
   if (process.env.REQUIRE_BROKERS === '1') {
     test(title, () => {

@@ -1,0 +1,147 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isObject, type Json } from './json.js';
+import { SchemaComparison } from './schema-comparison.js';
+import { resolved } from './schema-source.js';
+
+/** What a change does to who is on the other side, or to messages that wait. */
+export type ChangeVerdict = 'breaks' | 'unknown' | 'warns' | 'ok';
+
+export interface DocumentChange {
+  readonly verdict: ChangeVerdict;
+  /** The same for the same change, whatever the words: what is accepted is named by it. */
+  readonly id: string;
+  readonly text: string;
+  /** Why it was accepted nevertheless. */
+  readonly accepted?: string;
+}
+
+type Action = 'send' | 'receive';
+
+/** What goes through one channel in one direction, over all operations of it. */
+interface Exchange {
+  readonly action: Action;
+  readonly address: string;
+  readonly channel: Json;
+  readonly messages: ReadonlyMap<string, readonly Json[]>;
+  readonly semantics: Json;
+  readonly told: unknown;
+}
+
+const WAITING = 'messages that wait in the old queue stay there: `npx nestjs-messaging queues` shows them';
+
+/**
+ * What has changed between two documents, judged by direction: consumers read what is sent with the old schema, and old
+ * messages that wait in queues meet the new one. @throws TypeError for what is no AsyncAPI 3 document
+ */
+export function compareDocuments(before: unknown, after: unknown): readonly DocumentChange[] {
+  const [old, young] = [document(before, 'old'), document(after, 'new')];
+  const [was, is] = [exchangesOf(old), exchangesOf(young)];
+  const changes: DocumentChange[] = [];
+  for (const [key, one] of was) {
+    const other = is.get(key);
+    if (other) changes.push(...compareExchange(key, one, other, old, young));
+    else changes.push({ verdict: 'breaks', id: `${key} removed`, text: one.action === 'send' ? 'nothing is sent there any more' : `nothing is received from it any more; ${WAITING}` }); // prettier-ignore
+  }
+  for (const key of is.keys())
+    if (!was.has(key)) changes.push({ verdict: 'ok', id: `${key} added`, text: 'it is new' });
+  if (changes.length === 0 && !isDeepStrictEqual(old, young))
+    changes.push({ verdict: 'ok', id: 'document changed', text: 'descriptions, or what nobody depends on' });
+  return changes.sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+function document(value: unknown, which: string): Json {
+  if (isObject(value) && /^3\./.test(String(value.asyncapi)) && isObject(value.channels)) return value;
+  throw new TypeError(`The ${which} document is no AsyncAPI 3 document in JSON`);
+}
+
+function exchangesOf(source: Json): Map<string, Exchange> {
+  const found = new Map<string, Exchange>();
+  const operations = Object.values(isObject(source.operations) ? source.operations : {}).filter(isObject);
+  for (const operation of operations) {
+    const channel = resolved(source, operation.channel) as Json;
+    if (!isObject(channel)) continue;
+    const action = operation.action === 'send' ? 'send' : 'receive';
+    const key = `${action} ${String(channel.address)}${connectionOf(channel)}`;
+    const known = found.get(key);
+    const messages = new Map(known?.messages);
+    for (const ref of Array.isArray(operation.messages) ? operation.messages : []) {
+      const message = resolved(source, ref) as Json;
+      if (isObject(message)) messages.set(String(message.name), [...(messages.get(String(message.name)) ?? []), message]);
+    }
+    const semantics = isObject(operation['x-nestjs-messaging']) ? operation['x-nestjs-messaging'] : {};
+    const told = [known?.told, operation].filter(Boolean);
+    found.set(key, { action, address: String(channel.address), channel, messages, semantics, told });
+  }
+  return found;
+} // prettier-ignore
+
+/** Two connections can have channels of one address. */
+function connectionOf({ servers }: Json): string {
+  const [server] = Array.isArray(servers) ? (servers as Json[]) : [];
+  const name = String((server as { $ref?: string } | undefined)?.$ref ?? '').split('/').at(-1) ?? ''; // prettier-ignore
+  return name === '' || name === 'default' ? '' : `@${decodeURIComponent(name)}`;
+}
+
+function compareExchange(key: string, one: Exchange, other: Exchange, old: Json, young: Json): readonly DocumentChange[] {
+  const found: DocumentChange[] = [...placeChanges(key, one, other), ...deliveryChanges(key, one.semantics, other.semantics)];
+  for (const [name, before] of one.messages) {
+    const after = other.messages.get(name);
+    if (!after) found.push({ verdict: 'breaks', id: `${key} message ${name} removed`, text: one.action === 'send' ? `«${name}» is not sent any more` : `«${name}» is not handled any more; ${WAITING}` });
+    else found.push(...messageChanges(`${key} ${name}`, one.action, before, after, old, young));
+  }
+  for (const name of other.messages.keys()) if (!one.messages.has(name)) found.push({ verdict: 'ok', id: `${key} message ${name} added`, text: 'it is new' });
+  return found;
+} // prettier-ignore
+
+/** Where it is: the exchange and its kind, the topic, and the routes that lead to a queue. */
+function placeChanges(key: string, { channel: one }: Exchange, { channel: other }: Exchange): readonly DocumentChange[] {
+  const found: DocumentChange[] = [];
+  if (!isDeepStrictEqual(one.bindings, other.bindings)) found.push({ verdict: 'breaks', id: `${key} bindings`, text: `it is elsewhere on the broker: ${JSON.stringify(other.bindings)}, and was ${JSON.stringify(one.bindings)}` });
+  for (const name of ['x-nestjs-messaging-queue', 'x-nestjs-messaging-route'] as const) {
+    const [{ routes: from = [], ...was }, { routes: to = [], ...is }] = [one[name] ?? {}, other[name] ?? {}] as [Place, Place];
+    // That there are no dead letters any more is about the delivery.
+    if (is.deadLetter === undefined) delete was.deadLetter;
+    for (const route of from) if (!to.includes(route)) found.push({ verdict: 'breaks', id: `${key} route ${route} removed`, text: `«${route}» does not lead there any more` });
+    for (const route of to) if (!from.includes(route)) found.push({ verdict: 'ok', id: `${key} route ${route} added`, text: `«${route}» leads there now` });
+    if (!isDeepStrictEqual(was, is)) found.push({ verdict: 'breaks', id: `${key} queue`, text: `the queue is another one: ${JSON.stringify(was)} became ${JSON.stringify(is)}; ${WAITING}` });
+  }
+  return found;
+} // prettier-ignore
+
+interface Place {
+  routes?: string[];
+  deadLetter?: string;
+}
+
+const ORDERS = ['none', 'key-in-process', 'key'];
+
+function deliveryChanges(key: string, was: Json, is: Json): readonly DocumentChange[] {
+  const found: DocumentChange[] = [];
+  const warn = (id: string, text: string): void => void found.push({ verdict: 'warns', id: `${key} ${id}`, text });
+  if (ORDERS.indexOf(String(is.order)) < ORDERS.indexOf(String(was.order))) warn('order', `the order is «${String(is.order)}», and was «${String(was.order)}»`); // prettier-ignore
+  if (was.idempotent && !is.idempotent) warn('idempotent', 'what comes twice is handled twice');
+  if (was.deadLetter && !is.deadLetter) warn('dead letters', 'what is given up is not kept any more');
+  if (was.durable === true && is.durable === false) warn('durable', 'messages do not outlive the broker any more');
+  if (was.unroutable !== 'ignore' && is.unroutable === 'ignore') warn('unroutable', 'what nobody takes is dropped now');
+  if (was.group !== is.group) found.push({ verdict: 'breaks', id: `${key} group`, text: `the group is «${String(is.group)}», and was «${String(was.group)}»` }); // prettier-ignore
+  if (found.length === 0 && !isDeepStrictEqual(was, is)) found.push({ verdict: 'ok', id: `${key} delivery`, text: 'its limits, waits or numbers are others' }); // prettier-ignore
+  return found;
+}
+
+function messageChanges(key: string, action: Action, before: readonly Json[], after: readonly Json[], old: Json, young: Json): readonly DocumentChange[] {
+  if (before.length !== after.length || before.length > 1)
+    return isDeepStrictEqual(before, after) && isDeepStrictEqual(old.components, young.components) ? [] : [{ verdict: 'unknown', id: `${key} payloads`, text: 'several schemas of one message: this cannot be judged' }];
+  const [[one], [other]] = [before, after];
+  const found: DocumentChange[] = [];
+  if (one.contentType !== other.contentType) found.push({ verdict: 'breaks', id: `${key} content type`, text: `it is ${String(other.contentType)}, and was ${String(one.contentType)}` });
+  const sends = action === 'send';
+  const comparison = sends ? new SchemaComparison(young, old) : new SchemaComparison(old, young);
+  const findings = sends ? comparison.compare(other.payload, one.payload) : comparison.compare(one.payload, other.payload);
+  for (const { verdict, path, text } of findings) {
+    const judged: ChangeVerdict = verdict === 'unwritten' ? (sends ? 'warns' : 'ok') : verdict === 'unread' ? 'ok' : verdict;
+    found.push({ verdict: judged, id: `${key} ${path || '/'} ${verdict}`, text: sends ? `what is sent: ${text}` : `what waits: ${text}` });
+  }
+  const payloads = [resolved(old, one.payload), resolved(young, other.payload)];
+  if (findings.length === 0 && !isDeepStrictEqual(...(payloads as [unknown, unknown]))) found.push({ verdict: 'ok', id: `${key} payload`, text: 'its schema changed, and all that is written is read' });
+  return found;
+} // prettier-ignore

@@ -1,0 +1,21 @@
+import { isObject, type Json } from './json.js';
+
+/** A schema of one type without alternatives, or one value. */
+export type Atom = { readonly schema: Json } | { readonly schema: Json; readonly value: unknown };
+
+/** What a writer's schema allows, as alternatives; each is to be read. */
+export function atomsOf(schema: Json, resolve: (schema: unknown) => unknown): readonly Atom[] {
+  for (const key of ['anyOf', 'oneOf'] as const) {
+    const { [key]: branches, ...rest } = schema;
+    if (Array.isArray(branches))
+      return branches.flatMap((branch) => {
+        const one = resolve(branch);
+        return isObject(one) ? atomsOf({ ...rest, ...one }, resolve) : [{ schema: rest }];
+      });
+  }
+  if ('const' in schema) return [{ schema, value: schema.const }];
+  if (Array.isArray(schema.enum))
+    return schema.enum.map((value: unknown) => ({ schema: { ...schema, enum: undefined, const: value }, value }));
+  if (Array.isArray(schema.type)) return schema.type.map((type: unknown) => ({ schema: { ...schema, type } }));
+  return [{ schema }];
+}

@@ -15,6 +15,8 @@ Subscribe('order.created', {})(
 
 export class AppModule {}
 Module({
-  imports: [MessagingModule.forRoot({ service: 'shop', transport: rabbitmq({ url: 'amqp://me:hunter2@127.0.0.1:1' }) })],
+  imports: [
+    MessagingModule.forRoot({ service: 'shop', transport: rabbitmq({ url: 'amqp://me:hunter2@127.0.0.1:1' }) }),
+  ],
   providers: [Orders],
 })(AppModule);

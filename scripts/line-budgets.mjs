@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 65_625, target: 36_500 },
+  lib: { most: 65_805, target: 36_500 },
   'lib/transports/kafka': { most: 3_205, target: 1_500 },
   'lib/transports/kit': { most: 2_573, target: 1_350 },
   // With the broker in it.
@@ -15,7 +15,7 @@ const budgets = {
   'lib/transports/nats': { most: 3_561, target: 2_700 },
   'lib/transports/postgres': { most: 1_705, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_180, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 1_925, target: 1_200, files: 15 },
+  'lib/transports/sqs': { most: 2_105, target: 1_200, files: 15 },
   'lib/transports/rabbitmq': { most: 5_570, target: 3_500 },
 };
 

@@ -4,12 +4,44 @@ import type {
   Message,
   ReceiveMessageCommandOutput,
 } from '@aws-sdk/client-sqs';
+import type { Clock } from '../../clock/clock.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
+import type { SubscribeHandlers } from '../../transport/transport.js';
 import { isOverWhatWasSent } from './errors.js';
 import type { Link } from './link.js';
 import type { SqsDelivery } from './delivery.js';
 
 /** The most entries of a request. */
 export const MOST_AT_ONCE = 10;
+
+export interface SessionOptions {
+  readonly queue: string;
+  /** Of what other clients send with a route. */
+  readonly topic: string;
+  /** The messages of a group are handled one after the other, each when the one before it is done with. */
+  readonly fifo: boolean;
+  readonly prefetch: number;
+  readonly leaseMs: number;
+  /** SQS holds an empty poll open. */
+  readonly waits: boolean;
+  readonly clock: Clock;
+  readonly handlers: SubscribeHandlers;
+  readonly describe: (error: unknown) => string;
+  /** Says that the queue is consumed, or not any more. */
+  readonly present: (by: string, isThere: boolean) => Promise<void>;
+  readonly presentEveryMs: number;
+  readonly publish: (to: Outgoing) => Promise<PublishResult>;
+}
+
+export interface Ack {
+  readonly delivery: SqsDelivery;
+  readonly answer?: (taken: boolean) => void;
+}
+
+export interface Release {
+  readonly delivery: SqsDelivery;
+  readonly delayMs: number;
+}
 
 /** A delivery, and for how many seconds nobody shall see it. */
 export interface Visibility {
@@ -21,6 +53,8 @@ export interface Visibility {
 export interface Answer {
   readonly done: ReadonlySet<SqsDelivery>;
   readonly lost: ReadonlySet<SqsDelivery>;
+  /** Both. */
+  readonly settled: ReadonlySet<SqsDelivery>;
 }
 
 interface Results {
@@ -70,6 +104,29 @@ export class Claims {
       changes.map(({ delivery }) => delivery),
     );
   }
+
+  /** As far as SQS does it now. */
+  async hideAll(changes: readonly Visibility[]): Promise<void> {
+    for (const batch of batchesOf(changes)) await this.hide(batch).catch(() => {});
+  }
+
+  async recover(acks: readonly Ack[], changes: readonly Visibility[]): Promise<void> {
+    for (const batch of batchesOf(acks)) await this.remove(batch.map(({ delivery }) => delivery));
+    for (const batch of batchesOf(changes)) await this.hide(batch);
+  }
+
+  /** Hides them for `ms` more, as far as that is later. @returns those that are not ours any more */
+  async keep(deliveries: readonly SqsDelivery[], ms: number, now: number): Promise<readonly SqsDelivery[]> {
+    const changes = deliveries
+      .map((delivery) => ({ delivery, seconds: delivery.seconds(ms, now) }))
+      .filter(({ delivery, seconds }) => now + seconds * 1_000 > delivery.until);
+    const keepBatch = async (batch: readonly Visibility[]): Promise<readonly SqsDelivery[]> => {
+      const { done, lost } = await this.hide(batch);
+      for (const { delivery, seconds } of batch) if (done.has(delivery)) delivery.until = now + seconds * 1_000;
+      return [...lost];
+    };
+    return (await Promise.all([...batchesOf(changes)].map(keepBatch))).flat();
+  }
 }
 
 /** What the answer does not name has not been done. */
@@ -77,7 +134,8 @@ function answerOf({ Successful = [], Failed = [] }: Results, deliveries: readonl
   const named = (entries: readonly { readonly Id?: string }[]): ReadonlySet<SqsDelivery> =>
     new Set(entries.map(({ Id }) => deliveries[Number(Id)]));
   const final = Failed.filter(({ Code = '' }) => isOverWhatWasSent(Code) || /ReceiptHandle|NotInflight/.test(Code));
-  return { done: named(Successful), lost: named(final) };
+  const [done, lost] = [named(Successful), named(final)];
+  return { done, lost, settled: new Set([...done, ...lost]) };
 }
 
 /** Batches of as many as a request takes. */

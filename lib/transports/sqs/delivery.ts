@@ -1,4 +1,6 @@
 import type { Message } from '@aws-sdk/client-sqs';
+import { DeliveryLostError } from '../../errors/handling-errors.js';
+import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import { SettledOnce, type Settler as KitSettler } from '../kit/settled-once.js';
 import { decode } from './codec.js';
 
@@ -9,6 +11,8 @@ const LONGEST_HELD_MS = 43_200_000 - 5_000;
 export interface Settler extends KitSettler<SqsDelivery> {
   ackConfirmed(delivery: SqsDelivery): Promise<boolean>;
   extend(delivery: SqsDelivery, ms: number): Promise<void>;
+  /** Of a message that keeps its order. */
+  move(delivery: SqsDelivery, to: Outgoing): Promise<PublishResult>;
 }
 
 /** How a delivery is read: its queue, the topic of what other clients send with a route, and when it came. */
@@ -18,6 +22,8 @@ export interface Receipt {
   /** By the monotonic clock, before it was asked for. */
   readonly at: number;
   readonly leaseMs: number;
+  /** How often this process delivered the message again by itself. */
+  readonly again?: number;
 }
 
 export class SqsDelivery extends SettledOnce<Message, Settler> {
@@ -26,9 +32,15 @@ export class SqsDelivery extends SettledOnce<Message, Settler> {
   until: number;
   private readonly receivedAt: number;
 
-  constructor(received: Message, { queue, topic: usual, at, leaseMs }: Receipt, settler: Settler) {
+  constructor(
+    received: Message,
+    readonly receipt: Receipt,
+    settler: Settler,
+  ) {
+    // prettier-ignore
+    const { queue, topic: usual, at, leaseMs, again = 0 } = receipt;
     const { message, topic } = decode(received, queue, usual);
-    const count = Number(received.Attributes?.ApproximateReceiveCount ?? 1) - 1;
+    const count = Number(received.Attributes?.ApproximateReceiveCount ?? 1) - 1 + again;
     super(message, queue, topic === undefined, topic, count, received, settler);
     this.handle = received.ReceiptHandle!;
     this.receivedAt = at;
@@ -39,8 +51,9 @@ export class SqsDelivery extends SettledOnce<Message, Settler> {
     return structuredClone(this.received);
   }
 
-  get messageId(): string {
-    return this.received.MessageId!;
+  /** Of a FIFO queue. */
+  get group(): string {
+    return this.received.Attributes?.MessageGroupId ?? '';
   }
 
   async extend(ms: number): Promise<void> {
@@ -51,5 +64,23 @@ export class SqsDelivery extends SettledOnce<Message, Settler> {
   seconds(ms: number, now: number): number {
     const left = LONGEST_HELD_MS - (now - this.receivedAt);
     return Math.max(0, Math.min(Math.ceil(ms / 1_000), Math.floor(left / 1_000)));
+  }
+}
+
+/** One of a FIFO queue: a copy to its own queue would lose the place, so that the message itself is held back instead. */
+export class FifoDelivery extends SqsDelivery {
+  /** The same message once more; `counts`: it was handled. */
+  anew(settler: Settler, counts: boolean): FifoDelivery {
+    const { again = 0 } = this.receipt;
+    const delivery = new FifoDelivery(this.received, { ...this.receipt, again: again + Number(counts) }, settler);
+    delivery.until = this.until;
+    return delivery;
+  }
+
+  move(to: Outgoing): Promise<PublishResult> {
+    const { holder } = this;
+    if (holder) return holder.move(this, to);
+    const error = new DeliveryLostError('The delivery is lost, or was settled before');
+    return Promise.resolve({ status: 'failed', error });
   }
 }

@@ -21,6 +21,11 @@ export interface SqsOptions {
   readonly prefix?: string;
   /** Topic of publishes and subscriptions that name none. Default `events`. */
   readonly topic?: string;
+  /**
+   * Queues are FIFO queues: the messages of a key are handled in their order, and what is published twice is stored once.
+   * Nothing can be delayed there. Default false.
+   */
+  readonly fifo?: boolean;
   /** The key of a message becomes its `MessageGroupId` on standard queues, so that no key starves the others. Default false. */
   readonly fairQueues?: boolean;
   /**
@@ -62,6 +67,7 @@ export interface Settings extends Required<Omit<SqsOptions, 'region' | 'endpoint
 const DEFAULTS = {
   prefix: 'messaging-',
   topic: 'events',
+  fifo: false,
   fairQueues: false,
   lease: 30_000,
   waitTime: 10_000,
@@ -91,6 +97,7 @@ export function checkOptions(options: SqsOptions): Settings {
     host: `${endpoint === undefined ? `sqs.${region ?? 'the region of the environment'}` : hostOf(endpoint)}`,
     prefix: checkPrefix(given.prefix),
     topic: checkShortText('sqs.topic', given.topic),
+    fifo: checkBoolean('sqs.fifo', given.fifo),
     fairQueues: checkBoolean('sqs.fairQueues', given.fairQueues),
     lease: wholeSeconds('sqs.lease', given.lease, 1_000, 43_200_000),
     waitTime: wholeSeconds('sqs.waitTime', given.waitTime, 0, 20_000),

@@ -90,7 +90,11 @@ export class Publisher {
     const delayMs = dueAt === undefined ? 0 : dueAt - this.environment.clock.now();
     return (
       tooLarge(outgoing, this.settings.maxBytes) ??
-      delayedTooLong(delayMs, MAX_DELAY_MS, 'SQS') ??
+      delayedTooLong(
+        delayMs,
+        this.settings.fifo ? 0 : MAX_DELAY_MS,
+        this.settings.fifo ? 'a FIFO queue of SQS' : 'SQS',
+      ) ??
       unsendable(message.headers)
     );
   }
@@ -132,14 +136,17 @@ export class Publisher {
     for (const place of queues) this.lineOf(link, place).add({ ...encoded, entry: this.addressed(encoded.entry, outgoing), sending, failures: 0 }); // prettier-ignore
   }
 
-  private addressed(entry: Encoded['entry'], { message, dueAt }: Outgoing): Encoded['entry'] {
+  private addressed(entry: Encoded['entry'], { message, dueAt, dedupeId }: Outgoing): Encoded['entry'] {
+    const { fifo, fairQueues } = this.settings;
+    const key = stringHeader(message.headers, header.key);
+    // What has no key waits for nobody.
+    if (fifo) return { ...entry, MessageGroupId: legalId(key ?? dedupeId), MessageDeduplicationId: legalId(dedupeId) };
     const delayMs = dueAt === undefined ? 0 : dueAt - this.environment.clock.now();
-    const key = this.settings.fairQueues ? stringHeader(message.headers, header.key) : undefined;
     return {
       ...entry,
       // Whole seconds, and not early.
       ...(delayMs > 0 && { DelaySeconds: Math.min(900, Math.ceil(delayMs / 1_000)) }),
-      ...(key !== undefined && { MessageGroupId: legalId(key) }),
+      ...(fairQueues && key !== undefined && { MessageGroupId: legalId(key) }),
     };
   }
 
@@ -147,6 +154,7 @@ export class Publisher {
     let line = this.lines.get(url);
     if (!line || line.link !== link) {
       line = new SendLine(link, url, {
+        keepsOrder: this.settings.fifo,
         environment: this.environment,
         describe: (error) => this.connection.describe(error),
         stored: () => this.stored(queue),
@@ -171,6 +179,8 @@ export interface Place {
 }
 
 interface LineParts {
+  /** SQS may store what follows an entry that it did not take: so no group is twice in a request. */
+  readonly keepsOrder: boolean;
   readonly environment: TransportEnvironment;
   readonly describe: (error: unknown) => string;
   readonly stored: () => void;
@@ -227,13 +237,18 @@ class SendLine {
 
   private nextBatch(): Copy[] {
     let bytes = 0;
-    let count = 0;
+    const batch: Copy[] = [];
+    const groups = new Set<string>();
     for (const copy of this.waiting) {
       bytes += copy.bytes;
-      if (count === MOST_ENTRIES || (bytes > MOST_BYTES && count > 0)) break;
-      count++;
+      if (batch.length === MOST_ENTRIES || (bytes > MOST_BYTES && batch.length > 0)) break;
+      const { MessageGroupId: group = '' } = copy.entry;
+      if (this.parts.keepsOrder && groups.has(group)) break;
+      groups.add(group);
+      batch.push(copy);
     }
-    return this.waiting.splice(0, count);
+    this.waiting = this.waiting.slice(batch.length);
+    return batch;
   }
 
   /** It does not reject. */

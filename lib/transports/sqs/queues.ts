@@ -79,30 +79,28 @@ export class Queues {
     const urls = await Promise.all(wanted.map((name) => this.url(link, name)));
     const lacking = wanted.filter((_, at) => urls[at] === undefined);
     if (!provision && lacking.length > 0) throw new TopologyMismatchError(this.lacks(lacking));
-    const found = urls[0] === undefined ? undefined : await readRecord(link, urls[0]);
+    const [found, foundDead] = await Promise.all(
+      wanted.map(async (name, at) => (urls[at] === undefined ? undefined : recordAt(link, urls[at], name))),
+    );
     const difference = differenceOf(topology, found);
     if (difference !== undefined) throw new TopologyMismatchError(difference);
     if (!provision) {
-      await this.checkRedrive(link, queue, urls[0]!);
-      const record = found ?? { queue, url: urls[0]!, patterns: [] };
-      this.routes.put(record);
-      return record;
+      await this.checkRedrive(link, queue, found!.url);
+      this.routes.put(found!);
+      return found!;
     }
-    const dead = deadLetter && (await this.make(link, { queue: deadLetter.queue, service, patterns: [], takes: deadLetter.route }, urls[1])); // prettier-ignore
+    const dead = deadLetter && (await this.make(link, { service, patterns: [], ...foundDead, queue: deadLetter.queue, takes: deadLetter.route }, foundDead)); // prettier-ignore
     const kept = found === undefined ? [] : this.kept(found, patterns);
-    return this.make(
-      link,
-      {
-        queue,
-        service: found?.service ?? service,
-        topic: patterns.length > 0 ? topic : (found?.topic ?? topic),
-        patterns: [...new Set([...patterns, ...kept])],
-        ...(deadLetter && { deadLetterQueue: deadLetter.queue, deadLetterRoute: deadLetter.route }),
-        ...(exclusive && { expiresMs: exclusive.expiresMs }),
-      },
-      urls[0],
-      dead && (await this.arn(link, dead.url)),
-    );
+    const record = {
+      service,
+      ...found,
+      queue,
+      topic: patterns.length > 0 ? topic : (found?.topic ?? topic),
+      patterns: [...new Set([...patterns, ...kept])],
+      ...(deadLetter && { deadLetterQueue: deadLetter.queue, deadLetterRoute: deadLetter.route }),
+      ...(exclusive && { expiresMs: exclusive.expiresMs }),
+    };
+    return this.make(link, record, found, dead && (await this.arn(link, dead.url)));
   }
 
   async remove(link: Link, queue: string): Promise<void> {
@@ -132,7 +130,7 @@ export class Queues {
   /** Undefined: it is not there. */
   async url(link: Link, queue: string): Promise<string | undefined> {
     try {
-      const QueueName = queueName(this.options.settings.prefix, queue);
+      const QueueName = this.nameOf(queue);
       return (await link.ask<GetQueueUrlCommandOutput>(new link.sdk.GetQueueUrlCommand({ QueueName }))).QueueUrl;
     } catch (error) {
       if (isGone(error)) return undefined;
@@ -144,9 +142,14 @@ export class Queues {
     return consumed !== undefined && this.options.clock.now() - consumed.at < BELIEVED_MS;
   }
 
+  private nameOf(queue: string): string {
+    const { prefix, fifo } = this.options.settings;
+    return queueName(prefix, queue, fifo ? '.fifo' : '');
+  }
+
   private lacks(queues: readonly string[]): string {
-    const { prefix, host } = { ...this.options.settings };
-    const names = queues.map((queue) => `«${queue}» (${queueName(prefix, queue)})`).join(' and ');
+    const { host } = this.options.settings;
+    const names = queues.map((queue) => `«${queue}» (${this.nameOf(queue)})`).join(' and ');
     return `The queue ${names} does not exist on SQS at ${host}. Create it, or set «provision» to true; look also at region and account`;
   }
 
@@ -159,26 +162,26 @@ export class Queues {
   private async make(
     link: Link,
     record: Omit<QueueRecord, 'url'>,
-    found: string | undefined,
+    found: QueueRecord | undefined,
     deadLetterArn?: string,
   ): Promise<QueueRecord> {
     const { settings } = this.options;
     const { sdk } = link;
     const policy = deadLetterArn && JSON.stringify({ deadLetterTargetArn: deadLetterArn, maxReceiveCount: MOST_RECEIVES }); // prettier-ignore
     const tags = tagsOf(record);
-    let url = found;
+    let url = found?.url;
     if (url === undefined) {
       const Attributes = {
         VisibilityTimeout: String(settings.lease / 1_000),
         MessageRetentionPeriod: String(RETENTION_SECONDS),
         ...(policy && { RedrivePolicy: policy }),
+        ...(settings.fifo && { FifoQueue: 'true' }),
       };
-      const QueueName = queueName(settings.prefix, record.queue);
+      const QueueName = this.nameOf(record.queue);
       url = (await link.ask<CreateQueueCommandOutput>(new sdk.CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!; // prettier-ignore
     } else if (policy && !(await this.checkRedrive(link, record.queue, url)))
       await link.ask(new sdk.SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy: policy } }));
-    const before = found === undefined ? undefined : await readRecord(link, url);
-    const had = before ? tagsOf(before) : {};
+    const had = found ? tagsOf(found) : {};
     const TagKeys = surplusTags(Object.keys(had), tags);
     if (Object.entries(tags).some(([name, value]) => had[name] !== value))
       await link.ask(new sdk.TagQueueCommand({ QueueUrl: url, Tags: tags }));
@@ -208,6 +211,11 @@ export class Queues {
       `The queue «${queue}» has a redrive policy with maxReceiveCount ${maxReceiveCount}: SQS would move messages away before their retries are over, and without a reason. Raise it to ${LEAST_RECEIVES} at least (${MOST_RECEIVES} where this package makes it), or take the policy away`,
     );
   }
+}
+
+/** Of one without tags, which somebody else has made: its name. */
+async function recordAt(link: Link, url: string, queue: string): Promise<QueueRecord> {
+  return (await readRecord(link, url)) ?? { queue, url, patterns: [] };
 }
 
 function differenceOf({ queue, deadLetter }: Topology, found?: QueueRecord): string | undefined {

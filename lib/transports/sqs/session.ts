@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Message } from '@aws-sdk/client-sqs';
-import type { CancelTimer, Clock } from '../../clock/clock.js';
+import type { CancelTimer } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import { nextTurn } from '../../clock/turn.js';
-import type { SubscribeHandlers } from '../../transport/transport.js';
+import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import { Waiters } from '../../transport/waiters.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import { type Answer, batchesOf, type Claims, MOST_AT_ONCE, type Visibility } from './claims.js';
-import { SqsDelivery, type Settler } from './delivery.js';
+import { type Ack, batchesOf, type Claims, MOST_AT_ONCE, type Release, type SessionOptions, type Visibility } from './claims.js'; // prettier-ignore
+import { FifoDelivery, SqsDelivery, type Settler } from './delivery.js';
 import { isGone } from './errors.js';
+import { Lanes, putOffFor } from './lanes.js';
 
 /** So many failed requests in a row end a session: what it holds is another's then. */
 const MOST_FAILURES = 5;
@@ -20,38 +21,15 @@ const SHORT_POLL_MS = 100;
 /** So many times the prefetch may be handled and not removed yet. */
 const MOST_ACKS = 4;
 
-export interface SessionOptions {
-  readonly queue: string;
-  /** Of what other clients send with a route. */
-  readonly topic: string;
-  readonly prefetch: number;
-  readonly leaseMs: number;
-  /** SQS holds an empty poll open. */
-  readonly waits: boolean;
-  readonly clock: Clock;
-  readonly handlers: SubscribeHandlers;
-  readonly describe: (error: unknown) => string;
-  /** Says that the queue is consumed, or not any more. */
-  readonly present: (by: string, isThere: boolean) => Promise<void>;
-  readonly presentEveryMs: number;
-}
-
-interface Ack {
-  readonly delivery: SqsDelivery;
-  readonly answer?: (taken: boolean) => void;
-}
-
-interface Release {
-  readonly delivery: SqsDelivery;
-  readonly delayMs: number;
-}
-
 /** Polls a queue as long as there is room, and settles in batches. What it holds is hidden from others, again and again. */
 export class SqsSession implements ConsumerSession, Settler {
   readonly ended: Promise<string>;
   private readonly id = randomUUID().slice(0, 8);
   private readonly held = new Set<SqsDelivery>();
   private readonly early: SqsDelivery[] = [];
+  private readonly lanes?: Lanes;
+  /** First of their group, until they come once more. */
+  private readonly resting = new Map<SqsDelivery, CancelTimer>();
   private acks: Ack[] = [];
   private releases: Release[] = [];
   private readonly waiters = new Waiters();
@@ -72,6 +50,7 @@ export class SqsSession implements ConsumerSession, Settler {
     private readonly options: SessionOptions,
   ) {
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
+    if (options.fifo) this.lanes = new Lanes();
     this.cancelTick = this.nextTick();
   }
 
@@ -93,7 +72,8 @@ export class SqsSession implements ConsumerSession, Settler {
     if (this.mode === 'stopped') return;
     this.mode = 'stopped';
     this.waiters.wake();
-    this.giveBack(this.early.splice(0), true);
+    const unseen = [...this.early.splice(0), ...(this.lanes?.waiting() ?? []), ...this.resting.keys()];
+    this.giveBack([...new Set(unseen)], true);
     await this.options.present(this.id, false).catch(() => {});
   }
 
@@ -133,8 +113,24 @@ export class SqsSession implements ConsumerSession, Settler {
   }
 
   release(delivery: SqsDelivery, delayMs: number): void {
+    if (delivery instanceof FifoDelivery && this.mode === 'consuming') return this.rest(delivery, delayMs, true);
     this.releases.push({ delivery, delayMs });
+    this.giveBack(this.lanes?.behind(delivery) ?? [], true);
     this.settle(delivery);
+  }
+
+  /** What is only put off keeps its place, and its attempt; everything else is a copy. */
+  async move(delivery: SqsDelivery, to: Outgoing): Promise<PublishResult> {
+    const delayMs = putOffFor(to, this.options.queue, this.options.clock.now());
+    if (delayMs === undefined) {
+      const result = await this.options.publish(to);
+      if (result.status === 'confirmed') delivery.ack();
+      return result;
+    }
+    if (this.mode !== 'consuming') delivery.release(delayMs);
+    else if (this.held.has(delivery)) this.rest(delivery as FifoDelivery, delayMs, false);
+    delivery.abandon();
+    return CONFIRMED;
   }
 
   /** Every lease is renewed well before its end. */
@@ -144,10 +140,9 @@ export class SqsSession implements ConsumerSession, Settler {
 
   /** What an earlier session had and can settle no more: what was acked is removed, the rest is there for anybody. */
   async recover(previous: SqsSession): Promise<void> {
-    for (const batch of batchesOf(previous.acks)) await this.claims.remove(batch.map(({ delivery }) => delivery));
     const released = previous.releases.map((release) => this.visibilityOf(release));
     const held = [...previous.held].map((delivery) => ({ delivery, seconds: 0 }));
-    for (const batch of batchesOf([...released, ...held])) await this.claims.hide(batch);
+    await this.claims.recover(previous.acks, [...released, ...held]);
     previous.held.clear();
   }
 
@@ -156,9 +151,11 @@ export class SqsSession implements ConsumerSession, Settler {
     this.mode = 'stopped';
     this.over.abort();
     this.cancelTick();
+    for (const cancel of this.resting.values()) cancel();
     this.waiters.wake();
     for (const { answer } of this.acks) answer?.(false);
-    for (const delivery of this.held) this.lose(delivery, this.early.includes(delivery));
+    const unseen = new Set([...this.early, ...this.resting.keys(), ...(this.lanes?.waiting() ?? [])]);
+    for (const delivery of this.held) this.lose(delivery, unseen.has(delivery));
     this.resolveEnded(reason);
   }
 
@@ -217,25 +214,37 @@ export class SqsSession implements ConsumerSession, Settler {
   }
 
   private received(messages: readonly Message[], at: number): void {
-    const { queue, topic, leaseMs, handlers } = this.options;
-    const deliveries = messages.map((message) => new SqsDelivery(message, { queue, topic, at, leaseMs }, this));
+    const { queue, topic, leaseMs } = this.options;
+    const Kind = this.lanes ? FifoDelivery : SqsDelivery;
+    const deliveries = messages.map((message) => new Kind(message, { queue, topic, at, leaseMs }, this));
     // Too late: whoever comes next has it, and not after the lease.
-    if (this.over.signal.aborted) return void this.hideAll(deliveries.map((delivery) => ({ delivery, seconds: 0 })));
+    if (this.over.signal.aborted)
+      return void this.claims.hideAll(deliveries.map((delivery) => ({ delivery, seconds: 0 })));
     for (const delivery of deliveries) this.held.add(delivery);
     if (this.isStopped()) return this.giveBack(deliveries, true);
-    for (const delivery of deliveries) {
-      if (this.mode === 'consuming') handlers.delivery(delivery);
-      else if (this.isStopped()) this.giveBack([delivery], true);
-      else this.early.push(delivery);
-    }
+    for (const delivery of deliveries) if (this.lanes?.add(delivery) ?? true) this.deliver(delivery);
+  }
+
+  private deliver(delivery: SqsDelivery): void {
+    if (this.mode === 'consuming') this.options.handlers.delivery(delivery);
+    else if (this.isStopped()) this.giveBack([delivery], true);
+    else this.early.push(delivery);
+  }
+
+  /** The first of its group comes once more, here and after a while: those behind it wait, and it keeps its lease. */
+  private rest(delivery: FifoDelivery, delayMs: number, counts: boolean): void {
+    const next = delivery.anew(this, counts);
+    this.held.delete(delivery);
+    this.held.add(next);
+    this.lanes?.again(delivery, next);
+    const due = (): void => {
+      if (this.resting.delete(next) && this.held.has(next)) this.deliver(next);
+    };
+    this.resting.set(next, this.options.clock.after(delayMs, due, { background: true }));
   }
 
   private isStopped(): boolean {
     return this.mode === 'stopped';
-  }
-
-  private async hideAll(changes: readonly Visibility[]): Promise<void> {
-    for (const batch of batchesOf(changes)) await this.claims.hide(batch).catch(() => {});
   }
 
   private async failed(error: unknown): Promise<void> {
@@ -247,6 +256,10 @@ export class SqsSession implements ConsumerSession, Settler {
 
   private settle(delivery: SqsDelivery): void {
     this.held.delete(delivery);
+    this.resting.get(delivery)?.();
+    this.resting.delete(delivery);
+    const next = this.lanes?.next(delivery);
+    if (next) queueMicrotask(() => this.held.has(next) && this.deliver(next));
     this.settling ??= new Promise<void>((resolve) => nextTurn(resolve)).then(() => this.flush());
     this.waiters.wake();
   }
@@ -270,7 +283,7 @@ export class SqsSession implements ConsumerSession, Settler {
   private async remove(batch: readonly Ack[]): Promise<void> {
     const answer = await this.claims.remove(batch.map(({ delivery }) => delivery));
     if (this.over.signal.aborted) return;
-    const settled = batch.filter(({ delivery }) => isSettled(answer, delivery));
+    const settled = batch.filter(({ delivery }) => answer.settled.has(delivery));
     this.acks = this.acks.filter((ack) => !settled.includes(ack));
     for (const { delivery, answer: tell } of settled) tell?.(answer.done.has(delivery));
     this.waiters.wake();
@@ -279,10 +292,9 @@ export class SqsSession implements ConsumerSession, Settler {
 
   private async giveBackAll(batch: readonly Release[]): Promise<void> {
     const answer = await this.claims.hide(batch.map((release) => this.visibilityOf(release)));
-    const settled = batch.filter(({ delivery }) => isSettled(answer, delivery));
-    this.releases = this.releases.filter((release) => !settled.includes(release));
+    this.releases = this.releases.filter((release) => !(batch.includes(release) && answer.settled.has(release.delivery))); // prettier-ignore
     this.waiters.wake();
-    if (settled.length < batch.length) throw new Error('SQS did not give back some messages');
+    if (answer.settled.size < batch.length) throw new Error('SQS did not give back some messages');
   }
 
   private visibilityOf({ delivery, delayMs }: Release): Visibility {
@@ -293,7 +305,8 @@ export class SqsSession implements ConsumerSession, Settler {
     if (this.over.signal.aborted) return;
     for (const delivery of deliveries) {
       this.lose(delivery, unseen);
-      this.release(delivery, 0);
+      this.releases.push({ delivery, delayMs: 0 });
+      this.settle(delivery);
     }
   }
 
@@ -317,23 +330,20 @@ export class SqsSession implements ConsumerSession, Settler {
   }
 
   private async keep(deliveries: readonly SqsDelivery[], ms: number): Promise<void> {
-    const now = this.options.clock.monotonic();
-    const changes = deliveries
-      .map((delivery) => ({ delivery, seconds: delivery.seconds(ms, now) }))
-      .filter(({ delivery, seconds }) => now + seconds * 1_000 > delivery.until);
-    const keepBatch = async (batch: readonly Visibility[]): Promise<void> => {
-      const { done, lost } = await this.claims.hide(batch);
-      for (const { delivery, seconds } of batch) if (done.has(delivery)) delivery.until = now + seconds * 1_000;
-      for (const delivery of lost) if (this.held.has(delivery)) this.forget(delivery);
-    };
-    await Promise.all([...batchesOf(changes)].map(keepBatch));
+    const lost = await this.claims.keep(deliveries, ms, this.options.clock.monotonic());
+    for (const delivery of lost) if (this.held.has(delivery)) this.forget(delivery);
   }
 
   private forget(delivery: SqsDelivery): void {
+    this.giveBack(this.lanes?.behind(delivery) ?? [], true);
+    this.lanes?.next(delivery);
     this.held.delete(delivery);
     const at = this.early.indexOf(delivery);
     if (at >= 0) this.early.splice(at, 1);
-    this.lose(delivery, at >= 0);
+    const cancel = this.resting.get(delivery);
+    cancel?.();
+    this.resting.delete(delivery);
+    this.lose(delivery, at >= 0 || cancel !== undefined);
     this.waiters.wake();
   }
 
@@ -343,8 +353,4 @@ export class SqsSession implements ConsumerSession, Settler {
     this.presentAt = now;
     await this.options.present(this.id, true);
   }
-}
-
-function isSettled({ done, lost }: Answer, delivery: SqsDelivery): boolean {
-  return done.has(delivery) || lost.has(delivery);
 }

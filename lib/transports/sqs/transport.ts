@@ -46,8 +46,8 @@ export class SqsTransport extends BrokerTransport<Parts, Link> {
       durable: true,
       retry: 'redelivery',
       wildcards: true,
-      keyOrder: 'none',
-      maxDelayMs: MAX_DELAY_MS,
+      keyOrder: settings.fifo ? 'key' : 'none',
+      maxDelayMs: settings.fifo ? 0 : MAX_DELAY_MS,
       leaseMs: settings.lease,
       maxBytes: settings.maxBytes,
     };
@@ -110,6 +110,7 @@ export class SqsTransport extends BrokerTransport<Parts, Link> {
     return subscriptions.subscribe({
       queue,
       handlers,
+      givesBackAtOnce: this.settings.fifo,
       ended: () => {},
       open: async (link, previous) => {
         const record = await this.ours(() => queues.declare(link, declared.get(queue) ?? topology));
@@ -135,11 +136,12 @@ export class SqsTransport extends BrokerTransport<Parts, Link> {
   }
 
   private session(link: Link, { queue, url }: QueueRecord, prefetch: number, handlers: SubscribeHandlers): SqsSession {
-    const { lease, waitTime, topic } = this.settings;
-    const { connection, environment, queues } = this.connected();
+    const { lease, waitTime, topic, fifo } = this.settings;
+    const { connection, environment, queues, publisher } = this.connected();
     return new SqsSession(new Claims(link, url, lease / 1_000, waitTime / 1_000), {
       queue,
       topic,
+      fifo,
       prefetch,
       leaseMs: lease,
       waits: waitTime > 0,
@@ -148,6 +150,7 @@ export class SqsTransport extends BrokerTransport<Parts, Link> {
       describe: (error) => connection.describe(error),
       present: (by, isThere) => (isThere ? queues.present(link, url, by) : queues.absent(link, url, by)),
       presentEveryMs: PRESENT_EVERY_MS,
+      publish: (to) => new Promise((resolve) => publisher.publish([to], (_, result) => resolve(result))),
     });
   }
 

@@ -124,6 +124,8 @@ export default {
   forbidden,
   options: {
     doNotFollow: { path: 'node_modules' },
+    // What runs in the browser: bundled, with what it needs.
+    exclude: { path: '^lib/dashboard/ui/' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       exportsFields: ['exports'],

@@ -33,7 +33,7 @@ export default defineConfig(
     rules: { 'no-undef': 'off' },
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [js.configs.recommended, tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: dirname(import.meta.dirname) } },
     rules: {
@@ -60,7 +60,7 @@ export default defineConfig(
   },
   {
     files: ['lib/**/*.ts'],
-    ignores: ['lib/clock/**'],
+    ignores: ['lib/clock/**', 'lib/dashboard/ui/**'],
     rules: {
       'no-restricted-globals': ['error', ...[...timers, 'performance'].map((name) => ({ name, message: useClock }))],
       'no-restricted-properties': [
@@ -87,6 +87,20 @@ export default defineConfig(
       ...transports.map((name) => `lib/transports/${name}/**`),
     ],
     rules: { 'no-restricted-syntax': ['error', instantNow, ...brokerNames] },
+  },
+  {
+    files: ['lib/dashboard/ui/**'],
+    rules: {
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            ':matches(Identifier, JSXIdentifier)[name=/^(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML)$/]',
+          message: 'What comes from messages is text.',
+        },
+      ],
+    },
   },
   {
     files: ['lib/**/index.ts'],

@@ -12,6 +12,7 @@ export default {
   maxWorkers: 3,
   testSequencer: '<rootDir>/config/longest-first.mjs',
   transform: {
+    '/lib/dashboard/ui-assets\\.ts$': '<rootDir>/config/ui-assets-transform.mjs',
     '^.+\\.[cm]?[jt]s$': ['@swc/jest', { ...swcOptions('commonjs'), sourceMaps: true }],
   },
   // Nest 12 is published as ES modules only.

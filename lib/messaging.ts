@@ -1,10 +1,16 @@
-import { type QueueConsumer } from './consumer/queue-consumer.js';
+import { type QueueConsumer, type QueueReport } from './consumer/queue-consumer.js';
 import type { Receiver } from './consumer/receive/receiver.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
 import type { HandledSubscription } from './consumer/subscription/handled.js';
 import { type ReceiveRequestOf, receiveRequest } from './consumer/subscription/receive-options.js';
 import { mergeByQueue } from './consumer/subscription/router.js';
-import { handledBy, subscriptionLine, tellSubscriptions } from './consumer/subscription/subscription-line.js';
+import {
+  handledBy,
+  subscriptionLine,
+  summaryOf,
+  type SubscriptionSummary,
+  tellSubscriptions,
+} from './consumer/subscription/subscription-line.js';
 import type { SubscribeBatchRequestOf, SubscribeRequestOf } from './consumer/subscription/subscription-options.js';
 import { type DeadLetters } from './dead-letter/dead-letters.js';
 import { brand } from './errors/brand.js';
@@ -238,6 +244,16 @@ export class Messaging {
   /** The state of this connection, from memory: it never asks the broker. */
   health(): HealthReport {
     return this.parts.health();
+  }
+
+  /** What the subscriptions are, for a dashboard. @internal */
+  subscriptionSummaries(): (SubscriptionSummary & { readonly reports: readonly QueueReport[] })[] {
+    return [...this.parts.consumers].map((one) => ({ ...summaryOf(one.definition), reports: one.queues() }));
+  }
+
+  /** How many messages are ready in a queue; undefined where the broker does not say. @internal */
+  async depth(queue: string): Promise<number | undefined> {
+    return this.parts.transport.queues?.depth(queue);
   }
 
   /** The broker's own client, for what this package does not do. Its type is the transport's. */

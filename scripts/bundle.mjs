@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { rollup } from 'rollup';
 import { compileFile } from './compile.mjs';
+import { isUiAssets, uiAssetsModule } from './dashboard.mjs';
 import { CLI, entries } from './entries.mjs';
 import { withoutIndentation } from './indentation.mjs';
 
@@ -78,7 +79,7 @@ const typescript = {
     const file = join(dirname(importer), id.replace(/\.js$/, '.ts'));
     return existsSync(file) ? file : null;
   },
-  load: (file) => compileFile(file, 'es6'),
+  load: (file) => (isUiAssets(file) ? uiAssetsModule('es6') : compileFile(file, 'es6')),
   resolveImportMeta: (property) => (property === 'url' ? `require('node:url').pathToFileURL(__filename).href` : null),
 };
 

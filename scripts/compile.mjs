@@ -36,7 +36,7 @@ export function compileFolder(source, target, module) {
   const { transformSync } = createRequire(resolve(target, 'compiled.js'))('@swc/core');
   const options = swcOptions(module);
   for (const file of readdirSync(source, { recursive: true })) {
-    if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
+    if (!file.endsWith('.ts') || file.endsWith('.spec.ts') || file.startsWith(join('dashboard', 'ui/'))) continue;
     const filename = join(source, file);
     const { code } = transformSync(readFileSync(filename, 'utf8'), { ...options, filename });
     const output = join(target, file.replace(/\.ts$/, '.js'));

@@ -7,7 +7,8 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 65_805, target: 36_500 },
+  lib: { most: 68_840, target: 36_500 },
+  'lib/dashboard': { most: 2_960, target: 2_960 },
   'lib/transports/kafka': { most: 3_205, target: 1_500 },
   'lib/transports/kit': { most: 2_573, target: 1_350 },
   // With the broker in it.
@@ -31,7 +32,7 @@ export function overBudget() {
   const transports = readdirSync('lib/transports', { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => `lib/transports/${name}`);
-  return ['lib', ...transports].flatMap((folder) => {
+  return ['lib', 'lib/dashboard', ...transports].flatMap((folder) => {
     const { most, target, files: mostFiles = Infinity } = budgets[folder] ?? TRANSPORT;
     const { lines, files } = measure(folder);
     return [

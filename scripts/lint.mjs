@@ -35,9 +35,10 @@ const eslint = () =>
     ...folders,
   );
 const prettier = () =>
-  check('prettier', fix ? '--write' : '--check', noFiles, `{${folders}}/**/*.{ts,mjs,json}`, '*.json');
+  check('prettier', fix ? '--write' : '--check', noFiles, `{${folders}}/**/*.{ts,tsx,css,mjs,json}`, '*.json');
 const rest = [
   check('tsc', '--noEmit', '-p', 'tsconfig.json'),
+  check('tsc', '-p', 'lib/dashboard/ui'),
   check('depcruise', '--output-type', 'err-long', '--config', 'config/dependency-cruiser.mjs', 'lib'),
 ];
 

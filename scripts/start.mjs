@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compileFolder } from './compile.mjs';
+import { uiAssetsModule } from './dashboard.mjs';
 import { entries } from './entries.mjs';
 import { installSome } from './install.mjs';
 import { isStale } from './stale.mjs';
@@ -16,9 +17,12 @@ const packages = [
   '@nestjs/platform-express',
   '@nestjs/terminus',
   '@photostructure/sqlite',
+  '@preact/signals',
   '@swc/core',
   'amqplib',
+  'esbuild',
   'pg',
+  'preact',
   'reflect-metadata',
   'rxjs',
 ];
@@ -44,9 +48,10 @@ if (Object.hasOwn(samples, sample)) {
 
 async function compile() {
   const done = `${folder}/.compiled`; // written last
-  if (!isStale(done, ['lib', 'sample', 'scripts/compile.mjs', 'scripts/start.mjs'])) return;
+  if (!isStale(done, ['lib', 'sample', 'scripts/compile.mjs', 'scripts/dashboard.mjs', 'scripts/start.mjs'])) return;
   await told('Compiling', async () => {
     compileFolder('lib', `${folder}/lib`, 'es6');
+    writeFileSync(`${folder}/lib/dashboard/ui-assets.js`, uiAssetsModule('es6', folder));
     compileFolder('sample', `${folder}/sample`, 'es6');
   });
   writeFileSync(done, '');

@@ -22,7 +22,9 @@ export function succeeds(command, ...args) {
 }
 
 const shared = ['package.json', 'package-lock.json', 'tsconfig.json', 'config/tsconfig.build.json'];
-const makers = ['bundle', 'compile', 'declarations', 'entries', 'indentation'].map((name) => `scripts/${name}.mjs`);
+const makers = ['bundle', 'compile', 'dashboard', 'declarations', 'entries', 'indentation'].map(
+  (name) => `scripts/${name}.mjs`,
+);
 
 /** Builds dist: code and declarations side by side. */
 export async function buildPackage({ onlyIfStale = false } = {}) {

@@ -36,6 +36,11 @@ export class ArchiveSearch {
     private readonly onAllowed: () => void,
   ) {}
 
+  /** What the search is in. @internal */
+  get store(): DeadLetterArchive {
+    return this.archive;
+  }
+
   /** All dead letters in the archive. */
   count(): Promise<number> {
     return this.archive.count();

@@ -13,6 +13,8 @@ import type { Delivery } from '../transport/delivery.js';
 import { type QueueOperations, queuesOf } from '../transport/queue-operations.js';
 import type { Transport } from '../transport/transport.js';
 import type { ArchiveSearch } from './archive-search.js';
+import { ArchiveSource } from './archive-source.js';
+import type { ArchiveQuery, DeadLetterArchive } from './dead-letter-archive.js';
 import { type DeadLetter, readDeadLetter, readPublisherDeadLetter } from './dead-letter.js';
 import {
   compileSelection,
@@ -24,6 +26,7 @@ import {
 import { PublisherSource } from './publisher-source.js';
 import { QueueSource } from './queue-source.js';
 import { Redrive } from './redrive.js';
+import type { RedriveSource } from './redrive-source.js';
 import { type DeadLetterChange, type RedriveOptions, type RedriveResult, resolveRedrive } from './redrive-options.js';
 
 export interface DeadLettersParts {
@@ -36,6 +39,14 @@ export interface DeadLettersParts {
   /** Something was redriven or deleted. */
   readonly onChange: () => void;
   readonly archive?: ArchiveSearch;
+}
+
+/** Where dead letters are. @internal */
+export interface DeadLetterPlaces {
+  readonly queues: Iterable<string>;
+  readonly publisher: boolean;
+  /** What of the archive: undefined, nothing. */
+  readonly archive?: ArchiveQuery;
 }
 
 /** Of the publisher's own. */
@@ -64,6 +75,16 @@ export class DeadLetters {
     if (!this.parts.archive)
       throw new InvalidOptionError('deadLetters.archive', undefined, 'sqliteDeadLetterArchive({ file })');
     return this.parts.archive;
+  }
+
+  /** Undefined without an archive. @internal */
+  get archiveStore(): DeadLetterArchive | undefined {
+    return this.parts.archive?.store;
+  }
+
+  /** The publisher's own, at most `most`. @internal */
+  ownLetters(most: number): DeadLetter[] {
+    return this.parts.publishers.after(0, most).map(readPublisherDeadLetter);
   }
 
   /** How many there are, asked of the broker, whose count may lag behind by a moment; by subscription or queue, or all, the publisher's own included. */
@@ -95,7 +116,7 @@ export class DeadLetters {
         if (matches(letter)) collect(letter);
       }
     }
-    await this.visit(selection, matches, collect, enough);
+    await this.visit(this.select(selection), matches, collect, enough);
     return found;
   }
 
@@ -114,11 +135,22 @@ export class DeadLetters {
    * @throws InvalidOptionError; RedriveInterruptedError when the connection is lost, with what was done until then
    */
   async redrive(selection: DeadLetterSelection = {}, options: RedriveOptions = {}): Promise<RedriveResult> {
-    const resolved = resolveRedrive(options);
     const matches = this.compile(selection);
-    const { publishers, clock } = this.parts;
-    const queues = [...this.select(selection)].map((queue) => new QueueSource(queue, this.queues, clock));
-    const sources = includesPublisher(selection) ? [new PublisherSource(publishers, clock), ...queues] : queues;
+    const places = { queues: this.select(selection), publisher: includesPublisher(selection) };
+    return this.redriveFrom(places, matches, options);
+  }
+
+  /** Those that match, from these places. @internal */
+  async redriveFrom(
+    { queues, publisher, archive }: DeadLetterPlaces,
+    matches: DeadLetterMatcher,
+    options: RedriveOptions,
+  ): Promise<RedriveResult> {
+    const resolved = resolveRedrive(options);
+    const { publishers, clock, transport } = this.parts;
+    const sources: RedriveSource[] = publisher ? [new PublisherSource(publishers, clock)] : [];
+    for (const queue of queues) sources.push(new QueueSource(queue, this.queues, clock));
+    if (archive) sources.push(new ArchiveSource({ archive: this.archiveStore!, transport, clock, query: archive }));
     try {
       return await new Redrive(this.parts, { sources, matches }, resolved).run();
     } finally {
@@ -135,14 +167,20 @@ export class DeadLetters {
         selection,
         'at least one condition (ids, route, reason, error, olderThan, newerThan, headers, where), or all: true',
       );
+    const places = { queues: this.select(selection), publisher: includesPublisher(selection) };
+    return { done: await this.deleteFrom(places, matches), failed: [] };
+  }
+
+  /** Those that match, from queues and the publisher. @returns how many @internal */
+  async deleteFrom({ queues, publisher }: DeadLetterPlaces, matches: DeadLetterMatcher): Promise<number> {
     const { publishers, onChange } = this.parts;
-    let done = includesPublisher(selection) ? deleteOwn(publishers, matches) : 0;
-    await this.visit(selection, matches, () => {
+    let done = publisher ? deleteOwn(publishers, matches) : 0;
+    await this.visit(queues, matches, () => {
       done++;
       return true;
     });
     onChange();
-    return { done, failed: [] };
+    return done;
   }
 
   /** @throws UnsupportedError */
@@ -156,12 +194,12 @@ export class DeadLetters {
 
   /** Shows every message in the selected queues that fits; what `visit` does not take out goes back at the end. */
   private async visit(
-    selection: DeadLetterSelection,
+    queues: Iterable<string>,
     matches: DeadLetterMatcher,
     visit: Visit,
     enough = (): boolean => false,
   ): Promise<void> {
-    for (const queue of this.select(selection)) {
+    for (const queue of queues) {
       if (enough() || (await this.queues.depth(queue)) === undefined) continue;
       const browser = await this.queues.browse(queue);
       try {

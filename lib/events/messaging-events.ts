@@ -69,6 +69,8 @@ export interface MessagingEventMap {
   };
   /** A subscription does not consume, and why; it comes back by itself unless it was stopped or paused on purpose. */
   'consumer-stopped': { readonly queue: string; readonly reason: string };
+  /** Somebody did something in the dashboard. */
+  operated: { readonly operator: string; readonly action: string; readonly subject: string; readonly result: string };
 }
 
 export type MessagingEventName = keyof MessagingEventMap;
@@ -92,6 +94,7 @@ export const MESSAGING_EVENT_NAMES = [
   'reply-undeliverable',
   'kill-switch',
   'consumer-stopped',
+  'operated',
 ] as const satisfies readonly MessagingEventName[];
 
 type Listener = (payload: never) => unknown;

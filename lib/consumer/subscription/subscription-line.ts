@@ -1,6 +1,25 @@
 import type { Log, LogFields } from '../../events/log.js';
 import type { SubscriptionDefinition } from './subscription-definition.js';
 
+/** A subscription, as it was defined. @internal */
+export interface SubscriptionSummary {
+  readonly name: string;
+  readonly handledBy: string;
+  readonly queue: string;
+  readonly routes: readonly string[];
+  readonly deadLetterQueue: string | undefined;
+  readonly prefetch: number;
+  readonly attempts: number;
+  readonly idempotent: boolean;
+}
+
+export function summaryOf(definition: SubscriptionDefinition): SubscriptionSummary {
+  const { name, handledBy = name, prefetch, routes, topology, retry, idempotent } = definition;
+  const { queue, deadLetter } = topology;
+  const told = { name, handledBy, queue, routes, prefetch, attempts: retry.attempts };
+  return { ...told, deadLetterQueue: deadLetter?.queue, idempotent: idempotent !== undefined };
+}
+
 /** What an operator is told of one subscription when it starts. */
 export function subscriptionLine(definition: SubscriptionDefinition): readonly [line: string, fields: LogFields] {
   const { handledBy = definition.name, prefetch, routes, topology } = definition;

@@ -1,0 +1,52 @@
+import { gzip } from 'node:zlib';
+import { promisify } from 'node:util';
+
+const compress = promisify(gzip);
+const WORTH_IT = 1_400;
+
+const CSP = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** On each answer. */
+const SAFE = {
+  'content-security-policy': CSP,
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+export function answer(
+  status: number,
+  body: string | Uint8Array | ReadableStream | null,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(body as BodyInit | null, {
+    status,
+    headers: { 'cache-control': 'no-store', ...SAFE, ...headers },
+  });
+}
+
+export const empty = (status: number, headers?: Readonly<Record<string, string>>): Response =>
+  answer(status, null, headers);
+
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
+
+export function json(status: number, value: unknown): Response {
+  return answer(status, JSON.stringify(value), JSON_TYPE);
+}
+
+/** JSON that is written already; compressed where that is accepted, and worth it. */
+export async function written(text: string, accepted: string | null): Promise<Response> {
+  if (text.length < WORTH_IT || !accepted?.includes('gzip')) return answer(200, text, JSON_TYPE);
+  const packed = await compress(text, { level: 1 });
+  return answer(200, packed, { ...JSON_TYPE, 'content-encoding': 'gzip', vary: 'accept-encoding' });
+}

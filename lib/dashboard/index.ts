@@ -1,0 +1,8 @@
+export {
+  MessagingDashboardModule,
+  type MessagingDashboardAsyncOptions,
+  type MessagingDashboardOptions,
+} from './dashboard.module.js';
+export { createDashboardHandler, type DashboardHandler } from './dashboard-handler.js';
+export { type DashboardBodies, type DashboardOptions } from './dashboard-options.js';
+export { type DashboardAccess, role } from './access.js';

@@ -1,0 +1,23 @@
+import type { Clock } from '../clock/clock.js';
+import type { QueueReport } from '../consumer/queue-consumer.js';
+import type { SubscriptionSummary } from '../consumer/subscription/subscription-line.js';
+import type { DeadLetters } from '../dead-letter/dead-letters.js';
+import type { Log } from '../events/log.js';
+import type { MessagingEvents } from '../events/messaging-events.js';
+import type { HealthReport } from '../health/health-report.js';
+
+/** What a dashboard uses of a connection: the injectable `Messaging`. */
+export interface ObservedMessaging {
+  readonly connection: string;
+  readonly events: MessagingEvents;
+  readonly deadLetters: DeadLetters;
+  health(): HealthReport;
+  pause(name: string): void;
+  resume(name: string): void;
+  /** @internal */
+  readonly environment: { readonly service: string; readonly clock: Clock; readonly log: Log };
+  /** @internal */
+  subscriptionSummaries(): readonly (SubscriptionSummary & { readonly reports: readonly QueueReport[] })[];
+  /** How many messages are ready in a queue; undefined where the broker does not say. @internal */
+  depth(queue: string): Promise<number | undefined>;
+}

@@ -87,7 +87,17 @@ describe('a transport as a stranger would write it', () => {
       'poison',
       'restart',
     ];
-    const missing = ['queues', 'listQueues', 'redelivery', 'lease', 'secret', 'misconfigured', 'peer', ...faults];
+    const missing = [
+      'queues',
+      'listQueues',
+      'redelivery',
+      'lease',
+      'secret',
+      'misconfigured',
+      'peer',
+      'replies',
+      ...faults,
+    ];
     expect([...new Set(left.flatMap(({ unmet }) => unmet))].sort()).toEqual(missing.sort());
     expect(cases.length - left.length).toBeGreaterThanOrEqual(55);
   });

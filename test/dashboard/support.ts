@@ -24,7 +24,9 @@ export class Orders {
 
   @Subscribe('order.created', { retry: false })
   created(order: { readonly error?: string; readonly id: string }): void {
-    if (this.fails) throw Object.assign(new Error(order.error ?? 'out of stock'), { name: 'StockError' });
+    const message = order.error ?? 'out of stock';
+    const stack = `StockError: ${message}\n    at Orders.created (/app/dist/orders.service.js:27:41)\n    at async main.js:7:3`;
+    if (this.fails) throw Object.assign(new Error(message), { name: 'StockError', stack });
     this.handled.push(order.id);
   }
 
@@ -107,6 +109,12 @@ export class Shop {
     await Promise.all(bodies.map((body) => publisher.publish(route, body, { id: `message-${++this.sent}`, headers })));
     const wanted = before + bodies.length;
     await waitFor(async () => (await this.count(queue)) === wanted, `${wanted} dead letters`);
+  }
+
+  /** The same for one message, with an id of one's own. */
+  async failAs(id: string, body: unknown, headers: Record<string, string>): Promise<void> {
+    await this.app.get(Publisher).publish('order.created', body, { id, headers });
+    await waitFor(async () => (await this.count('shop:order.created:dlq')) > 0, 'the dead letter');
   }
 
   /** Until so many dead letters of orders are there, and were looked at where there is no archive. */

@@ -153,7 +153,7 @@ function Groups({ filter }: { filter: string }) {
                       <a
                         class="button"
                         href={to('redrive', { filter: `group:${one.group}` })}
-                        aria-label={`Redrive ${one.count} of ${seen(one.error)}`}
+                        aria-label={`Redrive… ${one.count} of ${seen(one.error)}`}
                       >
                         Redrive…
                       </a>
@@ -171,7 +171,8 @@ function Groups({ filter }: { filter: string }) {
 
 function List({ filter }: { filter: string }) {
   const [after, setAfter] = useState<string[]>([]);
-  const [deleting, setDeleting] = useState(false);
+  // What was shown when somebody asked, whatever comes meanwhile.
+  const [deleting, setDeleting] = useState<LetterList>();
   const at = after.at(-1);
   const { value, error, again } = useAnswer(
     () => get<LetterList>(`dead-letters?${query({ filter, ...(at && { after: at }) })}`),
@@ -191,7 +192,7 @@ function List({ filter }: { filter: string }) {
               </a>
             )}
             {access.delete && (
-              <button type="button" class="danger" onClick={() => setDeleting(true)}>
+              <button type="button" class="danger" onClick={() => setDeleting(value)}>
                 Delete {count(value.count)}…
               </button>
             )}
@@ -211,14 +212,14 @@ function List({ filter }: { filter: string }) {
           </nav>
         </>
       )}
-      {deleting && value && (
+      {deleting && (
         <Confirm
-          title={`Delete ${value.count} dead letters for good?`}
-          typed={value.count > 100 ? value.count : undefined}
+          title={`Delete ${deleting.count} dead letters for good?`}
+          typed={deleting.count > 100 ? deleting.count : undefined}
           yes="Delete"
-          onNo={() => setDeleting(false)}
+          onNo={() => setDeleting(undefined)}
           onYes={async () => {
-            const { count: shown, fingerprint } = value;
+            const { count: shown, fingerprint } = deleting;
             await act('POST', 'api/v1/dead-letters/delete', {
               filter,
               expected: { count: shown, fingerprint },

@@ -98,7 +98,10 @@ export function LookButton({ queue, look, done }: { queue: string; look?: Look; 
         </a>
       )}{' '}
       {session.value!.access.look && (
-        <Action label={`Look into ${queue}`} run={() => act('POST', 'api/v1/looks', { queue }).then(done)}>
+        <Action
+          label={`${look ? 'Look again' : 'Look into the queue'}: ${queue}`}
+          run={() => act('POST', 'api/v1/looks', { queue }).then(done)}
+        >
           {look ? 'Look again' : 'Look into the queue'}
         </Action>
       )}

@@ -1,3 +1,5 @@
+import { token } from './token.js';
+
 /** What the shop prints when it is open. */
 export function guide(address: string): string {
   const url = address.replace('[::1]', 'localhost');
@@ -9,6 +11,7 @@ The shop is open at ${url} (${process.env.AMQP_URL ? 'RabbitMQ' : 'embedded brok
   ${place} '{"item":"broken"}'
   curl -s ${url}/health
 
+The dashboard: ${url}/messaging#token=${token}
 Also: GET /orders (what was handled), GET /dead-letters, POST /dead-letters/redrive. Ctrl+C ends it.
 `;
 }

@@ -14,6 +14,7 @@ const column = (section: string, name: string): string[] =>
 
 /** Every line of shell in the documents that calls a command. */
 const lines = readdirSync(resolve(__dirname, '../../docs'))
+  .filter((name) => name.endsWith('.md'))
   .flatMap((name) => Markdown.read(`docs/${name}`).blocks('sh'))
   .flatMap(({ code: text }) => text.split('\n'))
   .flatMap(

@@ -47,6 +47,7 @@ const write = scratchFolder('pages');
 /** The pages whose code other tests run. */
 const elsewhere = ['publishing', 'handlers', 'events', 'requeue', 'wire'].map((name) => `docs/${name}.md`);
 const pages = readdirSync(resolve(__dirname, '../../docs'))
+  .filter((name) => name.endsWith('.md'))
   .map((name) => `docs/${name}`)
   .filter((page) => !elsewhere.includes(page));
 const blocks = pages.flatMap((page) =>

@@ -4,7 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 import { Markdown } from './markdown.js';
 
 const root = resolve(__dirname, '../..');
-const docs = readdirSync(resolve(root, 'docs')).map((name) => `docs/${name}`);
+const docs = readdirSync(resolve(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
 const pages = ['README.md', 'CONTRIBUTING.md', 'findings/README.md', ...docs];
 
 describe.each(pages)('%s', (path) => {

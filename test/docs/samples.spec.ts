@@ -14,7 +14,12 @@ describe('the list of samples', () => {
   });
 
   test.each(Object.entries(samples))('says of %s what the documents say', (name, subject) => {
-    const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((page) => `docs/${page}`)];
+    const pages = [
+      'README.md',
+      ...readdirSync(join(root, 'docs'))
+        .filter((page) => page.endsWith('.md'))
+        .map((page) => `docs/${page}`),
+    ];
     const row = new RegExp(`^\\| \\[${name}\\]\\([^)]*sample/${name}\\) \\| (.*?) \\|`, 'm');
     const said = pages.flatMap((page) => row.exec(readFileSync(join(root, page), 'utf8'))?.slice(1) ?? []);
     expect(said).toEqual([subject]);

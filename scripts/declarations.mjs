@@ -13,6 +13,7 @@ export async function packDeclarations() {
   await bundled.write({
     dir: 'dist',
     format: 'es',
+    minifyInternalExports: false,
     entryFileNames: '[name].d.ts',
     chunkFileNames: ({ name }) => `types-${name.replace(/\.d$/, '')}.d.ts`,
     plugins: [{ name: 'public', renderChunk: (text) => withOptionalPeers(withoutPrivates(narrow(text))) }],

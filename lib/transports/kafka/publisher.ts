@@ -1,4 +1,3 @@
-import { nextTurn } from '../../clock/turn.js';
 import { MessagingError } from '../../errors/messaging-error.js';
 import { PublishFailedError, PublishRefusedError } from '../../errors/publish-errors.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
@@ -62,8 +61,6 @@ export class Publisher {
 
   private async sendAll(): Promise<void> {
     while (this.queue.length > 0) {
-      // Whoever was told something just now sends more: in one request, not in two.
-      await new Promise<void>(nextTurn);
       const link = this.connection.current;
       if (link) await this.sendTogether(link, this.takeSome());
       else this.failAll(this.queue.splice(0), `Not connected to Kafka: ${this.connection.reason}`);

@@ -15,7 +15,10 @@ const blocking = [
   'a blocking broker still delivers',
 ];
 
-/** A message that stays in the process is read by nobody. */
+/**
+ * No message makes them end a connection: memory has none, and Kafka and SQS answer with an error. That Kafka refuses such a
+ * message alone is shown in test/kafka/client.spec.ts.
+ */
 const poison = [
   'a message over which the broker ends the connection is refused; all that was sent with it is confirmed, and what comes after it',
   'a consumer whose message the broker does not take as a copy to its queue hears so, each time; others go on meanwhile',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { MOST_AHEAD } from '../../../lib/transports/kafka/ahead.js';
 import type { IncomingRecord } from '../../../lib/transports/kafka/client-port.js';
 import { Intake } from '../../../lib/transports/kafka/intake.js';
 import { record } from './records.js';
@@ -45,6 +46,24 @@ describe('what was fetched of a partition', () => {
     expect([0, 1, 2, 3].map(() => next.take()?.offset)).toEqual([0, 2, 4, undefined]);
     next.settle(records[0]);
     expect(next.takeUncommitted()).toMatchObject({ offset: 2 });
+  });
+
+  it('is noted for 20,000 behind one that stays, no more are handed over before it goes, and a broker keeps the note', () => {
+    const records = Array.from({ length: 20_001 }, (_, at) => record(at, { timestamp: 1_764_525_600_000 + at }));
+    const one = new Intake('events', 2, { takes: () => true, most: MOST_AHEAD });
+    one.add(records, records.length);
+    const taken: IncomingRecord[] = [];
+    while (one.head) taken.push(one.take()!);
+    expect(taken).toHaveLength(20_000);
+    for (const other of taken.slice(1)) one.settle(other);
+    const place = one.takeUncommitted()!;
+    expect(place.metadata!.length).toBeLessThanOrEqual(4_096);
+    const next = intake();
+    next.beginAt(place);
+    next.add(records, records.length);
+    expect([0, 1, 2].map(() => next.take()?.offset)).toEqual([0, 20_000, undefined]);
+    one.settle(taken[0]);
+    expect(one.take()?.offset).toBe(20_000);
   });
 
   it('is what a commit that failed has to say again', () => {

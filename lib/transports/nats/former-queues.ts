@@ -1,4 +1,5 @@
 import type { UnattendedQueue } from '../kit/former-queues.js';
+import { isAttended } from './attendance.js';
 import { recordOf } from './binding.js';
 import { depthOf } from './depth.js';
 import type { Link } from './link.js';
@@ -18,7 +19,7 @@ export async function unattendedQueues(
     // A queue of a process that is gone: the server deletes it.
     if (info.config.inactive_threshold) continue;
     const bound = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
-    if (bound.length === 0 || info.num_waiting > 0 || info.num_ack_pending > 0) continue;
+    if (bound.length === 0 || isAttended(info)) continue;
     const messages = await depthOf(link, { record, info }, names);
     if (messages === 0) continue;
     const bindings = bound.map((pattern) => `«${pattern}» of «${record.topic}»`);

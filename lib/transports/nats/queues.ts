@@ -5,6 +5,7 @@ import { toldTogether } from '../../errors/told-together.js';
 import type { Topology } from '../../transport/topology.js';
 import { describeQueue, filtersFor, foreignRecord, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
 import { apiCode, apiError, codeOf } from './broker-errors.js';
+import { isUnattended } from './attendance.js';
 import { checkBound, mismatchOf, missingText, unadoptable } from './comparison.js';
 import type { DelayedStream } from './delayed-stream.js';
 import { Limited } from '../kit/limited.js';
@@ -40,7 +41,7 @@ export class Queues {
     private readonly delayed: DelayedStream,
     private readonly provision: boolean,
     private readonly service: string,
-    clock: Clock,
+    private readonly clock: Clock,
     private readonly redact: (text: string) => string,
     private readonly warn: (message: string) => void,
   ) {
@@ -120,9 +121,8 @@ export class Queues {
     if (patterns.length === 0 || this.looked.has(key)) return found;
     const bound = Object.entries(found.record.patterns).flatMap(([pattern, until]) => (until === 0 ? [pattern] : []));
     const former = bound.filter((pattern) => !patterns.includes(pattern));
-    const isConsumed = found.info.num_waiting > 0 || found.info.num_ack_pending > 0;
-    const mayUnbind = provision && !isConsumed;
-    if (mayUnbind && former.length > 0) await this.unbind(link, { queue, patterns: former, provision });
+    const mayUnbind = former.length > 0 && provision && (await isUnattended(link, found.info, this.clock));
+    if (mayUnbind) await this.unbind(link, { queue, patterns: former, provision });
     this.looked.add(key);
     if (former.length === 0) return found;
     const names = former.map((pattern) => `«${pattern}»`).join(', ');

@@ -134,21 +134,24 @@ export class Answering {
     const { clock, serializer } = this.environment;
     const time = clock.now();
     const id = newMessageId(time);
-    const { body, contentType }: SerializedPayload =
-      value === undefined
-        ? { body: Buffer.alloc(0) }
-        : serializer.serialize(value, {
-            id,
-            route,
-            time,
-            headers,
-            ...(correlationId !== undefined && { correlationId }),
-          });
+    const {
+      body,
+      contentType,
+      headers: written,
+    }: SerializedPayload = value === undefined
+      ? { body: Buffer.alloc(0) }
+      : serializer.serialize(value, {
+          id,
+          route,
+          time,
+          headers,
+          ...(correlationId !== undefined && { correlationId }),
+        });
     return {
       id,
       route,
       body,
-      headers: { ...headers, [header.time]: time, [header.version]: WIRE_VERSION },
+      headers: { ...written, ...headers, [header.time]: time, [header.version]: WIRE_VERSION },
       properties: {
         ...(contentType !== undefined && { contentType }),
         ...(correlationId !== undefined && { correlationId }),

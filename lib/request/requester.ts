@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import { brand } from '../errors/brand.js';
-import { UnsupportedError } from '../errors/configuration-errors.js';
+import { InvalidOptionError, UnsupportedError } from '../errors/configuration-errors.js';
 import type { MessagingError } from '../errors/messaging-error.js';
 import { checkBoolean, knownKeys, numberBetween } from '../errors/option-checks.js';
 import { NotConnectedError, PublisherClosedError } from '../errors/publish-errors.js';
@@ -131,7 +131,9 @@ export class Requester {
   private check(options: RequestOptions): number {
     if (options === NO_OPTIONS) return DEFAULT_TIMEOUT_MS;
     knownKeys('options', options, REQUEST_OPTION_NAMES);
-    const { queue, timeout = DEFAULT_TIMEOUT_MS } = options;
+    const { queue, signal, timeout = DEFAULT_TIMEOUT_MS } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw new InvalidOptionError('signal', signal, 'an AbortSignal');
     if (queue !== undefined) checkBoolean('queue', queue);
     return numberBetween('timeout', timeout, 1, MAX_TIMEOUT_MS);
   }

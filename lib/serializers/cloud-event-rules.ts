@@ -31,7 +31,7 @@ export function brokenRule(attributes: Attributes): string | undefined {
 }
 
 function isValue(value: unknown): boolean {
-  if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) <= 2 ** 31;
+  if (typeof value === 'number') return (value | 0) === value;
   if (typeof value === 'boolean') return true;
   return typeof value === 'string' && !/[\p{Cc}\p{Cs}]/u.test(value);
 }

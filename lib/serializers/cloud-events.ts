@@ -152,7 +152,8 @@ function readBinary(body: Buffer, properties: MessageProperties, named: Attribut
 }
 
 function attributesIn(headers: DeserializeContext['headers']): Attributes {
-  const found: Record<string, unknown> = {};
+  // The name of a header is no prototype.
+  const found = Object.create(null) as Record<string, unknown>;
   for (const [header, value] of Object.entries(headers)) {
     const [, prefix, name] = PREFIX.exec(header) ?? [];
     if (name === undefined || value === undefined || value === null) continue;

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { DeadLetters, fixed, type MessageContext, MessagingModule, Publisher, Subscribe } from 'nestjs-messaging';
+import { ReplyError, Requester, Respond } from 'nestjs-messaging/request';
 import { cloudEvents, type CloudEventsOptions } from 'nestjs-messaging/serializers';
 import { boot, closeApplications, event, Seen } from './support/application.js';
 import { describeAllBrokers } from './support/brokers.js';
@@ -50,5 +51,26 @@ describeAllBrokers('CloudEvents', (fresh) => {
     const inOrder = (list: readonly object[]): string[] =>
       list.map((one) => JSON.stringify(one, Object.keys({ ...told, a: 1, id: 1, from: 1, attempt: 1 }).sort())).sort();
     expect(inOrder(seen.all)).toEqual(inOrder(expected));
+  });
+  test('are what requests and their answers are where nothing else is accepted', async () => {
+    @Injectable()
+    class Quotes {
+      @Respond('order.quote')
+      quote({ item }: { item?: string }): { price: number } {
+        if (item === undefined) throw new ReplyError('NO_ITEM', 'There is none');
+        return { price: item.length };
+      }
+    }
+    const transport = await fresh();
+    for (const mode of ['binary', 'structured'] as const) {
+      const serializer = cloudEvents({ source: '/orders', accept: 'cloudevents', mode });
+      const { get, close } = await boot({
+        imports: [MessagingModule.forRoot({ service: 'orders', transport: transport(), serializer })],
+        providers: [Quotes],
+      });
+      expect(await get(Requester).request('order.quote', { item: 'book' })).toEqual({ price: 4 });
+      await expect(get(Requester).request('order.quote', {})).rejects.toMatchObject({ code: 'NO_ITEM' });
+      await close();
+    }
   });
 });

@@ -149,6 +149,7 @@ describe('cloudEvents() reads', () => {
       () => structured({ ...base, foo: {} }),
       /«foo» is a text, a boolean or a whole number/,
     ],
+    ['more than 32 bits as an extension', () => structured({ ...base, foo: 2 ** 31 }), /«foo»/],
     ['a fraction as an extension', () => structured({ ...base, foo: 1.5 }), /«foo»/],
     ['a lone surrogate', () => read('{"specversion":"1.0","id":"\\ud800"}', { contentType: json }), /required|«id»/],
     ['a list', () => read('[]', { contentType: json }), /no JSON object/],
@@ -174,6 +175,7 @@ describe('cloudEvents() reads', () => {
   test('the names that JavaScript has of its own are no attributes', () => {
     const body = `{"specversion":"1.0","id":"1","source":"/s","type":"t","__proto__":{"id":"2"}}`;
     expect(() => read(body, { contentType: json })).toThrow(/__proto__/);
+    expect(read('1', {}, { ce___proto__: { ...base } })).toBe(1);
   });
 });
 

@@ -67,6 +67,15 @@ describe('a requester', () => {
     expect(await asked).toEqual({ ok: true });
   });
 
+  test.each([new AbortController(), 'soon', null])('refuses what is no signal by name: %p', async (signal) => {
+    const { ask, sent } = bench();
+    expect(await ask({ signal: signal as unknown as AbortSignal })).toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('«signal»') as unknown,
+    });
+    expect(sent).toEqual([]);
+  });
+
   test('takes one reply: a second one, one after the timeout, and a forged one are counted and told', async () => {
     const { ask, reply, turn, idOf, clock, requester, unexpected } = bench();
     const first = ask();

@@ -61,7 +61,7 @@ function exchangesOf(source: Json): Map<string, Exchange> {
     const channel = resolved(source, operation.channel) as Json;
     if (!isObject(channel)) continue;
     const action = operation.action === 'send' ? 'send' : 'receive';
-    const key = `${action} ${String(channel.address)}${connectionOf(channel)}`;
+    const key = `${action} ${topicOf(source, channel)}${String(channel.address)}${connectionOf(channel)}`;
     const known = found.get(key);
     const messages = new Map(known?.messages);
     for (const ref of Array.isArray(operation.messages) ? operation.messages : []) {
@@ -74,6 +74,14 @@ function exchangesOf(source: Json): Map<string, Exchange> {
   }
   return found;
 } // prettier-ignore
+
+/** A route can be published in several places; that of the connection is not said. */
+function topicOf(source: Json, { servers, 'x-nestjs-messaging-route': place }: Json): string {
+  const server = resolved(source, Array.isArray(servers) ? (servers as unknown[])[0] : undefined);
+  const topic = isObject(place) ? place.topic : undefined;
+  const isOwn = topic === undefined || !isObject(server) || server['x-nestjs-messaging-topic'] === topic;
+  return isOwn ? '' : `${String(topic)}/`;
+}
 
 /** Two connections can have channels of one address. */
 function connectionOf({ servers }: Json): string {
@@ -99,8 +107,11 @@ function placeChanges(key: string, { channel: one }: Exchange, { channel: other 
   if (!isDeepStrictEqual(one.bindings, other.bindings)) found.push({ verdict: 'breaks', id: `${key} bindings`, text: `it is elsewhere on the broker: ${JSON.stringify(other.bindings)}, and was ${JSON.stringify(one.bindings)}` });
   for (const name of ['x-nestjs-messaging-queue', 'x-nestjs-messaging-route'] as const) {
     const [{ routes: from = [], ...was }, { routes: to = [], ...is }] = [one[name] ?? {}, other[name] ?? {}] as [Place, Place];
-    // That there are no dead letters any more is about the delivery.
-    if (is.deadLetter === undefined) delete was.deadLetter;
+    // That there are no dead letters any more, or are from now on, is about the delivery.
+    if (is.deadLetter === undefined || was.deadLetter === undefined) {
+      delete was.deadLetter;
+      delete is.deadLetter;
+    }
     for (const route of from) if (!to.includes(route)) found.push({ verdict: 'breaks', id: `${key} route ${route} removed`, text: `«${route}» does not lead there any more` });
     for (const route of to) if (!from.includes(route)) found.push({ verdict: 'ok', id: `${key} route ${route} added`, text: `«${route}» leads there now` });
     if (!isDeepStrictEqual(was, is)) found.push({ verdict: 'breaks', id: `${key} queue`, text: `the queue is another one: ${JSON.stringify(was)} became ${JSON.stringify(is)}; ${WAITING}` });

@@ -30,3 +30,11 @@ export function placesOfAnything(schema: unknown): string[] {
   });
   return found;
 }
+
+/** Keywords that are for people. */
+export const NOTES = ['title', 'description', 'examples', 'default', 'deprecated', '$schema', '$comment', '$id', 'definitions', '$defs', 'readOnly', 'writeOnly']; // prettier-ignore
+
+/** What says nothing of the values. */
+export function withoutNotes(schema: Json): Json {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => !NOTES.includes(key) && !key.startsWith('x-')));
+}

@@ -1,4 +1,5 @@
 import { isObject, type Json } from './json.js';
+import { merged } from './schema-merge.js';
 
 /** A schema of one type without alternatives, or one value. */
 export type Atom = { readonly schema: Json } | { readonly schema: Json; readonly value: unknown };
@@ -10,7 +11,10 @@ export function atomsOf(schema: Json, resolve: (schema: unknown) => unknown): re
     if (Array.isArray(branches))
       return branches.flatMap((branch) => {
         const one = resolve(branch);
-        return isObject(one) ? atomsOf({ ...rest, ...one }, resolve) : [{ schema: rest }];
+        if (!isObject(one)) return [{ schema: rest }];
+        // What both say of the same is no alternative of one by the other.
+        const whole = merged({ allOf: [rest, one] }, resolve);
+        return whole ? atomsOf(whole, resolve) : [{ schema: { allOf: [rest, one] } }];
       });
   }
   if ('const' in schema) return [{ schema, value: schema.const }];

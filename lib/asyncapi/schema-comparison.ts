@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isObject, type Json } from './json.js';
+import { withoutNotes } from './json-schema.js';
 import { resolved, type SchemaSource } from './schema-source.js';
 import type { SchemaFinding } from './schema-finding.js';
 import { type Atom, atomsOf } from './schema-atoms.js';
+import { merged } from './schema-merge.js';
 import { checkValue, limitsBroken } from './schema-limits.js';
 
 /** Keywords of a reader that are judged as wholes: the same, or nobody can say. */
@@ -39,16 +41,17 @@ export class SchemaComparison {
   }
 
   private compareAll(from: Json, to: Json, path: string): readonly SchemaFinding[] {
-    if (Array.isArray(from.allOf)) return this.writtenByAll(from, from.allOf, to, path);
-    return atomsOf(from, (one) => resolved(this.writer, one)).flatMap((atom) => this.compareAtom(atom, to, path));
+    const one = merged(from, (part) => resolved(this.writer, part));
+    if (!one) return this.writtenByAll(from, to, path);
+    const read = merged(to, (part) => resolved(this.reader, part)) ?? to;
+    return atomsOf(one, (part) => resolved(this.writer, part)).flatMap((atom) =>
+      Array.isArray(atom.schema.allOf) ? this.compareAll(atom.schema, read, path) : this.compareAtom(atom, read, path),
+    );
   }
 
-  /** What all of them allow is allowed by each: one that is read well is enough. */
-  private writtenByAll(from: Json, parts: readonly unknown[], to: Json, path: string): readonly SchemaFinding[] {
+  /** What cannot be made one schema is read as it was, or nobody can say. */
+  private writtenByAll(from: Json, to: Json, path: string): readonly SchemaFinding[] {
     if (isDeepStrictEqual(withoutNotes(from), withoutNotes(to)) && !mentions(from, '$ref')) return [];
-    const { allOf: _, ...rest } = from;
-    const tries = [rest, ...parts].map((part) => this.compare(part, to, path));
-    if (tries.some((one) => one.every(({ verdict }) => verdict === 'unread' || verdict === 'unwritten'))) return [];
     return [unknown(path, 'several schemas at once («allOf»)')];
   }
 
@@ -79,13 +82,13 @@ export class SchemaComparison {
   }
 
   private compareOwn(atom: Atom, to: Json, path: string): readonly SchemaFinding[] {
-    if ('value' in atom) return checkValue(atom.value, to, path);
     const from = atom.schema;
     const whole = WHOLE.filter((key) => key in to && (!isDeepStrictEqual(from[key], to[key]) || mentions(to[key], '$ref')));
     const found: SchemaFinding[] = whole.map((key) => unknown(path, `«${key}»`));
+    if ('value' in atom) return [...found, ...checkValue(atom.value, to, path)];
     found.push(...limitsBroken(from, to, path));
     if (from.type === 'object' || from.type === undefined) found.push(...this.properties(from, to, path));
-    if (from.type === 'array' && to.items !== undefined) found.push(...this.items(from, to, path));
+    if ((from.type === 'array' || from.type === undefined) && to.items !== undefined) found.push(...this.items(from, to, path));
     return found;
   } // prettier-ignore
 
@@ -100,11 +103,13 @@ export class SchemaComparison {
     const [written, read] = [propertiesOf(from), propertiesOf(to)];
     const [always, needed] = [requiredOf(from), requiredOf(to)];
     const found: SchemaFinding[] = [];
+    if (isObject(from.patternProperties) && !isDeepStrictEqual(from.patternProperties, to.patternProperties) && (to.properties !== undefined || to.additionalProperties !== undefined))
+      found.push(unknown(path, '«patternProperties»')); // prettier-ignore
     for (const name of needed.filter((one) => !always.includes(one)))
-      found.push({ verdict: 'breaks', path: `${path}/${name}`, text: name in written ? 'it may be missing, and has to be there for who reads' : 'it is not written, and has to be there for who reads' }); // prettier-ignore
+      found.push({ verdict: 'breaks', path: `${path}/${name}`, text: Object.hasOwn(written, name) ? 'it may be missing, and has to be there for who reads' : 'it is not written, and has to be there for who reads' }); // prettier-ignore
     for (const [name, schema] of Object.entries(written)) found.push(...this.property(name, schema, to, path));
     for (const [name, schema] of Object.entries(read)) {
-      if (name in written) continue;
+      if (Object.hasOwn(written, name)) continue;
       const { additionalProperties: others = false } = from;
       if (others !== false) found.push(...this.compare(others, schema, `${path}/${name}`));
       else if (!needed.includes(name)) found.push({ verdict: 'unwritten', path: `${path}/${name}`, text: 'it is read, and not written' }); // prettier-ignore
@@ -135,17 +140,10 @@ function areApart(one: unknown, other: unknown, ofOne: Resolve, ofOther: Resolve
     return !['integer,number', 'number,integer'].includes(`${a.type},${b.type}`);
   if ('const' in a && 'const' in b) return !isDeepStrictEqual(a.const, b.const);
   const [mine, theirs] = [propertiesOf(a), propertiesOf(b)];
-  return requiredOf(a).some((name) => name in mine && name in theirs && areApart(mine[name], theirs[name], ofOne, ofOther)); // prettier-ignore
+  return requiredOf(a).some((name) => Object.hasOwn(mine, name) && Object.hasOwn(theirs, name) && areApart(mine[name], theirs[name], ofOne, ofOther)); // prettier-ignore
 }
 
 type Resolve = (schema: unknown) => unknown;
-
-const NOTES = ['title', 'description', 'examples', 'default', 'deprecated', '$schema', '$comment', '$id', 'definitions', '$defs', 'readOnly', 'writeOnly']; // prettier-ignore
-
-/** What says nothing of the values. */
-function withoutNotes(schema: Json): Json {
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => !NOTES.includes(key) && !key.startsWith('x-')));
-}
 
 function mentions(value: unknown, key: string): boolean {
   return JSON.stringify(value)?.includes(`"${key}":`) === true;

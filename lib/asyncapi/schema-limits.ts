@@ -60,10 +60,20 @@ export function checkValue(value: unknown, to: Json, path: string): readonly Sch
     ...(length !== undefined && { minLength: length, maxLength: length }),
   };
   const found = [...limitsBroken(exact, { ...rest, minimum, maximum }, path)];
-  if (type === 'string' && typeof pattern === 'string' && !new RegExp(pattern, 'u').test(value as string)) found.push(breaks(path, `${shown} is written, and does not fit ${pattern}`)); // prettier-ignore
-  const isDeep = type === 'object' || type === 'array' || (type === 'string' && format !== undefined) || to.multipleOf !== undefined; // prettier-ignore
+  const fits = type === 'string' && typeof pattern === 'string' ? fitsPattern(value as string, pattern) : true;
+  if (fits === false) found.push(breaks(path, `${shown} is written, and does not fit ${pattern}`)); // prettier-ignore
+  const isDeep = type === 'object' || type === 'array' || (type === 'string' && format !== undefined) || to.multipleOf !== undefined || fits === undefined; // prettier-ignore
   if (isDeep && found.length === 0) found.push({ verdict: 'unknown', path, text: `whether ${shown} is read: this cannot be judged` }); // prettier-ignore
   return found;
+}
+
+/** Undefined: it is no pattern that can be tried. */
+function fitsPattern(value: string, pattern: string): boolean | undefined {
+  try {
+    return new RegExp(pattern, 'u').test(value);
+  } catch {
+    return undefined;
+  }
 }
 
 function typeOf(value: unknown): string {

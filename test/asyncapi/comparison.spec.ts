@@ -14,6 +14,8 @@ const object = (properties: Record<string, Schema>, required: string[] = [], mor
 const text = { type: 'string' };
 const whole = { type: 'integer' };
 
+const both = (...allOf: Schema[]): Schema => ({ allOf });
+
 function documentOf(action: string, payload: Schema, change: Record<string, any> = {}): any {
   const { operation = {}, message = {}, channel = {}, semantics = {}, definitions = {} } = change;
   return {
@@ -85,6 +87,16 @@ const PAYLOADS: readonly (readonly [string, Schema, Schema, ChangeVerdict, Chang
   ['there was no schema', {}, object({ a: text }), 'ok', 'unknown'],
   ['there is no schema any more', object({ a: text }), {}, 'unknown', 'ok'],
   ['descriptions and examples', { type: 'string', description: 'a' }, { type: 'string', examples: ['b'] }, 'ok', 'ok'],
+  ['in one of several schemas at once a type is another one', both(object({ a: whole }), object({ b: text })), both(object({ a: text }), object({ b: text })), 'breaks', 'breaks'],
+  ['several schemas at once are said as one', both(object({ a: whole }, ['a'], { title: 'A' }), object({ b: text }, [], { title: 'B' })), object({ a: whole, b: text }, ['a']), 'ok', 'ok'],
+  ['of several schemas at once one is not known any more', both(object({ a: whole }), object({ b: text })), object({ b: text }, [], { additionalProperties: false }), 'warns', 'breaks'],
+  ['beside alternatives a type is another one', { ...object({ a: whole }) as object, anyOf: [object({ b: text })] }, { ...object({ a: text }) as object, anyOf: [object({ b: text })] }, 'breaks', 'breaks'],
+  ['beside alternatives something is always there', { ...object({ a: text, b: text }, ['a']) as object, anyOf: [{ required: ['b'] }] }, object({ a: text, b: text }, ['a', 'b']), 'ok', 'ok'],
+  ['properties by pattern are refused', { type: 'object', patternProperties: { '^x': whole } }, { type: 'object', additionalProperties: false }, 'unknown', 'unknown'],
+  ['a constant is what must not be', { const: 'a' }, { type: 'string', not: { const: 'a' } }, 'breaks', 'unknown'],
+  ['a value has to fit a pattern of another dialect', { enum: ['a'] }, { type: 'string', pattern: '^[\\w-.]+$' }, 'breaks', 'unknown'],
+  ['a list may be written without a type', { minLength: 1 }, { items: text }, 'breaks', 'unknown'],
+  ['a property has the name of one that all objects have', object({}), object({ toString: text }, ['toString']), 'ok', 'breaks'],
   ['an integer limited by itself', { type: 'integer', multipleOf: 4 }, { type: 'integer', multipleOf: 2 }, 'breaks', 'ok'],
 ]; // prettier-ignore
 
@@ -130,6 +142,7 @@ describe('what is around the payload', () => {
     ['idempotency is taken off', {}, { semantics: { idempotent: false } }, 'warns'],
     ['idempotency is added', { semantics: { idempotent: false } }, {}, 'ok'],
     ['dead letters are not kept any more', {}, { channel: { 'x-nestjs-messaging-queue': { routes: ['a'] } }, semantics: { deadLetter: false } }, 'warns'],
+    ['dead letters are kept from now on', { channel: { 'x-nestjs-messaging-queue': { routes: ['a'] } }, semantics: { deadLetter: false } }, {}, 'ok'],
     ['what nobody takes is dropped', {}, { semantics: { unroutable: 'ignore' } }, 'warns'],
     ['numbers', {}, { semantics: { prefetch: 5 } }, 'ok'],
     ['words', {}, { operation: { summary: 'b' } }, 'ok'],
@@ -141,6 +154,16 @@ describe('what is around the payload', () => {
     expect(compareDocuments(before, after).map(({ text: words }) => words).join()).toContain(told); // prettier-ignore
     expect(compareDocuments(before, before)).toEqual([]);
   });
+
+  test('a route that is sent to two exchanges is two, and one of them can end', () => {
+    const at = (topic: string): object => ({ address: 'a', servers: [{ $ref: '#/servers/default' }], 'x-nestjs-messaging-route': { route: 'a', topic } });
+    const send = (key: string): object => ({ action: 'send', channel: { $ref: `#/channels/${key}` } });
+    const sent = (operations: object): object => ({ asyncapi: '3.1.0', servers: { default: { 'x-nestjs-messaging-topic': 'own' } }, channels: { a: at('own'), b: at('other') }, operations });
+    const changes = compareDocuments(sent({ a: send('a'), b: send('b') }), sent({ b: send('b') }));
+    expect(changes).toMatchObject([{ verdict: 'breaks', id: 'send a removed' }]);
+    const [other] = compareDocuments(sent({ a: send('a'), b: send('b') }), sent({ a: send('a') }));
+    expect(other).toMatchObject({ verdict: 'breaks', id: 'send other/a removed' });
+  }); // prettier-ignore
 
   test('a handler is added or taken away', () => {
     const [none, one] = [{ ...documentOf('send', text), operations: {} }, documentOf('send', text)];

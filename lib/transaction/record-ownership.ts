@@ -6,6 +6,14 @@ const ADOPTED_TOGETHER = 100;
 /** Where a whole machine stood still, time has passed for everybody, but nobody could beat. */
 const LOOKS = 3;
 
+export interface Adopting {
+  /** How many more this process may have. */
+  readonly room: () => number;
+  /** This process sees to the record already. */
+  readonly isKnown: (id: string) => boolean;
+  readonly adopted: (record: TransactionRecord) => void;
+}
+
 interface Sighting {
   readonly beats: number;
   /** When so many beats were seen first, by this process's own steady clock. */
@@ -20,6 +28,8 @@ interface Sighting {
  */
 export class RecordOwnership {
   private readonly seen = new Map<string, Sighting>();
+  /** An answer was lost: there may be records of this process that it has not heard of. */
+  private isUnsure = false;
 
   constructor(
     private readonly store: TransactionRecordStore,
@@ -37,18 +47,31 @@ export class RecordOwnership {
     for (const owner of owners) if (this.isDead(owner, now)) await this.store.bury(owner);
   }
 
-  /** Takes what nobody has, as much as there is room for. */
-  async adopt(
-    routes: readonly string[],
-    room: () => number,
-    adopted: (record: TransactionRecord) => void,
-  ): Promise<void> {
+  /** Takes what nobody has, as much as there is room for; and what is this process's own and not known to it. */
+  async adopt(routes: readonly string[], { room, isKnown, adopted }: Adopting): Promise<void> {
+    if (this.isUnsure) await this.reclaim({ room, isKnown, adopted });
     for (let more = true; more && room() > 0;) {
       const limit = Math.min(ADOPTED_TOGETHER, room());
+      this.isUnsure = true;
       const records = await this.store.adopt(this.owner, routes, limit);
+      this.isUnsure = false;
       for (const record of records) adopted(record);
       more = records.length === limit;
     }
+  }
+
+  private async reclaim({ room, isKnown, adopted }: Adopting): Promise<void> {
+    for (let after = 0, more = true; more;) {
+      const records = await this.store.page(undefined, after, ADOPTED_TOGETHER);
+      for (const record of records) {
+        if (record.owner !== this.owner || record.state === 'parked' || isKnown(record.id)) continue;
+        if (room() <= 0) return;
+        adopted(record);
+      }
+      after = records.at(-1)?.seq ?? after;
+      more = records.length === ADOPTED_TOGETHER;
+    }
+    this.isUnsure = false;
   }
 
   private isDead({ owner, beats }: RecordOwner, now: number): boolean {

@@ -146,9 +146,14 @@ export class Transactions {
    */
   async resolve(id: string, outcome: 'committed' | 'rolled-back' | 'unknown'): Promise<boolean> {
     oneOf('outcome', outcome, OUTCOMES);
-    const resolved = await this.store.resolve(checkText('id', id), this.owner, outcome);
-    if (resolved && outcome !== 'rolled-back') this.settling.add(id, 0);
-    return resolved;
+    checkText('id', id);
+    let resolved: boolean | undefined;
+    try {
+      return (resolved = await this.store.resolve(id, this.owner, outcome));
+    } finally {
+      // Where the answer was lost the record may be resolved all the same.
+      if (resolved !== false && outcome !== 'rolled-back') this.settling.add(id, resolved ? 0 : this.options.grace);
+    }
   }
 
   /** @throws what makes the store impossible to use @internal */
@@ -239,12 +244,13 @@ export class Transactions {
 
   /** Shows that this process lives, where others have to know, and takes over from those that do not. */
   private async pass(): Promise<void> {
-    const { store, checkers, ownership } = this;
+    const { store, checkers, ownership, sender, settling } = this;
     try {
       if (this.inHand > 0) await store.beat(this.owner);
       await ownership.observe();
       const room = (): number => this.parts.most - this.inHand;
-      await ownership.adopt(checkers.routes, room, (record) => this.adopted(record));
+      const isKnown = (id: string): boolean => sender.runningIds.has(id) || settling.has(id);
+      await ownership.adopt(checkers.routes, { room, isKnown, adopted: (record) => this.adopted(record) });
       const { unknown, parked } = await store.count();
       this.counts = { unknown, parked };
       this.storeFailed('look', undefined);

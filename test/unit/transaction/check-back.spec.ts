@@ -23,6 +23,17 @@ async function left(world: World, process: Process, commits: boolean, id = 'm'):
   await process.turn();
 }
 
+/** The first such answer of the store is lost: what was asked for is done, and nobody hears of it. */
+function losing(isIt: (answer: unknown) => boolean): (call: () => unknown) => unknown {
+  let isLost = false;
+  return async (call) => {
+    const answer = await call();
+    if (isLost || !isIt(answer)) return answer;
+    isLost = true;
+    throw new Error('the answer was lost');
+  };
+}
+
 describe('a process that died', () => {
   test.each([true, false])(
     'is seen to by another, not before its transaction must have ended (commits: %s)',
@@ -67,6 +78,23 @@ describe('a process that died', () => {
     await world.process();
     await world.pass(TAKEN + TIMEOUT + GRACE);
     expect(world.sent).toEqual(['m']);
+  });
+
+  test('is seen to where the answer to who took over was lost', async () => {
+    const world = new World();
+    const [first, second] = [await world.process(), await world.process()];
+    await left(world, first, true);
+    await left(world, second, true, 'own');
+    first.kill();
+    second.around(
+      'adopt',
+      losing((records) => (records as unknown[]).length > 0),
+    );
+    await world.pass(TAKEN + LEASE);
+    expect(second.logged('error').join()).toContain('the answer was lost');
+    expect(second.logged('log').filter((line) => line.includes('is seen to'))).toHaveLength(1);
+    await world.pass(TIMEOUT + GRACE);
+    expect(world.sent.sort()).toEqual(['m', 'own']);
   });
 
   test('of many is seen to by one of many others', async () => {
@@ -253,6 +281,16 @@ describe('a transaction of which nobody knows', () => {
     await expect(transactions.resolve('', 'committed')).rejects.toThrow('the id of a transaction');
     expect(await transactions.resolve('other', 'committed')).toBe(false);
   });
+
+  test.each(['committed', 'unknown'] as const)('is seen to where the answer to the operator was lost: %s', async (outcome) => {
+    const { world, process, id } = await parked();
+    world.answer = () => 'committed';
+    process.around('resolve', losing((resolved) => resolved === true));
+    await expect(process.messaging.transactions.resolve(id, outcome)).rejects.toThrow('the answer was lost');
+    await world.pass(GRACE + 1_000);
+    expect(world.sent).toEqual(['m']);
+    expect(await process.states()).toEqual([]);
+  }); // prettier-ignore
 
   test('has a route that no process here can be asked about: it is left to those that can', async () => {
     const world = new World();

@@ -86,7 +86,7 @@ describeSqs('FIFO queues', (broker) => {
     });
     await publish(leaving, numbered('x', 4));
     await waitFor(() => retried, 'a retry in an hour');
-    await subscription.close();
+    await subscription.stop(true);
     const handled: string[] = [];
     await consume(staying, (delivery, body) => {
       handled.push(body);

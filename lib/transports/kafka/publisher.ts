@@ -48,7 +48,7 @@ export class Publisher {
       const tell = (result: PublishResult): void => done(outgoing, result);
       const record = this.recordOf(outgoing);
       if (record instanceof MessagingError) queueMicrotask(() => tell({ status: 'refused', error: record }));
-      else this.send({ record, missing: () => this.nobodyThere(outgoing), tell });
+      else this.send({ record, missing: () => this.nobodyThere(outgoing, record), tell });
     }
   }
 
@@ -139,9 +139,10 @@ export class Publisher {
     }
   }
 
-  private nobodyThere(outgoing: Outgoing): PublishResult {
-    const { to, dueAt = 0, mandatory } = outgoing;
-    if (to.kind === 'route' || dueAt > this.environment.clock.now()) {
+  /** A message that was to wait is sent to a topic for waits, also if it is due by now. */
+  private nobodyThere(outgoing: Outgoing, { topic }: OutgoingRecord): PublishResult {
+    const { to, mandatory } = outgoing;
+    if (to.kind === 'route' || topic.startsWith(`${this.names.delayGroup}.`)) {
       const error = new PublishFailedError(`There is no topic «${to.kind === 'route' ? this.names.routeTopic(to.topic, to.route) : this.names.delayGroup}» on the broker, and «provision: false» does not let it be made`); // prettier-ignore
       return { status: 'failed', error, missing: true };
     }

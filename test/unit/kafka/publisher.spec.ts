@@ -1,0 +1,44 @@
+import { expect, it } from '@jest/globals';
+import { ManualClock } from '../../../lib/clock/manual-clock.js';
+import type { Outgoing, PublishResult } from '../../../lib/transport/outgoing.js';
+import type { TransportEnvironment } from '../../../lib/transport/transport.js';
+import type { KafkaLink } from '../../../lib/transports/kafka/client-port.js';
+import { decode } from '../../../lib/transports/kafka/codec.js';
+import type { Link } from '../../../lib/transports/kafka/link.js';
+import { Names } from '../../../lib/transports/kafka/names.js';
+import { checkOptions } from '../../../lib/transports/kafka/options.js';
+import { Publisher } from '../../../lib/transports/kafka/publisher.js';
+import { Topics } from '../../../lib/transports/kafka/topics.js';
+import type { SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
+import { record } from './records.js';
+
+it('a delayed message that has nowhere to wait failed, and is not unroutable, although it is due once that is known', async () => {
+  const clock = new ManualClock(1_000);
+  const names = new Names('events');
+  const settings = checkOptions({});
+  const slow = async (): Promise<Map<string, number>> => {
+    await clock.advance(100);
+    return new Map();
+  };
+  const link: Link = {
+    client: { topics: slow } as Partial<KafkaLink> as KafkaLink,
+    topics: new Map(),
+    gone: new Promise<never>(() => {}),
+  };
+  const connection = { current: link } as Partial<SupervisedConnection<Link>> as SupervisedConnection<Link>;
+  const environment = { clock } as Partial<TransportEnvironment> as TransportEnvironment;
+  const topics = new Topics(settings, names, false, clock, () => {});
+  const publisher = new Publisher(settings, names, environment, connection, topics, () => {});
+  const { message } = decode(record(0), 'q', 'events.queue.q');
+  const outgoing: Outgoing = {
+    to: { kind: 'queue', queue: 'q' },
+    message,
+    dedupeId: '1',
+    mandatory: true,
+    dueAt: 1_060,
+  };
+  const result = await new Promise<PublishResult>((resolve) =>
+    publisher.publish([outgoing], (_, told) => resolve(told)),
+  );
+  expect(result).toMatchObject({ status: 'failed', missing: true });
+});

@@ -58,7 +58,7 @@ describeSqs('FIFO queues', (broker) => {
 
   test('keep the order of a key over two processes while its first is retried, and the other keys go on', async () => {
     const [publisher, ...consumers] = await processes(3);
-    // First, so that a poll brings several of a key.
+    // The emulator hands out one message of a key at a time: that those of one poll wait for each other, requests.spec.ts shows.
     await publish(publisher, [...numbered('x', 5), ...numbered('y', 5), ...numbered('z', 5)]);
     const handled: string[] = [];
     let first: Delivery | undefined;

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Message } from '@aws-sdk/client-sqs';
 import type { CancelTimer } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
-import { nextTurn } from '../../clock/turn.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import { Waiters } from '../../transport/waiters.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import { type Ack, batchesOf, type Claims, MOST_AT_ONCE, type Release, type SessionOptions, type Visibility } from './claims.js'; // prettier-ignore
+import { type Claims, MOST_AT_ONCE, type SessionOptions } from './claims.js';
 import { FifoDelivery, SqsDelivery, type Settler } from './delivery.js';
 import { isGone } from './errors.js';
 import { Lanes, putOffFor } from './lanes.js';
+import { Settlements } from './settlements.js';
 
 /** So many failed requests in a row end a session: what it holds is another's then. */
 const MOST_FAILURES = 5;
@@ -30,15 +30,13 @@ export class SqsSession implements ConsumerSession, Settler {
   private readonly lanes?: Lanes;
   /** First of their group, until they come once more. */
   private readonly resting = new Map<SqsDelivery, CancelTimer>();
-  private acks: Ack[] = [];
-  private releases: Release[] = [];
+  private readonly settlements: Settlements;
   private readonly waiters = new Waiters();
   private readonly over = new AbortController();
   private mode: 'idle' | 'consuming' | 'paused' | 'stopped' = 'idle';
   private readonly polls = new Set<Promise<void>>();
   /** Room that polls under way may fill. */
   private reserved = 0;
-  private settling: Promise<void> | undefined;
   private finishing = false;
   private failures = 0;
   private presentAt = -Infinity;
@@ -51,6 +49,14 @@ export class SqsSession implements ConsumerSession, Settler {
   ) {
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     if (options.fifo) this.lanes = new Lanes();
+    this.settlements = new Settlements(claims, {
+      clock: options.clock,
+      over: this.over.signal,
+      succeeded: () => (this.failures = 0),
+      failed: (error) => this.failed(error),
+      settled: () => this.waiters.wake(),
+      idle: () => void (this.finishing && this.finish()),
+    });
     this.cancelTick = this.nextTick();
   }
 
@@ -79,7 +85,7 @@ export class SqsSession implements ConsumerSession, Settler {
 
   finish(): void {
     this.finishing = true;
-    if (this.held.size === 0 && this.polls.size === 0 && !this.settling) this.end('stopped');
+    if (this.held.size === 0 && this.polls.size === 0 && !this.settlements.flushing) this.end('stopped');
   }
 
   giveUp(reason: string): void {
@@ -91,7 +97,7 @@ export class SqsSession implements ConsumerSession, Settler {
     await this.stop();
     this.giveBack([...this.held], false);
     await Promise.all(this.polls);
-    await this.settling;
+    await this.settlements.flushing;
     this.end('closed');
   }
 
@@ -101,20 +107,20 @@ export class SqsSession implements ConsumerSession, Settler {
   }
 
   ack(delivery: SqsDelivery): void {
-    this.acks.push({ delivery });
+    this.settlements.ack({ delivery });
     this.settle(delivery);
   }
 
   ackConfirmed(delivery: SqsDelivery): Promise<boolean> {
     return new Promise((answer) => {
-      this.acks.push({ delivery, answer });
+      this.settlements.ack({ delivery, answer });
       this.settle(delivery);
     });
   }
 
   release(delivery: SqsDelivery, delayMs: number): void {
     if (delivery instanceof FifoDelivery && this.mode === 'consuming') return this.rest(delivery, delayMs, true);
-    this.releases.push({ delivery, delayMs });
+    this.settlements.release({ delivery, delayMs });
     this.giveBack(this.lanes?.behind(delivery) ?? [], true);
     this.settle(delivery);
   }
@@ -140,9 +146,8 @@ export class SqsSession implements ConsumerSession, Settler {
 
   /** What an earlier session had and can settle no more: what was acked is removed, the rest is there for anybody. */
   async recover(previous: SqsSession): Promise<void> {
-    const released = previous.releases.map((release) => this.visibilityOf(release));
-    const held = [...previous.held].map((delivery) => ({ delivery, seconds: 0 }));
-    await this.claims.recover(previous.acks, [...released, ...held]);
+    const held = [...previous.held].map((delivery) => ({ delivery, delayMs: 0 }));
+    await this.settlements.recover(previous.settlements, held);
     previous.held.clear();
   }
 
@@ -153,7 +158,7 @@ export class SqsSession implements ConsumerSession, Settler {
     this.cancelTick();
     for (const cancel of this.resting.values()) cancel();
     this.waiters.wake();
-    for (const { answer } of this.acks) answer?.(false);
+    this.settlements.end();
     const unseen = new Set([...this.early, ...this.resting.keys(), ...(this.lanes?.waiting() ?? [])]);
     for (const delivery of this.held) this.lose(delivery, unseen.has(delivery));
     this.resolveEnded(reason);
@@ -203,7 +208,7 @@ export class SqsSession implements ConsumerSession, Settler {
 
   private room(): number {
     const { prefetch } = this.options;
-    return prefetch - this.held.size - this.reserved - Math.max(0, this.acks.length - MOST_ACKS * prefetch);
+    return prefetch - this.held.size - this.reserved - Math.max(0, this.settlements.unconfirmed - MOST_ACKS * prefetch);
   }
 
   private async pauseShortly(): Promise<void> {
@@ -260,52 +265,14 @@ export class SqsSession implements ConsumerSession, Settler {
     this.resting.delete(delivery);
     const next = this.lanes?.next(delivery);
     if (next) queueMicrotask(() => this.held.has(next) && this.deliver(next));
-    this.settling ??= new Promise<void>((resolve) => nextTurn(resolve)).then(() => this.flush());
     this.waiters.wake();
-  }
-
-  /** What was settled in one turn, or while another batch was under way, shares requests. */
-  private async flush(): Promise<void> {
-    while (this.acks.length + this.releases.length > 0 && !this.over.signal.aborted) {
-      const [acks, releases] = [this.acks, this.releases];
-      try {
-        await Promise.all([...batchesOf(acks)].map((batch) => this.remove(batch)));
-        for (const batch of batchesOf(releases)) await this.giveBackAll(batch);
-        this.failures = 0;
-      } catch (error) {
-        await this.failed(error);
-      }
-    }
-    this.settling = undefined;
-    if (this.finishing) this.finish();
-  }
-
-  private async remove(batch: readonly Ack[]): Promise<void> {
-    const answer = await this.claims.remove(batch.map(({ delivery }) => delivery));
-    if (this.over.signal.aborted) return;
-    const settled = batch.filter(({ delivery }) => answer.settled.has(delivery));
-    this.acks = this.acks.filter((ack) => !settled.includes(ack));
-    for (const { delivery, answer: tell } of settled) tell?.(answer.done.has(delivery));
-    this.waiters.wake();
-    if (settled.length < batch.length) throw new Error('SQS did not remove some messages');
-  }
-
-  private async giveBackAll(batch: readonly Release[]): Promise<void> {
-    const answer = await this.claims.hide(batch.map((release) => this.visibilityOf(release)));
-    this.releases = this.releases.filter((release) => !(batch.includes(release) && answer.settled.has(release.delivery))); // prettier-ignore
-    this.waiters.wake();
-    if (answer.settled.size < batch.length) throw new Error('SQS did not give back some messages');
-  }
-
-  private visibilityOf({ delivery, delayMs }: Release): Visibility {
-    return { delivery, seconds: delivery.seconds(delayMs, this.options.clock.monotonic()) };
   }
 
   private giveBack(deliveries: readonly SqsDelivery[], unseen: boolean): void {
     if (this.over.signal.aborted) return;
     for (const delivery of deliveries) {
       this.lose(delivery, unseen);
-      this.releases.push({ delivery, delayMs: 0 });
+      this.settlements.release({ delivery, delayMs: 0 });
       this.settle(delivery);
     }
   }

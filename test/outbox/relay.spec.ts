@@ -369,6 +369,8 @@ describePostgresNode('the relay', (postgres) => {
       await waitFor(() => outbox.health().countedAt !== undefined);
       proxy.stall();
       outbox.parked().catch(() => undefined);
+      // Else the pool ends before it has sent anything.
+      await new Promise(setImmediate);
       await app.close();
       await proxy.close();
     }

@@ -23,7 +23,7 @@ export const APPLICATION: readonly Flag[] = [
   {
     name: 'app',
     value: 'file#name',
-    what: 'compiled file of the root module, and the name it is exported by (default AppModule, or the only class); required',
+    what: 'compiled file of the root module, and its name there (default AppModule, or the only class); required',
   },
   { name: 'title', value: 'text', what: 'title of the document', default: 'the service' },
   { name: 'app-version', value: 'version', what: 'version of the application', default: 'that of its package.json' },

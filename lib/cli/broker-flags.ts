@@ -34,7 +34,10 @@ export const BROKER: readonly Flag[] = [
 
 export const BROKER_NOTES = [
   `Environment: ${VARIABLE} instead of --broker, which keeps a password from other users and from the history of the shell.`,
-  `Without both: ${BROKERS.map(({ title, variable }) => `${variable} for ${title}`).join(', ')}.`,
+  `Without both: ${BROKERS.map(({ title, variable }) => `${variable} for ${title}`).join(', ')}.`.replace(
+    /(.{80,110}), /,
+    '$1,\n',
+  ),
   ...BROKERS.flatMap(({ title, login }) =>
     login === undefined ? [] : [`Who logs in to ${title}, where its URL does not say it: ${login}.`],
   ),

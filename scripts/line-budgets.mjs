@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 69_051, target: 36_500 },
+  lib: { most: 68_950, target: 36_500 },
   'lib/dashboard': { most: 2_960, target: 2_960 },
   'lib/transports/kafka': { most: 3_202, target: 1_500 },
   'lib/transports/kit': { most: 2_573, target: 1_350 },

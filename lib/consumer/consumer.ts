@@ -84,7 +84,7 @@ export class Consumer implements QueueConsumer, QueueReport {
       this.leases = new LeaseKeeper(capabilities.leaseMs, { clock, log }, this.unsettled);
     const keepsOrder = !!this.held;
     const telemetry = follower ? follower.telemetry : environment.telemetry?.consumer({ queue: topology.queue, group });
-    const own = { ...environment, answering: Answering.of(definition, environment) };
+    const own = { ...environment, answering: Answering.of(definition, { ...environment, serializer }) };
     this.settlement = new Settlement(topology, this.attempts, own, keepsOrder, !!follower, telemetry, retry.attempts);
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { checkRoute } from '../errors/option-checks.js';
-import { message, type MessageContract } from './message-contract.js';
+import { type ContractOptions, message, type MessageContract } from './message-contract.js';
 import { isStandardSchema, type StandardSchema } from './standard-schema.js';
 
 declare const REPLY: unique symbol;
@@ -28,19 +28,30 @@ export type AnswerOf<R> = R extends { readonly [ANSWER]?: infer Answer } ? Answe
 
 /**
  * Names a request: its route, and the schemas (any with the Standard Schema interface) or types of what is asked and
- * answered. @throws InvalidOptionError
+ * answered; `serializer` writes and reads both. @throws InvalidOptionError
  */
 export function request<Body, Payload, Reply, Answer>(
   route: string,
   requestSchema: StandardSchema<Body, Payload>,
   replySchema: StandardSchema<Reply, Answer>,
+  options?: ContractOptions,
 ): RequestContract<Body, Payload, Reply, Answer>;
-export function request<Body, Reply>(route: string): RequestContract<Body, Body, Reply>;
-export function request(route: string, requestSchema?: StandardSchema, replySchema?: StandardSchema): RequestContract {
+export function request<Body, Reply>(route: string, options?: ContractOptions): RequestContract<Body, Body, Reply>;
+export function request(
+  route: string,
+  given?: StandardSchema | ContractOptions,
+  reply?: StandardSchema,
+  options?: ContractOptions,
+): RequestContract {
   checkRoute('route', route);
   if (/(^|\.)[*#](\.|$)/.test(route)) throw new InvalidOptionError('route', route, 'one route, without wildcards');
-  if (replySchema !== undefined && !isStandardSchema(replySchema))
-    throw new InvalidOptionError('reply', replySchema, 'a schema with the Standard Schema interface («~standard»)');
-  const asked = requestSchema === undefined ? message(route) : message(route, requestSchema);
-  return Object.freeze({ ...asked, ...(replySchema && { reply: replySchema }) });
+  if (reply !== undefined && !isStandardSchema(reply))
+    throw new InvalidOptionError('reply', reply, 'a schema with the Standard Schema interface («~standard»)');
+  const asked =
+    given === undefined
+      ? message(route)
+      : reply
+        ? message(route, given as StandardSchema, options)
+        : message(route, given as ContractOptions);
+  return Object.freeze({ ...asked, ...(reply && { reply }) });
 }

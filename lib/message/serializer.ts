@@ -4,6 +4,7 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { SerializationError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
+import type { ErrorReply } from '../errors/request-errors.js';
 import { exceedsJsonDepth } from './json-depth.js';
 import type { Headers } from './headers.js';
 import type { MessageProperties, WireMessage } from './message.js';
@@ -20,7 +21,21 @@ export interface Serializer {
    * `Decoded` that says more of the message. Throwing sends the message, raw, straight to its dead-letter queue.
    */
   deserialize(body: Buffer, properties: MessageProperties, message: DeserializeContext): unknown;
+  /** How replies are written and read, where that is not as messages are. Default: as messages; `undefined` is an empty body. */
+  readonly replies?: ReplySerializer;
 }
+
+/** Turns replies into bytes and back, with the errors among them. */
+export interface ReplySerializer {
+  /** `message` is the reply's: its route is that of the request. */
+  serialize(reply: Reply, message: SerializeContext): SerializedPayload;
+  /** Throwing rejects the request with UndecodableMessageError. */
+  deserialize(body: Buffer, properties: MessageProperties, message: DeserializeContext): Reply;
+}
+
+/** What a request was answered with. */
+export type Reply =
+  { readonly value: unknown; readonly error?: undefined } | { readonly value?: undefined; readonly error: ErrorReply };
 
 export interface SerializedPayload {
   readonly body: Buffer;
@@ -86,6 +101,8 @@ export const jsonSerializer = {
 export function checkSerializer(option: string, serializer: Serializer): Serializer {
   if (typeof serializer?.serialize !== 'function' || typeof serializer.deserialize !== 'function')
     throw new InvalidOptionError(option, serializer, 'an object with serialize() and deserialize()');
+  const { replies } = serializer;
+  if (replies !== undefined) checkSerializer(`${option}.replies`, replies);
   return serializer;
 }
 

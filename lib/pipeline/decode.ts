@@ -10,7 +10,7 @@ import { jsonSerializer, type Serializer } from '../message/serializer.js';
 import { isThenable } from './thenable.js';
 
 /** What its serializer makes of a message: the payload, or a `Decoded`. @throws UndecodableMessageError whatever it threw */
-export function decode(message: WireMessage, serializer: Serializer): unknown {
+export function decode(message: WireMessage, serializer: Pick<Serializer, 'deserialize'>): unknown {
   try {
     if (serializer === jsonSerializer) return jsonSerializer.deserialize(message.body, message.properties);
     // Another serializer may keep what it is handed, or return parts of it as bytes.

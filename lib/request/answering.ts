@@ -9,7 +9,7 @@ import type { MessagingEvents } from '../events/messaging-events.js';
 import { type Headers, header, requestHeader, WIRE_VERSION } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import { nameOf } from '../message/message-name.js';
-import type { SerializedPayload, Serializer } from '../message/serializer.js';
+import type { Reply, Serializer } from '../message/serializer.js';
 import { MessageContext } from '../pipeline/message-context.js';
 import { Outcome } from '../pipeline/outcome.js';
 import type { Delivery } from '../transport/delivery.js';
@@ -18,6 +18,7 @@ import type { PublishResult } from '../transport/outgoing.js';
 import type { Transport } from '../transport/transport.js';
 
 import type { AnswerDefinition } from './answer-options.js';
+import { replyBody } from './reply-body.js';
 
 export interface AnsweringEnvironment {
   readonly transport: Transport;
@@ -84,7 +85,7 @@ export class Answering {
     const { delivery } = context;
     let result: PublishResult;
     try {
-      result = await this.insist(context, () => this.path.reply(replyTo, this.messageOf(context, value)));
+      result = await this.insist(context, () => this.path.reply(replyTo, this.messageOf(context, { value })));
     } catch (error) {
       // It cannot be written.
       return this.send(context, replyTo, error, Outcome.deadLetter('unrecoverable', error));
@@ -116,42 +117,31 @@ export class Answering {
   }
 
   private reply(context: MessageContext, replyTo: string, error: unknown): Promise<PublishResult> {
-    const body = errorReply(error);
+    const told = errorReply(error);
     const headers = { [requestHeader.error]: 1 };
     try {
-      return this.path.reply(replyTo, this.messageOf(context, body, headers));
+      return this.path.reply(replyTo, this.messageOf(context, { error: told }, headers));
     } catch {
       // Its details cannot be written.
-      return this.path.reply(replyTo, this.messageOf(context, { ...body, details: undefined }, headers));
+      return this.path.reply(replyTo, this.messageOf(context, { error: { ...told, details: undefined } }, headers));
     }
   }
 
   private messageOf(
     { route, correlationId }: MessageContext,
-    value: unknown,
+    reply: Reply,
     headers: Headers = {},
   ): Parameters<NonNullable<Transport['replies']>['reply']>[1] {
     const { clock, serializer } = this.environment;
     const time = clock.now();
     const id = newMessageId(time);
-    const {
-      body,
-      contentType,
-      headers: written,
-    }: SerializedPayload = value === undefined
-      ? { body: Buffer.alloc(0) }
-      : serializer.serialize(value, {
-          id,
-          route,
-          time,
-          headers,
-          ...(correlationId !== undefined && { correlationId }),
-        });
+    const said = { id, route, time, headers, ...(correlationId !== undefined && { correlationId }) };
+    const { body, contentType, headers: own } = replyBody(reply, serializer, said);
     return {
       id,
       route,
       body,
-      headers: { ...written, ...headers, [header.time]: time, [header.version]: WIRE_VERSION },
+      headers: { ...own, ...headers, [header.time]: time, [header.version]: WIRE_VERSION },
       properties: {
         ...(contentType !== undefined && { contentType }),
         ...(correlationId !== undefined && { correlationId }),

@@ -6,26 +6,18 @@ import type { MessagingError } from '../errors/messaging-error.js';
 import { checkBoolean, knownKeys, numberBetween } from '../errors/option-checks.js';
 import { NotConnectedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
-import {
-  errorReplyOf,
-  RemoteError,
-  ReplyLostError,
-  RequestTimeoutError,
-  TooManyRequestsError,
-} from '../errors/request-errors.js';
+import { ReplyLostError, RequestTimeoutError, TooManyRequestsError } from '../errors/request-errors.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
-import { requestHeader } from '../message/headers.js';
 import type { BodyOf } from '../message/message-contract.js';
 import type { WireMessage } from '../message/message.js';
-import type { AnswerOf } from '../message/request-contract.js';
+import type { AnswerOf, RequestContract } from '../message/request-contract.js';
 import type { Serializer } from '../message/serializer.js';
-import type { StandardSchema } from '../message/standard-schema.js';
-import { payloadOf } from '../pipeline/decode.js';
 import type { RequestTrace, Telemetry } from '../pipeline/telemetry.js';
 import type { PublishOptions, RouteLike } from '../publisher/publish-options.js';
 import type { Receipt } from '../publisher/receipt.js';
 import type { ReplyPath } from '../transport/reply-path.js';
 import { Deadlines } from './deadlines.js';
+import { answerIn } from './reply-body.js';
 import { checkedReply } from './reply-schema.js';
 import { DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, REQUEST_OPTION_NAMES, type RequestOptions } from './request-options.js';
 import { UnexpectedReplies, type UnexpectedReply } from './unexpected-replies.js';
@@ -240,10 +232,8 @@ export class Requester {
   private answered(pending: Pending, message: WireMessage): void {
     const { route } = pending;
     try {
-      const { headers, body } = message;
-      const answer = body.length === 0 ? undefined : payloadOf(message, this.environment.serializer);
-      if (requestHeader.error in headers) throw new RemoteError(errorReplyOf(answer));
-      const schema = (route as { readonly reply?: StandardSchema }).reply;
+      const { reply: schema, serializer } = route as Partial<RequestContract>;
+      const answer = answerIn(message, serializer ?? this.environment.serializer);
       if (schema === undefined) succeed(pending, answer);
       else
         checkedReply(nameOf(route), schema, answer).then(

@@ -1,9 +1,8 @@
 import { Subscribe, type Untyped } from '../consumer/subscription/subscribe.decorator.js';
-import type { Route, SubscriptionOptions } from '../consumer/subscription/subscription-options.js';
+import type { SubscriptionOptions } from '../consumer/subscription/subscription-options.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { MessageContract } from '../message/message-contract.js';
 import type { RequestContract } from '../message/request-contract.js';
-import type { StandardSchema } from '../message/standard-schema.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import type { AnswerOptions } from './answer-options.js';
 
@@ -36,15 +35,13 @@ export function Respond<Payload = Untyped, Reply = unknown>(
   if (typeof options !== 'object' || options === null)
     throw new InvalidOptionError('options', options, 'an object of subscription options');
   const { onShutdown, ...rest } = options;
-  const asked = typeof route === 'object' && route !== null ? contractOf(route) : { route };
-  const answers = { always: true, ...(asked.reply && { schema: asked.reply }), ...(onShutdown && { onShutdown }) };
-  return Subscribe(asked.route, { dlq: false, retry: false, ...rest, answers }) as RespondDecorator<Payload, Reply>;
+  const { reply, ...asked }: Asked = typeof route === 'object' && route !== null ? route : { route };
+  const answers = { always: true, ...(reply && { schema: reply }), ...(onShutdown && { onShutdown }) };
+  const { schema, serializer } = asked;
+  const subscribed = schema ? asked : asked.route;
+  const given = { dlq: false, retry: false, ...(serializer && { serializer }), ...rest, answers } as const;
+  return Subscribe(subscribed, given) as RespondDecorator<Payload, Reply>;
 }
 
-/** The route with the schema of what is asked, and the one of what is answered. */
-function contractOf({ route, schema, reply }: { route: string; schema?: StandardSchema; reply?: StandardSchema }): {
-  readonly route: Route;
-  readonly reply?: StandardSchema;
-} {
-  return { route: schema === undefined ? route : { route, schema }, ...(reply && { reply }) };
-}
+/** A route, with what a contract says of it. */
+type Asked = Pick<RequestContract, 'route' | 'schema' | 'serializer' | 'reply'>;

@@ -1,6 +1,8 @@
 export { Decoded, type DecodedFields } from '../message/decoded.js';
 export {
   type DeserializeContext,
+  type Reply,
+  type ReplySerializer,
   type SerializeContext,
   type SerializedPayload,
   type Serializer,

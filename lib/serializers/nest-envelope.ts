@@ -1,8 +1,9 @@
 import { UndecodableMessageError } from '../errors/handling-errors.js';
 import { checkBoolean, checkRoute, knownKeys } from '../errors/option-checks.js';
+import { type ErrorReply, errorReplyOf } from '../errors/request-errors.js';
 import { typeOfResult } from '../errors/result-checks.js';
 import { Decoded } from '../message/decoded.js';
-import { jsonSerializer, type Serializer } from '../message/serializer.js';
+import { jsonSerializer, type ReplySerializer, type Serializer } from '../message/serializer.js';
 import { isEmptyJson } from './json.js';
 
 /** Options of `nestEnvelope`. */
@@ -17,7 +18,7 @@ const KEYS = new Set(['pattern', 'data', 'id']);
 
 /**
  * The form of the microservices of Nest: `{ pattern, data }` for an event, and `{ pattern, data, id }` for a request, which
- * is what is published with `replyTo`. A message that arrives in it has the pattern as its route; any other body is read as
+ * is what is published with `replyTo`; `{ response }` or `{ err }` for its reply. A message that arrives in it has the pattern as its route; any other body is read as
  * `jsonSerializer` reads it, so that a queue may hold both. @throws InvalidOptionError
  */
 export function nestEnvelope(options: NestEnvelopeOptions = {}): Serializer {
@@ -43,7 +44,42 @@ export function nestEnvelope(options: NestEnvelopeOptions = {}): Serializer {
         ...(id !== undefined && properties.correlationId === undefined && { correlationId: id }),
       });
     },
+
+    replies,
   };
+}
+
+const REPLY_KEYS = new Set(['id', 'response', 'err', 'isDisposed', 'status']);
+
+/** The request is told by the correlation id. Of several replies, an Observable's, the first is the answer. */
+const replies: ReplySerializer = {
+  serialize: ({ value, error }) =>
+    jsonSerializer.serialize(
+      error ? { err: { status: 'error', ...error }, isDisposed: true } : { response: value, isDisposed: true },
+    ),
+
+  deserialize(body, properties) {
+    const payload = isEmptyJson(body, properties.contentType)
+      ? undefined
+      : jsonSerializer.deserialize(body, properties);
+    if (!isReply(payload)) return { value: payload };
+    const { err, response } = payload;
+    if (err === undefined || err === null || err === '') return { value: response };
+    return { error: errorOf(err) };
+  },
+};
+
+function isReply(payload: unknown): payload is Readonly<Record<string, unknown>> {
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return false;
+  const names = Object.keys(payload);
+  return names.some((name) => name !== 'id' && name !== 'status') && names.every((name) => REPLY_KEYS.has(name));
+}
+
+/** What an RpcException was made with: a text, or an object of any form, which is kept as `details`. */
+function errorOf(err: unknown): ErrorReply {
+  const told = errorReplyOf(typeof err === 'string' ? { message: err } : err);
+  const { code } = err as { readonly code?: unknown };
+  return typeof err === 'string' || typeof code === 'string' ? told : { ...told, details: err };
 }
 
 /** One more name, and it is a message of somebody else's that happens to have a pattern. */

@@ -63,6 +63,7 @@ const replies = [
   'an address that is none is refused or unroutable, and disturbs nobody',
   'replies are lost with their connection, which is told once, and come again at the address that is told then',
   'opened while disconnected, replies come once there is a connection; a reply fails until then',
+  'closed, it does not try to receive replies again: no timer is left',
 ];
 
 /** Queues of SQS cannot be looked into yet. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { CancelTimer, Clock, TimerOptions } from '../../clock/clock.js';
 import type { WireMessage } from '../../message/message.js';
 import type { PublishResult } from '../../transport/outgoing.js';
 import type { ReplyPath } from '../../transport/reply-path.js';
@@ -56,6 +57,35 @@ class Inbox {
       () => `${count} replies (there are ${this.replies.length}; ${this.client.told()})`,
     );
     return this.replies;
+  }
+}
+
+/** Knows the timers that are set. */
+class CountingClock implements Clock {
+  readonly timers = new Set<object>();
+
+  constructor(private readonly clock: Clock) {}
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  monotonic(): number {
+    return this.clock.monotonic();
+  }
+
+  after(delayMs: number, callback: () => void, options?: TimerOptions): CancelTimer {
+    const timer = {};
+    this.timers.add(timer);
+    const fired = (): void => {
+      this.timers.delete(timer);
+      callback();
+    };
+    const cancel = this.clock.after(delayMs, fired, options);
+    return () => {
+      this.timers.delete(timer);
+      cancel();
+    };
   }
 }
 
@@ -169,6 +199,18 @@ export const replyCases: readonly CaseDefinition[] = [
       await reply(bed, asking, inbox.address, asking.message());
       await inbox.until(1);
       assert.equal(inbox.lost, 0);
+    },
+  },
+  {
+    name: 'closed, it does not try to receive replies again: no timer is left',
+    needs: ['replies'],
+    async run(bed) {
+      const clock = new CountingClock(bed.environment.clock);
+      const asking = await bed.connect({ environment: { clock } });
+      const inbox = await Inbox.open(bed, asking);
+      assert.equal(inbox.addresses.length, 1);
+      await bed.settled(asking.transport.close(), 'close()');
+      assert.equal(clock.timers.size, 0);
     },
   },
 ];

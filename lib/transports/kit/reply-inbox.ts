@@ -54,7 +54,7 @@ export abstract class ReplyInbox<L extends object> implements ReplyPath {
       if (over || this.link !== link) return;
       over = true;
       this.lost(reason);
-      this.cancelAgain = this.clock?.after(AGAIN_MS, () => void this.take(link));
+      this.cancelAgain = this.clock?.after(AGAIN_MS, () => void this.take(link), { background: true });
     };
     try {
       const address = await this.receive(link, { reply: (message) => over || this.handlers?.reply(message), ended });

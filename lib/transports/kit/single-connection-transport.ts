@@ -146,6 +146,7 @@ export abstract class SingleConnectionTransport<
     looking.stop();
     await subscriptions.close();
     upkeep?.stop();
+    this.replies?.down('The transport is closed');
     await Promise.all([publisher.close(), connection.close()]);
   }
 

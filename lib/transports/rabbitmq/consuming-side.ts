@@ -60,7 +60,7 @@ export class ConsumingSide {
     settings: Settings,
     private readonly names: Names,
     private readonly environment: TransportEnvironment,
-    replies: RabbitmqReplies,
+    private readonly replies: RabbitmqReplies,
   ) {
     const name = `${settings.connectionName ?? environment.service} (consuming)`;
     this.connection = new RabbitmqConnection(name, settings.addresses, environment, {
@@ -175,6 +175,7 @@ export class ConsumingSide {
   async close(): Promise<void> {
     this.topologies.first.forget();
     await this.subscriptions.close();
+    this.replies.down('The transport is closed');
     await this.connection.close();
   }
 

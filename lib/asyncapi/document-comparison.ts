@@ -78,9 +78,9 @@ function exchangesOf(source: Json): Map<string, Exchange> {
 /** A route can be published in several places; that of the connection is not said. */
 function topicOf(source: Json, { servers, 'x-nestjs-messaging-route': place }: Json): string {
   const server = resolved(source, Array.isArray(servers) ? (servers as unknown[])[0] : undefined);
-  const topic = isObject(place) ? place.topic : undefined;
+  const topic = isObject(place) && typeof place.topic === 'string' ? place.topic : undefined;
   const isOwn = topic === undefined || !isObject(server) || server['x-nestjs-messaging-topic'] === topic;
-  return isOwn ? '' : `${String(topic)}/`;
+  return isOwn ? '' : `${topic}/`;
 }
 
 /** Two connections can have channels of one address. */

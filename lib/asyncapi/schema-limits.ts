@@ -61,7 +61,7 @@ export function checkValue(value: unknown, to: Json, path: string): readonly Sch
   };
   const found = [...limitsBroken(exact, { ...rest, minimum, maximum }, path)];
   const fits = type === 'string' && typeof pattern === 'string' ? fitsPattern(value as string, pattern) : true;
-  if (fits === false) found.push(breaks(path, `${shown} is written, and does not fit ${pattern}`)); // prettier-ignore
+  if (fits === false) found.push(breaks(path, `${shown} is written, and does not fit ${pattern as string}`)); // prettier-ignore
   const isDeep = type === 'object' || type === 'array' || (type === 'string' && format !== undefined) || to.multipleOf !== undefined || fits === undefined; // prettier-ignore
   if (isDeep && found.length === 0) found.push({ verdict: 'unknown', path, text: `whether ${shown} is read: this cannot be judged` }); // prettier-ignore
   return found;

@@ -15,8 +15,7 @@ export type LoadTool = (<T>(name: string) => T) & { resolve(name: string): strin
 /** Tests that need the tools of `tools/package.json`; skipped, and told so, where they cannot be had. */
 export function describeWithTools(title: string, body: (load: LoadTool) => void): void {
   const { folder, reason } = installTools();
-  if (folder !== undefined)
-    return describe(title, () => body(createRequire(join(folder, 'package.json')) as unknown as LoadTool));
+  if (folder !== undefined) return describe(title, () => body(createRequire(join(folder, 'package.json'))));
   const what = `What judges AsyncAPI documents could not be installed: ${reason}`;
   if (process.env.REQUIRE_BROKERS === '1') {
     test(title, () => {

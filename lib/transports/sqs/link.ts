@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type * as Client from '@aws-sdk/client-sqs';
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
@@ -122,6 +123,7 @@ export class SqsDialer implements Dialer<Link> {
   private linkOf({ sdk, requests, polls }: Clients, on: LinkEvents<Link>): Opened {
     const { clock } = this.options;
     const over = new AbortController();
+    setMaxListeners(0, over.signal);
     let busyUntil = 0;
     const send = async (client: SQSClient, command: object): Promise<never> => {
       for (let tries = 0; ; tries++) {

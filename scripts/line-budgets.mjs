@@ -7,17 +7,17 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 69_172, target: 36_500 },
+  lib: { most: 69_837, target: 36_500 },
   'lib/dashboard': { most: 2_960, target: 2_960 },
-  'lib/transports/kafka': { most: 3_202, target: 1_500 },
+  'lib/transports/kafka': { most: 3_300, target: 1_500 },
   'lib/transports/kit': { most: 2_574, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_070, target: 1_200 },
-  'lib/transports/nats': { most: 3_584, target: 2_700 },
-  'lib/transports/postgres': { most: 1_705, target: 1_200, files: 15 },
-  'lib/transports/redis': { most: 2_180, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 2_173, target: 1_200, files: 16 },
-  'lib/transports/rabbitmq': { most: 5_571, target: 3_500 },
+  'lib/transports/nats': { most: 3_593, target: 2_700 },
+  'lib/transports/postgres': { most: 1_751, target: 1_200, files: 15 },
+  'lib/transports/redis': { most: 2_316, target: 1_200, files: 15 },
+  'lib/transports/sqs': { most: 2_209, target: 1_200, files: 16 },
+  'lib/transports/rabbitmq': { most: 5_589, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

@@ -17,7 +17,8 @@ export function checkAccepted(list: unknown): readonly AcceptedBreak[] {
   return list.map((one: unknown, at) => {
     const { change, reason, date } = isObject(one) ? one : {};
     for (const [name, value] of Object.entries({ change, reason, date }))
-      if (typeof value !== 'string' || value.trim() === '') throw new InvalidOptionError(`accepted[${at}].${name}`, value, 'a text'); // prettier-ignore
+      if (typeof value !== 'string' || value.trim() === '')
+        throw new InvalidOptionError(`accepted[${at}].${name}`, value, 'a text');
     if (!/^\d{4}-\d\d-\d\d$/.test(date as string) || Number.isNaN(Date.parse(date as string)))
       throw new InvalidOptionError(`accepted[${at}].date`, date, 'a day, such as 2026-11-30');
     return { change, reason, date } as AcceptedBreak;

@@ -43,13 +43,15 @@ export function queueChannel(queue: string, topology: Topology, protocol: Transp
   return {
     address: queue,
     title: queue,
-    ...(exclusive && { parameters: { instance: { description: 'The host and a random text: each process has its own' } } }),
+    ...(exclusive && {
+      parameters: { instance: { description: 'The host and a random text: each process has its own' } },
+    }),
     ...(channel && { bindings: { [protocol.binding]: channel } }),
     'x-nestjs-messaging-queue': {
       ...{ routes: [...patterns].sort(), topic, partitions, exclusive, ...details },
       ...(deadLetter && { deadLetter: deadLetter.queue }),
     },
-  }; // prettier-ignore
+  };
 }
 
 /** Where given-up messages are kept; nothing consumes it. */

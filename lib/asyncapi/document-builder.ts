@@ -63,7 +63,11 @@ export class DocumentBuilder {
     if (this.includes('actions', 'send')) this.addPublications(connections);
     const missing = [...this.undocumented].sort();
     if (missing.length > 0 && this.options.strict)
-      throw new InvalidOptionError('strict', true, `handlers and publications with a schema each; without one are: ${missing.join(', ')}`); // prettier-ignore
+      throw new InvalidOptionError(
+        'strict',
+        true,
+        `handlers and publications with a schema each; without one are: ${missing.join(', ')}`,
+      );
     const { info = {}, tags = [] } = this.options;
     const [main] = connections;
     const { service } = (connections.find(({ connection }) => connection === DEFAULT_CONNECTION) ?? main).described;
@@ -104,10 +108,15 @@ export class DocumentBuilder {
   private addSubscriptions(): void {
     const found = this.explorer
       .subscriptions()
-      .filter(({ messaging, definition }) => this.includes('connections', messaging.connection) && definition.routes.some((route) => this.includesRoute(route))); // prettier-ignore
+      .filter(
+        ({ messaging, definition }) =>
+          this.includes('connections', messaging.connection) &&
+          definition.routes.some((route) => this.includesRoute(route)),
+      );
     const names = new Map<string, number>();
     for (const { place } of found) names.set(place, (names.get(place) ?? 0) + 1);
-    const id = (one: FoundSubscription): string => (names.get(one.place)! > 1 ? `${one.place}.${one.definition.name}` : one.place); // prettier-ignore
+    const id = (one: FoundSubscription): string =>
+      names.get(one.place)! > 1 ? `${one.place}.${one.definition.name}` : one.place;
     const entries = found.map((one) => [id(one), one] as const);
     for (const [name, one] of entries.sort(([a], [b]) => (a < b ? -1 : 1))) this.addSubscription(name, one);
   }
@@ -118,13 +127,22 @@ export class DocumentBuilder {
     const { topology, group, name } = definition;
     const queue = topology.exclusive ? `${group}:${name}:{instance}:queue` : topology.queue;
     const routes = (Array.isArray(request.route) ? request.route : [request.route]).map(contract);
-    const messages = routes.filter(({ route }) => this.includesRoute(route)).map(({ route, schema }) => {
-      return this.message(factsOf(messaging, definition.serializer), route, schema ?? this.schemaOf(payload), `${place}: ${route}`);
-    }); // prettier-ignore
-    for (const { route } of routes) if (topology.patterns.includes(route)) this.routeChannel(messaging, route, topology);
+    const messages = routes
+      .filter(({ route }) => this.includesRoute(route))
+      .map(({ route, schema }) => {
+        return this.message(
+          factsOf(messaging, definition.serializer),
+          route,
+          schema ?? this.schemaOf(payload),
+          `${place}: ${route}`,
+        );
+      });
+    for (const { route } of routes)
+      if (topology.patterns.includes(route)) this.routeChannel(messaging, route, topology);
     const key = this.channel(messaging, queue, queueChannel(queue, topology, protocol), 'queue:', messages);
     const { deadLetter } = topology;
-    if (deadLetter) this.channel(messaging, deadLetter.queue, deadLetterChannel(deadLetter.queue, topology, protocol), 'queue:', []); // prettier-ignore
+    if (deadLetter)
+      this.channel(messaging, deadLetter.queue, deadLetterChannel(deadLetter.queue, topology, protocol), 'queue:', []);
     const binding = protocol.receive?.(topology);
     this.operation(id, {
       channel: key,
@@ -137,13 +155,18 @@ export class DocumentBuilder {
         'x-nestjs-messaging': receiveSemantics(definition, transport.capabilities),
       },
     });
-  } // prettier-ignore
+  }
 
-  private message(facts: MessageFacts, route: string, schema: StandardSchema | Json | undefined, where: string): string {
+  private message(
+    facts: MessageFacts,
+    route: string,
+    schema: StandardSchema | Json | undefined,
+    where: string,
+  ): string {
     const key = this.registry.add(route, schema, facts);
     if (!this.registry.schemas.has(key)) this.undocumented.add(where);
     return key;
-  } // prettier-ignore
+  }
 
   private schemaOf(payload: unknown): Json | undefined {
     if (typeof payload !== 'function' || NO_PAYLOAD_CLASS.has(payload)) return undefined;
@@ -157,13 +180,17 @@ export class DocumentBuilder {
     const given = [...(this.options.publishes ?? []), ...this.explorer.types().flatMap(publicationsOf)].map(described);
     const names = this.explorer.connections().map(({ connection }) => connection);
     const entries = given.map((one) => [contract(one.route).route, one.connection ?? DEFAULT_CONNECTION, one] as const);
-    for (const [route, connection, publication] of entries.sort((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1))) {
+    for (const [route, connection, publication] of entries.sort((a, b) =>
+      `${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1,
+    )) {
       if (!names.includes(connection))
-        throw new SubscriptionConflictError(`«${route}» is published on the connection «${connection}», which no MessagingModule provides; there are: ${names.join(', ')}`);
+        throw new SubscriptionConflictError(
+          `«${route}» is published on the connection «${connection}», which no MessagingModule provides; there are: ${names.join(', ')}`,
+        );
       const messaging = connections.find((one) => one.connection === connection);
       if (messaging && this.includesRoute(route)) this.addPublication(messaging, publication);
     }
-  } // prettier-ignore
+  }
 
   private addPublication(messaging: Messaging, publication: DescribedPublication): void {
     const { route, schema, serializer } = contract(publication.route);
@@ -190,10 +217,16 @@ export class DocumentBuilder {
     const { topic = own } = at;
     const name = topic === own ? route : `${topic}/${route}`;
     return this.channel(messaging, name, routeChannel(route, at, protocolOf(transport)), 'route:', messages);
-  } // prettier-ignore
+  }
 
   /** `prefix`: what tells the channel from another one of the same name. */
-  private channel({ connection }: Messaging, name: string, content: Json, prefix: string, messages: readonly string[]): string {
+  private channel(
+    { connection }: Messaging,
+    name: string,
+    content: Json,
+    prefix: string,
+    messages: readonly string[],
+  ): string {
     const at = connection === DEFAULT_CONNECTION ? name : `${name}@${connection}`;
     const full = { ...content, servers: [{ $ref: pointerTo('servers', connection) }] };
     const [kind] = Object.keys(content).filter((one) => one.startsWith('x-'));
@@ -206,7 +239,7 @@ export class DocumentBuilder {
     for (const message of messages) draft.messages.add(message);
     this.channels.set(key, draft);
     return key;
-  } // prettier-ignore
+  }
 
   /** The same name once more: several providers publish the same, or two classes have one name. */
   private operation(id: string, draft: OperationDraft): void {

@@ -40,7 +40,13 @@ export function compareDocuments(before: unknown, after: unknown): readonly Docu
   for (const [key, one] of was) {
     const other = is.get(key);
     if (other) changes.push(...compareExchange(key, one, other, old, young));
-    else changes.push({ verdict: 'breaks', id: `${key} removed`, text: one.action === 'send' ? 'nothing is sent there any more' : `nothing is received from it any more; ${WAITING}` }); // prettier-ignore
+    else
+      changes.push({
+        verdict: 'breaks',
+        id: `${key} removed`,
+        text:
+          one.action === 'send' ? 'nothing is sent there any more' : `nothing is received from it any more; ${WAITING}`,
+      });
   }
   for (const key of is.keys())
     if (!was.has(key)) changes.push({ verdict: 'ok', id: `${key} added`, text: 'it is new' });
@@ -66,14 +72,15 @@ function exchangesOf(source: Json): Map<string, Exchange> {
     const messages = new Map(known?.messages);
     for (const ref of Array.isArray(operation.messages) ? operation.messages : []) {
       const message = resolved(source, ref) as Json;
-      if (isObject(message)) messages.set(String(message.name), [...(messages.get(String(message.name)) ?? []), message]);
+      if (isObject(message))
+        messages.set(String(message.name), [...(messages.get(String(message.name)) ?? []), message]);
     }
     const semantics = isObject(operation['x-nestjs-messaging']) ? operation['x-nestjs-messaging'] : {};
     const told = [known?.told, operation].filter(Boolean);
     found.set(key, { action, address: String(channel.address), channel, messages, semantics, told });
   }
   return found;
-} // prettier-ignore
+}
 
 /** A route can be published in several places; that of the connection is not said. */
 function topicOf(source: Json, { servers, 'x-nestjs-messaging-route': place }: Json): string {
@@ -86,38 +93,82 @@ function topicOf(source: Json, { servers, 'x-nestjs-messaging-route': place }: J
 /** Two connections can have channels of one address. */
 function connectionOf({ servers }: Json): string {
   const [server] = Array.isArray(servers) ? (servers as Json[]) : [];
-  const name = String((server as { $ref?: string } | undefined)?.$ref ?? '').split('/').at(-1) ?? ''; // prettier-ignore
+  const name =
+    String((server as { $ref?: string } | undefined)?.$ref ?? '')
+      .split('/')
+      .at(-1) ?? '';
   return name === '' || name === 'default' ? '' : `@${decodeURIComponent(name)}`;
 }
 
-function compareExchange(key: string, one: Exchange, other: Exchange, old: Json, young: Json): readonly DocumentChange[] {
-  const found: DocumentChange[] = [...placeChanges(key, one, other), ...deliveryChanges(key, one.semantics, other.semantics)];
+function compareExchange(
+  key: string,
+  one: Exchange,
+  other: Exchange,
+  old: Json,
+  young: Json,
+): readonly DocumentChange[] {
+  const found: DocumentChange[] = [
+    ...placeChanges(key, one, other),
+    ...deliveryChanges(key, one.semantics, other.semantics),
+  ];
   for (const [name, before] of one.messages) {
     const after = other.messages.get(name);
-    if (!after) found.push({ verdict: 'breaks', id: `${key} message ${name} removed`, text: one.action === 'send' ? `«${name}» is not sent any more` : `«${name}» is not handled any more; ${WAITING}` });
+    if (!after)
+      found.push({
+        verdict: 'breaks',
+        id: `${key} message ${name} removed`,
+        text:
+          one.action === 'send' ? `«${name}» is not sent any more` : `«${name}» is not handled any more; ${WAITING}`,
+      });
     else found.push(...messageChanges(`${key} ${name}`, one.action, before, after, old, young));
   }
-  for (const name of other.messages.keys()) if (!one.messages.has(name)) found.push({ verdict: 'ok', id: `${key} message ${name} added`, text: 'it is new' });
+  for (const name of other.messages.keys())
+    if (!one.messages.has(name)) found.push({ verdict: 'ok', id: `${key} message ${name} added`, text: 'it is new' });
   return found;
-} // prettier-ignore
+}
 
 /** Where it is: the exchange and its kind, the topic, and the routes that lead to a queue. */
-function placeChanges(key: string, { channel: one }: Exchange, { channel: other }: Exchange): readonly DocumentChange[] {
+function placeChanges(
+  key: string,
+  { channel: one }: Exchange,
+  { channel: other }: Exchange,
+): readonly DocumentChange[] {
   const found: DocumentChange[] = [];
-  if (!isDeepStrictEqual(one.bindings, other.bindings)) found.push({ verdict: 'breaks', id: `${key} bindings`, text: `it is elsewhere on the broker: ${JSON.stringify(other.bindings)}, and was ${JSON.stringify(one.bindings)}` });
+  if (!isDeepStrictEqual(one.bindings, other.bindings))
+    found.push({
+      verdict: 'breaks',
+      id: `${key} bindings`,
+      text: `it is elsewhere on the broker: ${JSON.stringify(other.bindings)}, and was ${JSON.stringify(one.bindings)}`,
+    });
   for (const name of ['x-nestjs-messaging-queue', 'x-nestjs-messaging-route'] as const) {
-    const [{ routes: from = [], ...was }, { routes: to = [], ...is }] = [one[name] ?? {}, other[name] ?? {}] as [Place, Place];
+    const [{ routes: from = [], ...was }, { routes: to = [], ...is }] = [one[name] ?? {}, other[name] ?? {}] as [
+      Place,
+      Place,
+    ];
     // That there are no dead letters any more, or are from now on, is about the delivery.
     if (is.deadLetter === undefined || was.deadLetter === undefined) {
       delete was.deadLetter;
       delete is.deadLetter;
     }
-    for (const route of from) if (!to.includes(route)) found.push({ verdict: 'breaks', id: `${key} route ${route} removed`, text: `«${route}» does not lead there any more` });
-    for (const route of to) if (!from.includes(route)) found.push({ verdict: 'ok', id: `${key} route ${route} added`, text: `«${route}» leads there now` });
-    if (!isDeepStrictEqual(was, is)) found.push({ verdict: 'breaks', id: `${key} queue`, text: `the queue is another one: ${JSON.stringify(was)} became ${JSON.stringify(is)}; ${WAITING}` });
+    for (const route of from)
+      if (!to.includes(route))
+        found.push({
+          verdict: 'breaks',
+          id: `${key} route ${route} removed`,
+          text: `«${route}» does not lead there any more`,
+        });
+    for (const route of to)
+      if (!from.includes(route))
+        found.push({ verdict: 'ok', id: `${key} route ${route} added`, text: `«${route}» leads there now` });
+    if (!isDeepStrictEqual(was, is))
+      found.push({
+        verdict: 'breaks',
+        id: `${key} queue`,
+        text: `the queue is another one: ${JSON.stringify(was)} became ${JSON.stringify(is)}; ${WAITING}`,
+      });
   }
   return found;
-} // prettier-ignore
+}
 
 interface Place {
   routes?: string[];
@@ -129,30 +180,59 @@ const ORDERS = ['none', 'key-in-process', 'key'];
 function deliveryChanges(key: string, was: Json, is: Json): readonly DocumentChange[] {
   const found: DocumentChange[] = [];
   const warn = (id: string, text: string): void => void found.push({ verdict: 'warns', id: `${key} ${id}`, text });
-  if (ORDERS.indexOf(String(is.order)) < ORDERS.indexOf(String(was.order))) warn('order', `the order is «${String(is.order)}», and was «${String(was.order)}»`); // prettier-ignore
+  if (ORDERS.indexOf(String(is.order)) < ORDERS.indexOf(String(was.order)))
+    warn('order', `the order is «${String(is.order)}», and was «${String(was.order)}»`);
   if (was.idempotent && !is.idempotent) warn('idempotent', 'what comes twice is handled twice');
   if (was.deadLetter && !is.deadLetter) warn('dead letters', 'what is given up is not kept any more');
   if (was.durable === true && is.durable === false) warn('durable', 'messages do not outlive the broker any more');
   if (was.unroutable !== 'ignore' && is.unroutable === 'ignore') warn('unroutable', 'what nobody takes is dropped now');
-  if (was.group !== is.group) found.push({ verdict: 'breaks', id: `${key} group`, text: `the group is «${String(is.group)}», and was «${String(was.group)}»` }); // prettier-ignore
-  if (found.length === 0 && !isDeepStrictEqual(was, is)) found.push({ verdict: 'ok', id: `${key} delivery`, text: 'its limits, waits or numbers are others' }); // prettier-ignore
+  if (was.group !== is.group)
+    found.push({
+      verdict: 'breaks',
+      id: `${key} group`,
+      text: `the group is «${String(is.group)}», and was «${String(was.group)}»`,
+    });
+  if (found.length === 0 && !isDeepStrictEqual(was, is))
+    found.push({ verdict: 'ok', id: `${key} delivery`, text: 'its limits, waits or numbers are others' });
   return found;
 }
 
-function messageChanges(key: string, action: Action, before: readonly Json[], after: readonly Json[], old: Json, young: Json): readonly DocumentChange[] {
+function messageChanges(
+  key: string,
+  action: Action,
+  before: readonly Json[],
+  after: readonly Json[],
+  old: Json,
+  young: Json,
+): readonly DocumentChange[] {
   if (before.length !== after.length || before.length > 1)
-    return isDeepStrictEqual(before, after) && isDeepStrictEqual(old.components, young.components) ? [] : [{ verdict: 'unknown', id: `${key} payloads`, text: 'several schemas of one message: this cannot be judged' }];
+    return isDeepStrictEqual(before, after) && isDeepStrictEqual(old.components, young.components)
+      ? []
+      : [{ verdict: 'unknown', id: `${key} payloads`, text: 'several schemas of one message: this cannot be judged' }];
   const [[one], [other]] = [before, after];
   const found: DocumentChange[] = [];
-  if (one.contentType !== other.contentType) found.push({ verdict: 'breaks', id: `${key} content type`, text: `it is ${String(other.contentType)}, and was ${String(one.contentType)}` });
+  if (one.contentType !== other.contentType)
+    found.push({
+      verdict: 'breaks',
+      id: `${key} content type`,
+      text: `it is ${String(other.contentType)}, and was ${String(one.contentType)}`,
+    });
   const sends = action === 'send';
   const comparison = sends ? new SchemaComparison(young, old) : new SchemaComparison(old, young);
-  const findings = sends ? comparison.compare(other.payload, one.payload) : comparison.compare(one.payload, other.payload);
+  const findings = sends
+    ? comparison.compare(other.payload, one.payload)
+    : comparison.compare(one.payload, other.payload);
   for (const { verdict, path, text } of findings) {
-    const judged: ChangeVerdict = verdict === 'unwritten' ? (sends ? 'warns' : 'ok') : verdict === 'unread' ? 'ok' : verdict;
-    found.push({ verdict: judged, id: `${key} ${path || '/'} ${verdict}`, text: sends ? `what is sent: ${text}` : `what waits: ${text}` });
+    const judged: ChangeVerdict =
+      verdict === 'unwritten' ? (sends ? 'warns' : 'ok') : verdict === 'unread' ? 'ok' : verdict;
+    found.push({
+      verdict: judged,
+      id: `${key} ${path || '/'} ${verdict}`,
+      text: sends ? `what is sent: ${text}` : `what waits: ${text}`,
+    });
   }
   const payloads = [resolved(old, one.payload), resolved(young, other.payload)];
-  if (findings.length === 0 && !isDeepStrictEqual(...(payloads as [unknown, unknown]))) found.push({ verdict: 'ok', id: `${key} payload`, text: 'its schema changed, and all that is written is read' });
+  if (findings.length === 0 && !isDeepStrictEqual(...(payloads as [unknown, unknown])))
+    found.push({ verdict: 'ok', id: `${key} payload`, text: 'its schema changed, and all that is written is read' });
   return found;
-} // prettier-ignore
+}

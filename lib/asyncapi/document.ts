@@ -8,7 +8,10 @@ export interface AsyncApiDocument {
   readonly servers: Readonly<Record<string, Json>>;
   readonly channels: Readonly<Record<string, Json>>;
   readonly operations: Readonly<Record<string, Json>>;
-  readonly components: { readonly messages: Readonly<Record<string, Json>>; readonly schemas: Readonly<Record<string, Json>> };
+  readonly components: {
+    readonly messages: Readonly<Record<string, Json>>;
+    readonly schemas: Readonly<Record<string, Json>>;
+  };
   /** Handlers and publications whose messages have no schema. */
   readonly 'x-nestjs-messaging-undocumented'?: readonly string[];
-} // prettier-ignore
+}

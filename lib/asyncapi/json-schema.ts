@@ -1,7 +1,19 @@
 import { isObject, type Json } from './json.js';
 
 /** Keywords whose value is one schema, a list of schemas, or schemas by name. */
-const ONE = ['items', 'additionalItems', 'additionalProperties', 'propertyNames', 'contains', 'not', 'if', 'then', 'else', 'unevaluatedItems', 'unevaluatedProperties']; // prettier-ignore
+const ONE = [
+  'items',
+  'additionalItems',
+  'additionalProperties',
+  'propertyNames',
+  'contains',
+  'not',
+  'if',
+  'then',
+  'else',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+];
 const LIST = ['allOf', 'anyOf', 'oneOf', 'prefixItems', 'items'];
 const NAMED = ['properties', 'patternProperties', 'definitions', '$defs', 'dependencies', 'dependentSchemas'];
 
@@ -13,7 +25,9 @@ export function mapSchemas(schema: unknown, change: (schema: Json, path: string)
     const value = changed[key];
     const at = (name: string | number): string => `${path}/${key === 'properties' ? name : `${key}/${name}`}`;
     if (NAMED.includes(key) && isObject(value))
-      changed[key] = Object.fromEntries(Object.entries(value).map(([name, one]) => [name, mapSchemas(one, change, at(name))])); // prettier-ignore
+      changed[key] = Object.fromEntries(
+        Object.entries(value).map(([name, one]) => [name, mapSchemas(one, change, at(name))]),
+      );
     else if (LIST.includes(key) && Array.isArray(value))
       changed[key] = value.map((one, index) => mapSchemas(one, change, at(index)));
     else if (ONE.includes(key)) changed[key] = mapSchemas(value, change, `${path}/${key}`);
@@ -32,7 +46,20 @@ export function placesOfAnything(schema: unknown): string[] {
 }
 
 /** Keywords that are for people. */
-export const NOTES = ['title', 'description', 'examples', 'default', 'deprecated', '$schema', '$comment', '$id', 'definitions', '$defs', 'readOnly', 'writeOnly']; // prettier-ignore
+export const NOTES = [
+  'title',
+  'description',
+  'examples',
+  'default',
+  'deprecated',
+  '$schema',
+  '$comment',
+  '$id',
+  'definitions',
+  '$defs',
+  'readOnly',
+  'writeOnly',
+];
 
 /** What says nothing of the values. */
 export function withoutNotes(schema: Json): Json {

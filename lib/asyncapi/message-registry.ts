@@ -26,7 +26,12 @@ export class MessageRegistry {
     const identity = JSON.stringify([route, payload, facts]);
     const known = this.keys.get(identity);
     if (known !== undefined) return known;
-    const key = this.freeKey(route.replace(/\*/g, 'word').replace(/#/g, 'words').replace(/[^\w.-]/g, '_')); // prettier-ignore
+    const key = this.freeKey(
+      route
+        .replace(/\*/g, 'word')
+        .replace(/#/g, 'words')
+        .replace(/[^\w.-]/g, '_'),
+    );
     this.keys.set(identity, key);
     const { title, description, deprecated, examples, 'x-version': version } = (payload ?? {}) as Record<string, never>;
     this.messages.set(key, {

@@ -48,8 +48,15 @@ export interface AsyncApiOptions {
 }
 
 export const OPTION_NAMES: readonly (keyof AsyncApiOptions)[] = [
-  'info', 'servers', 'tags', 'include', 'publishes', 'schemaOf', 'onUnrepresentable', 'strict',
-]; // prettier-ignore
+  'info',
+  'servers',
+  'tags',
+  'include',
+  'publishes',
+  'schemaOf',
+  'onUnrepresentable',
+  'strict',
+];
 
 /** @throws InvalidOptionError */
 export function checkOptions(options: AsyncApiOptions): AsyncApiOptions {

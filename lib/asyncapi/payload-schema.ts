@@ -33,7 +33,7 @@ export function payloadSchema(route: string, schema: StandardSchema, lenient: bo
   if (typeof converter?.input !== 'function') {
     if (lenient) return undefined;
     const help = vendor === 'valibot' ? 'toStandardJsonSchema(schema) of @valibot/to-json-schema' : 'zod 4, or arktype';
-    throw wrong(route, `(${vendor}) has no Standard JSON Schema`, `one with «~standard.jsonSchema»: ${help}`); // prettier-ignore
+    throw wrong(route, `(${vendor}) has no Standard JSON Schema`, `one with «~standard.jsonSchema»: ${help}`);
   }
   const convert = (libraryOptions: Json): unknown => converter.input({ target: TARGET, libraryOptions });
   if (lenient) return converted(route, convert(LENIENT));
@@ -43,7 +43,11 @@ export function payloadSchema(route: string, schema: StandardSchema, lenient: bo
     if (error instanceof InvalidOptionError) throw error;
     const places = placesOfAnything(convert(LENIENT)).map((place) => `«${place || '/'}»`);
     const where = places.length > 0 ? ` at ${places.join(' or ')}` : '';
-    throw wrong(route, `is no JSON Schema${where}: ${errorMessage(error)}`, 'a schema of what travels as JSON: a date is a text there'); // prettier-ignore
+    throw wrong(
+      route,
+      `is no JSON Schema${where}: ${errorMessage(error)}`,
+      'a schema of what travels as JSON: a date is a text there',
+    );
   }
 }
 
@@ -53,7 +57,10 @@ function converted(route: string, schema: unknown): Json {
 }
 
 function wrong(route: string, what: string, remedy: string): InvalidOptionError {
-  return placed(new InvalidOptionError('onUnrepresentable', 'fail', `'any', or ${remedy}`), `The schema of «${route}» ${what}`); // prettier-ignore
+  return placed(
+    new InvalidOptionError('onUnrepresentable', 'fail', `'any', or ${remedy}`),
+    `The schema of «${route}» ${what}`,
+  );
 }
 
 /** The schema for a place in a document: what it refers to in itself is there, too. */

@@ -8,7 +8,22 @@ import { merged } from './schema-merge.js';
 import { checkValue, limitsBroken } from './schema-limits.js';
 
 /** Keywords of a reader that are judged as wholes: the same, or nobody can say. */
-const WHOLE = ['not', 'if', 'then', 'else', 'patternProperties', 'propertyNames', 'contains', 'dependencies', 'dependentSchemas', 'dependentRequired', 'unevaluatedProperties', 'unevaluatedItems', 'prefixItems', 'additionalItems']; // prettier-ignore
+const WHOLE = [
+  'not',
+  'if',
+  'then',
+  'else',
+  'patternProperties',
+  'propertyNames',
+  'contains',
+  'dependencies',
+  'dependentSchemas',
+  'dependentRequired',
+  'unevaluatedProperties',
+  'unevaluatedItems',
+  'prefixItems',
+  'additionalItems',
+];
 
 /**
  * What of a writer's values a reader would refuse, property by property. A writer writes the properties that its schema
@@ -68,7 +83,9 @@ export class SchemaComparison {
   private readByAny(atom: Atom, branches: readonly unknown[], path: string): readonly SchemaFinding[] {
     const tries = branches.map((branch) => this.compare(atom.schema, branch, path));
     const best = tries.sort((one, other) => weight(one) - weight(other))[0] ?? [];
-    return weight(best) === 0 || best.every(({ verdict }) => verdict === 'breaks' || verdict === 'unwritten') ? best : [unknown(path, 'one of several schemas («anyOf»)')]; // prettier-ignore
+    return weight(best) === 0 || best.every(({ verdict }) => verdict === 'breaks' || verdict === 'unwritten')
+      ? best
+      : [unknown(path, 'one of several schemas («anyOf»)')];
   }
 
   /** One has to read it, and no other one may. */
@@ -76,21 +93,31 @@ export class SchemaComparison {
     const fitting = branches.filter((branch) => weight(this.compare(atom.schema, branch, path)) === 0);
     const others = branches.filter((branch) => !fitting.includes(branch));
     if (fitting.length === 0) return this.readByAny(atom, branches, path);
-    const apart = others.every((branch) => areApart(atom.schema, resolved(this.reader, branch), (one) => resolved(this.writer, one), (one) => resolved(this.reader, one))); // prettier-ignore
+    const apart = others.every((branch) =>
+      areApart(
+        atom.schema,
+        resolved(this.reader, branch),
+        (one) => resolved(this.writer, one),
+        (one) => resolved(this.reader, one),
+      ),
+    );
     if (fitting.length === 1 && apart) return this.compare(atom.schema, fitting[0], path);
     return [unknown(path, 'exactly one of several schemas («oneOf»)')];
   }
 
   private compareOwn(atom: Atom, to: Json, path: string): readonly SchemaFinding[] {
     const from = atom.schema;
-    const whole = WHOLE.filter((key) => key in to && (!isDeepStrictEqual(from[key], to[key]) || mentions(to[key], '$ref')));
+    const whole = WHOLE.filter(
+      (key) => key in to && (!isDeepStrictEqual(from[key], to[key]) || mentions(to[key], '$ref')),
+    );
     const found: SchemaFinding[] = whole.map((key) => unknown(path, `«${key}»`));
     if ('value' in atom) return [...found, ...checkValue(atom.value, to, path)];
     found.push(...limitsBroken(from, to, path));
     if (from.type === 'object' || from.type === undefined) found.push(...this.properties(from, to, path));
-    if ((from.type === 'array' || from.type === undefined) && to.items !== undefined) found.push(...this.items(from, to, path));
+    if ((from.type === 'array' || from.type === undefined) && to.items !== undefined)
+      found.push(...this.items(from, to, path));
     return found;
-  } // prettier-ignore
+  }
 
   private items(from: Json, to: Json, path: string): readonly SchemaFinding[] {
     if (!Array.isArray(from.items) && !Array.isArray(to.items))
@@ -103,16 +130,27 @@ export class SchemaComparison {
     const [written, read] = [propertiesOf(from), propertiesOf(to)];
     const [always, needed] = [requiredOf(from), requiredOf(to)];
     const found: SchemaFinding[] = [];
-    if (isObject(from.patternProperties) && !isDeepStrictEqual(from.patternProperties, to.patternProperties) && (to.properties !== undefined || to.additionalProperties !== undefined))
-      found.push(unknown(path, '«patternProperties»')); // prettier-ignore
+    if (
+      isObject(from.patternProperties) &&
+      !isDeepStrictEqual(from.patternProperties, to.patternProperties) &&
+      (to.properties !== undefined || to.additionalProperties !== undefined)
+    )
+      found.push(unknown(path, '«patternProperties»'));
     for (const name of needed.filter((one) => !always.includes(one)))
-      found.push({ verdict: 'breaks', path: `${path}/${name}`, text: Object.hasOwn(written, name) ? 'it may be missing, and has to be there for who reads' : 'it is not written, and has to be there for who reads' }); // prettier-ignore
+      found.push({
+        verdict: 'breaks',
+        path: `${path}/${name}`,
+        text: Object.hasOwn(written, name)
+          ? 'it may be missing, and has to be there for who reads'
+          : 'it is not written, and has to be there for who reads',
+      });
     for (const [name, schema] of Object.entries(written)) found.push(...this.property(name, schema, to, path));
     for (const [name, schema] of Object.entries(read)) {
       if (Object.hasOwn(written, name)) continue;
       const { additionalProperties: others = false } = from;
       if (others !== false) found.push(...this.compare(others, schema, `${path}/${name}`));
-      else if (!needed.includes(name)) found.push({ verdict: 'unwritten', path: `${path}/${name}`, text: 'it is read, and not written' }); // prettier-ignore
+      else if (!needed.includes(name))
+        found.push({ verdict: 'unwritten', path: `${path}/${name}`, text: 'it is read, and not written' });
     }
     const { additionalProperties: others = false } = from;
     if (others !== false && to.additionalProperties !== undefined)
@@ -124,7 +162,8 @@ export class SchemaComparison {
     const read = propertiesOf(to);
     if (Object.hasOwn(read, name)) return this.compare(schema, read[name], `${path}/${name}`);
     const { additionalProperties: others = true } = to;
-    if (others === false) return [{ verdict: 'breaks', path: `${path}/${name}`, text: 'it is written, and refused as unknown' }]; // prettier-ignore
+    if (others === false)
+      return [{ verdict: 'breaks', path: `${path}/${name}`, text: 'it is written, and refused as unknown' }];
     return [
       ...this.compare(schema, others, `${path}/${name}`),
       { verdict: 'unread', path: `${path}/${name}`, text: 'it is written, and not known to who reads' },
@@ -140,7 +179,10 @@ function areApart(one: unknown, other: unknown, ofOne: Resolve, ofOther: Resolve
     return !['integer,number', 'number,integer'].includes(`${a.type},${b.type}`);
   if ('const' in a && 'const' in b) return !isDeepStrictEqual(a.const, b.const);
   const [mine, theirs] = [propertiesOf(a), propertiesOf(b)];
-  return requiredOf(a).some((name) => Object.hasOwn(mine, name) && Object.hasOwn(theirs, name) && areApart(mine[name], theirs[name], ofOne, ofOther)); // prettier-ignore
+  return requiredOf(a).some(
+    (name) =>
+      Object.hasOwn(mine, name) && Object.hasOwn(theirs, name) && areApart(mine[name], theirs[name], ofOne, ofOther),
+  );
 }
 
 type Resolve = (schema: unknown) => unknown;

@@ -38,6 +38,9 @@ function both(one: Json, other: Json): Json | undefined {
 
 function propertiesOfBoth(one: Json, other: Json): Json {
   const shared = (name: string): boolean => Object.hasOwn(one, name) && !isDeepStrictEqual(one[name], other[name]);
-  const theirs = Object.entries(other).map(([name, schema]) => [name, shared(name) ? { allOf: [one[name], schema] } : schema]); // prettier-ignore
+  const theirs = Object.entries(other).map(([name, schema]) => [
+    name,
+    shared(name) ? { allOf: [one[name], schema] } : schema,
+  ]);
   return { ...one, ...(Object.fromEntries(theirs) as Json) };
 }

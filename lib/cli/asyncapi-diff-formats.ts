@@ -11,8 +11,10 @@ const WORDS: Readonly<Record<ChangeVerdict, string>> = {
 };
 const LEVELS = { breaks: 'error', unknown: 'warning', warns: 'warning', ok: 'note' } as const;
 
-const verdictOf = ({ verdict, accepted }: DocumentChange): string => (accepted === undefined ? WORDS[verdict] : 'accepted'); // prettier-ignore
-const levelOf = ({ verdict, accepted }: DocumentChange): (typeof LEVELS)[ChangeVerdict] => accepted === undefined ? LEVELS[verdict] : 'note'; // prettier-ignore
+const verdictOf = ({ verdict, accepted }: DocumentChange): string =>
+  accepted === undefined ? WORDS[verdict] : 'accepted';
+const levelOf = ({ verdict, accepted }: DocumentChange): (typeof LEVELS)[ChangeVerdict] =>
+  accepted === undefined ? LEVELS[verdict] : 'note';
 const because = ({ accepted }: DocumentChange): string => (accepted === undefined ? '' : `; accepted: ${accepted}`);
 
 export const FORMATS: Readonly<Record<string, Format>> = {
@@ -22,7 +24,11 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       : changes.map((one) => `${verdictOf(one).padEnd(8)} ${one.id}: ${one.text}${because(one)}`).join('\n'),
   json: (changes) => JSON.stringify(changes, null, 2),
   markdown: (changes) =>
-    ['| verdict | change | what it means |', '|---|---|---|', ...changes.map((one) => `| ${verdictOf(one)} | ${cell(one.id)} | ${cell(one.text + because(one))} |`)].join('\n'), // prettier-ignore
+    [
+      '| verdict | change | what it means |',
+      '|---|---|---|',
+      ...changes.map((one) => `| ${verdictOf(one)} | ${cell(one.id)} | ${cell(one.text + because(one))} |`),
+    ].join('\n'),
   github: (changes, file) =>
     changes
       .map((one) => {

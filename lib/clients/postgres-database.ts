@@ -119,7 +119,12 @@ export class PostgresDatabase implements SqlClient {
 
   private async giveUp(client: PoolClient, error: PostgresError): Promise<void> {
     const isLost = error.severity !== undefined && !isAnswer(error);
-    const rolledBack = !isLost && (await client.query('rollback').then(() => true, () => false)); // prettier-ignore
+    const rolledBack =
+      !isLost &&
+      (await client.query('rollback').then(
+        () => true,
+        () => false,
+      ));
     client.release(!rolledBack);
   }
 }

@@ -51,7 +51,11 @@ export class Inbox {
     checkShortText('scope', scope);
     const { id } = context;
     if (id === '')
-      throw new InvalidOptionError('context.id', id, 'the id that its publisher gave: nothing else tells a message that comes twice'); // prettier-ignore
+      throw new InvalidOptionError(
+        'context.id',
+        id,
+        'the id that its publisher gave: nothing else tells a message that comes twice',
+      );
     let xact: string | undefined;
     let isDuplicate = false;
     let result: T | undefined;
@@ -75,7 +79,9 @@ export class Inbox {
     }
     if (await this.isCommitted(xact, scope, id, context.signal)) return result;
     if (failure) throw failure.error;
-    throw new TransactionRolledBackError('The transaction was rolled back, though its end was reported as a success: an error was swallowed in it'); // prettier-ignore
+    throw new TransactionRolledBackError(
+      'The transaction was rolled back, though its end was reported as a success: an error was swallowed in it',
+    );
   }
 
   /** Asked of the server, on another connection: what the library says of the end of a transaction proves nothing. */

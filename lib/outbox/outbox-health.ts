@@ -64,7 +64,12 @@ export class OutboxCounts {
     this.cancelTimer();
     return (this.counting ??= this.ask().finally(() => {
       this.counting = undefined;
-      if (!this.isStopped) this.cancelTimer = this.clock.after(this.counts.error === undefined ? COUNT_EVERY_MS : AGAIN_MS, () => void this.count(), { background: true }); // prettier-ignore
+      if (!this.isStopped)
+        this.cancelTimer = this.clock.after(
+          this.counts.error === undefined ? COUNT_EVERY_MS : AGAIN_MS,
+          () => void this.count(),
+          { background: true },
+        );
     }));
   }
 
@@ -89,7 +94,10 @@ export class OutboxCounts {
         ...(oldest !== null && { oldestAgeMs: Math.round(oldest as number) }),
         parked: parked as number,
         countedAt: new Date(clock.now()).toISOString(),
-        ...(held && (held.ms as number) >= WORTH_TELLING_MS && { heldBy: { owner: held.owner as string, ageMs: Math.round(held.ms as number) } }), // prettier-ignore
+        ...(held &&
+          (held.ms as number) >= WORTH_TELLING_MS && {
+            heldBy: { owner: held.owner as string, ageMs: Math.round(held.ms as number) },
+          }),
       };
     } catch (error) {
       this.counts = { ...this.counts, error: `The database at ${database.host}: ${database.describe(error)}` };

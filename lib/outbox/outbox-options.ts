@@ -46,8 +46,19 @@ export interface OutboxSettings extends Required<Omit<OutboxOptions, 'url' | 'op
 }
 
 const KNOWN: readonly (keyof OutboxOptions)[] = [
-  'url', 'options', 'schema', 'table', 'provision', 'relay', 'order', 'pollInterval', 'batchSize', 'concurrency', 'retention', 'handledRetention',
-]; // prettier-ignore
+  'url',
+  'options',
+  'schema',
+  'table',
+  'provision',
+  'relay',
+  'order',
+  'pollInterval',
+  'batchSize',
+  'concurrency',
+  'retention',
+  'handledRetention',
+];
 
 export const OUTBOX_DEFAULTS = {
   url: DEFAULT_POSTGRES_URL,
@@ -73,7 +84,11 @@ export function resolveOutboxOptions(options: OutboxOptions, table: string): Out
     schema: `«${OUTBOX_DEFAULTS.schema}»`,
     table: `«${table}»`,
   });
-  const given = { ...OUTBOX_DEFAULTS, table, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) } as typeof OUTBOX_DEFAULTS & OutboxOptions; // prettier-ignore
+  const given = {
+    ...OUTBOX_DEFAULTS,
+    table,
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+  } as typeof OUTBOX_DEFAULTS & OutboxOptions;
   const whole = (
     name: 'pollInterval' | 'batchSize' | 'concurrency' | 'retention' | 'handledRetention',
     min: number,

@@ -29,7 +29,6 @@ export function valuesOf(
   { message, to, dedupeId, unroutable, key, expiresAt, dueAt, policy }: Publication,
   now: number,
 ): SqlParameter[] {
-  // prettier-ignore
   const due = policy.holdUntil ?? dueAt;
   return [
     message.id,

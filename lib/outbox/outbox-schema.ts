@@ -20,7 +20,6 @@ export function tablesOf({
   schema = 'messaging',
   table = 'outbox',
 }: OutboxPlace): Record<'pending' | 'parked' | 'sent' | 'handled' | 'about', string> {
-  // prettier-ignore
   const of = (suffix: string): string => `${quoted(schema)}.${quoted(table + suffix)}`;
   return { pending: of(''), parked: of('_parked'), sent: of('_sent'), handled: of('_handled'), about: of('_version') };
 }
@@ -91,20 +90,31 @@ export async function checkOutbox(
     const name = nameOf(place);
     const { about } = tablesOf(place);
     if (!(await isThere(client, place)))
-      throw new TopologyMismatchError(`There is no outbox ${name}. Run the SQL of outboxSchema(${argument(place)}), or set «provision» to true`); // prettier-ignore
+      throw new TopologyMismatchError(
+        `There is no outbox ${name}. Run the SQL of outboxSchema(${argument(place)}), or set «provision» to true`,
+      );
     const look = async (): Promise<SqlRecord> => (await client.query(`select * from ${about}`, []))[0] ?? {};
     let row = await look();
     if (row.version !== VERSION)
-      throw new TopologyMismatchError(`The tables of the outbox ${name} are of version ${String(row.version)}, this package needs ${VERSION}. Run the migration that docs/outbox.md names, or choose another «table»`); // prettier-ignore
+      throw new TopologyMismatchError(
+        `The tables of the outbox ${name} are of version ${String(row.version)}, this package needs ${VERSION}. Run the migration that docs/outbox.md names, or choose another «table»`,
+      );
     if (row.service === null) {
       // The first one to come has it; who comes at the same time waits for it here, and then finds it.
-      await client.query(`update ${about} set service = $1, connection = $2 where service is null`, [service, connection]); // prettier-ignore
+      await client.query(`update ${about} set service = $1, connection = $2 where service is null`, [
+        service,
+        connection,
+      ]);
       row = await look();
     }
     if (row.service !== service)
-      throw new TopologyMismatchError(`The outbox ${name} is that of the service «${row.service as string}», whose messages «${service}» would send. Choose another «table»; or, where the service was renamed, update ${about} set service = '${service.replaceAll("'", "''")}'`); // prettier-ignore
+      throw new TopologyMismatchError(
+        `The outbox ${name} is that of the service «${row.service as string}», whose messages «${service}» would send. Choose another «table»; or, where the service was renamed, update ${about} set service = '${service.replaceAll("'", "''")}'`,
+      );
     if (row.connection !== connection)
-      throw new TopologyMismatchError(`The outbox ${name} is that of the connection «${row.connection as string}», whose messages «${connection}» would send. Choose another «table»; or, where the connection was renamed, update ${about} set connection = '${connection}'`); // prettier-ignore
+      throw new TopologyMismatchError(
+        `The outbox ${name} is that of the connection «${row.connection as string}», whose messages «${connection}» would send. Choose another «table»; or, where the connection was renamed, update ${about} set connection = '${connection}'`,
+      );
   });
 }
 

@@ -1,7 +1,9 @@
 import { type OutboxPlace, tablesOf } from './outbox-schema.js';
 
-const COLUMNS = 'id, route, topic, key, payload, headers, properties, dedupe_id, unroutable, expires_at, due, added_at, xact, attempts, error'; // prettier-ignore
-const TAKEN = 'c.seq::text, c.id, c.route, c.topic, c.headers::text, c.properties::text, c.dedupe_id, c.unroutable, c.expires_at::text, c.key, c.attempts'; // prettier-ignore
+const COLUMNS =
+  'id, route, topic, key, payload, headers, properties, dedupe_id, unroutable, expires_at, due, added_at, xact, attempts, error';
+const TAKEN =
+  'c.seq::text, c.id, c.route, c.topic, c.headers::text, c.properties::text, c.dedupe_id, c.unroutable, c.expires_at::text, c.key, c.attempts';
 /** The body, or null where all up to there are more than so many bytes. */
 const within = (order: string, most: string): string =>
   `case when sum(octet_length(c.payload)) over (order by ${order}) - octet_length(c.payload) < ${most}::bigint then c.payload end as payload`;

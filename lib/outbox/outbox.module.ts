@@ -94,7 +94,11 @@ function build(
 
 function create(connection: string, options: OutboxOptions, messaging?: Messaging): Outbox {
   if (!messaging)
-    throw new InvalidOptionError('OutboxModule', undefined, `used where a MessagingModule has the connection «${connection}», and is global or imported`); // prettier-ignore
+    throw new InvalidOptionError(
+      'OutboxModule',
+      undefined,
+      `used where a MessagingModule has the connection «${connection}», and is global or imported`,
+    );
   const { environment, events, publisher } = messaging;
   return new Outbox(resolveOutboxOptions(options, tableOf(connection)), {
     ...environment,

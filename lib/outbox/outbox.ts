@@ -47,8 +47,17 @@ export interface ParkedMessage {
 }
 
 const OPTION_NAMES: readonly (keyof OutboxMessageOptions)[] = [
-  'id', 'key', 'headers', 'topic', 'delay', 'at', 'ttl', 'unroutable', 'correlationId', 'replyTo',
-]; // prettier-ignore
+  'id',
+  'key',
+  'headers',
+  'topic',
+  'delay',
+  'at',
+  'ttl',
+  'unroutable',
+  'correlationId',
+  'replyTo',
+];
 
 /** A server that has not answered for so long is taken for lost: a connection may say nothing for hours. */
 const QUERY_TIMEOUT_MS = 20_000;
@@ -184,7 +193,9 @@ export class Outbox {
     } catch (error) {
       const wrong = error instanceof MessagingError ? error : this.database.misconfiguration(error);
       if (wrong) throw wrong;
-      this.environment.log.warn(`The outbox waits for its database at ${this.database.host}: ${this.database.describe(error)}`); // prettier-ignore
+      this.environment.log.warn(
+        `The outbox waits for its database at ${this.database.host}: ${this.database.describe(error)}`,
+      );
     }
   }
 
@@ -231,7 +242,9 @@ export class Outbox {
     const [{ xact }] = await begun;
     const rows = await client.query(this.statements.addIn, [...values, xact as string]);
     if (rows.length === 0)
-      throw new NotInTransactionError('The transaction ended before the message was ready, and nothing was added: await add()'); // prettier-ignore
+      throw new NotInTransactionError(
+        'The transaction ended before the message was ready, and nothing was added: await add()',
+      );
   }
 
   private async store(
@@ -239,7 +252,6 @@ export class Outbox {
     insert: (values: ReturnType<typeof valuesOf>) => Promise<unknown>,
     now: number,
   ): Promise<void> {
-    // prettier-ignore
     try {
       await insert(valuesOf(publication, now));
     } catch (error) {

@@ -155,7 +155,8 @@ export class RelayBatch {
     };
     let cancel: CancelTimer = () => {};
     const beat = (): void => {
-      if (!fates.isOver) cancel = clock.after(BEAT_MS, () => void client.query('select', []).then(beat, fail), { background: true }); // prettier-ignore
+      if (!fates.isOver)
+        cancel = clock.after(BEAT_MS, () => void client.query('select', []).then(beat, fail), { background: true });
     };
     beat();
     all.catch(fail);
@@ -193,7 +194,6 @@ export class RelayBatch {
     receipt: Promise<Receipt>,
     fates: Fates,
   ): Promise<boolean> {
-    // prettier-ignore
     let goesOn = await this.outcome(head, receipt, fates);
     for (const row of rest) {
       if (!goesOn || fates.obstacle || fates.isOver) return false;

@@ -150,7 +150,9 @@ export class Relay {
   private tell({ sent, parked }: BatchResult): void {
     const { events, log, settings } = this.environment;
     for (const { row, error } of parked) {
-      log.error(`Message ${row.id} of the outbox cannot be sent and was parked in «${settings.schema}.${settings.table}_parked»: ${error.message}`); // prettier-ignore
+      log.error(
+        `Message ${row.id} of the outbox cannot be sent and was parked in «${settings.schema}.${settings.table}_parked»: ${error.message}`,
+      );
       const to = { kind: 'route', route: row.route, ...(row.topic !== null && { topic: row.topic }) } as const;
       if (events.has('publish-failed')) events.emit('publish-failed', { id: row.id, to, error });
     }
@@ -174,7 +176,7 @@ export class Relay {
     const { clock, settings } = this.environment;
     let ms: number = settings.pollInterval;
     if (this.failures > 0)
-      ms = Math.max(ms, Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.failures - 1, 16), LONGEST_PAUSE_MS)); // prettier-ignore
+      ms = Math.max(ms, Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.failures - 1, 16), LONGEST_PAUSE_MS));
     else if (this.hurry < ms) {
       ms = this.hurry;
       this.hurry *= 2;

@@ -47,8 +47,14 @@ export interface CloudEventsSerializer extends Serializer {
 }
 
 const KNOWN: readonly (keyof CloudEventsOptions)[] = [
-  'source', 'mode', 'prefix', 'accept', 'type', 'subject', 'dataschema',
-]; // prettier-ignore
+  'source',
+  'mode',
+  'prefix',
+  'accept',
+  'type',
+  'subject',
+  'dataschema',
+];
 const PREFIX = /^(cloudevents[_:]|ce[-_])(.+)$/i;
 const STRUCTURED = 'application/cloudevents+json';
 const KNOWN_TYPE = /^(application\/(octet-stream|json)|text\/[^;]+|[^;]+\+json)\s*(;|$)/i;

@@ -62,7 +62,14 @@ export function clientOf(given: unknown): SqlClient | Promise<SqlClient> {
   const value = unwrapped(given);
   const adapter = adapters.find((one) => one.recognizes(value));
   if (!adapter)
-    throw new InvalidOptionError('tx', given, `a transaction of PostgreSQL: ${adapters.slice(1).map(({ name, wanted }) => `${wanted} (${name})`).join(', ')}; or sqlTransaction({ query })`); // prettier-ignore
+    throw new InvalidOptionError(
+      'tx',
+      given,
+      `a transaction of PostgreSQL: ${adapters
+        .slice(1)
+        .map(({ name, wanted }) => `${wanted} (${name})`)
+        .join(', ')}; or sqlTransaction({ query })`,
+    );
   const { name, wanted } = adapter;
   const state = adapter.state(value);
   if (state === 'none') throw new NotInTransactionError(`This is no transaction of ${name}: pass ${wanted}`);
@@ -78,13 +85,17 @@ function unwrapped(given: unknown): object {
   if (hasMethods(given, 'isTransactionActive') && 'tx' in given) {
     const host = given as HostedTransaction;
     if (!host.isTransactionActive())
-      throw new NotInTransactionError('No transaction of @nestjs-cls/transactional is active: call it within one, as in a method with @Transactional()'); // prettier-ignore
+      throw new NotInTransactionError(
+        'No transaction of @nestjs-cls/transactional is active: call it within one, as in a method with @Transactional()',
+      );
     return unwrapped(host.tx);
   }
   if (hasMethods(given, 'isInTransaction', 'getTransactionContext')) {
     const manager = given as MikroOrmTransaction;
     if (!manager.isInTransaction())
-      throw new NotInTransactionError('This is no transaction of MikroORM: pass the EntityManager that em.transactional() gives to its callback'); // prettier-ignore
+      throw new NotInTransactionError(
+        'This is no transaction of MikroORM: pass the EntityManager that em.transactional() gives to its callback',
+      );
     return unwrapped(manager.getTransactionContext());
   }
   return given;

@@ -63,7 +63,16 @@ export class KafkaBrowser implements Browser, RecordHolder {
     const browser = new KafkaBrowser(parts, ends, wanted);
     if (wanted.size === 0) return browser;
     const placesIn = (topic: string): ReturnType<typeof client.committed> => client.committed(group, topic);
-    browser.reader = await GroupReader.join(client, { group, topics, clock, takes, prefetch: MOST_AHEAD, warn, placesIn, ends }); // prettier-ignore
+    browser.reader = await GroupReader.join(client, {
+      group,
+      topics,
+      clock,
+      takes,
+      prefetch: MOST_AHEAD,
+      warn,
+      placesIn,
+      ends,
+    });
     browser.reader.attach(browser);
     return browser;
   }

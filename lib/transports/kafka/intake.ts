@@ -50,7 +50,11 @@ export class Intake {
   /** Nothing new is handed over before the first that is not settled is; what was given back is. */
   get isBlocked(): boolean {
     const { window, waiting, options } = this;
-    return waiting.length > 0 && waiting[0].offset > this.highest && window!.span - waiting.length >= (options.most ?? Infinity); // prettier-ignore
+    return (
+      waiting.length > 0 &&
+      waiting[0].offset > this.highest &&
+      window!.span - waiting.length >= (options.most ?? Infinity)
+    );
   }
 
   /** Where the group was when the partition became ours. */

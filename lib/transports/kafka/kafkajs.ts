@@ -124,7 +124,9 @@ class KafkajsLink implements KafkaLink {
   }
 
   async committed(groupId: string, only?: string): Promise<readonly GroupPlace[]> {
-    const found = await this.looking((admin) => admin.fetchOffsets({ groupId, ...(only !== undefined && { topics: [only] }) })); // prettier-ignore
+    const found = await this.looking((admin) =>
+      admin.fetchOffsets({ groupId, ...(only !== undefined && { topics: [only] }) }),
+    );
     const places = found.flatMap(({ topic, partitions }) =>
       partitions.map(({ partition, offset, metadata }) => ({
         topic,

@@ -62,7 +62,9 @@ export class Names {
     if (!this.ofRoutes || !hasWildcard(pattern)) return [this.routeTopic(topic, pattern)];
     const prefix = `${legal(topic)}${ROUTE}`;
     const matches = compilePattern(pattern);
-    return [...there].filter((name) => name.startsWith(prefix) && (CUT.test(name) || matches(wordsOf(routeNamedBy(name).route)))); // prettier-ignore
+    return [...there].filter(
+      (name) => name.startsWith(prefix) && (CUT.test(name) || matches(wordsOf(routeNamedBy(name).route))),
+    );
   }
 
   delayTopic(waitMs: number): string {

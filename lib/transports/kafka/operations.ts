@@ -76,7 +76,10 @@ export class Operations implements QueueOperations {
         });
       }
       const delays = this.parts().topics.delays;
-      const waiting = { name: names.delayGroup, ready: await lagOf(client, names.delayGroup, delays).catch(() => undefined) }; // prettier-ignore
+      const waiting = {
+        name: names.delayGroup,
+        ready: await lagOf(client, names.delayGroup, delays).catch(() => undefined),
+      };
       return { queues, missing: wanted.filter((name) => !there.has(name)), waiting: [waiting] };
     });
   }

@@ -58,10 +58,29 @@ export interface Settings {
   readonly redact: (text: string) => string;
 }
 
-const DEFAULTS = { brokers: 'localhost:9092', topic: 'events', routes: 'header', mechanism: 'plain', partitions: 6, replicas: 1, sessionTimeout: 30_000, compression: 'none', maxBytes: 900_000 } as const; // prettier-ignore
+const DEFAULTS = {
+  brokers: 'localhost:9092',
+  topic: 'events',
+  routes: 'header',
+  mechanism: 'plain',
+  partitions: 6,
+  replicas: 1,
+  sessionTimeout: 30_000,
+  compression: 'none',
+  maxBytes: 900_000,
+} as const;
 const KNOWN: readonly (keyof KafkaOptions)[] = [
-  'brokers', 'topic', 'routes', 'mechanism', 'options', 'partitions', 'replicas', 'sessionTimeout', 'compression', 'maxBytes',
-]; // prettier-ignore
+  'brokers',
+  'topic',
+  'routes',
+  'mechanism',
+  'options',
+  'partitions',
+  'replicas',
+  'sessionTimeout',
+  'compression',
+  'maxBytes',
+];
 const NOT_THEIRS = ['brokers', 'clientId', 'socketFactory', 'logLevel', 'logCreator', 'retry'];
 
 export function checkOptions(options: KafkaOptions): Settings {
@@ -80,7 +99,11 @@ export function checkOptions(options: KafkaOptions): Settings {
   const userOf = (url: URL): string => `${url.username}:${url.password}`;
   if (urls.some((url) => url.protocol !== protocol || (userOf(url) !== ':' && userOf(url) !== userOf(urls[0]))))
     throw new InvalidOptionError('kafka.brokers', NOT_SHOWN, 'one scheme and one user for all brokers: of the first');
-  const mechanism = oneOf('kafka.mechanism', options.mechanism ?? DEFAULTS.mechanism, ['plain', 'scram-sha-256', 'scram-sha-512']); // prettier-ignore
+  const mechanism = oneOf('kafka.mechanism', options.mechanism ?? DEFAULTS.mechanism, [
+    'plain',
+    'scram-sha-256',
+    'scram-sha-512',
+  ]);
   const login = { username: percentDecoded(username), password: percentDecoded(password) };
   const hosts = urls.map(({ hostname, port }) => `${hostname}:${port || '9092'}`);
   const secrets = native.sasl as { readonly password?: string } | undefined;
@@ -90,7 +113,12 @@ export function checkOptions(options: KafkaOptions): Settings {
     routes: oneOf('kafka.routes', options.routes ?? DEFAULTS.routes, ['header', 'topics']),
     partitions: integerBetween('kafka.partitions', options.partitions ?? DEFAULTS.partitions, 1, 1_000),
     replicas: integerBetween('kafka.replicas', options.replicas ?? DEFAULTS.replicas, 1, 7),
-    sessionTimeout: integerBetween('kafka.sessionTimeout', options.sessionTimeout ?? DEFAULTS.sessionTimeout, 1_000, 1_800_000), // prettier-ignore
+    sessionTimeout: integerBetween(
+      'kafka.sessionTimeout',
+      options.sessionTimeout ?? DEFAULTS.sessionTimeout,
+      1_000,
+      1_800_000,
+    ),
     maxBytes: integerBetween('kafka.maxBytes', options.maxBytes ?? DEFAULTS.maxBytes, 1, 2 ** 26),
     compression: oneOf('kafka.compression', options.compression ?? DEFAULTS.compression, ['none', 'gzip']),
     config: (clientId) => ({

@@ -81,7 +81,13 @@ export class Publisher {
   private async sendTogether(link: Link, batch: readonly Sending[]): Promise<void> {
     let there = batch;
     try {
-      const missing = await Promise.race([this.topics.provide(link, batch.map(({ record }) => record.topic)), link.gone]); // prettier-ignore
+      const missing = await Promise.race([
+        this.topics.provide(
+          link,
+          batch.map(({ record }) => record.topic),
+        ),
+        link.gone,
+      ]);
       if (missing.size > 0) {
         there = batch.filter(({ record }) => !missing.has(record.topic));
         for (const { record, missing: say, tell } of batch) if (missing.has(record.topic)) tell(say());
@@ -114,7 +120,10 @@ export class Publisher {
     }
     this.failAll(batch, `Kafka did not take the message: ${text}`);
     if (isOverMissingTopic(error))
-      this.topics.forget(link, batch.map(({ record }) => record.topic)); // prettier-ignore
+      this.topics.forget(
+        link,
+        batch.map(({ record }) => record.topic),
+      );
     else if (!(error instanceof MessagingError)) this.connection.destroy(text, link);
   }
 
@@ -143,7 +152,9 @@ export class Publisher {
   private nobodyThere(outgoing: Outgoing, { topic }: OutgoingRecord): PublishResult {
     const { to, mandatory } = outgoing;
     if (to.kind === 'route' || topic.startsWith(`${this.names.delayGroup}.`)) {
-      const error = new PublishFailedError(`There is no topic «${to.kind === 'route' ? this.names.routeTopic(to.topic, to.route) : this.names.delayGroup}» on the broker, and «provision: false» does not let it be made`); // prettier-ignore
+      const error = new PublishFailedError(
+        `There is no topic «${to.kind === 'route' ? this.names.routeTopic(to.topic, to.route) : this.names.delayGroup}» on the broker, and «provision: false» does not let it be made`,
+      );
       return { status: 'failed', error, missing: true };
     }
     return mandatory ? { status: 'unroutable', error: unroutable(outgoing, this.settings.topic) } : CONFIRMED;

@@ -1,6 +1,14 @@
 import type { Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
-import type { GroupMember, GroupPlace, IncomingRecord, KafkaLink, LogPlaces, MemberHandlers, TopicPartition } from './client-port.js'; // prettier-ignore
+import type {
+  GroupMember,
+  GroupPlace,
+  IncomingRecord,
+  KafkaLink,
+  LogPlaces,
+  MemberHandlers,
+  TopicPartition,
+} from './client-port.js';
 import { Intake, keyOf } from './intake.js';
 
 /** Acks are written together, so often at most. */

@@ -66,7 +66,8 @@ export class Topics {
   private lackOf({ queue, deadLetter }: Topology, missing: readonly string[]): string {
     const { delays } = this;
     const lacks = missing.filter((topic) => !delays.includes(topic)).map((topic) => `the topic «${topic}»`);
-    if (lacks.length < missing.length) lacks.push(`the topics «${delays[0]}» to «${delays.at(-1)}», in which delayed messages wait`); // prettier-ignore
+    if (lacks.length < missing.length)
+      lacks.push(`the topics «${delays[0]}» to «${delays.at(-1)}», in which delayed messages wait`);
     const dead = deadLetter ? ` (dead letters: «${deadLetter.queue}»)` : '';
     return `The queue «${queue}»${dead} needs ${lacks.join(', ')}, which the broker does not have, and «provision: false» does not let it be made`;
   }
@@ -137,7 +138,8 @@ export class Topics {
     const routes = readBy.slice(0, -1);
     const group = this.names.group(queue);
     const known = this.queues.get(queue);
-    const placed = async (): Promise<ReadonlySet<string>> => new Set((await client.committed(group)).map(({ topic }) => topic)); // prettier-ignore
+    const placed = async (): Promise<ReadonlySet<string>> =>
+      new Set((await client.committed(group)).map(({ topic }) => topic));
     let there = await placed();
     const wasPlaced = known !== undefined || there.has(own);
     // A topic that is new to a group is read from its beginning.

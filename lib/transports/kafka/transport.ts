@@ -158,9 +158,25 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
           session.renew('there are other topics');
       }
     };
-    const groups = new Groups(clock, () => connection.current?.client, () => [...reading].filter((one) => one instanceof GroupReader), look); // prettier-ignore
+    const groups = new Groups(
+      clock,
+      () => connection.current?.client,
+      () => [...reading].filter((one) => one instanceof GroupReader),
+      look,
+    );
     groups.start();
-    return { environment, connection, topics, subscriptions, publisher, sessions, reading, truncating, groups, undeliverable }; // prettier-ignore
+    return {
+      environment,
+      connection,
+      topics,
+      subscriptions,
+      publisher,
+      sessions,
+      reading,
+      truncating,
+      groups,
+      undeliverable,
+    };
   }
 
   protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
@@ -195,10 +211,25 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
           const rebalanced = (): void => groups.changed();
           const placesIn = async (topic: string): Promise<readonly GroupPlace[]> =>
             (parts.connection.current ?? link).client.committed(group, topic);
-          reader = await GroupReader.join(link.client, { group, topics: readBy, clock, takes, prefetch, warn, rebalanced, placesIn }); // prettier-ignore
+          reader = await GroupReader.join(link.client, {
+            group,
+            topics: readBy,
+            clock,
+            takes,
+            prefetch,
+            warn,
+            rebalanced,
+            placesIn,
+          });
           reading.add(reader);
         }
-        const session = new QueueSession(reader, { queue, queueTopic: this.names.queueTopic(queue), prefetch: Math.max(1, prefetch), clock, handlers }); // prettier-ignore
+        const session = new QueueSession(reader, {
+          queue,
+          queueTopic: this.names.queueTopic(queue),
+          prefetch: Math.max(1, prefetch),
+          clock,
+          handlers,
+        });
         sessions.add(session);
         void session.ended.then(() => sessions.delete(session));
         return session;

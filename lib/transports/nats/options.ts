@@ -58,8 +58,17 @@ export interface Settings {
 }
 
 const KNOWN: readonly (keyof NatsOptions)[] = [
-  'servers', 'stream', 'credentials', 'options', 'client', 'replicas', 'storage', 'syncAlways', 'ackWait', 'maxBytes',
-]; // prettier-ignore
+  'servers',
+  'stream',
+  'credentials',
+  'options',
+  'client',
+  'replicas',
+  'storage',
+  'syncAlways',
+  'ackWait',
+  'maxBytes',
+];
 
 const DEFAULTS = {
   servers: 'nats://localhost:4222',

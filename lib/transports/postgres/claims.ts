@@ -111,7 +111,8 @@ export class QueueClaims {
     const claimed = rows.filter(([, , id]) => id !== null);
     claimed.sort((a, b) => (a[1] as number) - (b[1] as number) || compareIds(a[2] as string, b[2] as string));
     const deliveries = claimed.map(made);
-    for (const [, , id, , key] of rows) if (id === null && key !== null) this.keys.set(key as string, this.keys.get(key as string) ?? 0); // prettier-ignore
+    for (const [, , id, , key] of rows)
+      if (id === null && key !== null) this.keys.set(key as string, this.keys.get(key as string) ?? 0);
     for (const { key } of deliveries) if (key !== null) this.keys.set(key, (this.keys.get(key) ?? 0) + 1);
     return { deliveries, more: found === limit || claimed.length < found };
   }

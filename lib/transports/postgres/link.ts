@@ -115,11 +115,13 @@ export class PostgresDialer implements Dialer<Link> {
     const { pool } = watched;
     let verdict: PostgresError | undefined;
     main.on('error', (error) => (verdict ??= error));
-    const ask = (client: Client | Pool): Link['query'] => async ({ name, text }, values = []) => {
-      const config = { text, values: [...values], rowMode: 'array' as const };
-      const { rows } = await client.query<unknown[]>(settings.preparedStatements ? { ...config, name } : config);
-      return rows;
-    }; // prettier-ignore
+    const ask =
+      (client: Client | Pool): Link['query'] =>
+      async ({ name, text }, values = []) => {
+        const config = { text, values: [...values], rowMode: 'array' as const };
+        const { rows } = await client.query<unknown[]>(settings.preparedStatements ? { ...config, name } : config);
+        return rows;
+      };
     // One statement at a time: the client refuses more.
     let last: Promise<unknown> = Promise.resolve();
     const publish: Link['publish'] = (statement, values) => {
@@ -129,8 +131,15 @@ export class PostgresDialer implements Dialer<Link> {
     };
     const closed = new Promise<void>((resolve) => main.once('end', () => resolve()));
     const link: Opened = {
-      main, pool, watched, closed, listens: false, query: ask(pool), publish, stopHeartbeat: () => {},
-    }; // prettier-ignore
+      main,
+      pool,
+      watched,
+      closed,
+      listens: false,
+      query: ask(pool),
+      publish,
+      stopHeartbeat: () => {},
+    };
     void closed.then(() => {
       on.ended(link, this.describe(verdict ?? new Error('connection closed')), verdict && isOverWhatWasSent(verdict));
       watched.destroy();
@@ -163,12 +172,16 @@ export class PostgresDialer implements Dialer<Link> {
     const { clock } = this.options;
     let cancel = (): void => {};
     const beat = (): void => {
-      cancel = clock.after(HEARTBEAT_MS, () => {
-        answered(link.publish(PING), { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
-          this.destroy(link, this.describe(error), on),
-        );
-      }, { background: true });
-    }; // prettier-ignore
+      cancel = clock.after(
+        HEARTBEAT_MS,
+        () => {
+          answered(link.publish(PING), { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
+            this.destroy(link, this.describe(error), on),
+          );
+        },
+        { background: true },
+      );
+    };
     beat();
     return () => cancel();
   }

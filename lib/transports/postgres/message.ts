@@ -29,7 +29,15 @@ export class PostgresDelivery extends ClaimedOnce<PostgresRow, Claimer<PostgresD
   constructor([, rank, id, attempt, key, head, body]: Row, queue: string, settler: Claimer<PostgresDelivery>) {
     const received = { id, attempt, head, body } as PostgresRow;
     const topic = topicOf(received.head);
-    super(readJsonHead(received.head, received.body, queue), queue, topic === undefined, topic, (attempt as number) - 1, received, settler); // prettier-ignore
+    super(
+      readJsonHead(received.head, received.body, queue),
+      queue,
+      topic === undefined,
+      topic,
+      (attempt as number) - 1,
+      received,
+      settler,
+    );
     this.rank = rank as number;
     this.id = id as string;
     this.attempt = attempt as number;

@@ -60,8 +60,16 @@ export interface Settings extends Required<Omit<PostgresOptions, 'url' | 'option
 }
 
 const KNOWN: readonly (keyof PostgresOptions)[] = [
-  'url', 'options', 'schema', 'topic', 'lease', 'pollInterval', 'connections', 'preparedStatements', 'maxBytes',
-]; // prettier-ignore
+  'url',
+  'options',
+  'schema',
+  'topic',
+  'lease',
+  'pollInterval',
+  'connections',
+  'preparedStatements',
+  'maxBytes',
+];
 
 const DEFAULTS = {
   url: DEFAULT_POSTGRES_URL,
@@ -88,7 +96,10 @@ const SESSION = [
 export function checkOptions(options: PostgresOptions): Settings {
   knownKeys('postgres', options, KNOWN);
   refuseUndefined('postgres', options, LEFT_OUT);
-  const given = { ...DEFAULTS, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }; // prettier-ignore
+  const given = {
+    ...DEFAULTS,
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+  };
   const preparedStatements = checkBoolean('postgres.preparedStatements', given.preparedStatements);
   return {
     address: postgresAddress('postgres', given.url, options.options, preparedStatements ? SESSION : []),

@@ -41,7 +41,13 @@ export class PublishStatements {
   of(sendings: readonly Sending[]): { statement: Statement; values: unknown[]; places: readonly number[] } {
     const destinations = new Map<string, number>();
     const [topics, names, places]: [(string | null)[], string[], number[]] = [[], [], []];
-    const [starts, heads, bodies, ranks, keys]: [number[], number[], number[], number[], (string | null)[]] = [[], [], [], [], []]; // prettier-ignore
+    const [starts, heads, bodies, ranks, keys]: [number[], number[], number[], number[], (string | null)[]] = [
+      [],
+      [],
+      [],
+      [],
+      [],
+    ];
     const parts: Buffer[] = [];
     let at = 1;
     for (const { outgoing } of sendings) {
@@ -55,7 +61,9 @@ export class PublishStatements {
         names.push(name);
       }
       places.push(number);
-      const head = Buffer.from(writeJsonHead(message, topic === DEAD_LETTERS ? `${this.topic}.dlq` : (topic ?? undefined))); // prettier-ignore
+      const head = Buffer.from(
+        writeJsonHead(message, topic === DEAD_LETTERS ? `${this.topic}.dlq` : (topic ?? undefined)),
+      );
       starts.push(at);
       heads.push(head.length);
       bodies.push(message.body.length);

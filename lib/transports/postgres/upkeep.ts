@@ -100,7 +100,9 @@ export class Upkeep {
 
   private notNotified(link: Link, error: PostgresError): void {
     if (!isAnswer(error)) return;
-    this.warn(`Consumers of other processes find what is new when they look, for they cannot be notified: ${error.message}`); // prettier-ignore
+    this.warn(
+      `Consumers of other processes find what is new when they look, for they cannot be notified: ${error.message}`,
+    );
     // It stays full until somebody asks, also after whoever blocked it has left.
     if (error.code === NO_ROOM) link.query(this.full).catch(() => {});
   }
@@ -127,8 +129,9 @@ export class Upkeep {
     try {
       const client = await link.pool.connect();
       const notice = ({ message }: { message?: string }): void => {
-        if (message && /permission|owner/.test(message)) this.warn(`VACUUM of the queues is left to autovacuum: ${message}`);
-      }; // prettier-ignore
+        if (message && /permission|owner/.test(message))
+          this.warn(`VACUUM of the queues is left to autovacuum: ${message}`);
+      };
       client.on('notice', notice);
       try {
         // Who does so at the same time does it for all.
@@ -138,9 +141,14 @@ export class Upkeep {
         client.release();
       }
       const [holder] = await link.query(HOLDING);
-      if (holder) this.warn(`What is removed from the queues stays on the disk while ${holder[0] as string} is open`, `since ${holder[1] as number} s`); // prettier-ignore
+      if (holder)
+        this.warn(
+          `What is removed from the queues stays on the disk while ${holder[0] as string} is open`,
+          `since ${holder[1] as number} s`,
+        );
     } catch (error) {
-      if (isAnswer(error as PostgresError)) this.warn(`VACUUM of the queues is left to autovacuum: ${(error as Error).message}`); // prettier-ignore
+      if (isAnswer(error as PostgresError))
+        this.warn(`VACUUM of the queues is left to autovacuum: ${(error as Error).message}`);
     }
     this.vacuumedAt = clock.monotonic();
     this.pauseMs = (this.vacuumedAt - startedAt) / MOST_SHARE;

@@ -88,8 +88,19 @@ const LEAST_PARTITIONS = 2;
 const MOST_PARTITIONS = 256;
 
 const KNOWN: readonly (keyof RabbitmqOptions)[] = [
-  'url', 'urls', 'vhost', 'exchange', 'queueType', 'deliveryLimit', 'connectionName', 'heartbeat', 'connectTimeout', 'maxBytes', 'tls', 'socket',
-]; // prettier-ignore
+  'url',
+  'urls',
+  'vhost',
+  'exchange',
+  'queueType',
+  'deliveryLimit',
+  'connectionName',
+  'heartbeat',
+  'connectTimeout',
+  'maxBytes',
+  'tls',
+  'socket',
+];
 
 const DEFAULTS = {
   url: 'amqp://localhost',
@@ -136,9 +147,16 @@ export function checkOptions(options: RabbitmqOptions): Settings {
 }
 
 const SUBSCRIPTION_OPTIONS: readonly (keyof RabbitmqSubscriptionOptions)[] = [
-  'queueType', 'singleActiveConsumer', 'partitions', 'distribute', 'arguments', 'deadLetterArguments', 'durable',
-  'autoDelete', 'exchangeType',
-]; // prettier-ignore
+  'queueType',
+  'singleActiveConsumer',
+  'partitions',
+  'distribute',
+  'arguments',
+  'deadLetterArguments',
+  'durable',
+  'autoDelete',
+  'exchangeType',
+];
 
 const EXCHANGE_TYPES = ['topic', 'direct', 'headers', 'fanout'] as const;
 

@@ -66,9 +66,25 @@ export class Claims {
     last = '',
   ): Promise<Found | undefined> {
     for (let from = MOST_AT_ONCE; from < Math.max(acks.length, releases.length); from += MOST_AT_ONCE)
-      if (!(await this.step(this.owner, acks.slice(from, from + MOST_AT_ONCE), releases.slice(from, from + MOST_AT_ONCE), [], 0))) return undefined; // prettier-ignore
+      if (
+        !(await this.step(
+          this.owner,
+          acks.slice(from, from + MOST_AT_ONCE),
+          releases.slice(from, from + MOST_AT_ONCE),
+          [],
+          0,
+        ))
+      )
+        return undefined;
     const freed = [...this.freed].slice(0, MOST_AT_ONCE);
-    const answer = await this.step(this.owner, acks.slice(0, MOST_AT_ONCE), releases.slice(0, MOST_AT_ONCE), freed, room, last); // prettier-ignore
+    const answer = await this.step(
+      this.owner,
+      acks.slice(0, MOST_AT_ONCE),
+      releases.slice(0, MOST_AT_ONCE),
+      freed,
+      room,
+      last,
+    );
     if (!answer) return undefined;
     for (const key of freed) this.freed.delete(key);
     const [, dueMs, more, lost, taken] = answer;

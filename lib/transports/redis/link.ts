@@ -158,24 +158,32 @@ export class RedisDialer implements Dialer<Link> {
       else if (!isAnswer(error)) gone(error);
       throw error;
     };
-    const run = (buffers: boolean): Link['run'] => async (script, keys, values = []) => {
-      script.sha ??= createHash('sha1').update(script.lua).digest('hex');
-      const args = [keys.length, ...keys, ...values];
-      const commands = client as unknown as Scripting;
-      const ask = (text: string, isKnown: boolean): Promise<unknown> => {
-        if (buffers) return isKnown ? commands.evalshaBuffer(text, ...args) : commands.evalBuffer(text, ...args);
-        return isKnown ? commands.evalsha(text, ...args) : commands.eval(text, ...args);
+    const run =
+      (buffers: boolean): Link['run'] =>
+      async (script, keys, values = []) => {
+        script.sha ??= createHash('sha1').update(script.lua).digest('hex');
+        const args = [keys.length, ...keys, ...values];
+        const commands = client as unknown as Scripting;
+        const ask = (text: string, isKnown: boolean): Promise<unknown> => {
+          if (buffers) return isKnown ? commands.evalshaBuffer(text, ...args) : commands.evalBuffer(text, ...args);
+          return isKnown ? commands.evalsha(text, ...args) : commands.eval(text, ...args);
+        };
+        return ask(script.sha, true)
+          .catch((error: Error) => {
+            if (!error.message.startsWith('NOSCRIPT')) throw error;
+            return ask(script.lua, false);
+          })
+          .catch(failed) as Promise<never>;
       };
-      return ask(script.sha, true)
-        .catch((error: Error) => {
-          if (!error.message.startsWith('NOSCRIPT')) throw error;
-          return ask(script.lua, false);
-        })
-        .catch(failed) as Promise<never>;
-    }; // prettier-ignore
     const link: Opened = {
-      id: randomUUID(), client, subscriber, closed, run: run(false), runForBytes: run(true), stopHeartbeat: () => {},
-    }; // prettier-ignore
+      id: randomUUID(),
+      client,
+      subscriber,
+      closed,
+      run: run(false),
+      runForBytes: run(true),
+      stopHeartbeat: () => {},
+    };
     void closed.then(() => gone());
     return link;
   }
@@ -200,13 +208,17 @@ export class RedisDialer implements Dialer<Link> {
     const { clock } = this.options;
     let cancel = (): void => {};
     const beat = (): void => {
-      cancel = clock.after(HEARTBEAT_MS, () => {
-        const pings = Promise.all([link.client.ping(), link.subscriber?.ping()]);
-        answered(pings, { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
-          this.destroy(link, this.describe(error), on),
-        );
-      }, { background: true });
-    }; // prettier-ignore
+      cancel = clock.after(
+        HEARTBEAT_MS,
+        () => {
+          const pings = Promise.all([link.client.ping(), link.subscriber?.ping()]);
+          answered(pings, { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
+            this.destroy(link, this.describe(error), on),
+          );
+        },
+        { background: true },
+      );
+    };
     beat();
     return () => cancel();
   }

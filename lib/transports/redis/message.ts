@@ -77,7 +77,11 @@ function headOf(fields: readonly Buffer[]): JsonHead {
 function bodyOf(fields: readonly Buffer[]): Buffer {
   const body = fieldOf(fields, 'body');
   if (body) return body;
-  return Buffer.from(JSON.stringify(Object.fromEntries(Object.entries(namedOf(fields)).map(([name, value]) => [name, value.toString()])))); // prettier-ignore
+  return Buffer.from(
+    JSON.stringify(
+      Object.fromEntries(Object.entries(namedOf(fields)).map(([name, value]) => [name, value.toString()])),
+    ),
+  );
 }
 
 function namedOf(fields: readonly Buffer[]): Record<string, Buffer> {

@@ -72,21 +72,45 @@ const DEFAULTS = {
 } as const;
 
 const KNOWN: readonly (keyof RedisOptions)[] = [
-  'url', 'cluster', 'options', 'prefix', 'topic', 'lease', 'pollInterval', 'maxBytes',
-]; // prettier-ignore
+  'url',
+  'cluster',
+  'options',
+  'prefix',
+  'topic',
+  'lease',
+  'pollInterval',
+  'maxBytes',
+];
 /** What leaving out means of the options that say where to connect. */
 const LEFT_OUT = { url: `«${DEFAULTS.url}»`, prefix: `«${DEFAULTS.prefix}»`, topic: `«${DEFAULTS.topic}»` };
 /** What the transport relies on: nothing is sent twice, and it connects again by itself. */
 const OURS = [
-  'lazyConnect', 'retryStrategy', 'maxRetriesPerRequest', 'enableOfflineQueue', 'enableReadyCheck', 'reconnectOnError', 'keyPrefix',
+  'lazyConnect',
+  'retryStrategy',
+  'maxRetriesPerRequest',
+  'enableOfflineQueue',
+  'enableReadyCheck',
+  'reconnectOnError',
+  'keyPrefix',
   'protocol',
-  'commandTimeout', 'socketTimeout', 'blockingTimeout', 'autoResubscribe', 'stringNumbers', 'readOnly', 'host', 'port', 'db',
-]; // prettier-ignore
+  'commandTimeout',
+  'socketTimeout',
+  'blockingTimeout',
+  'autoResubscribe',
+  'stringNumbers',
+  'readOnly',
+  'host',
+  'port',
+  'db',
+];
 
 export function checkOptions(options: RedisOptions): Settings {
   knownKeys('redis', options, KNOWN);
   refuseUndefined('redis', options, LEFT_OUT);
-  const given = { ...DEFAULTS, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }; // prettier-ignore
+  const given = {
+    ...DEFAULTS,
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+  };
   const { options: native = {} } = options;
   if (typeof native !== 'object' || native === null)
     throw new InvalidOptionError('redis.options', `a ${typeof native}`, 'an object');
@@ -129,7 +153,11 @@ function addressOf(text: unknown, native: Readonly<IoredisOptions>, cluster: boo
   const [url] = parsed;
   const who = ({ protocol, username, password }: URL): string => [protocol, username, password].join();
   if (parsed.some((one) => who(one) !== who(url)))
-    throw new InvalidOptionError('redis.url', 'several that differ', 'the same scheme, user and password in each: all nodes of a cluster are reached the same way'); // prettier-ignore
+    throw new InvalidOptionError(
+      'redis.url',
+      'several that differ',
+      'the same scheme, user and password in each: all nodes of a cluster are reached the same way',
+    );
   const [user, password] = [percentDecoded(url.username), percentDecoded(url.password)];
   const nodes = (): ClusterNode[] =>
     parsed.map(({ hostname, port }) => ({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 6379 }));

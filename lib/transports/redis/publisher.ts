@@ -101,7 +101,8 @@ export class Publisher extends BatchingPublisher<Link, Source> {
     { link, sendings }: Batch<Link, Source>,
   ): Promise<readonly PublishResult[]> {
     if (this.doubtful.length > 0) await this.within(connection, link, this.resolve(link));
-    if (sendings.length === 1 && !sendings[0].source && this.stored.delete(identityOf(sendings[0].outgoing))) return [CONFIRMED]; // prettier-ignore
+    if (sendings.length === 1 && !sendings[0].source && this.stored.delete(identityOf(sendings[0].outgoing)))
+      return [CONFIRMED];
     for (;;) {
       const { run, results } = this.prepared(link, sendings);
       const [status, failed = [], lost = []] = await this.within(connection, link, run());
@@ -110,8 +111,13 @@ export class Publisher extends BatchingPublisher<Link, Source> {
         await this.routes.load(link);
         continue;
       }
-      for (const [at, reason] of failed) results[run.places[at - 1]] = failure(`Redis did not store the message: ${connection.redact(reason)}`); // prettier-ignore
-      for (const at of lost) results[run.places[at - 1]] = { status: 'failed', error: new DeliveryLostError('Another consumer has the message by now') }; // prettier-ignore
+      for (const [at, reason] of failed)
+        results[run.places[at - 1]] = failure(`Redis did not store the message: ${connection.redact(reason)}`);
+      for (const at of lost)
+        results[run.places[at - 1]] = {
+          status: 'failed',
+          error: new DeliveryLostError('Another consumer has the message by now'),
+        };
       return results;
     }
   }
@@ -154,7 +160,12 @@ export class Publisher extends BatchingPublisher<Link, Source> {
       if (queues.length === 0 && !source) return CONFIRMED;
       sent.push(index);
       const head = writeJsonHead(message, routes.topicOf(to));
-      values.push(queues.length === 1 ? placeOf(queues[0]) : queues.map(placeOf).join(), head, message.body, keyOf(message)); // prettier-ignore
+      values.push(
+        queues.length === 1 ? placeOf(queues[0]) : queues.map(placeOf).join(),
+        head,
+        message.body,
+        keyOf(message),
+      );
       for (const queue of queues) woken.add(queue);
       if (!isFull) return CONFIRMED;
       values.push(Math.max(0, Math.ceil(delayMs)));

@@ -153,9 +153,12 @@ export class Queues {
         ready: counts.ready,
         inFlight: counts.inFlight,
         consumers: counts.consumers,
-        routes: routes.boundTo(name).map(({ pattern }) => pattern).sort(),
+        routes: routes
+          .boundTo(name)
+          .map(({ pattern }) => pattern)
+          .sort(),
         ...(deadLetterQueue !== undefined && { deadLetterQueue }),
-      }); // prettier-ignore
+      });
     }
     const missing = [...new Set([...wanted, ...dead])].filter((name) => !chosen.has(name)).sort();
     return { queues, missing, waiting: [{ name: names.queue('*')[2], ready: waiting }] };
@@ -168,15 +171,17 @@ export class Queues {
     const found: UnattendedQueue[] = [];
     for (const [queue, record] of routes.queues) {
       const bindings = routes.boundTo(queue);
-      if (record.service !== service || record.expiresMs !== undefined || declared.has(queue) || bindings.length === 0) continue; // prettier-ignore
+      if (record.service !== service || record.expiresMs !== undefined || declared.has(queue) || bindings.length === 0)
+        continue;
       const counts = await this.count(link, queue);
       if (!counts || counts.consumers > 0 || counts.inFlight > 0 || counts.ready === 0) continue;
       found.push({
         queue,
         messages: counts.ready,
         bindings: bindings.map(({ topic, pattern }) => `«${pattern}» of «${topic}»`).sort(),
-        remedy: 'To delete it with its messages, subscribe to it once more as an exclusive queue, or take its bindings away with «unbind» and consume what is left',
-      }); // prettier-ignore
+        remedy:
+          'To delete it with its messages, subscribe to it once more as an exclusive queue, or take its bindings away with «unbind» and consume what is left',
+      });
     }
     return found;
   }
@@ -193,7 +198,11 @@ export class Queues {
     const { version, queues, bindings, expiring } = names;
     const [stream] = names.queue(queue);
     const record = { ...wanted, ...routes.queues.get(queue) };
-    const merged = { service, ...record, ...(wanted?.deadLetterQueue !== undefined && record.deadLetterQueue === undefined ? wanted : {}) }; // prettier-ignore
+    const merged = {
+      service,
+      ...record,
+      ...(wanted?.deadLetterQueue !== undefined && record.deadLetterQueue === undefined ? wanted : {}),
+    };
     const values = [
       ...[randomUUID(), queue, JSON.stringify(merged), merged.expiresMs ?? 0, add.length],
       ...[...add, ...remove].map(fieldOf),
@@ -201,11 +210,14 @@ export class Queues {
     try {
       const keys = [version, queues, bindings, expiring, stream];
       const [isNew, isEmpty] = await link.run<[number, number]>(scripts.declare, keys, values);
-      if (this.seen.has(queue) ? isNew + isEmpty > 0 && merged.expiresMs === undefined : isEmpty > isNew) this.options.lost(queue); // prettier-ignore
+      if (this.seen.has(queue) ? isNew + isEmpty > 0 && merged.expiresMs === undefined : isEmpty > isNew)
+        this.options.lost(queue);
       this.seen.set(queue, merged);
     } catch (error) {
       if (!isForeign(error)) throw error;
-      throw new BrokerConfigurationError(`The key «${stream}» of the queue «${queue}» holds something else than a stream. Choose another «prefix», or remove it`); // prettier-ignore
+      throw new BrokerConfigurationError(
+        `The key «${stream}» of the queue «${queue}» holds something else than a stream. Choose another «prefix», or remove it`,
+      );
     }
   }
 

@@ -96,7 +96,11 @@ export class Routes {
 
   async load(link: Link): Promise<void> {
     const { version, queues, bindings } = this.names;
-    const [read, records, fields] = await link.run<[string, string[], string[]]>(scripts.table, [version, queues, bindings]); // prettier-ignore
+    const [read, records, fields] = await link.run<[string, string[], string[]]>(scripts.table, [
+      version,
+      queues,
+      bindings,
+    ]);
     this.queues = new Map(pairs(records).map(([queue, text]) => [queue, recordOf(text)]));
     this.bindings = pairs(fields).map(([field]) => {
       const [topic, pattern, queue] = field.split('\0');

@@ -80,17 +80,40 @@ export async function surveyOf(
   if (info.loading === '1') throw new Error('LOADING the server is reading its data');
   if (info.role !== undefined && info.role !== 'master') throw new Error('READONLY the server is a replica');
   // Who may not read the configuration, as with many providers, is told so.
-  const fsync = await client.config('GET', 'appendfsync').then((found) => (found)[1], () => undefined); // prettier-ignore
+  const fsync = await client.config('GET', 'appendfsync').then(
+    (found) => found[1],
+    () => undefined,
+  );
   const logs = info.aof_enabled === '1';
   const policy = info.maxmemory_policy ?? 'noeviction';
   const evicts = info.maxmemory !== '0' && policy.startsWith('allkeys');
   const remarks = [
-    ...(logs ? [] : [`${at} does not write what it is sent to a log (appendonly is off): what it has confirmed is lost with its process. Set «appendonly yes» and «appendfsync always»`]),
-    ...(logs && fsync === 'everysec' ? [`${at} syncs its log once a second (appendfsync everysec): a machine that loses power loses up to 2 s of what was confirmed, a process that dies nothing`] : []),
-    ...(logs && fsync === 'no' ? [`${at} leaves it to the system when its log is synced (appendfsync no): a machine that loses power loses what was confirmed`] : []),
-    ...(logs && fsync === undefined ? [`${at} does not tell how it syncs its log (CONFIG GET is refused): whether what it confirms outlives a loss of power is not known`] : []),
-    ...(evicts ? [`${at} deletes keys when it is full (maxmemory-policy ${policy}), whole queues among them, without a word. Set «maxmemory-policy noeviction»`] : []),
-  ]; // prettier-ignore
+    ...(logs
+      ? []
+      : [
+          `${at} does not write what it is sent to a log (appendonly is off): what it has confirmed is lost with its process. Set «appendonly yes» and «appendfsync always»`,
+        ]),
+    ...(logs && fsync === 'everysec'
+      ? [
+          `${at} syncs its log once a second (appendfsync everysec): a machine that loses power loses up to 2 s of what was confirmed, a process that dies nothing`,
+        ]
+      : []),
+    ...(logs && fsync === 'no'
+      ? [
+          `${at} leaves it to the system when its log is synced (appendfsync no): a machine that loses power loses what was confirmed`,
+        ]
+      : []),
+    ...(logs && fsync === undefined
+      ? [
+          `${at} does not tell how it syncs its log (CONFIG GET is refused): whether what it confirms outlives a loss of power is not known`,
+        ]
+      : []),
+    ...(evicts
+      ? [
+          `${at} deletes keys when it is full (maxmemory-policy ${policy}), whole queues among them, without a word. Set «maxmemory-policy noeviction»`,
+        ]
+      : []),
+  ];
   const server = {
     version,
     role: 'primary',

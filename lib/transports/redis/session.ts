@@ -122,7 +122,10 @@ export class RedisSession extends ClaimingSession<RedisDelivery> {
         continue;
       }
       this.turning = true;
-      await this.turn().then(() => (this.failures = 0), (error: unknown) => this.turnFailed(error)); // prettier-ignore
+      await this.turn().then(
+        () => (this.failures = 0),
+        (error: unknown) => this.turnFailed(error),
+      );
       this.turning = false;
       this.turned.wake();
     }
@@ -131,7 +134,12 @@ export class RedisSession extends ClaimingSession<RedisDelivery> {
   private async turn(): Promise<void> {
     const [acks, releases, { room }] = [[...this.acks], [...this.releases], this];
     if (room > 0) this.mayHave = false;
-    const found = await this.claims.turn(acks.map(({ delivery }) => delivery), releases, room, (taken) => new RedisDelivery(taken, this.queue, this)); // prettier-ignore
+    const found = await this.claims.turn(
+      acks.map(({ delivery }) => delivery),
+      releases,
+      room,
+      (taken) => new RedisDelivery(taken, this.queue, this),
+    );
     if (!found) return this.end(NOT_OURS);
     if (this.isOver) return;
     this.acks = this.acks.slice(acks.length);

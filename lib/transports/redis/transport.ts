@@ -94,10 +94,19 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
     const { settings, names } = this;
     const { clock, service, provision } = environment;
     const routes = new Routes(names, settings.topic);
-    const lost = (queue: string): void => warn(`The stream of the queue «${queue}» was gone from Redis, with all that was in it: by FLUSHALL, DEL, eviction, or a server that started without its data. It is made again, empty`); // prettier-ignore
+    const lost = (queue: string): void =>
+      warn(
+        `The stream of the queue «${queue}» was gone from Redis, with all that was in it: by FLUSHALL, DEL, eviction, or a server that started without its data. It is made again, empty`,
+      );
     const queues = new Queues({ names, routes, topic: settings.topic, service, provision, clock, lost });
     const publisher = new Publisher(settings, names, routes, environment, connection);
-    const upkeep = new Upkeep(environment, Math.min(settings.lease / 3, 5_000), () => connection.current, queues, async ({ client }) => this.surveyed(await surveyOf(client, settings))); // prettier-ignore
+    const upkeep = new Upkeep(
+      environment,
+      Math.min(settings.lease / 3, 5_000),
+      () => connection.current,
+      queues,
+      async ({ client }) => this.surveyed(await surveyOf(client, settings)),
+    );
     return { routes, queues, publisher, upkeep };
   }
 
@@ -114,7 +123,11 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
       handlers,
       describe: (error) => connection.describe(error),
       publisher,
-      lost: (count) => upkeep.tell([`${count} messages of «${queue}» were removed or replaced by somebody else before they were handled`], false), // prettier-ignore
+      lost: (count) =>
+        upkeep.tell(
+          [`${count} messages of «${queue}» were removed or replaced by somebody else before they were handled`],
+          false,
+        ),
     });
   }
 

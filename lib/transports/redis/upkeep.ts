@@ -33,7 +33,9 @@ export class Upkeep {
   get server(): Survey['server'] | undefined {
     const { first, last } = this;
     const changed = Object.keys(last ?? {}).filter((name) => last![name] !== first![name]);
-    return changed.length > 0 ? { ...last, changed: changed.map((name) => `${name} (was ${first![name]})`).join(', ') } : last; // prettier-ignore
+    return changed.length > 0
+      ? { ...last, changed: changed.map((name) => `${name} (was ${first![name]})`).join(', ') }
+      : last;
   }
 
   /** What is otherwise than it was is told, and what confirms are worth. */
@@ -43,7 +45,8 @@ export class Upkeep {
     this.last = server;
     this.surveyedAt = this.environment.clock.monotonic();
     for (const [name, value] of Object.entries(server))
-      if (value !== before[name]) this.tell([`The server of Redis was set otherwise: ${name} is ${value}, and was ${before[name]}`], false); // prettier-ignore
+      if (value !== before[name])
+        this.tell([`The server of Redis was set otherwise: ${name} is ${value}, and was ${before[name]}`], false);
     this.tell(remarks);
   }
 
@@ -82,7 +85,12 @@ export class Upkeep {
     const jump = this.ahead?.link === link ? Math.round(ms - this.ahead.ms) : 0;
     this.ahead = { link, ms };
     if (Math.abs(jump) >= JUMP_MS)
-      this.tell([`The clock of Redis went ${jump > 0 ? 'forward' : 'back'} by ${Math.abs(jump)} ms: what is delayed comes that much ${jump > 0 ? 'earlier' : 'later'}`], false); // prettier-ignore
+      this.tell(
+        [
+          `The clock of Redis went ${jump > 0 ? 'forward' : 'back'} by ${Math.abs(jump)} ms: what is delayed comes that much ${jump > 0 ? 'earlier' : 'later'}`,
+        ],
+        false,
+      );
     if (clock.monotonic() - this.surveyedAt >= SURVEY_EVERY_MS) await this.survey(link);
     await this.queues.sweep(link, now);
   }

@@ -37,7 +37,6 @@ export class SqsDelivery extends SettledOnce<Message, Settler> {
     readonly receipt: Receipt,
     settler: Settler,
   ) {
-    // prettier-ignore
     const { queue, topic: usual, at, leaseMs, again = 0 } = receipt;
     const { message, topic } = decode(received, queue, usual);
     const count = Number(received.Attributes?.ApproximateReceiveCount ?? 1) - 1 + again;

@@ -83,7 +83,10 @@ const OURS = ['region', 'endpoint', 'maxAttempts', 'retryStrategy', 'retryMode',
 export function checkOptions(options: SqsOptions): Settings {
   knownKeys('sqs', options, KNOWN);
   refuseUndefined('sqs', options, { prefix: `«${DEFAULTS.prefix}»`, topic: `«${DEFAULTS.topic}»` });
-  const given = { ...DEFAULTS, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) }; // prettier-ignore
+  const given = {
+    ...DEFAULTS,
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+  };
   const { options: native = {}, region, endpoint } = options;
   if (typeof native !== 'object' || native === null)
     throw new InvalidOptionError('sqs.options', `a ${typeof native}`, 'an object');
@@ -137,5 +140,9 @@ function hostOf(endpoint: unknown): string {
     const url = new URL(endpoint);
     if (url.username === '' && url.password === '') return url.host;
   }
-  throw new InvalidOptionError('sqs.endpoint', NOT_SHOWN, 'http://host:port without user and password: these are `options.credentials`'); // prettier-ignore
+  throw new InvalidOptionError(
+    'sqs.endpoint',
+    NOT_SHOWN,
+    'http://host:port without user and password: these are `options.credentials`',
+  );
 }

@@ -104,7 +104,10 @@ export class Publisher {
     for (let link = this.connection.current; link && this.pending.length > 0; link = this.connection.current) {
       const { clock, confirmTimeout: ms } = this.environment;
       try {
-        const routing = this.queues.find(link, this.pending.map(({ outgoing }) => outgoing)); // prettier-ignore
+        const routing = this.queues.find(
+          link,
+          this.pending.map(({ outgoing }) => outgoing),
+        );
         const count = this.pending.length;
         const late = (): void => this.connection.destroy('SQS does not answer', link);
         const found = await answered(routing, { clock, ms }, late);
@@ -133,7 +136,13 @@ export class Publisher {
     const encoded = encode(outgoing, this.queues.topicOf(outgoing.to));
     if (encoded instanceof MessagingError) return sending.done(outgoing, { status: 'refused', error: encoded });
     sending.left = queues.length;
-    for (const place of queues) this.lineOf(link, place).add({ ...encoded, entry: this.addressed(encoded.entry, outgoing), sending, failures: 0 }); // prettier-ignore
+    for (const place of queues)
+      this.lineOf(link, place).add({
+        ...encoded,
+        entry: this.addressed(encoded.entry, outgoing),
+        sending,
+        failures: 0,
+      });
   }
 
   private addressed(entry: Encoded['entry'], { message, dueAt, dedupeId }: Outgoing): Encoded['entry'] {

@@ -1,4 +1,8 @@
-import type { CreateQueueCommandOutput, GetQueueAttributesCommandOutput, GetQueueUrlCommandOutput } from '@aws-sdk/client-sqs'; // prettier-ignore
+import type {
+  CreateQueueCommandOutput,
+  GetQueueAttributesCommandOutput,
+  GetQueueUrlCommandOutput,
+} from '@aws-sdk/client-sqs';
 import type { Clock } from '../../clock/clock.js';
 import { InvalidOptionError, TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
@@ -73,7 +77,11 @@ export class Queues {
     const { queue, deadLetter, exclusive, native, topic = settings.topic, patterns } = topology;
     checkSubscriptionOptions(native);
     if (patterns.length > MOST_ROUTES)
-      throw new InvalidOptionError('routes', `${patterns.length} of «${queue}»`, `at most ${MOST_ROUTES}: they stand in the tags of the queue`); // prettier-ignore
+      throw new InvalidOptionError(
+        'routes',
+        `${patterns.length} of «${queue}»`,
+        `at most ${MOST_ROUTES}: they stand in the tags of the queue`,
+      );
     const provision = this.options.provision && topology.provision;
     const wanted = deadLetter ? [queue, deadLetter.queue] : [queue];
     const urls = await Promise.all(wanted.map((name) => this.url(link, name)));
@@ -89,7 +97,13 @@ export class Queues {
       this.routes.put(found!);
       return found!;
     }
-    const dead = deadLetter && (await this.make(link, { service, patterns: [], ...foundDead, queue: deadLetter.queue, takes: deadLetter.route }, foundDead)); // prettier-ignore
+    const dead =
+      deadLetter &&
+      (await this.make(
+        link,
+        { service, patterns: [], ...foundDead, queue: deadLetter.queue, takes: deadLetter.route },
+        foundDead,
+      ));
     const kept = found === undefined ? [] : this.kept(found, patterns);
     const record = {
       service,
@@ -167,7 +181,8 @@ export class Queues {
   ): Promise<QueueRecord> {
     const { settings } = this.options;
     const { sdk } = link;
-    const policy = deadLetterArn && JSON.stringify({ deadLetterTargetArn: deadLetterArn, maxReceiveCount: MOST_RECEIVES }); // prettier-ignore
+    const policy =
+      deadLetterArn && JSON.stringify({ deadLetterTargetArn: deadLetterArn, maxReceiveCount: MOST_RECEIVES });
     const tags = tagsOf(record);
     let url = found?.url;
     if (url === undefined) {
@@ -178,7 +193,7 @@ export class Queues {
         ...(settings.fifo && { FifoQueue: 'true' }),
       };
       const QueueName = this.nameOf(record.queue);
-      url = (await link.ask<CreateQueueCommandOutput>(new sdk.CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!; // prettier-ignore
+      url = (await link.ask<CreateQueueCommandOutput>(new sdk.CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!;
     } else if (policy && !(await this.checkRedrive(link, record.queue, url)))
       await link.ask(new sdk.SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy: policy } }));
     const had = found ? tagsOf(found) : {};

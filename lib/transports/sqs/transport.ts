@@ -4,7 +4,13 @@ import { PublishFailedError } from '../../errors/publish-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Outgoing } from '../../transport/outgoing.js';
 import type { Topology } from '../../transport/topology.js';
-import type { PublishDone, SubscribeHandlers, SubscribeOptions, TransportEnvironment, TransportSubscription } from '../../transport/transport.js'; // prettier-ignore
+import type {
+  PublishDone,
+  SubscribeHandlers,
+  SubscribeOptions,
+  TransportEnvironment,
+  TransportSubscription,
+} from '../../transport/transport.js';
 import { BrokerTransport } from '../kit/broker-transport.js';
 import { Subscriptions } from '../kit/subscriptions.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';

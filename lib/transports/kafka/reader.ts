@@ -14,6 +14,7 @@ import { Intake, keyOf } from './intake.js';
 /** Acks are written together, so often at most. */
 const COMMIT_EVERY_MS = 20;
 const COMMIT_AGAIN_MS = 200;
+const ANSWER_WITHIN_MS = 10_000;
 /** Before leaving, the last acks are written within this time. */
 const LAST_COMMIT_WITHIN_MS = 5_000;
 /** With more records than these in memory nothing more is fetched; of a partition, with as many behind one that is not settled. */
@@ -215,10 +216,22 @@ export class GroupReader implements MemberHandlers {
     for (const topic of new Set(added.map((intake) => intake.topic))) {
       let places: readonly GroupPlace[] | undefined;
       while (this.ending === undefined && !places) {
-        places = await placesIn(topic).catch(() => undefined);
+        places = await this.answerOf(placesIn(topic));
         if (!places) await sleep(clock, COMMIT_AGAIN_MS);
       }
       for (const place of places ?? []) added.find((intake) => keyOf(intake) === keyOf(place))?.beginAt(place);
+    }
+  }
+
+  /** Nothing is read before it is there, so that a question without an answer is asked again. */
+  private async answerOf(asking: Promise<readonly GroupPlace[]>): Promise<readonly GroupPlace[] | undefined> {
+    const done = new AbortController();
+    const answer = asking.catch(() => undefined);
+    const late = sleep(this.options.clock, ANSWER_WITHIN_MS, done.signal).then(() => undefined);
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      done.abort();
     }
   }
 

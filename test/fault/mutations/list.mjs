@@ -81,8 +81,8 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        'else this.enqueue(publication, whyQueued(publication, this.ready ? undefined : this.obstacle));',
-        'else if (this.ready) this.enqueue(publication, whyQueued(publication, undefined));',
+        'else this.enqueue(publication, whyQueued(publication, this.obstacle));',
+        'else if (!this.obstacle) this.enqueue(publication, whyQueued(publication, undefined));',
       ],
     ],
     caughtBy: { cell: 'refusing-listener' },
@@ -129,7 +129,7 @@ export const mutations = [
       ],
       [
         dispatcher,
-        'else this.enqueue(publication, whyQueued(publication, this.ready ? undefined : this.obstacle));',
+        'else this.enqueue(publication, whyQueued(publication, this.obstacle));',
         "else this.giveUp(publication, whyQueued(publication, this.obstacle), 'unsendable');",
       ],
     ],
@@ -179,8 +179,8 @@ export const mutations = [
     edits: [
       [
         dispatcher,
-        "if (!this.ready || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';",
-        "if (!this.ready || policy.holdUntil !== undefined || (key === undefined && false)) return 'queue';",
+        "if (this.obstacle !== undefined || policy.holdUntil !== undefined || this.retryQueue.holds(key)) return 'queue';",
+        "if (this.obstacle !== undefined || policy.holdUntil !== undefined || (key === undefined && false)) return 'queue';",
       ],
     ],
     caughtBy: { cell: 'order-through-outage' },

@@ -39,7 +39,8 @@ test('where the second server answers, the socket to the first one is closed, an
   const silent = await serverThatSays('');
   const info = { server_id: 'x', version: '2.10.0', max_payload: 1_048_576, proto: 1, headers: true };
   const good = await serverThatSays(`INFO ${JSON.stringify(info)}\r\n`);
-  const options = { timeout: 100, noRandomize: true };
+  // The second server has it, too: enough for a process that was kept from running.
+  const options = { timeout: 2_000, noRandomize: true };
   const connection = await addressOf(urls(silent.port, good.port), options, undefined).open('orders');
   await waitFor(() => silent.open.size === 0, 'the end of the first socket');
   await connection.flush();

@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { InvalidOptionError } from '../errors/configuration-errors.js';
-import type { Messaging } from '../messaging.js';
-import { getMessagingToken } from '../messaging.tokens.js';
+import { messagingOf } from '../messaging.lookup.js';
 import { told } from './indicator-result.js';
 
 export interface MessagingHealthOptions {
@@ -29,18 +27,10 @@ export class MessagingHealthIndicator {
 
   /** @throws InvalidOptionError when there is no such connection */
   isHealthy<Key extends string>(key: Key, options: MessagingHealthOptions = {}): HealthIndicatorResult<Key> {
-    return told(this.indicators.check(key), this.messaging(options.connection).health(), options.for);
-  }
-
-  private messaging(connection: string | undefined): Messaging {
-    try {
-      return this.moduleRef.get<Messaging>(getMessagingToken(connection), { strict: false });
-    } catch {
-      throw new InvalidOptionError(
-        'connection',
-        connection,
-        'the name of a connection that a MessagingModule provides',
-      );
-    }
+    return told(
+      this.indicators.check(key),
+      messagingOf(this.moduleRef, 'connection', options.connection).health(),
+      options.for,
+    );
   }
 }

@@ -16,6 +16,7 @@ import { checkName } from '../errors/option-checks.js';
 import type { Messaging } from '../messaging.js';
 import { deadline } from '../messaging.shutdown.js';
 import { DEFAULT_CONNECTION, getMessagingToken } from '../messaging.tokens.js';
+import { connectionToken } from '../transport/connection-token.js';
 import { type OutboxOptions, resolveOutboxOptions } from './outbox-options.js';
 import { Outbox } from './outbox.js';
 
@@ -34,8 +35,8 @@ export interface OutboxAsyncOptions extends OutboxRegistration, Pick<ModuleMetad
 }
 
 /** The injection token of a connection's outbox; the class itself for the default connection. */
-export function getOutboxToken(connection: string = DEFAULT_CONNECTION): InjectionToken {
-  return connection === DEFAULT_CONNECTION ? Outbox : Symbol.for(`nestjs-messaging:Outbox:${connection}`);
+export function getOutboxToken(connection?: string): InjectionToken {
+  return connectionToken(Outbox, connection);
 }
 
 /** Injects the `Outbox` of a named connection. */

@@ -7,10 +7,10 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 69_850, target: 36_500 },
-  'lib/dashboard': { most: 2_960, target: 2_960 },
-  'lib/transports/kafka': { most: 3_313, target: 1_500 },
-  'lib/transports/kit': { most: 2_574, target: 1_350 },
+  lib: { most: 69_832, target: 36_500 },
+  'lib/dashboard': { most: 2_933, target: 2_933 },
+  'lib/transports/kafka': { most: 3_303, target: 1_500 },
+  'lib/transports/kit': { most: 2_552, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_070, target: 1_200 },
   'lib/transports/nats': { most: 3_593, target: 2_700 },

@@ -26,14 +26,14 @@ import {
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom, isObservable } from 'rxjs';
+import { answered } from '../clock/answered.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import type { Messaging } from '../messaging.js';
-import { getMessagingToken } from '../messaging.tokens.js';
+import { messagingOf } from '../messaging.lookup.js';
 import { empty } from './answers.js';
 import { checkPath, type DashboardOptions, type ResolvedDashboard, resolveDashboard } from './dashboard-options.js';
 import { Dashboard } from './dashboard.js';
 import { callOf, type PlatformRequest, type PlatformResponse, send } from './node-call.js';
-import { within } from './within.js';
 
 /** Options of the dashboard in a Nest application. */
 export interface MessagingDashboardOptions<R = PlatformRequest> extends DashboardOptions<R> {
@@ -147,15 +147,7 @@ class MountedDashboard implements OnModuleInit, OnModuleDestroy {
 
   async onModuleInit(): Promise<void> {
     const { connection, guards = [] } = this.given;
-    try {
-      this.messaging = this.moduleRef.get<Messaging>(getMessagingToken(connection), { strict: false });
-    } catch {
-      throw new InvalidOptionError(
-        'dashboard.connection',
-        connection,
-        'the name of a connection that a MessagingModule provides',
-      );
-    }
+    this.messaging = messagingOf(this.moduleRef, 'dashboard.connection', connection);
     this.dashboard = new Dashboard(this.messaging, this.resolved);
     this.guards = await Promise.all(guards.map((guard) => this.instanceOf(guard)));
   }
@@ -169,11 +161,7 @@ class MountedDashboard implements OnModuleInit, OnModuleDestroy {
     const { clock } = this.messaging.environment;
     try {
       for (const guard of this.guards) {
-        const answered = await within(clock, GUARD_MS, async () => {
-          const admitted = await guard.canActivate(context);
-          return isObservable(admitted) ? firstValueFrom(admitted) : admitted;
-        });
-        if (!answered) return false;
+        if (!(await answered(admission(guard, context), { clock, ms: GUARD_MS }))) return false;
       }
       return true;
     } catch {
@@ -189,6 +177,11 @@ class MountedDashboard implements OnModuleInit, OnModuleDestroy {
       return this.moduleRef.create(guard);
     }
   }
+}
+
+async function admission(guard: CanActivate, context: ExecutionContext): Promise<boolean> {
+  const admitted = await guard.canActivate(context);
+  return isObservable(admitted) ? firstValueFrom(admitted) : admitted;
 }
 
 /** Whoever is not let in learns nothing. */

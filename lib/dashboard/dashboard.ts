@@ -1,3 +1,4 @@
+import { answered } from '../clock/answered.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { InvalidOptionError, UnsupportedError } from '../errors/configuration-errors.js';
 import { errorMessage } from '../errors/redact.js';
@@ -19,7 +20,6 @@ import { Refusal } from './refusal.js';
 import { checkSameOrigin, type DashboardCall, readBody } from './request-checks.js';
 import { type Section, takeSnapshot } from './snapshot.js';
 import { TokenLogin } from './token-login.js';
-import { within } from './within.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
 const SNAPSHOT_MS = 1_000;
@@ -132,7 +132,7 @@ export class Dashboard {
     const { clock, log } = this.messaging.environment;
     let granted: Visitor['access'] | undefined;
     try {
-      granted = checkAccess(await within(clock, ACCESS_MS, () => access(request as never)));
+      granted = checkAccess(await answered((async () => access(request as never))(), { clock, ms: ACCESS_MS }));
     } catch (error) {
       log.warn(`The dashboard refuses a request, since «access» failed: ${errorMessage(error)}`);
     }

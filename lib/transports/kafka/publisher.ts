@@ -2,7 +2,7 @@ import { MessagingError } from '../../errors/messaging-error.js';
 import { PublishFailedError, PublishRefusedError } from '../../errors/publish-errors.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
-import { answered } from '../kit/answered.js';
+import { answered } from '../../clock/answered.js';
 import { delayedTooLong, tooLarge, unroutable } from '../kit/envelope.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import type { ClientError, OutgoingRecord } from './client-port.js';

@@ -1,3 +1,4 @@
+import { answered } from '../../clock/answered.js';
 import type { Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import type {
@@ -216,22 +217,11 @@ export class GroupReader implements MemberHandlers {
     for (const topic of new Set(added.map((intake) => intake.topic))) {
       let places: readonly GroupPlace[] | undefined;
       while (this.ending === undefined && !places) {
-        places = await this.answerOf(placesIn(topic));
+        // Nothing is read before they are there: a question without an answer is asked again.
+        places = await answered(placesIn(topic), { clock, ms: ANSWER_WITHIN_MS }).catch(() => undefined);
         if (!places) await sleep(clock, COMMIT_AGAIN_MS);
       }
       for (const place of places ?? []) added.find((intake) => keyOf(intake) === keyOf(place))?.beginAt(place);
-    }
-  }
-
-  /** Nothing is read before it is there, so that a question without an answer is asked again. */
-  private async answerOf(asking: Promise<readonly GroupPlace[]>): Promise<readonly GroupPlace[] | undefined> {
-    const done = new AbortController();
-    const answer = asking.catch(() => undefined);
-    const late = sleep(this.options.clock, ANSWER_WITHIN_MS, done.signal).then(() => undefined);
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      done.abort();
     }
   }
 

@@ -4,7 +4,7 @@ import { NotConnectedError, PublishRefusedError } from '../../errors/publish-err
 import { unsendable } from '../../message/header-values.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
-import { answered } from './answered.js';
+import { answered } from '../../clock/answered.js';
 import { delayedTooLong, tooLarge, unspeakable } from './envelope.js';
 import { Quarantine } from './quarantine.js';
 import { type Dialer, SupervisedConnection } from './supervised-connection.js';

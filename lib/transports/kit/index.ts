@@ -28,7 +28,7 @@ export { unsendable } from '../../message/header-values.js';
 export { pauseAfter, RETRY_MS, Undeliverable } from '../../transport/undeliverable.js';
 
 export { type ReplyHandlers, type ReplyPath } from '../../transport/reply-path.js';
-export { answered, type AnswerTimeout } from './answered.js';
+export { answered, type AnswerTimeout } from '../../clock/answered.js';
 export { type AskedOn, BrokerTransport } from './broker-transport.js';
 export { type Batch, type BatchedSending, type BatchingOptions, BatchingPublisher } from './batching-publisher.js';
 export { ClaimingBrowser } from './claiming-browser.js';

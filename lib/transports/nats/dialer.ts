@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '../../clock/clock.js';
-import { answered } from '../kit/answered.js';
+import { answered } from '../../clock/answered.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import type { Address } from './address.js';
 import { connectionMisconfiguration, describe, isOverWhatWasSent } from './broker-errors.js';

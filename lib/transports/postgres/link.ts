@@ -3,7 +3,7 @@ import type { Client, Pool } from 'pg';
 import { connectionMisconfiguration, describe, type PostgresError } from '../../clients/postgres-errors.js';
 import { destroyClient, loadPg, type Pg, type WatchedPool, watchedPool } from '../../clients/postgres-pool.js';
 import type { Clock } from '../../clock/clock.js';
-import { answered } from '../kit/answered.js';
+import { answered } from '../../clock/answered.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import { isOverWhatWasSent } from './broker-errors.js';
 import type { Settings } from './options.js';

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Channel, ChannelModel, ConfirmChannel, Message, Options } from 'amqplib';
 import type * as Amqplib from 'amqplib';
 import { loadPeer } from '../../errors/optional-peer.js';
-import { answered, type AnswerTimeout } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../../clock/answered.js';
 
 type Loaded = Pick<typeof Amqplib, 'connect'>;
 

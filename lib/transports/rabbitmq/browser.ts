@@ -3,7 +3,7 @@ import type { Delivery } from '../../transport/delivery.js';
 import type { Browser } from '../../transport/queue-operations.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { openChannel, withChannel } from './amqplib.js';
-import { answered, type AnswerTimeout } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../../clock/answered.js';
 import { withBrokerDeath } from './broker-deaths.js';
 import { reply, replyCode } from './broker-errors.js';
 import { decode, originOf } from './decode.js';

@@ -1,6 +1,6 @@
 import type { ChannelModel } from 'amqplib';
 import { withChannel } from './amqplib.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { reply, replyCode } from './broker-errors.js';
 
 /**

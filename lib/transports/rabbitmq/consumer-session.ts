@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { SubscribeHandlers } from '../../transport/transport.js';
-import { answered, type AnswerTimeout } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../../clock/answered.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import { Acks } from './acks.js';
 import { ackTag, isAtLeast, openChannel, type AmqpError } from './amqplib.js';

@@ -7,7 +7,7 @@ import type {
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import type { FormerQueues } from '../kit/former-queues.js';
 import { type ConsumerPlan, Subscriptions } from '../kit/subscriptions.js';
 import { withChannel } from './amqplib.js';

@@ -1,7 +1,7 @@
 import { PublishFailedError } from '../../errors/publish-errors.js';
 import type { RabbitmqConnection } from './connection.js';
 import { withChannel } from './amqplib.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { bandOf } from './delay-path.js';
 import { delayBands, delayEnds, dueBinding } from './delay-topology.js';
 import type { Names } from './names.js';

@@ -1,7 +1,7 @@
 import type { ConfirmChannel, GetMessage } from 'amqplib';
 import { sleep } from '../../clock/sleep.js';
 import { withConfirmChannel } from './amqplib.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { queueDepth } from './browser.js';
 import type { RabbitmqConnection } from './connection.js';
 

@@ -1,5 +1,5 @@
 import { sleep } from '../../clock/sleep.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 
 /**
  * Queues that were to be declared while there was no connection, as when an application starts before its broker. Until

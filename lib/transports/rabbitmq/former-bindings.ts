@@ -1,6 +1,6 @@
 import type { Topology } from '../../transport/topology.js';
 import { withChannel } from './amqplib.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';

@@ -1,4 +1,4 @@
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { FormerQueues, type UnattendedQueue } from '../kit/former-queues.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';

@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import { NotConnectedError } from '../../errors/publish-errors.js';
 import { withChannel } from './amqplib.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { describe, reply, replyCode } from './broker-errors.js';
 import type { RabbitmqConnection } from './connection.js';
 

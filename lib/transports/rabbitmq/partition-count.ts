@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import { membersQueue, partitionQueue, type Topology } from '../../transport/topology.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { queueDepth } from './browser.js';
 import { consumerCounts } from './consumer-counts.js';
 import { checkSubscriptionOptions } from './options.js';

@@ -1,7 +1,7 @@
 import type { ChannelModel } from 'amqplib';
 import type { ListedQueue, QueueList, QueueScope } from '../../transport/queue-list.js';
 import { partitionQueue } from '../../transport/topology.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { Limited } from '../kit/limited.js';
 import { withChannel } from './amqplib.js';
 import { reply, replyCode } from './broker-errors.js';

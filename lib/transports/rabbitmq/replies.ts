@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ChannelModel, ConsumeMessage } from 'amqplib';
 import type { WireMessage } from '../../message/message.js';
 import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
-import { answered, type AnswerTimeout } from '../kit/answered.js';
+import { answered, type AnswerTimeout } from '../../clock/answered.js';
 import { type AddressEvents, ReplyInbox } from '../kit/reply-inbox.js';
 import { openChannel } from './amqplib.js';
 import { decode, originOf } from './decode.js';

@@ -12,7 +12,7 @@ import type {
   TransportEnvironment,
   TransportSubscription,
 } from '../../transport/transport.js';
-import type { AnswerTimeout } from '../kit/answered.js';
+import type { AnswerTimeout } from '../../clock/answered.js';
 import { BrokerTransport } from '../kit/broker-transport.js';
 import { Renewal } from '../kit/renewal.js';
 import { withChannel } from './amqplib.js';

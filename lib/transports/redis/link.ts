@@ -3,7 +3,7 @@ import type { Cluster, Redis } from 'ioredis';
 import type { Clock } from '../../clock/clock.js';
 import { BrokerConfigurationError } from '../../errors/configuration-errors.js';
 import { loadPeer } from '../../errors/optional-peer.js';
-import { answered } from '../kit/answered.js';
+import { answered } from '../../clock/answered.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import {
   connectionMisconfiguration,

@@ -7,7 +7,7 @@ import { unsendable } from '../../message/header-values.js';
 import { header, stringHeader } from '../../message/headers.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
-import { answered } from '../kit/answered.js';
+import { answered } from '../../clock/answered.js';
 import { delayedTooLong, tooLarge, unroutable } from '../kit/envelope.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { encode, type Encoded, MOST_BYTES } from './codec.js';

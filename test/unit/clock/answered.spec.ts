@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import { answered } from '../../../lib/transports/kit/answered.js';
+import { answered } from '../../../lib/clock/answered.js';
 
 const never = new Promise<string>(() => {});
 

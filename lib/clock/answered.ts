@@ -1,6 +1,6 @@
-import type { Clock } from '../../clock/clock.js';
+import type { Clock } from './clock.js';
 
-/** How long the broker may take to answer. */
+/** How long an answer may take. */
 export interface AnswerTimeout {
   readonly clock: Clock;
   readonly ms: number;

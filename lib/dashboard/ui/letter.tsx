@@ -2,7 +2,7 @@ import { get } from './api.js';
 import { bytes, seen, time } from './format.js';
 import { Hex, JsonTree } from './json-tree.js';
 import { session } from './live.js';
-import { Heading, Problem, Scroll, Text, useAnswer } from './parts.js';
+import { Heading, Problem, Table, Text, useAnswer } from './parts.js';
 import { to } from './router.js';
 import type { LetterPage as Detail } from './types.js';
 
@@ -93,28 +93,18 @@ function Shown({ of }: { of: Detail }) {
         ))}
       </ol>
       <h2>Headers</h2>
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Value</th>
-            </tr>
-          </thead>
-          <tbody>
-            {of.headers.map(([name, value], index) => (
-              <tr key={index}>
-                <th scope="row">
-                  <Text of={name} code />
-                </th>
-                <td>
-                  <Text of={value} code />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table columns={['Name', 'Value']}>
+        {of.headers.map(([name, value], index) => (
+          <tr key={index}>
+            <th scope="row">
+              <Text of={name} code />
+            </th>
+            <td>
+              <Text of={value} code />
+            </td>
+          </tr>
+        ))}
+      </Table>
       {of.command !== undefined && (
         <>
           <h2>From a shell</h2>

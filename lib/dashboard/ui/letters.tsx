@@ -3,7 +3,7 @@ import { act, get } from './api.js';
 import { ago, count, seen, time } from './format.js';
 import { session, snapshot } from './live.js';
 import { LookButton, LookNote } from './queues.js';
-import { Confirm, Heading, Problem, Scroll, Spark, Text, useAnswer } from './parts.js';
+import { Confirm, Heading, Problem, Table, Spark, Text, useAnswer } from './parts.js';
 import { go, route, to } from './router.js';
 import type { Group, Known, Letter, LetterList } from './types.js';
 
@@ -103,67 +103,50 @@ function Groups({ filter }: { filter: string }) {
       <Problem error={error} />
       {value && <KnownLine of={value} again={again} />}
       {value && value.groups.length > 0 && (
-        <Scroll>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Error</th>
-                <th scope="col" class="number">
-                  Count
-                </th>
-                <th scope="col">Last</th>
-                <th scope="col">Last day</th>
-                <th scope="col">Reason</th>
-                <th scope="col">Queue and route</th>
-                <th scope="col">
-                  <span class="hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.groups.map((one) => (
-                <tr key={one.group}>
-                  <th scope="row">
-                    <a href={to('dead-letters', { filter: `group:${one.group}`, view: 'list' })}>
-                      <Text of={one.error} />
-                    </a>
-                    <div class="below">
-                      <Text of={one.message} />
-                    </div>
-                  </th>
-                  <td class="number">{count(one.count)}</td>
-                  <td>
-                    <span title={time(one.last)}>{ago(one.last)}</span>
-                  </td>
-                  <td>
-                    <Spark
-                      values={one.hours}
-                      label={`${one.hours.reduce((sum, hour) => sum + hour, 0)} in the last day`}
-                    />
-                  </td>
-                  <td>{seen(one.reason)}</td>
-                  <td>
-                    <Text of={one.queue} code />
-                    <div class="below">
-                      <Text of={one.route} code />
-                    </div>
-                  </td>
-                  <td>
-                    {session.value?.access.redrive && (
-                      <a
-                        class="button"
-                        href={to('redrive', { filter: `group:${one.group}` })}
-                        aria-label={`Redrive… ${one.count} of ${seen(one.error)}`}
-                      >
-                        Redrive…
-                      </a>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
+        <Table
+          columns={[
+            'Error',
+            { number: 'Count' },
+            'Last',
+            'Last day',
+            'Reason',
+            'Queue and route',
+            { hidden: 'Actions' },
+          ]}
+        >
+          {value.groups.map((one) => (
+            <tr key={one.group}>
+              <th scope="row">
+                <a href={to('dead-letters', { filter: `group:${one.group}`, view: 'list' })}>
+                  <Text of={one.error} />
+                </a>
+                <div class="below">
+                  <Text of={one.message} />
+                </div>
+              </th>
+              <td class="number">{count(one.count)}</td>
+              <td>
+                <span title={time(one.last)}>{ago(one.last)}</span>
+              </td>
+              <td>
+                <Spark values={one.hours} label={`${one.hours.reduce((sum, hour) => sum + hour, 0)} in the last day`} />
+              </td>
+              <td>{seen(one.reason)}</td>
+              <PlaceCell of={one} />
+              <td>
+                {session.value?.access.redrive && (
+                  <a
+                    class="button"
+                    href={to('redrive', { filter: `group:${one.group}` })}
+                    aria-label={`Redrive… ${one.count} of ${seen(one.error)}`}
+                  >
+                    Redrive…
+                  </a>
+                )}
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </>
   );
@@ -232,47 +215,41 @@ function List({ filter }: { filter: string }) {
   );
 }
 
+/** Where a letter was. */
+function PlaceCell({ of }: { of: { readonly queue: string; readonly route: string } }) {
+  return (
+    <td>
+      <Text of={of.queue} code />
+      <div class="below">
+        <Text of={of.route} code />
+      </div>
+    </td>
+  );
+}
+
 export function Letters({ of }: { of: readonly Letter[] }) {
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Message</th>
-            <th scope="col">Given up</th>
-            <th scope="col">Error</th>
-            <th scope="col">Reason</th>
-            <th scope="col">Queue and route</th>
-          </tr>
-        </thead>
-        <tbody>
-          {of.map((one) => (
-            <tr key={one.key}>
-              <th scope="row">
-                <a href={to(`dead-letters/${one.key}`)}>
-                  <Text of={one.id} code />
-                </a>
-              </th>
-              <td>{time(one.time)}</td>
-              <td>
-                <Text of={one.error.class} />
-                <div class="below">
-                  <Text of={one.error.message} />
-                </div>
-              </td>
-              <td>
-                <Text of={one.reason} />
-              </td>
-              <td>
-                <Text of={one.queue} code />
-                <div class="below">
-                  <Text of={one.route} code />
-                </div>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <Table columns={['Message', 'Given up', 'Error', 'Reason', 'Queue and route']}>
+      {of.map((one) => (
+        <tr key={one.key}>
+          <th scope="row">
+            <a href={to(`dead-letters/${one.key}`)}>
+              <Text of={one.id} code />
+            </a>
+          </th>
+          <td>{time(one.time)}</td>
+          <td>
+            <Text of={one.error.class} />
+            <div class="below">
+              <Text of={one.error.message} />
+            </div>
+          </td>
+          <td>
+            <Text of={one.reason} />
+          </td>
+          <PlaceCell of={one} />
+        </tr>
+      ))}
+    </Table>
   );
 }

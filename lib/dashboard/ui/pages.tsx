@@ -1,7 +1,7 @@
 import { act } from './api.js';
 import { bytes, count, duration, time } from './format.js';
 import { session, snapshot } from './live.js';
-import { Action, Heading, Scroll, Spark, State, Text, Tile } from './parts.js';
+import { Action, Heading, Table, Spark, State, Text, Tile } from './parts.js';
 import { to } from './router.js';
 import type { Snapshot } from './types.js';
 
@@ -212,34 +212,21 @@ export function ActivityPage() {
       {activity.length === 0 ? (
         <p>Nothing yet.</p>
       ) : (
-        <Scroll>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Who</th>
-                <th scope="col">What</th>
-                <th scope="col">To what</th>
-                <th scope="col">Result</th>
-              </tr>
-            </thead>
-            <tbody>
-              {activity.map(({ at, operator, action, subject, result }, index) => (
-                <tr key={index}>
-                  <td>{time(at)}</td>
-                  <td>
-                    <Text of={operator} />
-                  </td>
-                  <td>{action}</td>
-                  <td>{subject === '' ? 'all' : <Text of={subject} code />}</td>
-                  <td>
-                    <Text of={result} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
+        <Table columns={['When', 'Who', 'What', 'To what', 'Result']}>
+          {activity.map(({ at, operator, action, subject, result }, index) => (
+            <tr key={index}>
+              <td>{time(at)}</td>
+              <td>
+                <Text of={operator} />
+              </td>
+              <td>{action}</td>
+              <td>{subject === '' ? 'all' : <Text of={subject} code />}</td>
+              <td>
+                <Text of={result} />
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </>
   );

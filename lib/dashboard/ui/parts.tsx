@@ -176,11 +176,38 @@ export function Confirm({
 
 export const isConflict = (error: unknown): error is Refused => error instanceof Refused && error.status === 409;
 
-/** A table that is too wide scrolls by itself, with the keyboard too. */
-export function Scroll({ children }: { children: ComponentChildren }) {
+/** A heading: of text, of numbers, or for a screen reader alone. */
+type Column = string | { readonly number: string } | { readonly hidden: string };
+
+function ColumnHeading({ of }: { of: Column }) {
+  if (typeof of === 'string') return <th scope="col">{of}</th>;
+  if ('hidden' in of)
+    return (
+      <th scope="col">
+        <span class="hidden">{of.hidden}</span>
+      </th>
+    );
+  return (
+    <th scope="col" class="number">
+      {of.number}
+    </th>
+  );
+}
+
+/** Rows below their headings. A table that is too wide scrolls by itself, with the keyboard too. */
+export function Table({ columns, children }: { columns: readonly Column[]; children: ComponentChildren }) {
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Table">
-      {children}
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column, at) => (
+              <ColumnHeading key={at} of={column} />
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { act } from './api.js';
 import { ago, count } from './format.js';
 import { session, snapshot } from './live.js';
-import { Action, Heading, Scroll, State, Text } from './parts.js';
+import { Action, Heading, Table, State, Text } from './parts.js';
 import { to } from './router.js';
 import type { Look } from './types.js';
 
@@ -11,66 +11,36 @@ export function QueuesPage() {
     <>
       <Heading>Queues</Heading>
       <h2>Queues of subscriptions</h2>
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Queue</th>
-              <th scope="col" class="number">
-                Ready
-              </th>
-              <th scope="col" class="number">
-                In flight here
-              </th>
-              <th scope="col">State</th>
-            </tr>
-          </thead>
-          <tbody>
-            {subscriptions.map(({ queue, ready, inFlight, state }) => (
-              <tr key={queue}>
-                <th scope="row">
-                  <Text of={queue} code />
-                </th>
-                <td class="number">{count(ready)}</td>
-                <td class="number">{inFlight}</td>
-                <td>
-                  <State of={state} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table columns={['Queue', { number: 'Ready' }, { number: 'In flight here' }, 'State']}>
+        {subscriptions.map(({ queue, ready, inFlight, state }) => (
+          <tr key={queue}>
+            <th scope="row">
+              <Text of={queue} code />
+            </th>
+            <td class="number">{count(ready)}</td>
+            <td class="number">{inFlight}</td>
+            <td>
+              <State of={state} />
+            </td>
+          </tr>
+        ))}
+      </Table>
       <h2>Queues of dead letters</h2>
       <LookNote />
-      <Scroll>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Queue</th>
-              <th scope="col" class="number">
-                Dead letters
-              </th>
-              <th scope="col">Counted</th>
-              <th scope="col">Looked into</th>
-            </tr>
-          </thead>
-          <tbody>
-            {queues.deadLetterQueues.map(({ queue, count: letters, countedAt, look }) => (
-              <tr key={queue}>
-                <th scope="row">
-                  <Text of={queue} code />
-                </th>
-                <td class="number">{count(letters)}</td>
-                <td>{ago(countedAt)}</td>
-                <td>
-                  <LookButton queue={queue} look={look} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+      <Table columns={['Queue', { number: 'Dead letters' }, 'Counted', 'Looked into']}>
+        {queues.deadLetterQueues.map(({ queue, count: letters, countedAt, look }) => (
+          <tr key={queue}>
+            <th scope="row">
+              <Text of={queue} code />
+            </th>
+            <td class="number">{count(letters)}</td>
+            <td>{ago(countedAt)}</td>
+            <td>
+              <LookButton queue={queue} look={look} />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </>
   );
 }

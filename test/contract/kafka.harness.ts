@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
 import type { TransportHarness } from 'nestjs-messaging/testing';
-import { systemClock } from '../../lib/clock/clock.js';
 import { kafka } from '../../lib/transports/kafka/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 import { Proxy } from '../brokers/proxy.js';
 import { withAdmin } from '../kafka/admin.js';
 import { KafkaPeer, queueTopic } from './kafka.peer.js';
-import { eager } from './proxied.harness.js';
+import { environmentOfBroker } from './proxied.harness.js';
 
 const topic = 'contract';
 /** Of the first message of a queue on: what its member lost with its process comes again so late. */
@@ -27,6 +26,7 @@ export class KafkaHarness implements TransportHarness {
   readonly secret = secret;
   readonly peer = new KafkaPeer(() => this.plain(), topic);
   readonly faults: NonNullable<TransportHarness['faults']>;
+  readonly environment = environmentOfBroker;
   private proxy!: Proxy;
   private server!: KafkaServer;
 
@@ -57,17 +57,6 @@ export class KafkaHarness implements TransportHarness {
 
   misconfigured(): ReturnType<TransportHarness['create']> {
     return this.transport(`wrong-${secret}`);
-  }
-
-  environment(): ReturnType<TransportHarness['environment']> {
-    return {
-      clock: systemClock,
-      service: 'contract',
-      random: Math.random,
-      reconnect: eager,
-      confirmTimeout: 5_000,
-      provision: true,
-    };
   }
 
   /** Nothing: what a queue has is read by its own group alone. */

@@ -17,6 +17,18 @@ export const secret = `planted-${randomUUID()}`;
 /** A reconnect policy that leaves no time to fall asleep. */
 export const eager = { initial: 20, max: 200, jitter: 0.2 };
 
+/** Of a transport whose broker is real, and so is its time. */
+export function environmentOfBroker(): ReturnType<TransportHarness['environment']> {
+  return {
+    clock: systemClock,
+    service: 'contract',
+    random: Math.random,
+    reconnect: eager,
+    confirmTimeout: 5_000,
+    provision: true,
+  };
+}
+
 /** What is known of a broker before it is there. */
 export interface ProxiedBroker {
   readonly name: string;
@@ -38,6 +50,7 @@ export abstract class ProxiedHarness implements TransportHarness {
   readonly misconfigured?: () => Transport;
   /** Those that any broker behind a proxy has. */
   protected readonly proxied: HarnessFaults;
+  readonly environment = environmentOfBroker;
   private proxy!: Proxy;
   private url!: string;
 
@@ -78,17 +91,6 @@ export abstract class ProxiedHarness implements TransportHarness {
 
   create(overrides: HarnessOverrides = {}): Transport {
     return this.transport(this.reached(), overrides);
-  }
-
-  environment(): ReturnType<TransportHarness['environment']> {
-    return {
-      clock: systemClock,
-      service: 'contract',
-      random: Math.random,
-      reconnect: eager,
-      confirmTimeout: 5_000,
-      provision: true,
-    };
   }
 
   private reached(password?: string): string {

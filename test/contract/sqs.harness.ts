@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DeleteQueueCommand, GetQueueUrlCommand, ReceiveMessageCommand, DeleteMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'; // prettier-ignore
 import type { HarnessOverrides, HarnessPeer, PeerMessage, TransportHarness } from 'nestjs-messaging/testing';
-import { systemClock } from '../../lib/clock/clock.js';
 import type { HeaderValue } from '../../lib/message/headers.js';
 import type { Destination } from '../../lib/transport/outgoing.js';
 import type { Transport, TransportEnvironment } from '../../lib/transport/transport.js';
@@ -9,7 +8,7 @@ import { tagged, untagged } from '../../lib/transports/kit/text-values.js';
 import { queueName } from '../../lib/transports/sqs/names.js';
 import { sqs } from '../../lib/transports/sqs/sqs.js';
 import { Proxy } from '../brokers/proxy.js';
-import { eager } from './proxied.harness.js';
+import { environmentOfBroker } from './proxied.harness.js';
 
 /** Its secret, unmistakable where it shows. */
 export const secret = `planted-${randomUUID()}`;
@@ -38,6 +37,7 @@ export class SqsHarness implements TransportHarness {
   readonly faults: NonNullable<TransportHarness['faults']>;
   readonly peer: HarnessPeer = { publish: (to, message) => this.publish(to, message), get: (queue) => this.get(queue) };
   private readonly open = new Set<Watched>();
+  readonly environment = environmentOfBroker;
   private proxy!: Proxy;
   private plain!: SQSClient;
   private refusing = false;
@@ -64,17 +64,6 @@ export class SqsHarness implements TransportHarness {
   create(overrides: HarnessOverrides = {}): Transport {
     const endpoint = `http://127.0.0.1:${this.proxy.port}`;
     return this.watched(sqs({ ...options, endpoint, ...overrides }).create());
-  }
-
-  environment(): ReturnType<TransportHarness['environment']> {
-    return {
-      clock: systemClock,
-      service: 'contract',
-      random: Math.random,
-      reconnect: eager,
-      confirmTimeout: 5_000,
-      provision: true,
-    };
   }
 
   async remove(queues: readonly string[]): Promise<void> {

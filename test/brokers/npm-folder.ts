@@ -4,10 +4,27 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory } from './cache-directory.js';
 
-export type NpmFolder = { readonly folder: string; readonly reason?: undefined } | { readonly reason: string };
+export type NpmFolder =
+  { readonly folder: string; readonly reason?: undefined } | { readonly folder?: undefined; readonly reason: string };
 
-/** The packages of a lock file, fetched once for all clones; or why they cannot be had. `then`: what a shell does after. */
+/**
+ * The packages of a lock file, fetched once for all clones; or why they cannot be had, which is told.
+ * `then`: what a shell does after. @throws where they cannot be had and REQUIRE_BROKERS=1
+ */
 export function npmFolder(name: string, from: string, more: readonly string[] = [], then = ''): NpmFolder {
+  const result = fetched(name, from, more, then);
+  if (result.reason === undefined) return result;
+  if (process.env.REQUIRE_BROKERS === '1') throw new Error(`REQUIRE_BROKERS=1, but ${name}: ${result.reason}`);
+  process.stderr.write(`SKIPPED: what needs ${name}: ${result.reason}\n`);
+  return result;
+}
+
+/** The same for packages that are tested with a broker: not fetched where there is none. */
+export function npmFolderBesideBrokers(...wanted: Parameters<typeof npmFolder>): NpmFolder {
+  return process.env.TEST_BROKERS === 'none' ? { reason: 'TEST_BROKERS=none' } : npmFolder(...wanted);
+}
+
+function fetched(name: string, from: string, more: readonly string[], then: string): NpmFolder {
   const files = ['package.json', 'package-lock.json', ...more];
   const hash = createHash('sha256');
   for (const file of files) hash.update(readFileSync(join(from, file)));

@@ -8,7 +8,7 @@ import {
   transactionRecordsContract,
   transportContract,
 } from 'nestjs-messaging/testing';
-import { npmFolder } from '../brokers/npm-folder.js';
+import { npmFolderBesideBrokers } from '../brokers/npm-folder.js';
 import { describeRedisNode } from '../brokers/redis.js';
 import { secret } from '../contract/proxied.harness.js';
 import { RedisHarness } from '../contract/redis.harness.js';
@@ -17,11 +17,7 @@ interface Clients {
   readonly Redis: new (url: string, options?: object) => any;
 }
 
-const installed: { folder?: string; reason?: string } =
-  process.env.TEST_BROKERS === 'none'
-    ? { reason: 'TEST_BROKERS=none' }
-    : npmFolder('redis-clients', join(__dirname, 'clients'));
-if (installed.reason !== undefined && process.env.REQUIRE_BROKERS) throw new Error(installed.reason);
+const installed = npmFolderBesideBrokers('redis-clients', join(__dirname, 'clients'));
 
 /** One that is not among those of this repository. */
 function load(name: string): Clients & { version: string } {

@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
-import { cacheDirectory } from '../../brokers/cache-directory.js';
+import { join } from 'node:path';
 import { ensureDebianRoot, reasonAgainstDebianRoots } from '../../brokers/debian-root.js';
+import { npmFolder } from '../../brokers/npm-folder.js';
 
-const FILES = ['package.json', 'package-lock.json'];
 const ON_PATH = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** A browser and what checks accessibility, or why there is none. */
@@ -41,16 +38,8 @@ export function mayHaveChromium(): boolean {
 }
 
 function installedTools(): string {
-  const hash = createHash('sha256');
-  for (const file of FILES) hash.update(readFileSync(resolve(__dirname, file)));
-  const folder = join(cacheDirectory(), `browser-tools-${hash.digest('hex').slice(0, 12)}`);
-  if (existsSync(join(folder, '.installed'))) return folder;
-  mkdirSync(folder, { recursive: true });
-  for (const file of FILES) copyFileSync(resolve(__dirname, file), join(folder, file));
-  const command = `test -e .installed && exit 0
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-touch .installed`;
-  execFileSync('flock', ['.lock', 'sh', '-ec', command], { cwd: folder, stdio: 'ignore', timeout: 300_000 });
+  const { folder, reason } = npmFolder('browser-tools', __dirname);
+  if (reason !== undefined) throw new Error(reason);
   return folder;
 }
 

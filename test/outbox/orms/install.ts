@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { npmFolder, type NpmFolder } from '../../brokers/npm-folder.js';
+import { npmFolderBesideBrokers, type NpmFolder } from '../../brokers/npm-folder.js';
 
 /** The libraries as their lock file says, fetched once for all clones; or why they cannot be had. */
 export function installLibraries(): NpmFolder {
   // Generating fetches a program that it does not use.
   const generate = 'PRISMA_SCHEMA_ENGINE_BINARY=/bin/true node_modules/.bin/prisma generate --schema schema.prisma';
-  return npmFolder('orms', __dirname, ['schema.prisma'], generate);
+  return npmFolderBesideBrokers('orms', __dirname, ['schema.prisma'], generate);
 }
 
 /** `require` from there. */

@@ -15,8 +15,7 @@ const MESSAGES = process.env.LONG_RUNS ? 10_000 : 60;
 const KILLS = process.env.LONG_RUNS ? 100 : 3;
 const PROCESSES = 2;
 
-const installed: { folder?: string; reason?: string } =
-  process.env.TEST_BROKERS === 'none' ? { reason: 'TEST_BROKERS=none' } : installLibraries();
+const installed = installLibraries();
 
 describePostgresNode('processes that are killed while they handle', (postgres) => {
   const target = resolve(__dirname, `../../../.build/outbox-${process.pid}`);

@@ -7,11 +7,11 @@ import { MessagingModule } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { RemoteError, ReplyError, request, Requester, Respond } from 'nestjs-messaging/request';
 import { nestEnvelope } from 'nestjs-messaging/serializers';
+import { npmFolderBesideBrokers } from '../../brokers/npm-folder.js';
 import { describeRabbit } from '../../brokers/rabbitmq.js';
 import { type Application, boot, closeApplications } from '../../e2e/support/application.js';
-import { installPeers } from './install.js';
 
-const { folder } = installPeers();
+const { folder } = npmFolderBesideBrokers('request-peers', __dirname);
 
 interface Ask {
   readonly item: string;

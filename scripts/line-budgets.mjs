@@ -7,13 +7,13 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 69_832, target: 36_500 },
+  lib: { most: 69_837, target: 36_500 },
   'lib/dashboard': { most: 2_933, target: 2_933 },
   'lib/transports/kafka': { most: 3_303, target: 1_500 },
   'lib/transports/kit': { most: 2_552, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_070, target: 1_200 },
-  'lib/transports/nats': { most: 3_593, target: 2_700 },
+  'lib/transports/nats': { most: 3_597, target: 2_700 },
   'lib/transports/postgres': { most: 1_751, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_316, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 2_209, target: 1_200, files: 16 },

@@ -1,3 +1,4 @@
+import type { Clock } from '../../clock/clock.js';
 import type { Topology } from '../../transport/topology.js';
 import type { UnattendedQueue } from '../kit/former-queues.js';
 import type { QueueMaker } from '../kit/single-connection-transport.js';
@@ -15,6 +16,7 @@ export class BoundQueues implements QueueMaker<Link, string> {
     private readonly queues: Queues,
     private readonly names: Names,
     private readonly service: string,
+    private readonly clock: Clock,
   ) {}
 
   /** Undefined for a queue that was not declared here. */
@@ -47,7 +49,7 @@ export class BoundQueues implements QueueMaker<Link, string> {
   }
 
   unattended(link: Link, declared: ReadonlySet<string>): Promise<readonly UnattendedQueue[]> {
-    return unattendedQueues(link, this.names, this.service, declared);
+    return unattendedQueues(link, this.names, this.service, declared, this.clock);
   }
 
   private learn({ record }: Queue): void {

@@ -1,5 +1,6 @@
 import type { UnattendedQueue } from '../kit/former-queues.js';
-import { isAttended } from './attendance.js';
+import type { Clock } from '../../clock/clock.js';
+import { isAttended, isUnattended } from './attendance.js';
 import { recordOf } from './binding.js';
 import { depthOf } from './depth.js';
 import type { Link } from './link.js';
@@ -11,6 +12,7 @@ export async function unattendedQueues(
   names: Names,
   service: string,
   declared: ReadonlySet<string>,
+  clock: Clock,
 ): Promise<readonly UnattendedQueue[]> {
   const found: UnattendedQueue[] = [];
   for await (const info of link.manager.consumers.list(names.stream)) {
@@ -21,7 +23,7 @@ export async function unattendedQueues(
     const bound = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
     if (bound.length === 0 || isAttended(info)) continue;
     const messages = await depthOf(link, { record, info }, names);
-    if (messages === 0) continue;
+    if (messages === 0 || !(await isUnattended(link, info, clock))) continue;
     const bindings = bound.map((pattern) => `«${pattern}» of «${record.topic}»`);
     const remedy = `To delete it with its messages: nats consumer rm '${names.stream}' '${info.name}'`;
     found.push({ queue: record.queue, messages, bindings, remedy });

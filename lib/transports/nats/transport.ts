@@ -104,7 +104,7 @@ export class NatsTransport extends SingleConnectionTransport<Own, Link, PullSess
     const streams = new Streams(names, settings, provision, clock, redact, warn);
     const delayed = new DelayedStream(names, redact);
     const declared = new Queues(names, settings, streams, delayed, provision, service, clock, redact, warn);
-    const queues = new BoundQueues(declared, names, service);
+    const queues = new BoundQueues(declared, names, service, clock);
     const publisher = new Publisher(names, settings, environment, connection, streams, delayed, () => this.forward());
     return { streams, delayed, queues, publisher, forwarder: new NatsForwarder(publisher, environment) };
   }

@@ -18,8 +18,9 @@ const KEYS = new Set(['pattern', 'data', 'id']);
 
 /**
  * The form of the microservices of Nest: `{ pattern, data }` for an event, and `{ pattern, data, id }` for a request, which
- * is what is published with `replyTo`; `{ response }` or `{ err }` for its reply. A message that arrives in it has the pattern as its route; any other body is read as
- * `jsonSerializer` reads it, so that a queue may hold both. @throws InvalidOptionError
+ * is what is published with `replyTo`; `{ response }` or `{ err }` for its reply. A message that arrives in it has the
+ * pattern as its route; any other body is read as `jsonSerializer` reads it, so that a queue may hold both.
+ * @throws InvalidOptionError
  */
 export function nestEnvelope(options: NestEnvelopeOptions = {}): Serializer {
   knownKeys('nestEnvelope', options, ['pattern', 'allowEmpty']);

@@ -89,7 +89,12 @@ describeRabbit('requests of other packages', (rabbit) => {
 
   run('golevelup answers', async () => {
     const quote = request<Ask, Quote>('golevelup.quote');
-    expect(await application.get(Requester).request(quote, { item: 'ball' })).toEqual({ price: 4 });
+    const requester = application.get(Requester);
+    expect(await requester.request(quote, { item: 'ball' })).toEqual({ price: 4 });
+    // It says nothing of an error, and keeps the request.
+    await expect(requester.request(quote, { item: 'broken' }, { timeout: 500 })).rejects.toMatchObject({
+      code: 'REQUEST_TIMEOUT',
+    });
   });
 
   run('a client of Nest asks in its envelope, and gets the answer or the error', async () => {
@@ -111,6 +116,15 @@ describeRabbit('requests of other packages', (rabbit) => {
       message: 'Internal server error',
       details: { status: 'error' },
     });
+    await expect(requester.request(quote, { item: 'text' })).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      message: 'There is none',
+    });
+    await expect(requester.request(quote, { item: 'object' })).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      details: { why: 'There is none' },
+    });
+    expect(await requester.request(quote, { item: 'several' })).toEqual({ price: 1 });
     // Both sides of ours speak it as well.
     expect(await requester.request(enveloped, { item: 'ball' })).toEqual({ price: 4 });
     await expect(requester.request(enveloped, { item: 'sold-out' })).rejects.toMatchObject({

@@ -9,14 +9,18 @@ const { Controller, Module } = require('@nestjs/common');
 const { NestFactory } = require('@nestjs/core');
 const { ClientProxyFactory, MessagePattern, RpcException, Transport } = require('@nestjs/microservices');
 const { AmqpConnection, RabbitMQModule, RabbitRPC } = require('@golevelup/nestjs-rabbitmq');
-const { firstValueFrom } = require('rxjs');
+const { firstValueFrom, of } = require('rxjs');
 
 class Quotes {
   golevelup({ item }) {
+    if (item === 'broken') throw new Error('secret');
     return { price: item.length };
   }
   nest({ item }) {
     if (item === 'sold-out') throw new RpcException({ code: 'OUT_OF_STOCK', message: 'There is none' });
+    if (item === 'text') throw new RpcException('There is none');
+    if (item === 'object') throw new RpcException({ why: 'There is none' });
+    if (item === 'several') return of({ price: 1 }, { price: 2 });
     if (item === 'broken') throw new Error('secret');
     return { price: item.length };
   }

@@ -12,7 +12,7 @@ const layers = [
   ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
   ['health', 'opentelemetry', 'dashboard', 'stores'],
   // Files directly in lib (messaging.*, index.ts) and these may import everything.
-  ['testing', 'asyncapi', 'cli'],
+  ['testing', 'asyncapi', 'cli', 'compat'],
 ];
 
 const { peerDependenciesMeta } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

@@ -7,16 +7,19 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** The command line, which is no subpath. */
 export const CLI = { file: 'cli', source: 'lib/cli/bin.ts' };
 
-/** Each subpath, its name in dist, and its source; that of what transports are built of is `transport`. */
+/**
+ * Each subpath, its name in dist, and its source; that of what transports are built of is `transport`, and what stands in
+ * for another package is in `compat/`.
+ */
 export function entries() {
-  const folders = ['lib/', 'lib/transports/'].flatMap((parent) =>
+  const folders = ['lib/', 'lib/transports/', 'lib/compat/'].flatMap((parent) =>
     readdirSync(root + parent)
       .map((name) => `${parent}${name}`)
       .filter((folder) => existsSync(`${root}${folder}/index.ts`)),
   );
   const named = folders.map((folder) => {
-    const file = folder === 'lib/transports/kit' ? 'transport' : folder.split('/').at(-1);
-    return { path: `./${file}`, file, source: `${folder}/index.ts` };
+    const name = folder === 'lib/transports/kit' ? 'transport' : folder.replace(/^lib\/(transports\/)?/, '');
+    return { path: `./${name}`, file: name.replace('/', '-'), source: `${folder}/index.ts` };
   });
   const byName = named.sort((one, other) => (one.file < other.file ? -1 : 1));
   return [{ path: '.', file: 'index', source: 'lib/index.ts' }, ...byName];
@@ -33,7 +36,7 @@ export function entriesOfManifest() {
       import: { types, default: `./dist/${file}.mjs` },
       require: { types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` },
     };
-    if (path !== '.') typesVersions[file] = [`./dist/${file}.d.ts`];
+    if (path !== '.') typesVersions[path.slice(2)] = [`./dist/${file}.d.ts`];
   }
   return { exports: { ...exports, './package.json': './package.json' }, typesVersions: { '*': typesVersions } };
 }

@@ -38,8 +38,8 @@ describe('docs/exports.md', () => {
 
   test('the subpaths are those of the package', () => {
     const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as { exports: Record<string, unknown> };
-    const named = [...page.section('Subpaths').text.matchAll(/`nestjs-messaging\/([\w-]+)`/g)].map(([, name]) => name);
-    const own = Object.keys(exports).flatMap((path) => /^\.\/([\w-]+)$/.exec(path)?.[1] ?? []);
+    const named = [...page.section('Subpaths').text.matchAll(/`nestjs-messaging\/([\w/-]+)`/g)].map(([, name]) => name);
+    const own = Object.keys(exports).flatMap((path) => /^\.\/([\w/-]+)$/.exec(path)?.[1] ?? []);
     expect(named.sort()).toEqual(own.sort());
   });
 

@@ -25,6 +25,8 @@ export interface TransportHarness {
   readonly lacks?: readonly HarnessLack[];
   /** Headers arrive as text, whatever they were: cases about their types are not for this broker. */
   readonly textHeaders?: boolean;
+  /** Messages of one queue may overtake each other, though nobody gave one back. Default false. */
+  readonly unordered?: boolean;
   /** The broker recognises a resend by its `dedupeId` and stores it once. */
   readonly deduplicates?: boolean;
   /** The transports have `queues.list`. Default false. */

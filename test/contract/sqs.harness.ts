@@ -32,6 +32,7 @@ export class SqsHarness implements TransportHarness {
   readonly name = 'SQS';
   readonly capabilities = capabilities;
   readonly lacks = ['queues'] as const;
+  readonly unordered = true;
   readonly patienceMs = 25_000;
   readonly secret = secret;
   readonly faults: NonNullable<TransportHarness['faults']>;

@@ -51,7 +51,9 @@ export const publishFaultCases: readonly CaseDefinition[] = [
       await client.connected();
       await client.insist(...batch);
       const other = await bed.connect();
-      const received = await other.upToFence(await other.consume(topology, { prefetch: 50 }));
+      const consumer = await other.consume(topology, { prefetch: 50 });
+      await bed.eventually(() => ids.every((id) => consumer.ids.includes(id)), 'every message of the batch');
+      const received = await other.upToFence(consumer);
       const counts = new Map(ids.map((id) => [id, received.filter((each) => each.id === id).length]));
       for (const [id, count] of counts) assert.ok(count === 1 || count === 2, `${id} arrived ${count} times`);
     },

@@ -7,7 +7,7 @@ const layers = [
   ['transport', 'serializers'],
   ['events'],
   ['transports', 'pipeline'],
-  ['retry', 'idempotency'],
+  ['retry', 'idempotency', 'coordination'],
   ['publisher', 'consumer', 'request'],
   ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
   ['health', 'opentelemetry', 'dashboard', 'stores'],

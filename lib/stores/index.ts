@@ -1,3 +1,4 @@
+export { CoordinationStoreError } from '../errors/coordination-errors.js';
 export { type Clock } from '../clock/clock.js';
 export { type RedisClient } from '../clients/redis-client.js';
 export { SteadyTime } from '../clock/steady-time.js';
@@ -42,3 +43,17 @@ export { postgresIdempotencyStore } from './postgres-idempotency-store.js';
 export { postgresDeadLetterArchive } from './postgres-dead-letter-archive.js';
 export { postgresTransactionRecords } from './postgres-transaction-records.js';
 export { postgresStoreSchema } from './postgres-store-schema.js';
+export {
+  type Change,
+  type Changed,
+  type CoordinationStore,
+  type CoordinationStoreEnvironment,
+  type CoordinationStoreFactory,
+} from '../coordination/coordination-store.js';
+export { memoryCoordinationStore } from '../coordination/memory-coordination-store.js';
+export {
+  sqliteCoordinationStore,
+  type SqliteCoordinationStoreOptions,
+} from '../coordination/sqlite-coordination-store.js';
+export { postgresCoordinationStore } from './postgres-coordination-store.js';
+export { redisCoordinationStore } from './redis-coordination-store.js';

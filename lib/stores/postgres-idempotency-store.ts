@@ -20,6 +20,6 @@ export function postgresIdempotencyStore(options: PostgresStoreOptions = {}): Id
 }
 
 /** An index takes no text of more than 2,704 bytes; a longer one would fail, and others of its turn with it. */
-function indexable(key: string): string {
+export function indexable(key: string): string {
   return key.length <= 600 ? key : `${key.slice(0, 100)}…${createHash('sha256').update(key).digest('base64url')}`;
 }

@@ -1,5 +1,6 @@
 import { checkSchema } from '../clients/postgres-address.js';
 import { tableSql } from '../clients/shared-postgres-table.js';
+import { coordinationTable } from '../coordination/sql-coordination-store.js';
 import { deadLettersTable } from '../dead-letter/sql-dead-letter-archive.js';
 import { handledTable } from '../idempotency/sql-idempotency-store.js';
 import { transactionTables } from '../transaction/sql-transaction-records.js';
@@ -10,5 +11,7 @@ import { transactionTables } from '../transaction/sql-transaction-records.js';
  */
 export function postgresStoreSchema(schema = 'messaging'): string {
   const checked = checkSchema('postgresStoreSchema', schema);
-  return [handledTable, deadLettersTable, transactionTables].map((table) => tableSql(checked, table)).join('');
+  return [handledTable, deadLettersTable, transactionTables, coordinationTable]
+    .map((table) => tableSql(checked, table))
+    .join('');
 }

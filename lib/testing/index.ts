@@ -1,5 +1,11 @@
 export { ManualClock } from '../clock/manual-clock.js';
 export {
+  type CoordinationStoreBed,
+  type CoordinationStoreCase,
+  type CoordinationStoreHarness,
+  coordinationStoreContract,
+} from './coordination-store-contract.js';
+export {
   type DeadLetterArchiveBed,
   type DeadLetterArchiveCase,
   type DeadLetterArchiveHarness,

@@ -23,6 +23,7 @@ import * as redisEntry from 'nestjs-messaging/redis';
 import * as sqsEntry from 'nestjs-messaging/sqs';
 import * as requestEntry from 'nestjs-messaging/request';
 import * as requeue from 'nestjs-messaging/requeue';
+import * as stores from 'nestjs-messaging/stores';
 import * as testing from 'nestjs-messaging/testing';
 import * as transaction from 'nestjs-messaging/transaction';
 import { subscriptionsOf } from '../../lib/consumer/subscription/subscribe.decorator.js';
@@ -316,7 +317,7 @@ describe('tables and lists of README.md and docs:', () => {
   test('every error class has its row, with its code', () => {
     // The code of these two is the application's own.
     const { ReplyError: _, RemoteError: __, ...requests } = requestEntry;
-    const actual = Object.values({ ...root, ...transaction, ...requests })
+    const actual = Object.values({ ...root, ...stores, ...transaction, ...requests })
       .filter(
         (value): value is typeof MessagingError =>
           typeof value === 'function' && value.prototype instanceof MessagingError,
@@ -409,6 +410,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...sqsEntry,
       ...requeue,
       ...requestEntry,
+      ...stores,
       ...testing,
       ...transaction,
     };

@@ -1,12 +1,15 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from 'nestjs-messaging';
 import {
+  type CoordinationStore,
+  postgresCoordinationStore,
   postgresDeadLetterArchive,
   postgresIdempotencyStore,
   postgresStoreSchema,
   postgresTransactionRecords,
 } from 'nestjs-messaging/stores';
 import {
+  coordinationStoreContract,
   deadLetterArchiveContract,
   idempotencyStoreContract,
   type ManualClock,
@@ -55,6 +58,14 @@ describePostgres('stores in PostgreSQL', (postgres) => {
       return { open: () => factory.create({ clock }), dispose };
     };
     for (const { name, run } of idempotencyStoreContract({ create })) test(name, run);
+  });
+
+  describe('the coordination store', () => {
+    const create = async (clock: ManualClock): Promise<{ open: () => CoordinationStore; dispose: () => void }> => {
+      const factory = postgresCoordinationStore(await place());
+      return { open: () => factory.create({ clock }), dispose };
+    };
+    for (const { name, run } of coordinationStoreContract({ create })) test(name, run);
   });
 
   describe('the archive of dead letters', () => {
@@ -156,6 +167,7 @@ describePostgres('stores in PostgreSQL', (postgres) => {
 
 describe.each([
   ['postgresIdempotencyStore', postgresIdempotencyStore],
+  ['postgresCoordinationStore', postgresCoordinationStore],
   ['postgresDeadLetterArchive', postgresDeadLetterArchive],
   ['postgresTransactionRecords', postgresTransactionRecords],
 ])('%s', (name, make: (options: any) => unknown) => {

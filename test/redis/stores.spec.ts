@@ -4,12 +4,14 @@ import { Redis } from 'ioredis';
 import { systemClock } from 'nestjs-messaging';
 import {
   type DeadLetterArchive,
+  redisCoordinationStore,
   redisDeadLetterArchive,
   redisIdempotencyStore,
   type RedisStoreOptions,
   redisTransactionRecords,
 } from 'nestjs-messaging/stores';
 import {
+  coordinationStoreContract,
   deadLetterArchiveContract,
   idempotencyStoreContract,
   type ManualClock,
@@ -54,12 +56,17 @@ describeRedis('stores in Redis', (redis) => {
     };
   const create = {
     handled: shared((options, clock) => redisIdempotencyStore(options).create({ clock })),
+    coordination: shared((options, clock) => redisCoordinationStore(options).create({ clock })),
     archive: shared((options, clock) => redisDeadLetterArchive(options).create({ clock })),
     records: shared((options, clock) => redisTransactionRecords(options).create({ clock, scope })),
   };
 
   describe('the idempotency store', () => {
     for (const { name, run } of idempotencyStoreContract({ create: create.handled })) test(name, run);
+  });
+
+  describe('the coordination store', () => {
+    for (const { name, run } of coordinationStoreContract({ create: create.coordination })) test(name, run);
   });
 
   describe('the archive of dead letters', () => {
@@ -297,6 +304,7 @@ describeRedisNode('stores in Redis', (redis) => {
 });
 
 test.each([
+  ['redisCoordinationStore', redisCoordinationStore],
   ['redisDeadLetterArchive', redisDeadLetterArchive],
   ['redisTransactionRecords', redisTransactionRecords],
 ])('%s refuses what it does not know', (name, make: (options: any) => unknown) => {

@@ -16,7 +16,7 @@ const budgets = {
   'lib/transports/nats': { most: 3_597, target: 2_700 },
   'lib/transports/postgres': { most: 1_751, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_316, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 2_209, target: 1_200, files: 16 },
+  'lib/transports/sqs': { most: 2_660, target: 1_200, files: 17 },
   'lib/transports/rabbitmq': { most: 5_589, target: 3_500 },
 };
 

@@ -30,9 +30,9 @@ export function describe(error: unknown): string {
   return name === 'Error' || text.includes(name) ? text || name : `${name}${text && `: ${text}`}`;
 }
 
-/** The queue is not there. */
+/** The queue, or the topic, is not there. */
 export function isGone(error: unknown): boolean {
-  return /^(QueueDoesNotExist|NonExistentQueue)$/.test(nameOf(error));
+  return /^(QueueDoesNotExist|NonExistentQueue|NotFound(Exception)?)$/.test(nameOf(error));
 }
 
 const CREDENTIALS =
@@ -52,12 +52,12 @@ export function misconfiguration(error: unknown, host: string): BrokerConfigurat
 
 /** The identity may not do this: it is known by the service. */
 export function isDenied(error: unknown): boolean {
-  return /^AccessDenied/.test(nameOf(error));
+  return /^(AccessDenied|AuthorizationError)/.test(nameOf(error));
 }
 
 /** Of a whole request or of one entry: sending the same again cannot help. */
 export function isOverWhatWasSent(code: string): boolean {
-  return /^(InvalidMessageContents|InvalidParameterValue|InvalidAttributeValue|InvalidParameterCombination|MissingParameter|BatchRequestTooLong|UnsupportedOperation)$/.test(
+  return /^(InvalidMessageContents|InvalidParameter(Value)?(Exception)?|ParameterValueInvalid(Exception)?|InvalidAttributeValue|InvalidParameterCombination|MissingParameter|BatchRequestTooLong|UnsupportedOperation)$/.test(
     code.replace(/^AWS\.SimpleQueueService\./, ''),
   );
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type * as SnsSdk from '@aws-sdk/client-sns';
 import type * as Client from '@aws-sdk/client-sqs';
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
@@ -26,9 +27,11 @@ const MOST_SOCKETS = 10_000;
 export interface Link {
   readonly sdk: Sdk;
   /** Asks; a request that gets no answer is sent again, and ends the link in the end. */
-  ask<Output>(command: object): Promise<Output>;
+  readonly ask: <Output>(command: object) => Promise<Output>;
   /** The same for a poll. */
   poll<Output>(command: object): Promise<Output>;
+  /** SNS, where topics are its. */
+  readonly sns?: { readonly sdk: typeof SnsSdk; readonly ask: Link['ask'] };
   /** What is under way is cut off when the link ends. */
   readonly signal: AbortSignal;
 }
@@ -51,6 +54,7 @@ interface Clients {
   readonly sdk: Sdk;
   readonly requests: SQSClient;
   readonly polls: SQSClient;
+  readonly sns?: { readonly sdk: typeof SnsSdk; readonly client: SnsSdk.SNSClient };
 }
 
 /** Makes sure that SQS answers, and tells when it does not any more. */
@@ -101,6 +105,7 @@ export class SqsDialer implements Dialer<Link> {
   close(): void {
     this.clients?.requests.destroy();
     this.clients?.polls.destroy();
+    this.clients?.sns?.client.destroy();
   }
 
   /** Whoever may not list queues is known all the same. */
@@ -117,15 +122,26 @@ export class SqsDialer implements Dialer<Link> {
     const sdk = await loadPeer(peer, () => import('@aws-sdk/client-sqs'));
     const client = (requestTimeout: number): SQSClient =>
       new sdk.SQSClient({ ...settings.config(), requestHandler: handlerOf(settings.config(), requestTimeout) });
-    return { sdk, requests: client(ANSWER_WITHIN_MS), polls: client(settings.waitTime + POLL_MARGIN_MS) };
+    const polls = client(settings.waitTime + POLL_MARGIN_MS);
+    return { sdk, requests: client(ANSWER_WITHIN_MS), polls, sns: await this.loadSns() };
   }
 
-  private linkOf({ sdk, requests, polls }: Clients, on: LinkEvents<Link>): Opened {
+  private async loadSns(): Promise<Clients['sns']> {
+    const { settings } = this.options;
+    if (settings.topics !== 'sns') return undefined;
+    const peer = { name: '@aws-sdk/client-sns', range: '^3.1000.0', neededBy: '`topics: "sns"` of the SQS transport' };
+    const sdk = await loadPeer(peer, () => import('@aws-sdk/client-sns'));
+    const config = settings.snsConfig();
+    const requestHandler = handlerOf(config, ANSWER_WITHIN_MS);
+    return { sdk, client: new sdk.SNSClient({ ...(config as SnsSdk.SNSClientConfig), requestHandler }) };
+  }
+
+  private linkOf({ sdk, requests, polls, sns }: Clients, on: LinkEvents<Link>): Opened {
     const { clock } = this.options;
     const over = new AbortController();
     setMaxListeners(0, over.signal);
     let busyUntil = 0;
-    const send = async (client: SQSClient, command: object): Promise<never> => {
+    const send = async (client: { send: SQSClient['send'] }, command: object): Promise<never> => {
       for (let tries = 0; ; tries++) {
         try {
           const answer = await client.send(command as never, { abortSignal: over.signal });
@@ -147,6 +163,7 @@ export class SqsDialer implements Dialer<Link> {
       signal: over.signal,
       ask: (command) => send(requests, command),
       poll: (command) => send(polls, command),
+      ...(sns && { sns: { sdk: sns.sdk, ask: (command) => send(sns.client as never, command) } }),
       isIdle: () => clock.monotonic() >= busyUntil,
       stopHeartbeat: () => {},
     };

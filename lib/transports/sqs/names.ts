@@ -5,8 +5,8 @@ const MOST_CHARACTERS = 80;
 const HASH_CHARACTERS = 24;
 
 /** The name of a queue on SQS. Different texts stay different: `_3A` stands for a colon, `_5F` for an underscore. */
-export function queueName(prefix: string, queue: string, ending = ''): string {
-  const most = MOST_CHARACTERS - prefix.length - ending.length;
+export function queueName(prefix: string, queue: string, ending = '', mostCharacters = MOST_CHARACTERS): string {
+  const most = mostCharacters - prefix.length - ending.length;
   const name = escaped(queue, /[^A-Za-z0-9-]/gu, '_');
   return `${prefix}${name.length <= most ? name : shortened(name, queue, most)}${ending}`;
 }

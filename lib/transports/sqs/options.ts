@@ -5,9 +5,11 @@ import {
   checkShortText,
   integerBetween,
   knownKeys,
+  oneOf,
   refuseUndefined,
 } from '../../errors/option-checks.js';
 import { redactor } from '../kit/redactor.js';
+import { HEAD, PARTITION_KEY, ROUTE, ROUTE_WORDS } from './codec.js';
 
 /** Options of `sqs({…})`. */
 export interface SqsOptions {
@@ -26,6 +28,18 @@ export interface SqsOptions {
    * Nothing can be delayed there. Default false.
    */
   readonly fifo?: boolean;
+  /**
+   * What brings a publish to the queues of its route: `tags` of the queues, which each publisher reads; or `sns`, a topic of
+   * SNS that the queues are subscribed to, for which `@aws-sdk/client-sns` has to be installed. Default `tags`.
+   */
+  readonly topics?: 'tags' | 'sns';
+  /** Address of SNS, where it is another than `endpoint`. */
+  readonly snsEndpoint?: string;
+  /**
+   * Names of headers, texts and numbers, that are attributes of their own as well, for filters and other clients: up to six.
+   * Default none.
+   */
+  readonly attributes?: readonly string[];
   /** The key of a message becomes its `MessageGroupId` on standard queues, so that no key starves the others. Default false. */
   readonly fairQueues?: boolean;
   /**
@@ -42,7 +56,10 @@ export interface SqsOptions {
   readonly heartbeat?: number;
   /** So long what is known of the queues of other processes may be old, in milliseconds. Default 5,000. */
   readonly routesRefresh?: number;
-  /** The largest body in bytes that is sent. Default 750,000: SQS takes 1 MiB with attributes, of a body that is no text in base64. */
+  /**
+   * The largest body in bytes that is sent. Default 750,000: SQS takes 1 MiB with attributes, of a body that is no text in
+   * base64; with `topics: 'sns'` 180,000 of 256 KiB.
+   */
   readonly maxBytes?: number;
 }
 
@@ -57,10 +74,11 @@ declare module '../../transport/broker-options.js' {
 export type SqsSubscriptionOptions = Readonly<Record<string, never>>;
 
 /** The options, checked and complete. Credentials are in what `config` gives, and in nothing that is logged. */
-export interface Settings extends Required<Omit<SqsOptions, 'region' | 'endpoint' | 'options'>> {
+export interface Settings extends Required<Omit<SqsOptions, 'region' | 'endpoint' | 'options' | 'snsEndpoint'>> {
   /** Where the service is, for people. */
   readonly host: string;
   config(): SQSClientConfig;
+  snsConfig(): SQSClientConfig;
   redact(text: string): string;
 }
 
@@ -68,6 +86,8 @@ const DEFAULTS = {
   prefix: 'messaging-',
   topic: 'events',
   fifo: false,
+  topics: 'tags',
+  attributes: [],
   fairQueues: false,
   lease: 30_000,
   waitTime: 10_000,
@@ -75,8 +95,10 @@ const DEFAULTS = {
   routesRefresh: 5_000,
   maxBytes: 750_000,
 } as const;
+/** Of a message of SNS, unless its topic says more. */
+const MOST_BYTES_OF_SNS = 180_000;
 
-const KNOWN = ['region', 'endpoint', 'options', ...Object.keys(DEFAULTS)];
+const KNOWN = ['region', 'endpoint', 'snsEndpoint', 'options', ...Object.keys(DEFAULTS)];
 /** What the transport relies on: it tries again by itself. */
 const OURS = ['region', 'endpoint', 'maxAttempts', 'retryStrategy', 'retryMode', 'useQueueUrlAsEndpoint'];
 
@@ -87,26 +109,33 @@ export function checkOptions(options: SqsOptions): Settings {
     ...DEFAULTS,
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
   };
-  const { options: native = {}, region, endpoint } = options;
+  const { options: native = {}, region, endpoint, snsEndpoint = endpoint, maxBytes } = options;
+  const topics = oneOf('sqs.topics', given.topics, ['tags', 'sns'] as const);
   if (typeof native !== 'object' || native === null)
     throw new InvalidOptionError('sqs.options', `a ${typeof native}`, 'an object');
   const ours = OURS.find((name) => name in native);
   if (ours) throw new InvalidOptionError(`sqs.options.${ours}`, NOT_SHOWN, 'nothing: the transport sets it');
   if (region !== undefined && !/^[a-z0-9-]{1,64}$/.test(region))
     throw new InvalidOptionError('sqs.region', region, 'the name of a region, as `eu-central-1`');
+  if (snsEndpoint !== undefined) hostOf(snsEndpoint, 'sqs.snsEndpoint');
   const { credentials } = native;
   const secrets = typeof credentials === 'object' ? Object.values(credentials as object) : [];
   return {
-    host: `${endpoint === undefined ? `sqs.${region ?? 'the region of the environment'}` : hostOf(endpoint)}`,
+    host: `${endpoint === undefined ? `sqs.${region ?? 'the region of the environment'}` : hostOf(endpoint, 'sqs.endpoint')}`,
     prefix: checkPrefix(given.prefix),
     topic: checkShortText('sqs.topic', given.topic),
     fifo: checkBoolean('sqs.fifo', given.fifo),
+    topics,
+    attributes: checkAttributes(given.attributes),
     fairQueues: checkBoolean('sqs.fairQueues', given.fairQueues),
     lease: wholeSeconds('sqs.lease', given.lease, 1_000, 43_200_000),
     waitTime: wholeSeconds('sqs.waitTime', given.waitTime, 0, 20_000),
     heartbeat: integerBetween('sqs.heartbeat', given.heartbeat, 10, 600_000),
     routesRefresh: integerBetween('sqs.routesRefresh', given.routesRefresh, 0, 600_000),
-    maxBytes: integerBetween('sqs.maxBytes', given.maxBytes, 1, 2 ** 20),
+    maxBytes:
+      topics === 'sns' && maxBytes === undefined
+        ? MOST_BYTES_OF_SNS
+        : integerBetween('sqs.maxBytes', given.maxBytes, 1, 2 ** 20),
     redact: redactor(secrets.filter((one) => typeof one === 'string' && one.length > 3) as string[]),
     config: () => ({
       ...native,
@@ -114,6 +143,12 @@ export function checkOptions(options: SqsOptions): Settings {
       ...(endpoint !== undefined && { endpoint }),
       // A queue's URL says where the server believes that it is, which a proxy or a container may know better.
       useQueueUrlAsEndpoint: false,
+      maxAttempts: 1,
+    }),
+    snsConfig: () => ({
+      ...native,
+      ...(region !== undefined && { region }),
+      ...(snsEndpoint !== undefined && { endpoint: snsEndpoint }),
       maxAttempts: 1,
     }),
   };
@@ -135,13 +170,36 @@ function checkPrefix(prefix: unknown): string {
   throw new InvalidOptionError('sqs.prefix', prefix, '1 to 30 letters, digits, «-» and «_»');
 }
 
-function hostOf(endpoint: unknown): string {
+/** SNS drops what has more than ten where it is delivered as it is, and four are ours. */
+const MOST_ATTRIBUTES = 6;
+const OUR_ATTRIBUTES: readonly string[] = [HEAD, ROUTE, ROUTE_WORDS, PARTITION_KEY];
+
+function checkAttributes(names: unknown): readonly string[] {
+  const wanted = `up to ${MOST_ATTRIBUTES} names of headers: SNS drops a message with more than ten attributes, and four are ours`;
+  if (!Array.isArray(names) || names.length > MOST_ATTRIBUTES)
+    throw new InvalidOptionError('sqs.attributes', Array.isArray(names) ? `${names.length} names` : names, wanted);
+  const odd = (names as unknown[]).findIndex(
+    (name, at) =>
+      typeof name !== 'string' ||
+      !/^(?!aws\.|amazon\.|\.)(?!.*\.\.)[\w.-]{1,256}(?<!\.)$/i.test(name) ||
+      OUR_ATTRIBUTES.includes(name) ||
+      names.indexOf(name) < at,
+  );
+  if (odd < 0) return [...(names as string[])];
+  throw new InvalidOptionError(
+    `sqs.attributes[${odd}]`,
+    names[odd],
+    'a name that no other attribute has, of letters, digits, «_», «-» and single dots, that does not begin with «AWS.» or «Amazon.»',
+  );
+}
+
+function hostOf(endpoint: unknown, option: string): string {
   if (typeof endpoint === 'string' && /^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) {
     const url = new URL(endpoint);
     if (url.username === '' && url.password === '') return url.host;
   }
   throw new InvalidOptionError(
-    'sqs.endpoint',
+    option,
     NOT_SHOWN,
     'http://host:port without user and password: these are `options.credentials`',
   );

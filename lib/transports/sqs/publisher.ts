@@ -16,6 +16,7 @@ import type { Link } from './link.js';
 import { legalId } from './names.js';
 import type { Settings } from './options.js';
 import type { Queues } from './queues.js';
+import type { Place } from './sns.js';
 
 /** The longest that SQS delays one message. */
 export const MAX_DELAY_MS = 900_000;
@@ -88,12 +89,13 @@ export class Publisher {
   private refusal(outgoing: Outgoing): MessagingError | undefined {
     const { dueAt, message } = outgoing;
     const delayMs = dueAt === undefined ? 0 : dueAt - this.environment.clock.now();
+    const isSns = this.settings.topics === 'sns' && outgoing.to.kind === 'route';
     return (
       tooLarge(outgoing, this.settings.maxBytes) ??
       delayedTooLong(
         delayMs,
-        this.settings.fifo ? 0 : MAX_DELAY_MS,
-        this.settings.fifo ? 'a FIFO queue of SQS' : 'SQS',
+        this.settings.fifo || isSns ? 0 : MAX_DELAY_MS,
+        isSns ? 'a topic of SNS' : this.settings.fifo ? 'a FIFO queue of SQS' : 'SQS',
       ) ??
       unsendable(message.headers)
     );
@@ -133,16 +135,13 @@ export class Publisher {
       sending.done(outgoing, outgoing.mandatory ? { status: 'unroutable', error } : CONFIRMED);
       return;
     }
-    const encoded = encode(outgoing, this.queues.topicOf(outgoing.to));
+    const topic = this.queues.topicOf(outgoing.to);
+    const { attributes } = this.settings;
+    const encoded = encode(outgoing, { topic, attributes, sns: queues[0].sns });
     if (encoded instanceof MessagingError) return sending.done(outgoing, { status: 'refused', error: encoded });
     sending.left = queues.length;
-    for (const place of queues)
-      this.lineOf(link, place).add({
-        ...encoded,
-        entry: this.addressed(encoded.entry, outgoing),
-        sending,
-        failures: 0,
-      });
+    const entry = this.addressed(encoded.entry, outgoing);
+    for (const place of queues) this.lineOf(link, place).add({ ...encoded, entry, sending, failures: 0 });
   }
 
   private addressed(entry: Encoded['entry'], { message, dueAt, dedupeId }: Outgoing): Encoded['entry'] {
@@ -159,15 +158,16 @@ export class Publisher {
     };
   }
 
-  private lineOf(link: Link, { queue, url }: Place): SendLine {
+  private lineOf(link: Link, place: Place): SendLine {
+    const { queue, url, sns } = place;
     let line = this.lines.get(url);
     if (!line || line.link !== link) {
-      line = new SendLine(link, url, {
+      line = new SendLine(link, place, {
         keepsOrder: this.settings.fifo,
         environment: this.environment,
         describe: (error) => this.connection.describe(error),
         stored: () => this.stored(queue),
-        gone: () => this.queues.forget(queue),
+        gone: () => (sns ? this.queues.topics?.forget(queue) : this.queues.forget(queue)),
         late: () => this.connection.destroy('SQS does not answer', link),
         idle: () => void (this.lines.get(url) === line && this.lines.delete(url)),
       });
@@ -179,12 +179,6 @@ export class Publisher {
   private notConnected(): NotConnectedError {
     return new NotConnectedError(`Not connected to SQS: ${this.connection.reason}`);
   }
-}
-
-/** A queue, and where it is. */
-export interface Place {
-  readonly queue: string;
-  readonly url: string;
 }
 
 interface LineParts {
@@ -207,7 +201,7 @@ class SendLine {
 
   constructor(
     readonly link: Link,
-    private readonly url: string,
+    private readonly place: Place,
     private readonly parts: LineParts,
   ) {}
 
@@ -246,11 +240,12 @@ class SendLine {
 
   private nextBatch(): Copy[] {
     let bytes = 0;
+    const most = this.place.sns?.mostBytes ?? MOST_BYTES;
     const batch: Copy[] = [];
     const groups = new Set<string>();
     for (const copy of this.waiting) {
       bytes += copy.bytes;
-      if (batch.length === MOST_ENTRIES || (bytes > MOST_BYTES && batch.length > 0)) break;
+      if (batch.length === MOST_ENTRIES || (bytes > most && batch.length > 0)) break;
       const { MessageGroupId: group = '' } = copy.entry;
       if (this.parts.keepsOrder && groups.has(group)) break;
       groups.add(group);
@@ -264,20 +259,25 @@ class SendLine {
   private async send(batch: readonly Copy[]): Promise<readonly Fate[]> {
     const { environment, describe, late, gone } = this.parts;
     const { clock, confirmTimeout: ms } = environment;
-    const { link, url } = this;
     try {
-      const entries = batch.map(({ entry }, at) => ({ Id: String(at), ...entry }));
-      const command = new link.sdk.SendMessageBatchCommand({ QueueUrl: url, Entries: entries });
-      const answer = await answered(link.ask<SendMessageBatchCommandOutput>(command), { clock, ms }, late);
-      return fatesOf(answer, batch.length);
+      return fatesOf(await answered(this.ask(batch), { clock, ms }, late), batch.length);
     } catch (error) {
-      const text = `SQS did not store the message: ${describe(error)}`;
+      const text = `${this.place.sns ? 'SNS' : 'SQS'} did not store the message: ${describe(error)}`;
       if (isGone(error)) gone();
       // One that spoils a request must not take the others along.
       else if (isAnswer(error) && isOverWhatWasSent(nameOf(error)))
         return batch.length === 1 ? [refused(text)] : this.oneByOne(batch);
       return batch.map(() => failed(text, isAnswer(error) && !isGone(error)));
     }
+  }
+
+  private ask(batch: readonly Copy[]): Promise<BatchAnswer> {
+    const { link, place } = this;
+    const entries = batch.map(({ entry }, at) => ({ Id: String(at), ...entry }));
+    if (!place.sns) return link.ask(new link.sdk.SendMessageBatchCommand({ QueueUrl: place.url, Entries: entries }));
+    const PublishBatchRequestEntries = entries.map(({ MessageBody: Message, ...rest }) => ({ ...rest, Message }));
+    const { sdk, ask } = link.sns!;
+    return ask(new sdk.PublishBatchCommand({ TopicArn: place.url, PublishBatchRequestEntries }));
   }
 
   private async oneByOne(batch: readonly Copy[]): Promise<readonly Fate[]> {
@@ -287,8 +287,10 @@ class SendLine {
   }
 }
 
+type BatchAnswer = Pick<SendMessageBatchCommandOutput, 'Successful' | 'Failed'>;
+
 /** An entry that the answer does not name was not stored, as far as anybody knows. */
-function fatesOf({ Successful = [], Failed = [] }: SendMessageBatchCommandOutput, count: number): readonly Fate[] {
+function fatesOf({ Successful = [], Failed = [] }: BatchAnswer, count: number): readonly Fate[] {
   const fates = Array.from({ length: count }, () => failed('SQS did not say what became of the message', true));
   for (const { Id } of Successful) fates[Number(Id)] = { result: CONFIRMED };
   for (const { Id, Code = '', Message = '', SenderFault } of Failed) {

@@ -1,8 +1,4 @@
-import type {
-  CreateQueueCommandOutput,
-  GetQueueAttributesCommandOutput,
-  GetQueueUrlCommandOutput,
-} from '@aws-sdk/client-sqs';
+import type { CreateQueueCommandOutput, GetQueueUrlCommandOutput } from '@aws-sdk/client-sqs';
 import type { Clock } from '../../clock/clock.js';
 import { InvalidOptionError, TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
@@ -11,7 +7,18 @@ import { isGone } from './errors.js';
 import type { Link } from './link.js';
 import { queueName } from './names.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
-import { consumedTag, MOST_ROUTES, type QueueRecord, readRecord, Routes, surplusTags, tagsOf } from './routes.js';
+import { filterOf, type Place, Topics } from './sns.js';
+import {
+  arnOf,
+  attributesOf,
+  consumedTag,
+  MOST_ROUTES,
+  type QueueRecord,
+  readRecord,
+  Routes,
+  surplusTags,
+  tagsOf,
+} from './routes.js';
 
 /** Of a queue that is made: far above any attempts, so that only what no process of ours can handle is moved by SQS. */
 const MOST_RECEIVES = 1_000;
@@ -33,6 +40,7 @@ export interface QueuesOptions {
 /** Queues and what leads to them, made and looked at here. */
 export class Queues {
   readonly routes: Routes;
+  readonly topics?: Topics;
   private loadedAt = -Infinity;
   /** Of those whose former routes this process has looked after. */
   private readonly tidied = new Set<string>();
@@ -40,6 +48,7 @@ export class Queues {
   constructor(private readonly options: QueuesOptions) {
     const { prefix, topic } = options.settings;
     this.routes = new Routes(prefix, topic);
+    if (options.settings.topics === 'sns') this.topics = new Topics(options.settings, options.provision, this.routes);
   }
 
   /** What is written of the topic of a message; undefined for one that goes to a queue by name. */
@@ -49,15 +58,17 @@ export class Queues {
     return to.kind === 'route' ? (to.topic ?? topic) : `${topic}.dlq`;
   }
 
-  /** The queues of each message. What nobody seems to take is looked for once more. */
-  async find(link: Link, batch: readonly Outgoing[]): Promise<readonly (readonly QueueRecord[])[]> {
+  /** The places of each message. What nobody seems to take is looked for once more. */
+  async find(link: Link, batch: readonly Outgoing[]): Promise<readonly (readonly Place[])[]> {
     const { clock, settings } = this.options;
     const isOld = clock.monotonic() - this.loadedAt >= settings.routesRefresh;
     if (isOld) await this.load(link);
-    const found = batch.map(({ to }) => this.routes.of(to));
-    if (isOld || found.every((queues) => queues.length > 0)) return found;
+    await this.topics?.load(link, batch);
+    const found = batch.map(({ to }) => this.placesOf(to));
+    if (isOld || found.every((places) => places.length > 0)) return found;
     await this.load(link);
-    return batch.map(({ to }) => this.routes.of(to));
+    await this.topics?.load(link, batch);
+    return batch.map(({ to }) => this.placesOf(to));
   }
 
   async load(link: Link): Promise<void> {
@@ -65,6 +76,10 @@ export class Queues {
     const since = clock.monotonic();
     await this.routes.load(link);
     this.loadedAt = since;
+  }
+
+  private placesOf(to: Destination): readonly Place[] {
+    return this.topics?.placesOf(to) ?? this.routes.of(to);
   }
 
   forget(queue: string): void {
@@ -76,6 +91,12 @@ export class Queues {
     const { service, settings } = this.options;
     const { queue, deadLetter, exclusive, native, topic = settings.topic, patterns } = topology;
     checkSubscriptionOptions(native);
+    if (queue.startsWith('arn:'))
+      throw new InvalidOptionError(
+        'queue',
+        queue,
+        'a name. Nobody can consume from a topic of SNS, which keeps nothing: leave `queue` out or give it a name, set `topics: "sns"` of the transport, and the ARN as `topic`',
+      );
     if (patterns.length > MOST_ROUTES)
       throw new InvalidOptionError(
         'routes',
@@ -92,8 +113,10 @@ export class Queues {
     );
     const difference = differenceOf(topology, found);
     if (difference !== undefined) throw new TopologyMismatchError(difference);
+    if (this.topics) filterOf(patterns, queue);
     if (!provision) {
       await this.checkRedrive(link, queue, found!.url);
+      await this.topics?.check(link, topology, found!.url);
       this.routes.put(found!);
       return found!;
     }
@@ -114,7 +137,7 @@ export class Queues {
       ...(deadLetter && { deadLetterQueue: deadLetter.queue, deadLetterRoute: deadLetter.route }),
       ...(exclusive && { expiresMs: exclusive.expiresMs }),
     };
-    return this.make(link, record, found, dead && (await this.arn(link, dead.url)));
+    return this.make(link, record, found, dead && (await arnOf(link, dead.url)));
   }
 
   async remove(link: Link, queue: string): Promise<void> {
@@ -183,7 +206,6 @@ export class Queues {
     const { sdk } = link;
     const policy =
       deadLetterArn && JSON.stringify({ deadLetterTargetArn: deadLetterArn, maxReceiveCount: MOST_RECEIVES });
-    const tags = tagsOf(record);
     let url = found?.url;
     if (url === undefined) {
       const Attributes = {
@@ -196,6 +218,8 @@ export class Queues {
       url = (await link.ask<CreateQueueCommandOutput>(new sdk.CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!;
     } else if (policy && !(await this.checkRedrive(link, record.queue, url)))
       await link.ask(new sdk.SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy: policy } }));
+    if (this.topics) record = { ...record, subscribed: await this.topics.join(link, { ...record, url }, found) };
+    const tags = tagsOf(record);
     const had = found ? tagsOf(found) : {};
     const TagKeys = surplusTags(Object.keys(had), tags);
     if (Object.entries(tags).some(([name, value]) => had[name] !== value))
@@ -207,18 +231,9 @@ export class Queues {
     return made;
   }
 
-  private async arn(link: Link, url: string): Promise<string> {
-    return (await this.attributes(link, url, ['QueueArn'])).QueueArn;
-  }
-
-  async attributes(link: Link, url: string, names: readonly string[]): Promise<Readonly<Record<string, string>>> {
-    const command = new link.sdk.GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: [...names] as never });
-    return (await link.ask<GetQueueAttributesCommandOutput>(command)).Attributes ?? {};
-  }
-
   /** Whether SQS moves messages away by itself. @throws TopologyMismatchError where it does so before their retries are over */
   private async checkRedrive(link: Link, queue: string, url: string): Promise<boolean> {
-    const { RedrivePolicy } = await this.attributes(link, url, ['RedrivePolicy']);
+    const { RedrivePolicy } = await attributesOf(link, url, ['RedrivePolicy']);
     if (RedrivePolicy === undefined || RedrivePolicy === '') return false;
     const { maxReceiveCount } = JSON.parse(RedrivePolicy) as { readonly maxReceiveCount?: number | string };
     if (Number(maxReceiveCount) >= LEAST_RECEIVES) return true;

@@ -1,4 +1,9 @@
-import type { ListQueuesCommandOutput, ListQueueTagsCommandOutput } from '@aws-sdk/client-sqs';
+import type {
+  GetQueueAttributesCommandOutput,
+  ListQueuesCommandOutput,
+  ListQueueTagsCommandOutput,
+  QueueAttributeName,
+} from '@aws-sdk/client-sqs';
 import type { Destination } from '../../transport/outgoing.js';
 import { compilePattern, hasWildcard, type PatternMatcher, wordsOf } from '../../transport/topic-pattern.js';
 import { Limited } from '../kit/limited.js';
@@ -18,6 +23,8 @@ const tag = {
   takes: 'messaging-dead-letters-of',
   expires: 'messaging-expires',
   consumed: 'messaging-consumed',
+  /** Of a queue that gets what is published from SNS. */
+  subscribed: 'messaging-sns',
 } as const;
 
 export const MOST_ROUTES = 38;
@@ -37,6 +44,8 @@ export interface QueueRecord {
   readonly deadLetterRoute?: string;
   readonly takes?: string;
   readonly expiresMs?: number;
+  /** It is subscribed to its topic on SNS: who publishes there does not send it a copy. */
+  readonly subscribed?: boolean;
   /** Who has consumed it last, and when, in milliseconds of its own clock. */
   readonly consumed?: { readonly at: number; readonly by: string };
 }
@@ -53,6 +62,7 @@ export function tagsOf(record: Omit<QueueRecord, 'url'>): Record<string, string>
   put(tag.deadLetterQueue, record.deadLetterQueue);
   put(tag.deadLetterRoute, record.deadLetterRoute);
   put(tag.takes, record.takes);
+  put(tag.subscribed, record.subscribed ? 'yes' : undefined);
   put(tag.expires, record.expiresMs === undefined ? undefined : String(record.expiresMs));
   return tags;
 }
@@ -63,7 +73,7 @@ export function consumedTag(at: number, by: string): Record<string, string> {
 
 /** Names of tags that are there and not in `wanted`, of those that hold routes; and who consumes, where that is told. */
 export function surplusTags(found: readonly string[], wanted: Readonly<Record<string, string>>): string[] {
-  return found.filter((name) => name.startsWith(tag.route) && !(name in wanted));
+  return found.filter((name) => (name.startsWith(tag.route) || name === tag.subscribed) && !(name in wanted));
 }
 
 function recordOf(url: string, tags: Readonly<Record<string, string>>): QueueRecord | undefined {
@@ -81,6 +91,7 @@ function recordOf(url: string, tags: Readonly<Record<string, string>>): QueueRec
     deadLetterRoute: get(tag.deadLetterRoute),
     takes: get(tag.takes),
     expiresMs: tags[tag.expires] === undefined ? undefined : Number(tags[tag.expires]),
+    subscribed: tag.subscribed in tags,
     consumed: at === undefined ? undefined : { at: Number(at), by },
   };
 }
@@ -94,6 +105,19 @@ export async function readRecord(link: Link, url: string): Promise<QueueRecord |
     if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+export async function attributesOf(
+  link: Link,
+  url: string,
+  AttributeNames: QueueAttributeName[],
+): Promise<Readonly<Record<string, string>>> {
+  const command = new link.sdk.GetQueueAttributesCommand({ QueueUrl: url, AttributeNames });
+  return (await link.ask<GetQueueAttributesCommandOutput>(command)).Attributes ?? {};
+}
+
+export async function arnOf(link: Link, url: string): Promise<string> {
+  return (await attributesOf(link, url, ['QueueArn'])).QueueArn;
 }
 
 /** Which queues a message goes to. SQS knows no routes: what a queue is bound by stands in its tags. */

@@ -53,7 +53,8 @@ export class SqsTransport extends BrokerTransport<Parts, Link> {
       retry: 'redelivery',
       wildcards: true,
       keyOrder: settings.fifo ? 'key' : 'none',
-      maxDelayMs: settings.fifo ? 0 : MAX_DELAY_MS,
+      // What is delayed waits with its publisher.
+      maxDelayMs: settings.fifo || settings.topics === 'sns' ? 0 : MAX_DELAY_MS,
       leaseMs: settings.lease,
       maxBytes: settings.maxBytes,
     };

@@ -115,7 +115,8 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const requester: Requester = new Requester({
     ...{ clock, events, serializer, telemetry, system: transport.system, replies: transport.replies },
     obstacle: () => dispatcher.obstacle,
-    send: (route, body, publishOptions) => publisher.request(route, body, publishOptions),
+    send: (route, body, publishOptions) =>
+      publisher.request(route, body, publishOptions, options.propagate?.inHand()?.correlationId),
   });
   const idempotencyStores = new IdempotencyStorePool({ clock });
   const consumers = new ConsumerRegistry({ ...shared, service, deadLetterStack, serializer, idempotencyStores });

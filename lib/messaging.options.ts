@@ -16,10 +16,12 @@ import type { IdempotencyStoreFactory } from './idempotency/idempotency-store.js
 import { checkIdempotencyStore } from './idempotency/idempotent-options.js';
 import { memoryIdempotencyStore } from './idempotency/memory-idempotency-store.js';
 import { checkSerializer, jsonSerializer, type Serializer } from './message/serializer.js';
+import { keepingMessageInHand } from './pipeline/message-in-hand.js';
 import type { Middleware } from './pipeline/middleware.js';
 import { memoryRetryQueue } from './publisher/memory-retry-queue.js';
 import type { BatchingOptions } from './publisher/publish-batching.js';
 import type { TelemetryFactory } from './pipeline/telemetry.js';
+import { Propagation } from './publisher/propagation.js';
 import type { PublishMiddleware } from './publisher/publish-middleware.js';
 import type { UnroutablePolicy } from './publisher/publish-options.js';
 import type { RetryQueueStoreFactory } from './publisher/retry-queue-store.js';
@@ -94,6 +96,11 @@ export interface MessagingModuleOptions {
   readonly middleware?: readonly Middleware[];
   /** Around every publish; first listed is outermost. */
   readonly publishMiddleware?: readonly PublishMiddleware[];
+  /**
+   * What a message that is published in a handler takes from the message in hand, unless its publish says otherwise:
+   * `'correlationId'` (the id of a message without one), and names of headers. Default: nothing.
+   */
+  readonly propagate?: readonly string[];
   /** Apply the application's global guards, pipes, interceptors and filters to handlers too. Default false. */
   readonly globalEnhancers?: boolean;
   /** What is done with dead letters beyond keeping them in their queues. */
@@ -110,8 +117,12 @@ export interface MessagingModuleOptions {
 
 /** The options with every default filled in. */
 export type ResolvedOptions = Required<
-  Omit<MessagingModuleOptions, 'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'telemetry' | 'transactions'>
+  Omit<
+    MessagingModuleOptions,
+    'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'telemetry' | 'transactions' | 'propagate'
+  >
 > & {
+  readonly propagate: Propagation | undefined;
   readonly batching: Required<BatchingOptions> | undefined;
   readonly deadLetters: Required<Pick<DeadLettersOptions, 'interval'>> & DeadLettersOptions;
   readonly transactions: ResolvedTransactionsOptions | undefined;
@@ -145,6 +156,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
   new RetryPolicy(retry);
   const retryQueue = resolveRetryQueue(options.retryQueue ?? {});
   const maxInFlight = integerBetween('maxInFlight', options.maxInFlight ?? 2_000, 1, 65_535);
+  const propagate = Propagation.of(options.propagate ?? []);
   return {
     service: serviceOf(options, transport),
     transport,
@@ -161,8 +173,12 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     shutdownTimeout: numberBetween('shutdownTimeout', options.shutdownTimeout ?? 10_000, 0, LONGEST),
     serializer: checkSerializer('serializer', options.serializer ?? jsonSerializer),
     idempotencyStore: checkIdempotencyStore('idempotencyStore', options.idempotencyStore ?? memoryIdempotencyStore()),
-    middleware: functions('middleware', options.middleware ?? []),
-    publishMiddleware: functions('publishMiddleware', options.publishMiddleware ?? []),
+    middleware: [...(propagate ? [keepingMessageInHand] : []), ...functions('middleware', options.middleware ?? [])],
+    publishMiddleware: [
+      ...(propagate ? [propagate.middleware] : []),
+      ...functions('publishMiddleware', options.publishMiddleware ?? []),
+    ],
+    propagate,
     globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
     deadLetters: resolveDeadLetters(options.deadLetters ?? {}),
     transactions: options.transactions === undefined ? undefined : resolveTransactions(options.transactions),
@@ -284,6 +300,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'idempotencyStore',
   'middleware',
   'publishMiddleware',
+  'propagate',
   'globalEnhancers',
   'deadLetters',
   'transactions',

@@ -7,10 +7,14 @@ const MAX_NAME_BYTES = 255;
 
 /** A name of a queue, topic or route: what AMQP's short string holds. */
 export function checkShortText(option: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '' || Buffer.byteLength(value) > MAX_NAME_BYTES || value.includes('\0')) {
-    throw new InvalidOptionError(option, value, `a text of 1 to ${MAX_NAME_BYTES} bytes`);
-  }
-  return value;
+  if (isShortText(value)) return value;
+  throw new InvalidOptionError(option, value, `a text of 1 to ${MAX_NAME_BYTES} bytes`);
+}
+
+export function isShortText(value: unknown): value is string {
+  return (
+    typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= MAX_NAME_BYTES && !value.includes('\0')
+  );
 }
 
 /** A part of a queue name; «:» separates the parts. */

@@ -9,9 +9,9 @@ const MAX_NAME_BYTES = 255;
 const ALLOWED = 'a text, finite number, boolean, null, date, bytes, or an array or plain object of these';
 
 /** @throws InvalidOptionError for what no broker can carry as the name of a header */
-export function checkHeaderName(name: string): void {
+export function checkHeaderName(name: string, option = 'headers'): void {
   if (name === '' || name === '__proto__' || Buffer.byteLength(name) > MAX_NAME_BYTES)
-    throw new InvalidOptionError('headers', name, 'names of 1 to 255 bytes other than «__proto__»');
+    throw new InvalidOptionError(option, name, 'names of 1 to 255 bytes other than «__proto__»');
 }
 
 /**

@@ -53,6 +53,8 @@ export const header = {
 export const requestHeader = {
   /** Until then whoever asked waits for the reply. */
   deadline: 'messaging-deadline',
+  /** The correlation id of what the request was sent for; its own is that of its reply. */
+  correlation: 'messaging-correlation-id',
   /** The message is the reply to a request that failed: its body says how. */
   error: 'messaging-error',
 } as const;

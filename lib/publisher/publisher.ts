@@ -188,11 +188,16 @@ export class Publisher {
     return composePublish(this.middleware, async (request) => keep(this.prepareAgain(request, own, serialized)))(own);
   }
 
-  /** Sends a request: it is confirmed or rejected, for it is worth nothing later. Rejects as `publish` does. @internal */
-  request(route: RouteLike, body: unknown, options: PublishOptions): Promise<Receipt> {
+  /**
+   * Sends a request: it is confirmed or rejected, for it is worth nothing later. `correlation`: of what it is sent for.
+   * Rejects as `publish` does. @internal
+   */
+  request(route: RouteLike, body: unknown, options: PublishOptions, correlation?: string): Promise<Receipt> {
     return this.compose(route, body, options, async (publication) => {
       publication.keptElsewhere = true;
-      (publication.message.headers as Record<string, unknown>)[requestHeader.deadline] = publication.expiresAt;
+      const headers = publication.message.headers as Record<string, unknown>;
+      headers[requestHeader.deadline] = publication.expiresAt;
+      if (correlation !== undefined) headers[requestHeader.correlation] = correlation;
       return this.submit(publication);
     });
   }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import { brand } from '../errors/brand.js';
@@ -50,6 +51,8 @@ interface Pending {
   readonly at: number;
   readonly trace: RequestTrace | undefined;
   readonly aborted: (() => void) | undefined;
+  /** What it is sent within where it waits: the async context of whoever asked. */
+  within?: ReturnType<typeof AsyncLocalStorage.snapshot>;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -110,7 +113,7 @@ export class Requester {
     for (const pending of this.waiting) {
       if (this.obstacle !== undefined) return;
       this.waiting.delete(pending);
-      this.send(pending);
+      pending.within!(() => this.send(pending));
     }
   }
 
@@ -199,7 +202,10 @@ export class Requester {
     this.deadlines.add(pending, timeoutMs);
     signal?.addEventListener('abort', aborted!, { once: true });
     if (this.obstacle === undefined) this.send(pending);
-    else this.waiting.add(pending);
+    else {
+      pending.within = AsyncLocalStorage.snapshot();
+      this.waiting.add(pending);
+    }
   }
 
   private send(pending: Pending): void {

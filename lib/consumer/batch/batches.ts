@@ -3,7 +3,7 @@ import { DeliveryLostError } from '../../errors/handling-errors.js';
 import type { IdempotentHandling } from '../../idempotency/idempotent-handling.js';
 import { BatchContext, type BatchHandler } from '../../pipeline/batch-context.js';
 import type { MessageContext } from '../../pipeline/message-context.js';
-import type { Handler } from '../../pipeline/middleware.js';
+import { compose, type Handler } from '../../pipeline/middleware.js';
 import { Outcome } from '../../pipeline/outcome.js';
 import { wholeResultOf } from '../../pipeline/result.js';
 import type { BatchTrace, ConsumerTelemetry } from '../../pipeline/telemetry.js';
@@ -67,12 +67,14 @@ export class Batches {
   ) {
     this.definition = definition;
     const { retry, timeoutMs, idempotent } = definition;
-    const whole: BatchHandler = (context) => wholeResultOf(batchHandler(context));
+    const around = definition.middleware.flatMap(({ batch }) => batch ?? []);
+    const composed = compose(around, batchHandler);
+    const whole: BatchHandler = (context) => wholeResultOf(composed(context));
     this.handler =
       timeoutMs === undefined
         ? whole
         : withTimeout(whole, timeoutMs, environment.clock, (running, context) => this.runOn(running, context));
-    const middleware = [...definition.middleware, ...definition.validations];
+    const middleware = [...definition.middleware.filter(({ batch }) => !batch), ...definition.validations];
     this.wrapped = idempotent !== undefined || middleware.length > 0;
     const join: Handler = this.wrapped ? (context) => this.joinWrapped(context) : () => this.joinPlain();
     // The timeout is for the call with the batch, not for the entries that wait for it.

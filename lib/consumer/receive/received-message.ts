@@ -21,6 +21,8 @@ export class ReceivedMessage<Payload = unknown> {
   private settled: SettledAs | undefined;
   /** Left out: nothing is traced. @internal */
   within: Within | undefined;
+  /** The async context that its middleware has made; left out: there is none. @internal */
+  inside: Within | undefined;
 
   /** @internal */
   constructor(
@@ -100,11 +102,13 @@ export class ReceivedMessage<Payload = unknown> {
   }
 
   /**
-   * Calls `work` and gives what it returns. With `telemetry`, inside the message's `process` span: spans that it makes, and
-   * what it publishes, are below that, as in a handler.
+   * Calls `work` and gives what it returns, as in a handler: inside of what middleware keeps in an `AsyncLocalStorage`, with
+   * what `propagate` names, and with `telemetry` inside the message's `process` span, which spans and publishes are below.
    */
   run<T>(work: () => T): T {
-    return this.within ? this.within(work) : work();
+    const { within, inside } = this;
+    if (!inside) return within ? within(work) : work();
+    return inside(within ? () => within(work) : work);
   }
 
   /**

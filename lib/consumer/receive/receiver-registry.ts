@@ -32,7 +32,7 @@ export class ReceiverRegistry {
     if (this.closed) throw new PublisherClosedError('The application is shutting down: nothing can be received');
     const { environment } = this;
     const { consumers, log } = environment;
-    const receiver = new Receiver<Payload>(signal);
+    const receiver = new Receiver<Payload>(signal, definition.middleware.length > 0);
     const concurrency = new OnDemand(receiver);
     const [handled] = mergeByQueue([
       { definition: { ...definition, concurrency }, handler: (context) => receiver.handle(context) },

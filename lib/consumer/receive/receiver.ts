@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MessageContext } from '../../pipeline/message-context.js';
 import { Outcome } from '../../pipeline/outcome.js';
 import type { ConsumerTelemetry, ReceiveTrace } from '../../pipeline/telemetry.js';
@@ -51,7 +52,11 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
   private readonly onAbort = (): void => void this.end();
 
   /** @internal */
-  constructor(private readonly signal: AbortSignal | undefined) {}
+  constructor(
+    private readonly signal: AbortSignal | undefined,
+    /** There is middleware around each message. */
+    private readonly wrapped: boolean,
+  ) {}
 
   /** @internal */
   from(source: ReceiverSource): this {
@@ -110,6 +115,7 @@ export class Receiver<Payload = unknown> implements AsyncIterableIterator<Receiv
       const { delivery } = context;
       const call = { resolve: () => resolve(undefined), reject };
       const message = new ReceivedMessage<Payload>(context, call, this.held.get(delivery));
+      if (this.wrapped) message.inside = AsyncLocalStorage.snapshot();
       this.held.set(delivery, message);
       this.source?.arrived(delivery);
       const reader = this.readers.shift();

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from '@jest/globals';
 import { jsonSerializer } from 'nestjs-messaging';
 import { Requester, type RequestOptions } from 'nestjs-messaging/request';
@@ -9,6 +10,8 @@ import type { PublishOptions, RouteLike } from '../../../lib/publisher/publish-o
 import type { Receipt } from '../../../lib/publisher/receipt.js';
 import type { ReplyHandlers, ReplyPath } from '../../../lib/transport/reply-path.js';
 
+const caller = new AsyncLocalStorage<string>();
+
 type Refusal = { code: string; message: string };
 
 /** A requester whose other side is the test. */
@@ -16,6 +19,7 @@ function bench({ replies = true, opens = true } = {}) {
   const clock = new ManualClock();
   const events = new MessagingEvents(() => {});
   const sent: { route: RouteLike; body: unknown; options: PublishOptions }[] = [];
+  const contexts: unknown[] = [];
   const unexpected: unknown[] = [];
   events.on('reply-unexpected', (one) => unexpected.push(one));
   let handlers!: ReplyHandlers;
@@ -32,6 +36,7 @@ function bench({ replies = true, opens = true } = {}) {
     obstacle: () => state.obstacle,
     send: async (route, body, options) => {
       if (state.fails) throw state.fails;
+      contexts.push(caller.getStore());
       sent.push({ route, body, options });
       return { id: '1', outcome: 'confirmed' } as Receipt;
     },
@@ -45,7 +50,7 @@ function bench({ replies = true, opens = true } = {}) {
     });
   const turn = (): Promise<void> => clock.advance(0);
   const idOf = (at: number): string => sent[at].options.correlationId!;
-  return { clock, sent, unexpected, state, requester, ask, reply, turn, idOf, handlers: () => handlers };
+  return { clock, sent, contexts, unexpected, state, requester, ask, reply, turn, idOf, handlers: () => handlers };
 }
 
 describe('a requester', () => {
@@ -132,6 +137,17 @@ describe('a requester', () => {
     expect(sent[0].options.ttl).toBe(990);
     reply(idOf(0), 'late but there');
     expect(await waiting).toBe('late but there');
+  });
+
+  test('that waits for a connection is sent in the async context of whoever asked', async () => {
+    const { ask, state, turn, requester, contexts } = bench();
+    state.obstacle = 'nobody is there';
+    void caller.run('asks', () => ask({ queue: true }));
+    await turn();
+    state.obstacle = undefined;
+    caller.run('connects', () => requester.resume());
+    await turn();
+    expect(contexts).toEqual(['asks']);
   });
 
   test('tells a request that cannot be sent from one whose fate is not known', async () => {

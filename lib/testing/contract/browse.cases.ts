@@ -136,6 +136,33 @@ export const browseCases: readonly CaseDefinition[] = [
     },
   },
   {
+    name: 'a browser tells how many messages are behind the one it has shown, also while it removes, and never too many',
+    needs: ['queues'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const dead = bed.deadLetters(topology);
+      const to = { kind: 'dead-letter', route: topology.deadLetter?.route ?? '' } as const;
+      await client.confirmed(...range(5).map((id) => client.outgoing(to, { id: `${id}` })));
+      await client.depthOf(dead.queue, 5);
+      const browser = await bed.settled(client.queues.browse(dead.queue), 'browse()');
+      const behind: number[] = [];
+      const shown: string[] = [];
+      for (;;) {
+        const delivery = await bed.settled(browser.next(), 'next()');
+        if (!delivery) break;
+        shown.push(delivery.message.id);
+        behind.push(await bed.settled(browser.behind(), 'behind()'));
+        if (shown.length !== 2) delivery.ack();
+      }
+      assert.deepEqual(shown, ['0', '1', '2', '3', '4']);
+      assert.deepEqual(behind, [4, 3, 2, 1, 0]);
+      await bed.settled(browser.close(), 'close()');
+      await client.depthOf(dead.queue, 1);
+    },
+  },
+  {
     name: 'browsing a queue that does not exist is an error or the end, never a hang',
     needs: ['queues'],
     async run(bed) {

@@ -40,6 +40,7 @@ export class QueueBrowser implements Browser {
   private closed = false;
   private readonly deletions = new Set<Promise<void>>();
   private deleted = 0;
+  private shown = 0;
   private sources?: Promise<QueueRecord[]>;
 
   private constructor(
@@ -77,6 +78,7 @@ export class QueueBrowser implements Browser {
       if (!track || !message) return undefined;
       track.head = undefined;
       track.from = message.seq + 1;
+      this.shown++;
       const delivery = this.deliver(message);
       if (delivery) return this.isTraced(delivery) ? delivery : this.traced(delivery);
     }
@@ -85,6 +87,12 @@ export class QueueBrowser implements Browser {
   async arrived(): Promise<number> {
     await Promise.all(this.deletions);
     return Math.max(0, (await countOwn(this.queue, this.options)) - (this.count - this.deleted));
+  }
+
+  /** What others have deleted of what was shown is missed twice: the count errs towards too few. */
+  async behind(): Promise<number> {
+    await Promise.all(this.deletions);
+    return Math.max(0, (await countOwn(this.queue, this.options)) - (this.shown - this.deleted));
   }
 
   async close(): Promise<void> {

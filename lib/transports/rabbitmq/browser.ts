@@ -103,6 +103,10 @@ export class QueueBrowser implements Browser, Settler {
     return this.newcomers;
   }
 
+  async behind(): Promise<number> {
+    return this.upcoming ? this.upcoming.fields.messageCount + 1 : 0;
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;

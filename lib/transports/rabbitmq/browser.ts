@@ -147,6 +147,16 @@ export class QueueBrowser implements Browser, Settler {
     this.acked++;
   }
 
+  /** What is answered on the channel after it comes after it. */
+  async ackConfirmed(delivery: RabbitmqDelivery): Promise<boolean> {
+    if (this.closed) return false;
+    this.ack(delivery);
+    return answered(this.channel.checkQueue(this.queue), this.bound).then(
+      () => true,
+      () => false,
+    );
+  }
+
   release(): void {
     // The message goes back when the channel closes.
   }

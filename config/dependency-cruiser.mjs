@@ -17,7 +17,7 @@ const layers = [
 
 const { peerDependenciesMeta } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const clients = Object.keys(peerDependenciesMeta).filter(
-  (name) => !/terminus|opentelemetry|sqlite/.test(name) && peerDependenciesMeta[name].optional,
+  (name) => !/terminus|opentelemetry|sqlite|microservices/.test(name) && peerDependenciesMeta[name].optional,
 );
 
 const folders = (names) => `^lib/(${names.join('|')})/`;
@@ -86,6 +86,12 @@ const forbidden = [
     to: { path: '(^|/)@nestjs/terminus(/|$)' },
   },
   {
+    name: 'microservices-in-their-stand-in-only',
+    severity: 'error',
+    from: { path: '^lib/', pathNot: '^lib/compat/microservices/' },
+    to: { path: '(^|/)@nestjs/microservices(/|$)' },
+  },
+  {
     name: 'opentelemetry-in-its-folder-only',
     severity: 'error',
     from: { path: '^lib/', pathNot: '^lib/opentelemetry/' },
@@ -96,7 +102,7 @@ const forbidden = [
     comment: 'The root must load, and its types must check, where no optional peer is installed',
     severity: 'error',
     from: { path: '^lib/index\\.ts$' },
-    to: { path: `(^|/)(${clients.join('|')}|@nestjs/terminus|@opentelemetry)(/|$)`, reachable: true },
+    to: { path: `(^|/)(${clients.join('|')}|@nestjs/terminus|@nestjs/microservices|@opentelemetry)(/|$)`, reachable: true },
   },
   {
     name: 'nest-free',

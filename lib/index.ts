@@ -4,8 +4,7 @@ export {
   type MessagingOptionsFactory,
   type MessagingRegistration,
 } from './messaging.module.js';
-export { type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
-export { type DeadLettersOptions } from './dead-letter/dead-letter-options.js';
+export { type DeadLettersOptions, type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
 export { Messaging } from './messaging.js';
 export {
   InjectDeadLetters,

@@ -4,8 +4,6 @@ import { deadLetterQueues } from './consumer/queue-consumer.js';
 import { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { Archiving } from './dead-letter/archiving.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
-import type { DeadLetterWatch } from './dead-letter/dead-letter-watch.js';
-import { watchOf } from './dead-letter/watched-places.js';
 import { errorMessage } from './errors/redact.js';
 import { type Log, redactedLog } from './events/log.js';
 import { MessagingEvents } from './events/messaging-events.js';
@@ -47,7 +45,6 @@ export interface MessagingParts {
   readonly consumers: ConsumerRegistry;
   readonly receivers: ReceiverRegistry;
   readonly archiving: Archiving | undefined;
-  readonly watch: DeadLetterWatch | undefined;
   readonly transactions: Transactions | undefined;
   readonly deadLetters: DeadLetters;
   readonly counts: DeadLetterCounts;
@@ -65,7 +62,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const transport = options.transport.create();
   const { system, namespace, topic } = options.transport;
   const health = (): HealthReport =>
-    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts, watch, transactions });
+    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts, transactions });
   const telemetry = options.telemetry?.create(
     telemetryEnvironment({ connection, events, health }, transport, topic, clock),
   );
@@ -118,20 +115,15 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const requester: Requester = new Requester({
     ...{ clock, events, serializer, telemetry, system: transport.system, replies: transport.replies },
     obstacle: () => dispatcher.obstacle,
-    send: (route, body, publishOptions) =>
-      publisher.request(route, body, publishOptions, options.propagate?.inHand()?.correlationId),
+    send: (route, body, publishOptions, queue) =>
+      publisher.request(route, body, publishOptions, options.propagate?.inHand()?.correlationId, queue),
   });
   const idempotencyStores = new IdempotencyStorePool({ clock });
   const consumers = new ConsumerRegistry({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
   const allQueues = (): string[] => [...deadLetterQueues(consumers).values()].flat();
   const archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
   const counts: DeadLetterCounts = new DeadLetterCounts(transport, clock, COUNT_INTERVAL_MS, allQueues);
-  const watch = watchOf(options, { ...shared, publishers: store.deadLetters, queues: allQueues, archiving });
-  events.on('dead-lettered', () => {
-    counts.changed();
-    watch?.soon();
-  });
-  if (watch) events.on('publish-failed', () => watch.soon());
+  events.on('dead-lettered', () => counts.changed());
   const receivers = new ReceiverRegistry({
     consumers,
     log,
@@ -140,7 +132,6 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     started: () => {
       counts.start();
       archiving?.start();
-      watch?.start();
     },
   });
   const deadLetters = new DeadLetters({
@@ -154,7 +145,6 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     consumers,
     receivers,
     archiving,
-    watch,
     transactions,
     counts,
     publisher,

@@ -99,7 +99,7 @@ export class MessagingExplorer {
     const own = this.ofConnection(found, messaging);
     this.warnOfUnknownOverrides(messaging, own);
     const handled = own.map((one) => this.handledBy(one, messaging)).filter((one) => one !== undefined);
-    const consumers = mergeByQueue(handled).map((one) => messaging.addConsumer(one));
+    const consumers = mergeByQueue([...handled, ...messaging.early]).map((one) => messaging.addConsumer(one));
     await messaging.declareConsumers(consumers);
     this.declared.set(messaging, consumers);
   }

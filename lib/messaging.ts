@@ -53,7 +53,10 @@ export class Messaging {
   /** @internal */
   readonly definitions: DefinitionResolver;
 
+  /** Subscriptions asked for before the connection was opened; declared and started with the decorated ones. @internal */
+  readonly early: HandledSubscription[] = [];
   private declaring = false;
+  private opened = false;
 
   /** @internal */
   constructor(
@@ -100,6 +103,7 @@ export class Messaging {
         isDeclaring: () => this.declaring,
       }),
     });
+    this.opened = true;
     if (!declare) return;
     await declare();
     this.declaring = false;
@@ -135,16 +139,14 @@ export class Messaging {
     await this.parts.consumers.start(consumer);
   }
 
-  /** Starts counting dead letters for health, moving them into their archive, and looking after them. @internal */
+  /** Starts counting dead letters for health, and moving them into their archive. @internal */
   startCounting(): void {
     this.parts.counts.start();
     this.parts.archiving?.start();
-    this.parts.watch?.start();
   }
 
-  /** Starts to ask what became of the transactions that a process has left, and to look after dead letters. @internal */
+  /** Starts to ask what became of the transactions that a process has left. @internal */
   startChecks(): void {
-    this.parts.watch?.start();
     this.parts.transactions?.start();
   }
 
@@ -276,6 +278,13 @@ export class Messaging {
   /** Second phase: publishes are flushed, connections close. @internal */
   close(): Promise<void> {
     return this.parts.shutdown.close();
+  }
+
+  /** Starts a subscription: at once, or, before the connection is opened, with the decorated ones (undefined). @internal */
+  async start(handled: HandledSubscription): Promise<RuntimeSubscription | undefined> {
+    if (this.opened) return this.startNow(handled);
+    this.early.push(handled);
+    return undefined;
   }
 
   private async startNow(handled: HandledSubscription): Promise<RuntimeSubscription> {

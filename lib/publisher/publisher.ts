@@ -178,9 +178,11 @@ export class Publisher {
     body: unknown,
     options: PublishOptions,
     keep: (publication: Publication) => Promise<Receipt>,
+    queue?: string,
   ): Promise<Receipt> {
-    const name = routeName(route);
-    const own = requestOf(name, route, body, options);
+    const name = queue === undefined ? routeName(route) : checkShortText('queue', queue);
+    const given = requestOf(name, route, body, options);
+    const own = queue === undefined ? given : { ...given, queue };
     const serialized = this.send ? undefined : this.factory.serialize(body, own);
     // Whatever need not wait does not: who does not await this has it done before what comes next.
     const check = checkBody(route, body);
@@ -189,17 +191,24 @@ export class Publisher {
   }
 
   /**
-   * Sends a request: it is confirmed or rejected, for it is worth nothing later. `correlation`: of what it is sent for.
-   * Rejects as `publish` does. @internal
+   * Sends a request: it is confirmed or rejected, for it is worth nothing later. `correlation`: of what it is sent for;
+   * `queue`: where it goes by name. Rejects as `publish` does. @internal
    */
-  request(route: RouteLike, body: unknown, options: PublishOptions, correlation?: string): Promise<Receipt> {
-    return this.compose(route, body, options, async (publication) => {
+  request(
+    route: RouteLike,
+    body: unknown,
+    options: PublishOptions,
+    correlation?: string,
+    queue?: string,
+  ): Promise<Receipt> {
+    const keep = async (publication: Publication): Promise<Receipt> => {
       publication.keptElsewhere = true;
       const headers = publication.message.headers as Record<string, unknown>;
       headers[requestHeader.deadline] = publication.expiresAt;
       if (correlation !== undefined) headers[requestHeader.correlation] = correlation;
       return this.submit(publication);
-    });
+    };
+    return this.compose(route, body, options, keep, queue);
   }
 
   /** Sends what is kept elsewhere: it is confirmed, or rejected. @internal */

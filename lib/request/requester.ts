@@ -38,7 +38,18 @@ export interface RequesterEnvironment {
   /** Why nothing can be sent now; undefined: it can. */
   obstacle(): string | undefined;
   /** Sends at once, and keeps nothing for later. */
-  send(route: RouteLike, body: unknown, options: PublishOptions): Promise<Receipt>;
+  send(route: RouteLike, body: unknown, options: PublishOptions, queue?: string): Promise<Receipt>;
+}
+
+/** A request that may get several replies, and where it goes. @internal */
+export interface Conversation {
+  readonly id: string;
+  /** The queue that it is sent to by name; undefined: it goes by its route. */
+  readonly queue?: string;
+  /** What else it is published with. */
+  readonly publish?: PublishOptions;
+  /** Takes the replies as they come, until `end` was called. The `timeout` begins anew with each. Must not throw. */
+  readonly take: (reply: WireMessage, end: () => void) => void;
 }
 
 /** A request that waits for its reply. */
@@ -48,11 +59,12 @@ interface Pending {
   readonly body: unknown;
   readonly options: RequestOptions;
   readonly timeoutMs: number;
-  readonly at: number;
+  at: number;
   readonly trace: RequestTrace | undefined;
   readonly aborted: (() => void) | undefined;
   /** What it is sent within where it waits: the async context of whoever asked. */
   within?: ReturnType<typeof AsyncLocalStorage.snapshot>;
+  readonly conversation: Conversation | undefined;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -106,6 +118,16 @@ export class Requester {
     return new Promise<unknown>((resolve, reject) =>
       this.begin(route, body, options, timeoutMs, resolve, reject),
     ) as Promise<AnswerOf<R>>;
+  }
+
+  /** Sends a request that may get several replies. Resolves when it has ended, and rejects as `request` does. @internal */
+  async converse(route: RouteLike, body: unknown, options: RequestOptions, conversation: Conversation): Promise<void> {
+    const timeoutMs = this.check(options);
+    this.open();
+    this.checkState(options);
+    await new Promise<unknown>((resolve, reject) =>
+      this.begin(route, body, options, timeoutMs, resolve, reject, conversation),
+    );
   }
 
   /** Something that requests waited for is there again. @internal */
@@ -190,14 +212,15 @@ export class Requester {
     timeoutMs: number,
     resolve: Pending['resolve'],
     reject: Pending['reject'],
+    conversation?: Conversation,
   ): void {
     const { clock, telemetry } = this.environment;
-    const id = randomUUID();
+    const id = conversation?.id ?? randomUUID();
     const { signal } = options;
     const aborted = signal && ((): void => this.fail(id, signal.reason));
     const trace = telemetry?.request?.(nameOf(route));
     const at = clock.monotonic() + timeoutMs;
-    const pending: Pending = { id, route, body, options, timeoutMs, at, trace, aborted, resolve, reject };
+    const pending: Pending = { id, route, body, options, timeoutMs, at, trace, aborted, conversation, resolve, reject };
     this.requests.set(id, pending);
     this.deadlines.add(pending, timeoutMs);
     signal?.addEventListener('abort', aborted!, { once: true });
@@ -209,18 +232,19 @@ export class Requester {
   }
 
   private send(pending: Pending): void {
-    const { id, route, body, options, at, trace } = pending;
+    const { id, route, body, options, at, trace, conversation } = pending;
     const { headers, key, topic } = options;
-    const publish = (): Promise<Receipt> =>
-      this.environment.send(route, body, {
-        ...(headers !== undefined && { headers }),
-        ...(key !== undefined && { key }),
-        ...(topic !== undefined && { topic }),
-        ttl: Math.max(1, at - this.environment.clock.monotonic()),
-        unroutable: 'reject',
-        correlationId: id,
-        replyTo: this.address,
-      });
+    const written: PublishOptions = {
+      ...conversation?.publish,
+      ...(headers !== undefined && { headers }),
+      ...(key !== undefined && { key }),
+      ...(topic !== undefined && { topic }),
+      ttl: Math.max(1, at - this.environment.clock.monotonic()),
+      unroutable: 'reject',
+      correlationId: id,
+      replyTo: this.address,
+    };
+    const publish = (): Promise<Receipt> => this.environment.send(route, body, written, conversation?.queue);
     (trace ? trace.run(publish) : publish()).catch((error: unknown) =>
       this.fail(id, error instanceof NotConnectedError ? lost(error.message, error) : error),
     );
@@ -229,10 +253,21 @@ export class Requester {
   private replied(message: WireMessage): void {
     const { correlationId } = message.properties;
     const pending = correlationId === undefined ? undefined : this.requests.get(correlationId);
+    if (pending?.conversation) return this.goOn(pending, pending.conversation, message);
     if (pending) return this.answered(this.end(pending, 'second'), message);
     const reason = this.replies.count(correlationId);
     const { events } = this.environment;
     if (events.has('reply-unexpected')) events.emit('reply-unexpected', { correlationId, reason });
+  }
+
+  private goOn(pending: Pending, { take }: Conversation, message: WireMessage): void {
+    const { id, timeoutMs } = pending;
+    this.deadlines.delete(pending, timeoutMs);
+    pending.at = this.environment.clock.monotonic() + timeoutMs;
+    this.deadlines.add(pending, timeoutMs);
+    take(message, () => {
+      if (this.requests.get(id) === pending) succeed(this.end(pending, 'second'), undefined);
+    });
   }
 
   private answered(pending: Pending, message: WireMessage): void {

@@ -309,7 +309,6 @@ class BrowsingTakes extends Faultless {
         return delivery;
       },
       arrived: () => browser.arrived(),
-      behind: () => browser.behind(),
       close: () => browser.close(),
     };
   }

@@ -4,7 +4,8 @@ export {
   type MessagingOptionsFactory,
   type MessagingRegistration,
 } from './messaging.module.js';
-export { type DeadLettersOptions, type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
+export { type MessagingModuleOptions, type RetryQueueOptions } from './messaging.options.js';
+export { type DeadLettersOptions } from './dead-letter/dead-letter-options.js';
 export { Messaging } from './messaging.js';
 export {
   InjectDeadLetters,

@@ -4,6 +4,8 @@ import { deadLetterQueues } from './consumer/queue-consumer.js';
 import { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { Archiving } from './dead-letter/archiving.js';
 import { DeadLetters } from './dead-letter/dead-letters.js';
+import type { DeadLetterWatch } from './dead-letter/dead-letter-watch.js';
+import { watchOf } from './dead-letter/watched-places.js';
 import { errorMessage } from './errors/redact.js';
 import { type Log, redactedLog } from './events/log.js';
 import { MessagingEvents } from './events/messaging-events.js';
@@ -45,6 +47,7 @@ export interface MessagingParts {
   readonly consumers: ConsumerRegistry;
   readonly receivers: ReceiverRegistry;
   readonly archiving: Archiving | undefined;
+  readonly watch: DeadLetterWatch | undefined;
   readonly transactions: Transactions | undefined;
   readonly deadLetters: DeadLetters;
   readonly counts: DeadLetterCounts;
@@ -62,7 +65,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const transport = options.transport.create();
   const { system, namespace, topic } = options.transport;
   const health = (): HealthReport =>
-    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts, transactions });
+    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts, watch, transactions });
   const telemetry = options.telemetry?.create(
     telemetryEnvironment({ connection, events, health }, transport, topic, clock),
   );
@@ -123,7 +126,12 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const allQueues = (): string[] => [...deadLetterQueues(consumers).values()].flat();
   const archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
   const counts: DeadLetterCounts = new DeadLetterCounts(transport, clock, COUNT_INTERVAL_MS, allQueues);
-  events.on('dead-lettered', () => counts.changed());
+  const watch = watchOf(options, { ...shared, publishers: store.deadLetters, queues: allQueues, archiving });
+  events.on('dead-lettered', () => {
+    counts.changed();
+    watch?.soon();
+  });
+  if (watch) events.on('publish-failed', () => watch.soon());
   const receivers = new ReceiverRegistry({
     consumers,
     log,
@@ -132,6 +140,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     started: () => {
       counts.start();
       archiving?.start();
+      watch?.start();
     },
   });
   const deadLetters = new DeadLetters({
@@ -145,6 +154,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     consumers,
     receivers,
     archiving,
+    watch,
     transactions,
     counts,
     publisher,

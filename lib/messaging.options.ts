@@ -1,6 +1,12 @@
 import { type Clock, systemClock } from './clock/clock.js';
 import type { SubscriptionOverride } from './consumer/subscription/subscription-options.js';
-import type { DeadLetterArchiveFactory } from './dead-letter/dead-letter-archive.js';
+import type { AlertsOptions } from './dead-letter/dead-letter-alerts.js';
+import {
+  type DeadLettersOptions,
+  resolveAlerts,
+  resolveDeadLetters,
+  type ResolvedDeadLetters,
+} from './dead-letter/dead-letter-options.js';
 import { InvalidOptionError } from './errors/configuration-errors.js';
 import {
   checkBoolean,
@@ -53,14 +59,6 @@ export interface RetryQueueOptions {
   readonly delayed?: boolean;
 }
 
-/** The archive of dead letters. */
-export interface DeadLettersOptions {
-  /** Moves the dead letters of this process's subscriptions into an archive: `sqliteDeadLetterArchive({ file })`. Default: none. */
-  readonly archive?: DeadLetterArchiveFactory;
-  /** Milliseconds between two looks for dead letters, and for archived ones that may be tried again. Default 60,000. */
-  readonly interval?: number;
-}
-
 /** Options of `MessagingModule.forRoot`. */
 export interface MessagingModuleOptions {
   /** First part of every queue name; without «:». Required; on the embedded broker it may be left out, and is `app` then. */
@@ -105,6 +103,8 @@ export interface MessagingModuleOptions {
   readonly globalEnhancers?: boolean;
   /** What is done with dead letters beyond keeping them in their queues. */
   readonly deadLetters?: DeadLettersOptions;
+  /** When somebody is to be told of dead letters. Default: never. */
+  readonly alerts?: AlertsOptions;
   /** Records of `publishInTransaction`, and how it is found out after a crash what became of a transaction. Default: none. */
   readonly transactions?: TransactionsOptions;
   /** Write the error's stack into dead letters. Default true. */
@@ -119,12 +119,13 @@ export interface MessagingModuleOptions {
 export type ResolvedOptions = Required<
   Omit<
     MessagingModuleOptions,
-    'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'telemetry' | 'transactions' | 'propagate'
+    'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'alerts' | 'telemetry' | 'transactions' | 'propagate'
   >
 > & {
   readonly propagate: Propagation | undefined;
   readonly batching: Required<BatchingOptions> | undefined;
-  readonly deadLetters: Required<Pick<DeadLettersOptions, 'interval'>> & DeadLettersOptions;
+  readonly deadLetters: ResolvedDeadLetters;
+  readonly alerts: AlertsOptions | undefined;
   readonly transactions: ResolvedTransactionsOptions | undefined;
   readonly telemetry: TelemetryFactory | undefined;
   readonly retryQueue: Required<RetryQueueOptions>;
@@ -180,7 +181,8 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     ],
     propagate,
     globalEnhancers: checkBoolean('globalEnhancers', globalEnhancers),
-    deadLetters: resolveDeadLetters(options.deadLetters ?? {}),
+    deadLetters: resolveDeadLetters(options.deadLetters ?? {}, options.alerts),
+    alerts: options.alerts === undefined ? undefined : resolveAlerts(options.alerts),
     transactions: options.transactions === undefined ? undefined : resolveTransactions(options.transactions),
     deadLetterStack: checkBoolean('deadLetterStack', deadLetterStack),
     telemetry: resolveTelemetry(options.telemetry),
@@ -241,19 +243,6 @@ function resolveBatching(
   return { messages, bytes, maxAge: numberBetween('batching.maxAge', maxAge, 1, 60_000) };
 }
 
-function resolveDeadLetters(options: DeadLettersOptions): ResolvedOptions['deadLetters'] {
-  knownKeys('deadLetters', options, ['archive', 'interval']);
-  const { archive, interval } = options;
-  if (archive !== undefined && typeof archive?.create !== 'function')
-    throw new InvalidOptionError('deadLetters.archive', archive, 'sqliteDeadLetterArchive({ file })');
-  if (interval !== undefined && archive === undefined)
-    throw new InvalidOptionError('deadLetters.interval', interval, 'nothing without deadLetters.archive: give one');
-  return {
-    ...(archive && { archive }),
-    interval: numberBetween('deadLetters.interval', interval ?? 60_000, 1, LONGEST),
-  };
-}
-
 function resolveReconnect(options: Partial<ReconnectPolicy>): ReconnectPolicy {
   knownKeys('reconnect', options, ['initial', 'max', 'jitter']);
   const initial = numberBetween('reconnect.initial', options.initial ?? 200, 1, LONGEST);
@@ -303,6 +292,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'propagate',
   'globalEnhancers',
   'deadLetters',
+  'alerts',
   'transactions',
   'deadLetterStack',
   'telemetry',

@@ -4,6 +4,7 @@ import type { ConsumerRegistry } from './consumer/consumer-registry.js';
 import type { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { until } from './clock/sleep.js';
 import type { Archiving } from './dead-letter/archiving.js';
+import type { DeadLetterWatch } from './dead-letter/dead-letter-watch.js';
 import { errorMessage } from './errors/redact.js';
 import type { Log } from './events/log.js';
 import type { ConnectionState } from './health/connection-state.js';
@@ -30,6 +31,7 @@ export interface ShutdownParts {
   readonly consumers: ConsumerRegistry;
   readonly receivers: ReceiverRegistry;
   readonly archiving: Archiving | undefined;
+  readonly watch: DeadLetterWatch | undefined;
   readonly transactions: Transactions | undefined;
   readonly counts: DeadLetterCounts;
   readonly publisher: Publisher;
@@ -70,11 +72,11 @@ export class Shutdown {
   }
 
   private async drainConsumers(): Promise<void> {
-    const { clock, timeout, receivers, consumers, archiving, transactions } = this.parts;
+    const { clock, timeout, receivers, consumers, archiving, watch, transactions } = this.parts;
     this.beganAt = clock.monotonic();
     receivers.end();
     const { signal, cancel } = deadline(clock, timeout);
-    const others = Promise.all([archiving?.stop(), transactions?.stop()]);
+    const others = Promise.all([archiving?.stop(), watch?.stop(), transactions?.stop()]);
     await Promise.all([consumers.stop(signal), until(others, signal)]);
     cancel();
   }

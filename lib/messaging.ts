@@ -139,14 +139,16 @@ export class Messaging {
     await this.parts.consumers.start(consumer);
   }
 
-  /** Starts counting dead letters for health, and moving them into their archive. @internal */
+  /** Starts counting dead letters for health, moving them into their archive, and looking after them. @internal */
   startCounting(): void {
     this.parts.counts.start();
     this.parts.archiving?.start();
+    this.parts.watch?.start();
   }
 
-  /** Starts to ask what became of the transactions that a process has left. @internal */
+  /** Starts to ask what became of the transactions that a process has left, and to look after dead letters. @internal */
   startChecks(): void {
+    this.parts.watch?.start();
     this.parts.transactions?.start();
   }
 

@@ -9,15 +9,15 @@ const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 const budgets = {
   lib: { most: 80_000, target: 36_500 },
   'lib/dashboard': { most: 2_933, target: 2_933 },
-  'lib/transports/kafka': { most: 3_303, target: 1_500 },
-  'lib/transports/kit': { most: 2_552, target: 1_350 },
+  'lib/transports/kafka': { most: 3_309, target: 1_500 },
+  'lib/transports/kit': { most: 2_558, target: 1_350 },
   // With the broker in it.
-  'lib/transports/memory': { most: 2_070, target: 1_200 },
-  'lib/transports/nats': { most: 3_597, target: 2_700 },
-  'lib/transports/postgres': { most: 1_751, target: 1_200, files: 15 },
-  'lib/transports/redis': { most: 2_316, target: 1_200, files: 15 },
+  'lib/transports/memory': { most: 2_074, target: 1_200 },
+  'lib/transports/nats': { most: 3_612, target: 2_700 },
+  'lib/transports/postgres': { most: 1_758, target: 1_200, files: 15 },
+  'lib/transports/redis': { most: 2_322, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 2_660, target: 1_200, files: 17 },
-  'lib/transports/rabbitmq': { most: 5_589, target: 3_500 },
+  'lib/transports/rabbitmq': { most: 5_603, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

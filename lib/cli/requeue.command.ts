@@ -41,6 +41,8 @@ const FLAGS: readonly Flag[] = [
     default: number('maxBytes'),
     what: 'bytes waiting in a queue; above, they are refused',
   },
+  { name: 'dead-letter-max-age', value: 'ms', what: 'dead letters that were given up longer ago are deleted' },
+  { name: 'dead-letter-max-count', value: 'count', what: 'the most dead letters of a queue; the oldest are deleted' },
   {
     name: 'shutdown-timeout',
     value: 'ms',
@@ -57,6 +59,12 @@ const NAMES: Readonly<Record<string, keyof RequeueOptions>> = {
   'max-messages': 'maxMessages',
   'max-bytes': 'maxBytes',
   'shutdown-timeout': 'shutdownTimeout',
+};
+
+/** Those of a group, by their paths. */
+const LIMITS: Readonly<Record<string, string>> = {
+  'dead-letter-max-age': 'deadLetters.maxAge',
+  'dead-letter-max-count': 'deadLetters.maxCount',
 };
 
 export const requeueCommand: Command = {
@@ -110,12 +118,15 @@ function options(values: FlagValues, { env }: Console): RequeueOptions {
     );
   if (textOf(values, 'data-dir') === undefined) throw new UsageError('--data-dir is required');
   const found: Record<string, unknown> = { nats: login(env), credsFile: creds, servers: addresses };
+  const limits: Record<string, unknown> = {};
   for (const { name, value } of FLAGS) {
     if (name === 'servers' || name === 'creds') continue;
     const isNumber = value === 'ms' || value === 'count' || value === 'bytes';
-    found[NAMES[name] ?? name] = isNumber ? wholeNumber(values, name) : textOf(values, name);
+    const limit = LIMITS[name];
+    if (limit !== undefined) limits[limit.split('.')[1]] = wholeNumber(values, name);
+    else found[NAMES[name] ?? name] = isNumber ? wholeNumber(values, name) : textOf(values, name);
   }
-  return given(found) as unknown as RequeueOptions;
+  return given({ ...found, deadLetters: given(limits) }) as unknown as RequeueOptions;
 }
 
 function login({ NATS_USER, NATS_PASSWORD, NATS_TOKEN }: Console['env']): RequeueOptions['nats'] {
@@ -129,7 +140,8 @@ function create(settings: RequeueOptions, output: ReturnType<typeof serviceOutpu
     return new RequeueServer(settings, output);
   } catch (error) {
     if (!(error instanceof InvalidOptionError)) throw error;
-    const flag = Object.entries(NAMES).find(([, option]) => option === error.option)?.[0] ?? error.option;
+    const flag =
+      Object.entries({ ...NAMES, ...LIMITS }).find(([, option]) => option === error.option)?.[0] ?? error.option;
     throw new UsageError(error.message.replace(`Option «${error.option}»`, `--${flag}`));
   }
 }

@@ -219,6 +219,12 @@ export class DurableQueue {
     return this.storage.read('read', (file) => file.deadAfter(queue, seq, limit), []);
   }
 
+  /** Dead entries in the order of their deaths. */
+  oldestDead(queue: string, limit: number): DeadEntry[] {
+    this.storage.commit();
+    return this.storage.read('read', (file) => file.oldestDead(queue, limit), []);
+  }
+
   /** Deletes a dead entry for good; false when there is none. */
   deleteDead({ queue, seq }: { readonly queue: string; readonly seq: number }): boolean {
     const remove = (file: QueueFile): boolean =>

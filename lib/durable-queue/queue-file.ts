@@ -299,6 +299,12 @@ export class QueueFile {
     return rows.map(readDeadEntry);
   }
 
+  /** The index is made for who asks. */
+  oldestDead(queue: string, limit: number): DeadEntry[] {
+    this.run('CREATE INDEX IF NOT EXISTS dead_by_time ON dead (queue, time, seq)');
+    return this.all('SELECT * FROM dead WHERE queue = ? ORDER BY time, seq LIMIT ?', queue, limit).map(readDeadEntry);
+  }
+
   /** Nothing would be missed without the file: entries, dead letters, or marks that another file depends on. */
   get isEmpty(): boolean {
     return (

@@ -2,6 +2,7 @@ import { channel, type Channel } from 'node:diagnostics_channel';
 import type { MessagingError } from '../errors/messaging-error.js';
 import type { DeliveryView } from '../transport/delivery-view.js';
 import type { Destination } from '../transport/outgoing.js';
+import type { DeadLetterAlert } from './dead-letter-alert.js';
 
 /** What `messaging.events` reports, by name. */
 export interface MessagingEventMap {
@@ -36,6 +37,18 @@ export interface MessagingEventMap {
     readonly reason: string;
     readonly error?: unknown;
   };
+  /** A dead letter was deleted: older than `deadLetters.maxAge`, or one more than `deadLetters.maxCount`. */
+  'dead-letter-expired': {
+    readonly place: string;
+    readonly cause: 'maxAge' | 'maxCount';
+    readonly id: string;
+    readonly route: string;
+    readonly reason: string;
+    /** When it was given up, in milliseconds since the epoch; undefined where nobody said. */
+    readonly time: number | undefined;
+  };
+  /** A condition of `alerts` holds, or does no more. */
+  'dead-letter-alert': DeadLetterAlert;
   /** A copy (retry or dead letter) could not be written, or a store failed. Nothing is lost: the original is given back. */
   'store-error': { readonly operation: string; readonly error: MessagingError };
   /** An idempotent subscription recognised a message: `done`, it was acked; `in-progress`, it was put off. */
@@ -87,6 +100,8 @@ export const MESSAGING_EVENT_NAMES = [
   'delivered',
   'settled',
   'dead-lettered',
+  'dead-letter-expired',
+  'dead-letter-alert',
   'store-error',
   'duplicate',
   'transaction-checked',

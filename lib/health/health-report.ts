@@ -1,4 +1,5 @@
 import type { ConsumerState } from '../consumer/gate.js';
+import type { DeadLetterWatchReport } from '../dead-letter/dead-letter-watch.js';
 import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
 import type { DeclinedDestination } from '../publisher/nacked-destinations.js';
 import type { ConsumerGroup } from '../transport/consumer-group.js';
@@ -63,7 +64,7 @@ export interface RetryQueueHealth {
   readonly others?: readonly OtherRetryQueue[];
 }
 
-export interface DeadLetterHealth {
+export interface DeadLetterHealth extends DeadLetterWatchReport {
   /** Messages this process was told to send and cannot. */
   readonly publisher: number;
   /** Dead-letter queues of this process's subscriptions, counted by the broker `ageMs` milliseconds ago. */

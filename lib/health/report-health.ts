@@ -1,6 +1,7 @@
 import type { QueueConsumer } from '../consumer/queue-consumer.js';
 import type { Dispatcher } from '../publisher/dispatcher.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
+import type { DeadLetterWatch } from '../dead-letter/dead-letter-watch.js';
 import type { Transactions } from '../transaction/transactions.js';
 import type { Transport } from '../transport/transport.js';
 import type { ConnectionState } from './connection-state.js';
@@ -14,6 +15,7 @@ export interface HealthSources {
   readonly dispatcher: Pick<Dispatcher, 'retryQueue' | 'nacked' | 'undeliverableCount'>;
   readonly store: RetryQueueStore;
   readonly deadLetterCounts: DeadLetterCounts;
+  readonly watch?: DeadLetterWatch;
   readonly transactions?: Transactions;
 }
 
@@ -37,6 +39,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
   const nacked = retryQueue.depth > 0 ? dispatcher.nacked.report() : [];
   const transactions = sources.transactions?.health();
   const wanting =
+    sources.watch?.isAlerted ||
     (transactions && (transactions.parked > 0 || transactions.unsent > 0 || transactions.reason !== undefined)) ||
     nacked.length > 0 ||
     state.blocked ||
@@ -59,7 +62,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
       ...(store.report && { healthy, ...counts }),
       ...(others.length > 0 && { others }),
     },
-    deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report() },
+    deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report(), ...sources.watch?.report() },
     ...(undeliverable > 0 && { undeliverable }),
     ...(transactions && { transactions }),
   };

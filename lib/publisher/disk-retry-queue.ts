@@ -285,6 +285,10 @@ class DiskDeadLetters implements PublisherDeadLetters {
     return this.queue.deadAfter(QUEUE, seq, limit).map(readDead);
   }
 
+  oldest(limit: number): PublisherDeadLetter[] {
+    return this.queue.oldestDead(QUEUE, limit).map(readDead);
+  }
+
   delete({ seq }: PublisherDeadLetter): boolean {
     return this.queue.deleteDead({ queue: QUEUE, seq });
   }

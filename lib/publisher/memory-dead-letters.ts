@@ -30,6 +30,10 @@ export class MemoryDeadLetters implements PublisherDeadLetters {
     return all.filter((letter) => letter.seq > seq).slice(0, limit);
   }
 
+  oldest(limit: number): PublisherDeadLetter[] {
+    return [...this.letters.values()].slice(0, limit);
+  }
+
   delete({ seq }: PublisherDeadLetter): boolean {
     return this.letters.delete(seq);
   }

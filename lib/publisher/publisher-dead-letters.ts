@@ -25,6 +25,8 @@ export interface PublisherDeadLetters {
   readonly size: number;
   /** The dead letters behind a place (0: from the first), at most `limit`. */
   after(seq: number, limit: number): PublisherDeadLetter[];
+  /** In the order in which they were given up, at most `limit`. Absent: by their places, which is nearly the same. */
+  oldest?(limit: number): PublisherDeadLetter[];
   /** Deletes a dead letter for good; false when it is not there any more. */
   delete(letter: PublisherDeadLetter): boolean;
   /** Deletes several together, where that is cheaper than one by one. @returns how many were there */
@@ -36,6 +38,10 @@ const PAGE = 100;
 /** All dead letters, page by page, so that any number fits. */
 export function* allDeadLetters(letters: PublisherDeadLetters): Generator<PublisherDeadLetter> {
   for (let page = letters.after(0, PAGE); page.length > 0; page = letters.after(page.at(-1)!.seq, PAGE)) yield* page;
+}
+
+export function oldestDeadLetters(letters: PublisherDeadLetters, limit: number): PublisherDeadLetter[] {
+  return letters.oldest?.(limit) ?? letters.after(0, limit);
 }
 
 /** @returns how many of the dead letters were there */

@@ -1,5 +1,8 @@
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../clock/clock.js';
+import type { AlertsOptions } from '../dead-letter/dead-letter-alerts.js';
+import { resolveAlerts, resolveLimits } from '../dead-letter/dead-letter-options.js';
+import type { DeadLetterLimits } from '../dead-letter/dead-letter-place.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, refuseUndefined } from '../errors/option-checks.js';
 import type { RetryQueueStoreError } from '../errors/publish-errors.js';
@@ -34,6 +37,10 @@ export interface RequeueOptions {
   readonly maxMessages?: number;
   /** Bytes that wait in a queue; above, a message is refused. Default 1 GiB. */
   readonly maxBytes?: number;
+  /** Dead letters of each queue that are deleted: those given up longer ago (milliseconds), and the oldest above a number. Default: none. */
+  readonly deadLetters?: DeadLetterLimits;
+  /** When somebody is to be told of dead letters, in all queues together. Default: never. */
+  readonly alerts?: AlertsOptions;
   /** Milliseconds that a stop waits for what is under way. Default 10,000. */
   readonly shutdownTimeout?: number;
   /** There is no connection, it was lost, or the server refuses something. Its text holds no secret. */
@@ -66,6 +73,8 @@ export interface RequeueSettings {
   readonly maxMessages: number;
   readonly maxBytes: number;
   readonly shutdownTimeout: number;
+  readonly deadLetters: DeadLetterLimits;
+  readonly alerts: AlertsOptions | undefined;
   readonly telemetry: RequeueTelemetry | undefined;
   readonly clock: Clock;
   readonly callbacks: Pick<RequeueOptions, 'onConnectionError' | 'onWriteError' | 'onAdopted' | 'onClosed'>;
@@ -88,7 +97,17 @@ export const REQUEUE_DEFAULTS = {
 } as const;
 
 const CALLBACKS = ['onConnectionError', 'onWriteError', 'onAdopted', 'onClosed'] as const;
-const NAMES = [...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'nats', 'dataDir', 'telemetry', 'clock', ...CALLBACKS];
+const NAMES = [
+  ...Object.keys(REQUEUE_DEFAULTS),
+  'credsFile',
+  'nats',
+  'dataDir',
+  'deadLetters',
+  'alerts',
+  'telemetry',
+  'clock',
+  ...CALLBACKS,
+];
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The client, without JetStream. @throws MissingPeerError */
@@ -106,7 +125,8 @@ const LEFT_OUT = {
 export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings {
   knownKeys('requeue', options, NAMES);
   refuseUndefined('', options, LEFT_OUT);
-  const { clock = systemClock, nats = {}, credsFile, telemetry } = options;
+  const { clock = systemClock, nats = {}, credsFile, telemetry, deadLetters = {}, alerts } = options;
+  knownKeys('deadLetters', deadLetters, ['maxAge', 'maxCount']);
   const { onConnectionError, onWriteError, onAdopted, onClosed } = options;
   const value = <K extends keyof typeof REQUEUE_DEFAULTS>(name: K): unknown => options[name] ?? REQUEUE_DEFAULTS[name];
   const whole = (name: keyof typeof REQUEUE_DEFAULTS, min: number, max: number): number =>
@@ -144,6 +164,8 @@ export function resolveRequeueOptions(options: RequeueOptions): RequeueSettings 
     maxMessages: whole('maxMessages', 1, Number.MAX_SAFE_INTEGER),
     maxBytes: whole('maxBytes', 1, Number.MAX_SAFE_INTEGER),
     shutdownTimeout: whole('shutdownTimeout', 0, MAX_TIMER_MS),
+    deadLetters: resolveLimits(deadLetters),
+    alerts: alerts === undefined ? undefined : resolveAlerts(alerts),
     telemetry,
     clock,
     callbacks: { onConnectionError, onWriteError, onAdopted, onClosed },

@@ -1,3 +1,4 @@
+import type { DeadLetterWatchReport } from '../dead-letter/dead-letter-watch.js';
 import type { OtherFiles } from '../durable-queue/destination.js';
 import type { QueueCounters } from './statistics.js';
 
@@ -36,7 +37,7 @@ export interface RequeueStats {
 
 /** What `health()` says; made of what the process knows, without asking the server, and without credentials. */
 export interface RequeueHealth {
-  /** `down`: no connection, or closed. `degraded`: the store cannot be written, the server forbids something, or messages of another service lie beside it that none sends. */
+  /** `down`: no connection, or closed. `degraded`: the store cannot be written, an alert stands, the server forbids something, or messages of another service lie beside it that none sends. */
   readonly status: 'up' | 'degraded' | 'down';
   readonly connection: {
     readonly state: 'connected' | 'connecting' | 'closed';
@@ -45,7 +46,7 @@ export interface RequeueHealth {
     /** What went wrong last, while the service is not connected or something is forbidden. */
     readonly reason?: string;
   };
-  readonly store: {
+  readonly store: DeadLetterWatchReport & {
     readonly healthy: boolean;
     readonly depth: number;
     readonly deadLetters: number;

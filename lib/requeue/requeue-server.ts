@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { SteadyTime } from '../clock/steady-time.js';
+import { DeadLetterWatch } from '../dead-letter/dead-letter-watch.js';
 import { DurableQueue } from '../durable-queue/durable-queue.js';
 import { NotConnectedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
@@ -13,6 +14,7 @@ import { assertOwnDirectory } from './data-directory.js';
 import { LimitedLog } from './limited-log.js';
 import { type RequeueLink, supervisedLink } from './link.js';
 import { type RequeueOptions, type RequeueSettings, resolveRequeueOptions } from './requeue-options.js';
+import { RequeuePlace } from './requeue-place.js';
 import { requeueDestination } from './requeue-destination.js';
 import type { QueueReport, RequeueHealth, RequeueStats } from './requeue-report.js';
 import { RequeueCounters } from './statistics.js';
@@ -20,6 +22,8 @@ import type { SupervisedConnection } from '../transports/kit/supervised-connecti
 
 /** So long a start waits until the server has seen the subscriptions. */
 const LISTEN_TIMEOUT_MS = 5_000;
+/** Between two looks at dead letters. */
+const WATCH_INTERVAL_MS = 60_000;
 
 /** The requeue service: takes messages, keeps them on the disk, and sends them when they are due. */
 export class RequeueServer {
@@ -34,6 +38,7 @@ export class RequeueServer {
   private readonly ingress: Ingress;
   private readonly egress: Egress;
   private readonly log: Log;
+  private readonly watch: DeadLetterWatch | undefined;
   private readonly failures: LimitedLog;
   private readonly refusals: LimitedLog;
   private readonly startedAt: number;
@@ -82,6 +87,13 @@ export class RequeueServer {
       },
     );
     const { queue, counters, time } = this;
+    this.watch = DeadLetterWatch.of({
+      ...{ clock, log: this.log, limits: settings.deadLetters, alerts: settings.alerts, interval: WATCH_INTERVAL_MS },
+      places: () => queue.queues.map((name) => new RequeuePlace(name, queue)),
+      expired: () => undefined,
+      alerted: () => undefined,
+      failed: () => undefined,
+    });
     this.egress = new Egress({ queue, counters, clock, time }, settings);
     this.ingress = new Ingress(
       {
@@ -114,6 +126,7 @@ export class RequeueServer {
       await this.queue.open();
       this.stopObserving = await this.settings.telemetry?.observeRequeue(() => this.reports());
       this.look();
+      this.watch?.start();
       await this.connection.start();
       await within(this.settings.clock, LISTEN_TIMEOUT_MS, this.listening);
     } catch (error) {
@@ -134,7 +147,8 @@ export class RequeueServer {
   health(): RequeueHealth {
     const { queue, state } = this;
     const fault = this.ingress.fault ?? this.egress.fault;
-    const degraded = !queue.healthy || fault !== undefined || queue.others.some(({ running }) => !running);
+    const degraded =
+      this.watch?.isAlerted || !queue.healthy || fault !== undefined || queue.others.some(({ running }) => !running);
     const reason = fault ?? (state === 'connected' ? undefined : this.reason);
     return {
       status: state !== 'connected' ? 'down' : degraded ? 'degraded' : 'up',
@@ -148,6 +162,7 @@ export class RequeueServer {
         healthy: queue.healthy,
         depth: queue.depth,
         deadLetters: this.deadLetters,
+        ...this.watch?.report(),
         adopted: queue.adopted,
         quarantined: queue.quarantined,
         ...(queue.others.length > 0 && { others: queue.others }),
@@ -190,6 +205,7 @@ export class RequeueServer {
     if (left > 0)
       this.log.warn(`${left} messages were sent and not answered; they stay in the store and are sent again`);
     this.cancelLook?.();
+    await this.watch?.stop();
     this.stopObserving?.();
     this.egress.close();
     await this.connection.close();

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { ArchivePlace } from '../dead-letter/archive-place.js';
+import type { DeadLetter } from '../dead-letter/dead-letter.js';
 import type { ArchivedEntry, DeadLetterEntry, DeadLetterArchive } from '../dead-letter/dead-letter-archive.js';
 import { header, type Headers } from '../message/headers.js';
 import {
@@ -213,6 +215,25 @@ const cases: SharedStoreChecks<DeadLetterArchive> = {
     assert.deepEqual(await all(one), ['b', 'a']);
     assert.deepEqual(await due(one), [], 'without its old flag');
   },
+
+  'what is too old or too many can be deleted, the oldest first, but for what may be tried again or is being sent':
+    async ({ one, two }) => {
+      const times = { a: 1_000, b: 2_000, c: 3_000, d: 4_000, e: 5_000, f: 6_000, g: 7_000 };
+      await one.add(Object.entries(times).map(([key, time]) => entry(key, { [header.originTime]: time })));
+      await one.add([entry('unknown', { [header.originTime]: '' })]);
+      await one.allowRetry(['a'], true);
+      await two.claim(['b'], 'sending', LEASE);
+      const gone: string[] = [];
+      const deleted = ({ id }: DeadLetter, cause: string): void => void gone.push(`${id} ${cause}`);
+      const expire = (by: DeadLetterArchive, before: number, maxCount: number): Promise<void> =>
+        new ArchivePlace(by).expire({ before, maxCount, deleted, isStopped: () => false });
+      await expire(one, 4_000, Infinity);
+      assert.deepEqual(gone.splice(0), ['id-c maxAge']);
+      assert.deepEqual(await all(one), ['a', 'b', 'd', 'e', 'f', 'g', 'unknown']);
+      await Promise.all([expire(one, -Infinity, 3), expire(two, -Infinity, 3)]);
+      assert.deepEqual(gone.sort(), ['id-d maxCount', 'id-e maxCount']);
+      assert.deepEqual(await all(two), ['a', 'b', 'f', 'g', 'unknown'], 'the three newest, and what was to be left');
+    },
 
   'closing twice does no harm': async ({ one }) => {
     await one.close();

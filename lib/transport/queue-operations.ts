@@ -48,6 +48,11 @@ export interface Browser {
   next(): Promise<Delivery | undefined>;
   /** How many messages have come to the queue since the first look began, as far as is known by now. */
   arrived(): Promise<number>;
+  /**
+   * How many messages stand behind the last one shown, as far as is known by now. Never more than there are: what somebody
+   * else holds or removes meanwhile may be missing.
+   */
+  behind(): Promise<number>;
   /** Gives back what was neither acked nor released. */
   close(): Promise<void>;
 }

@@ -309,6 +309,7 @@ class BrowsingTakes extends Faultless {
         return delivery;
       },
       arrived: () => browser.arrived(),
+      behind: () => browser.behind(),
       close: () => browser.close(),
     };
   }

@@ -71,6 +71,8 @@ const looks = [
   'a browser closed before the end gives back what it has read',
   'a browser ends at what was there when it began, and at once in an empty queue',
   'a browser sees every message of a queue in order, complete, and gives all back',
+  'dead letters that are too old or too many leave their queue, the oldest first, and no more than that when two processes see to it',
+  'a browser tells how many messages are behind the one it has shown, also while it removes, and never too many',
   'a closed browser is gone on with: what it gave back comes again, what came to the queue since is only counted',
   'a confirmed message is in its queue',
   'a dead letter reaches the dead-letter queue of its own group only',

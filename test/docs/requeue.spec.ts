@@ -53,7 +53,9 @@ describe('docs/requeue.md', () => {
       expect(helpOf(requeue)).toContain(`--${name} <`);
     }
     const options = rows.map(({ option }) => option).filter((option) => option !== '');
-    expect(options.map(code).sort()).toEqual([...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'dataDir'].sort());
+    expect(options.map(code).sort()).toEqual(
+      [...Object.keys(REQUEUE_DEFAULTS), 'credsFile', 'dataDir', 'deadLetters.maxAge', 'deadLetters.maxCount'].sort(),
+    );
   });
 
   test('its headers are those of the code', () => {

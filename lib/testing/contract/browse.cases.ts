@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { systemClock } from '../../clock/clock.js';
+import type { DeadLetter } from '../../dead-letter/dead-letter.js';
+import { QueuePlace } from '../../dead-letter/queue-place.js';
+import { header } from '../../message/headers.js';
 import type { Browser } from '../../transport/queue-operations.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { CaseDefinition } from './case.js';
@@ -133,6 +137,75 @@ export const browseCases: readonly CaseDefinition[] = [
       assert.deepEqual(await readAll(bed, third), []);
       await bed.settled(third.close(), 'close()');
       await client.depthOf(dead.queue, 2);
+    },
+  },
+  {
+    name: 'a browser tells how many messages are behind the one it has shown, also while it removes, and never too many',
+    needs: ['queues'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const dead = bed.deadLetters(topology);
+      const to = { kind: 'dead-letter', route: topology.deadLetter?.route ?? '' } as const;
+      await client.confirmed(...range(5).map((id) => client.outgoing(to, { id: `${id}` })));
+      await client.depthOf(dead.queue, 5);
+      const browser = await bed.settled(client.queues.browse(dead.queue), 'browse()');
+      const behind: number[] = [];
+      const shown: string[] = [];
+      for (;;) {
+        const delivery = await bed.settled(browser.next(), 'next()');
+        if (!delivery) break;
+        shown.push(delivery.message.id);
+        behind.push(await bed.settled(browser.behind(), 'behind()'));
+        if (shown.length !== 2) delivery.ack();
+      }
+      assert.deepEqual(shown, ['0', '1', '2', '3', '4']);
+      assert.deepEqual(behind, [4, 3, 2, 1, 0]);
+      await bed.settled(browser.close(), 'close()');
+      await client.depthOf(dead.queue, 1);
+    },
+  },
+  {
+    name: 'dead letters that are too old or too many leave their queue, the oldest first, and no more than that when two processes see to it',
+    needs: ['queues'],
+    async run(bed) {
+      const client = await bed.connect();
+      const topology = bed.topology('q', [bed.route('a')]);
+      await client.declare(topology);
+      const dead = bed.deadLetters(topology);
+      const now = systemClock.now();
+      const to = { kind: 'dead-letter', route: topology.deadLetter?.route ?? '' } as const;
+      for (const id of range(8))
+        await client.confirmed(
+          client.outgoing(to, { id: `${id}`, headers: { [header.originTime]: now - 8_000 + id * 1_000 } }),
+        );
+      await client.depthOf(dead.queue, 8);
+      const other = await bed.connect();
+      const places = [client, other].map((one) => new QueuePlace(dead.queue, one.queues, systemClock));
+      const expire = async (before: number, maxCount: number, by = places): Promise<string[]> => {
+        const gone: string[] = [];
+        const deleted = ({ id }: DeadLetter, cause: string): void => void gone.push(`${id} ${cause}`);
+        const isStopped = (): boolean => false;
+        await bed.settled(
+          Promise.all(by.map((place) => place.expire({ before, maxCount, deleted, isStopped }))),
+          'expire()',
+        );
+        return gone;
+      };
+      const [place] = places;
+      assert.deepEqual(await expire(now - 6_000, Infinity, [place]), ['0 maxAge', '1 maxAge']);
+      assert.equal(await bed.settled(place.oldest(now - 6_000), 'oldest()'), undefined);
+      assert.equal(await bed.settled(place.oldest(now - 5_000), 'oldest()'), now - 6_000);
+      await client.depthOf(dead.queue, 6);
+      assert.deepEqual(await expire(-Infinity, 5, [place]), ['2 maxCount']);
+      await client.depthOf(dead.queue, 5);
+      // What one holds the other does not see: at most there are more for once, and one newer is taken for it.
+      const gone = await expire(-Infinity, 3);
+      assert.ok(gone.length <= 2, `${gone.join()} are more than two`);
+      gone.push(...(await expire(-Infinity, 3, [place])));
+      assert.equal(gone.length, 2);
+      await client.depthOf(dead.queue, 3);
     },
   },
   {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
+import { nextTurn } from '../../clock/turn.js';
 import type { Topology } from '../../transport/topology.js';
 import type { HarnessEnvironment, TransportHarness } from '../transport-harness.js';
 import { WakeUp } from './wake-up.js';
@@ -107,5 +108,7 @@ export class CaseScope {
     const given = new AbortController();
     await Promise.race([fired, sleep(systemClock, POLL_MS, given.signal)]);
     given.abort();
+    // A condition that itself wakes whoever waits would keep everything out that the event loop brings.
+    await new Promise<void>(nextTurn);
   }
 }

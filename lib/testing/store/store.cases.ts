@@ -193,6 +193,8 @@ export const storeCases: readonly StoreCase[] = [
       assert.equal(bed.store.bury(a, DEATH)?.message.id, 'b');
       assert.deepEqual([bed.store.depth, bed.store.deadLetters.size], [1, 1]);
       const [letter] = bed.store.deadLetters.after(0, 10);
+      const [oldest] = bed.store.deadLetters.oldest?.(10) ?? [letter];
+      assert.equal(oldest.seq, letter.seq);
       assert.deepEqual([letter.message.id, letter.reason, letter.attempts, letter.time], ['a', 'expired', 3, 77]);
       assert.deepEqual(
         [letter.error.name, letter.error.code, letter.error.message],

@@ -6,6 +6,7 @@ import type { Browser } from '../../transport/queue-operations.js';
 import { MOST_AHEAD } from './ahead.js';
 import type { IncomingRecord } from './client-port.js';
 import { KafkaDelivery } from './delivery.js';
+import { lagOf } from './groups.js';
 import { keyOf } from './intake.js';
 import type { Link } from './link.js';
 import { GroupReader, type RecordHolder } from './reader.js';
@@ -96,6 +97,11 @@ export class KafkaBrowser implements Browser, RecordHolder {
     for (const topic of topics)
       for (const { end, ...at } of await link.client.ranges(topic)) count += end - (this.ends.get(keyOf(at)) ?? 0);
     return Math.max(0, count);
+  }
+
+  async behind(): Promise<number> {
+    const { link, group, topics } = this.parts;
+    return lagOf(link.client, group, topics, { readers: this.reader ? [this.reader] : [] });
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,8 @@ export abstract class ClaimingBrowser<D extends Claimed> implements Browser, Cla
   }
 
   abstract arrived(): Promise<number>;
+  /** How many messages of the queue nobody has. */
+  protected abstract ready(): Promise<number>;
 
   /** The next piece, in order; nothing: there is no more. */
   protected abstract claim(): Promise<readonly D[]>;
@@ -44,6 +46,10 @@ export abstract class ClaimingBrowser<D extends Claimed> implements Browser, Cla
       this.waiting.push(...deliveries);
     }
     return this.waiting.shift();
+  }
+
+  async behind(): Promise<number> {
+    return this.waiting.length + (await this.ready());
   }
 
   close(): Promise<void> {

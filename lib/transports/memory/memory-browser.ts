@@ -38,6 +38,10 @@ export class MemoryBrowser implements Browser, DeliveryHolder {
     return this.queue.end - this.end;
   }
 
+  async behind(): Promise<number> {
+    return this.queue.ready;
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     for (const delivery of this.held) delivery.giveBack();

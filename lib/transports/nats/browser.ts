@@ -38,8 +38,9 @@ export interface BrowserOptions {
  */
 export class QueueBrowser implements Browser {
   private closed = false;
-  private readonly deletions = new Set<Promise<void>>();
+  private readonly deletions = new Set<Promise<boolean>>();
   private deleted = 0;
+  private shown = 0;
   private sources?: Promise<QueueRecord[]>;
 
   private constructor(
@@ -77,6 +78,7 @@ export class QueueBrowser implements Browser {
       if (!track || !message) return undefined;
       track.head = undefined;
       track.from = message.seq + 1;
+      this.shown++;
       const delivery = this.deliver(message);
       if (delivery) return this.isTraced(delivery) ? delivery : this.traced(delivery);
     }
@@ -85,6 +87,12 @@ export class QueueBrowser implements Browser {
   async arrived(): Promise<number> {
     await Promise.all(this.deletions);
     return Math.max(0, (await countOwn(this.queue, this.options)) - (this.count - this.deleted));
+  }
+
+  /** What others have deleted of what was shown is missed twice: the count errs towards too few. */
+  async behind(): Promise<number> {
+    await Promise.all(this.deletions);
+    return Math.max(0, (await countOwn(this.queue, this.options)) - (this.shown - this.deleted));
   }
 
   async close(): Promise<void> {
@@ -136,43 +144,50 @@ export class QueueBrowser implements Browser {
     const { queue } = this.queue.record;
     const decoded = decode(message.data, message.header, queue, origin);
     let settled = false;
+    const settle = (): Promise<boolean> => {
+      const deletion = !settled && !this.closed ? this.delete(message, nameOf(decoded)) : Promise.resolve(false);
+      settled = true;
+      return deletion;
+    };
     return {
       message: decoded,
       queue,
       direct: origin.direct,
       topic: origin.topic,
       raw: message,
-      ack: () => {
-        if (!settled && !this.closed) this.delete(message, nameOf(decoded));
-        settled = true;
-      },
+      ack: () => void settle(),
+      ackConfirmed: () => settle(),
       release: () => {
         settled = true;
       },
     };
   }
 
-  private delete(message: StoredMsg, name: string): void {
+  private delete(message: StoredMsg, name: string): Promise<boolean> {
     const deletion = this.remove(message, name)
       .catch((error: unknown) => {
         const { warn, redact } = this.options;
         warn(`«${this.queue.record.queue}»: ${name} could not be deleted: ${redact(describe(error))}`);
+        return false;
       })
       .finally(() => this.deletions.delete(deletion));
     this.deletions.add(deletion);
+    return deletion;
   }
 
   /** What other queues have not handled yet stays: deleted, it would be lost to them. */
-  private async remove({ subject, seq }: StoredMsg, name: string): Promise<void> {
+  private async remove({ subject, seq }: StoredMsg, name: string): Promise<boolean> {
     const { link, names, warn } = this.options;
     const { queue } = this.queue.record;
     for await (const { config } of link.manager.consumers.list(names.stream)) {
       const record = recordOf(config);
       if (!record || record.queue === queue || !new Binding(record, names).originOf(subject, seq)) continue;
-      return warn(`«${queue}»: ${name} was not deleted: it is meant for «${record.queue}» as well`);
+      warn(`«${queue}»: ${name} was not deleted: it is meant for «${record.queue}» as well`);
+      return false;
     }
-    await link.manager.streams.deleteMessage(names.stream, seq, false);
+    if (!(await link.manager.streams.deleteMessage(names.stream, seq, false))) return false;
     this.deleted++;
+    return true;
   }
 }
 

@@ -18,6 +18,7 @@ export interface BrowserParts {
   readonly leaseMs: number;
   readonly publisher: Publisher;
   readonly freed: (queue: number) => void;
+  readonly ready: (queue: string) => Promise<number | undefined>;
 }
 
 /** Looks without saying that it consumes the queue. */
@@ -42,6 +43,10 @@ export class QueueBrowser extends ClaimingBrowser<PostgresDelivery> {
   async arrived(): Promise<number> {
     const [count] = await ask(this.parts, 'count(*)', this.claims.queue, this.last);
     return Number(count);
+  }
+
+  protected async ready(): Promise<number> {
+    return (await this.parts.ready(this.queue)) ?? 0;
   }
 
   protected async claim(): Promise<readonly PostgresDelivery[]> {

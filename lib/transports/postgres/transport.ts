@@ -132,7 +132,9 @@ export class PostgresTransport extends SingleConnectionTransport<Own, Link, Post
       if (!found) throw new TopologyMismatchError(`There is no queue «${queue}»`);
       const freed = (number: number): void => upkeep.tell([number]);
       const { clock } = environment;
-      return QueueBrowser.open(queue, found.id, { link, statements, schema, clock, leaseMs, publisher, freed }, rest);
+      const ready = (name: string): Promise<number | undefined> => queues.depth(link, name);
+      const parts = { link, statements, schema, clock, leaseMs, publisher, freed, ready };
+      return QueueBrowser.open(queue, found.id, parts, rest);
     });
   }
 }

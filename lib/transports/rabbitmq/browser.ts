@@ -103,6 +103,10 @@ export class QueueBrowser implements Browser, Settler {
     return this.newcomers;
   }
 
+  async behind(): Promise<number> {
+    return this.upcoming ? this.upcoming.fields.messageCount + 1 : 0;
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -141,6 +145,16 @@ export class QueueBrowser implements Browser, Settler {
     if (this.closed) return;
     this.channel.ack(delivery.received);
     this.acked++;
+  }
+
+  /** What is answered on the channel after it comes after it. */
+  async ackConfirmed(delivery: RabbitmqDelivery): Promise<boolean> {
+    if (this.closed) return false;
+    this.ack(delivery);
+    return answered(this.channel.checkQueue(this.queue), this.bound).then(
+      () => true,
+      () => false,
+    );
   }
 
   release(): void {

@@ -17,6 +17,7 @@ export interface BrowserParts {
   readonly clock: Clock;
   readonly leaseMs: number;
   readonly publisher: Publisher;
+  readonly ready: (queue: string) => Promise<number | undefined>;
 }
 
 /** Looks as a consumer that is told from those that stay. */
@@ -43,6 +44,10 @@ export class QueueBrowser extends ClaimingBrowser<RedisDelivery> {
 
   async arrived(): Promise<number> {
     return (await lastOf(this.claims.queue, this.parts))[1] - this.start[1];
+  }
+
+  protected async ready(): Promise<number> {
+    return (await this.parts.ready(this.claims.queue)) ?? 0;
   }
 
   protected async claim(): Promise<readonly RedisDelivery[]> {

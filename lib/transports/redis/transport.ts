@@ -147,9 +147,10 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
   private browse(queue: string, rest: QueueBrowser | undefined): Promise<Browser> {
     const { names } = this;
     const { lease: leaseMs } = this.settings;
-    const { publisher, environment } = this.connected();
+    const { publisher, environment, queues } = this.connected();
     return this.ask(async (link) => {
-      const parts = { link, names, clock: environment.clock, leaseMs, publisher };
+      const ready = async (name: string): Promise<number | undefined> => (await queues.count(link, name))?.ready;
+      const parts = { link, names, clock: environment.clock, leaseMs, publisher, ready };
       const browser = await QueueBrowser.open(queue, parts, rest);
       if (browser) return browser;
       throw new TopologyMismatchError(`There is no queue «${queue}»`);

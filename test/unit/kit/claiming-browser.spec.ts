@@ -26,6 +26,10 @@ class ScriptedBrowser extends ClaimingBrowser<ScriptedClaim> {
     return 0;
   }
 
+  protected async ready(): Promise<number> {
+    return this.pieces.flat().length;
+  }
+
   protected async claim(): Promise<readonly ScriptedClaim[]> {
     return (this.pieces.shift() ?? []).map((id) => new ScriptedClaim(id, this));
   }
@@ -70,6 +74,17 @@ describe('a look that claims', () => {
     await browser.close();
     expect(browser.told).toEqual(['forgot 2', 'removed 2', 'gave back 1,3']);
     expect(await browser.next()).toBeUndefined();
+  });
+
+  it('has behind it what it claimed and did not show, and what nobody has', async () => {
+    const browser = browserOf(['1', '2'], ['3']);
+    const behind = [await browser.behind()];
+    for (let shown = 0; shown < 3; shown++) {
+      await browser.next();
+      behind.push(await browser.behind());
+    }
+    expect(behind).toEqual([3, 2, 1, 0]);
+    await browser.close();
   });
 
   it('does not know of a removal that fails whether it was taken', async () => {

@@ -324,6 +324,11 @@ class FakeBrowser implements Browser {
     return this.queue.filter((message) => !this.end.includes(message)).length;
   }
 
+  async behind(): Promise<number> {
+    const shown = this.end.slice(0, this.at);
+    return this.queue.filter((message) => !shown.includes(message)).length;
+  }
+
   async next(): Promise<Delivery | undefined> {
     const message = this.end[this.at++];
     if (!message) return undefined;

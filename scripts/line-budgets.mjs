@@ -17,7 +17,7 @@ const budgets = {
   'lib/transports/postgres': { most: 1_758, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_322, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 2_660, target: 1_200, files: 17 },
-  'lib/transports/rabbitmq': { most: 5_603, target: 3_500 },
+  'lib/transports/rabbitmq': { most: 5_750, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

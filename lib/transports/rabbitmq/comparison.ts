@@ -7,7 +7,8 @@ import { delayBands, delayEnds } from './delay-topology.js';
 import { type Declared, type Difference, differencesOf } from './differences.js';
 import { mismatchText, missingText } from './mismatch-text.js';
 import type { Names } from './names.js';
-import { check, perform } from './operations.js';
+import { exchangeOperations } from './exchanges.js';
+import { check, type Operation, perform } from './operations.js';
 import type { Settings } from './options.js';
 import { topologyOperations } from './topology.js';
 
@@ -19,8 +20,8 @@ const SIDE_BY_SIDE = 16;
 
 interface Wanted {
   readonly operation: Declared;
-  /** The first that wants it. */
-  readonly topology: Topology;
+  /** The first that wants it; undefined: the options of the transport do. */
+  readonly topology: Topology | undefined;
 }
 
 /**
@@ -58,6 +59,11 @@ export class Comparison {
   private wanted(topologies: readonly Topology[]): readonly Wanted[] {
     const { names, settings } = this;
     const wanted = new Map<string, Wanted>();
+    const add = (operation: Operation, topology?: Topology): void => {
+      if ((operation.kind === 'queue' || operation.kind === 'exchange') && !wanted.has(keyOf(operation)))
+        wanted.set(keyOf(operation), { operation, topology });
+    };
+    for (const operation of exchangeOperations(settings.exchanges)) add(operation);
     const known = new Set<number>();
     for (const topology of topologies) {
       const own = topologyOperations(topology, names, settings);
@@ -65,8 +71,7 @@ export class Comparison {
       const tops = topsOf(topology).filter((top) => !known.has(top));
       for (const top of tops) known.add(top);
       for (const operation of [...own, ...delayEnds(names), ...delayBands(tops, names).flat()])
-        if ((operation.kind === 'queue' || operation.kind === 'exchange') && !wanted.has(keyOf(operation)))
-          wanted.set(keyOf(operation), { operation, topology });
+        add(operation, topology);
     }
     return [...wanted.values()].filter(({ operation }) => !this.equal.has(JSON.stringify(operation)));
   }
@@ -93,9 +98,8 @@ export class Comparison {
     }
   }
 
-  private async told(operation: Declared, error: unknown, topology: Topology): Promise<string | undefined> {
-    if (operation.kind === 'queue' && operation.adopted)
-      return replyCode(error) === reply.notFound ? missingText(operation.name) : undefined;
+  private async told(operation: Declared, error: unknown, topology?: Topology): Promise<string | undefined> {
+    if (operation.adopted) return replyCode(error) === reply.notFound ? missingText(operation) : undefined;
     const differences = await this.differences(operation, error);
     return differences.length > 0 ? mismatchText(operation, differences, topology) : undefined;
   }

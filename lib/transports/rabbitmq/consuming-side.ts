@@ -57,7 +57,7 @@ export class ConsumingSide {
   private lastProblem?: string;
 
   constructor(
-    settings: Settings,
+    private readonly settings: Settings,
     private readonly names: Names,
     private readonly environment: TransportEnvironment,
     private readonly replies: RabbitmqReplies,
@@ -65,7 +65,7 @@ export class ConsumingSide {
     const name = `${settings.connectionName ?? environment.service} (consuming)`;
     this.connection = new RabbitmqConnection(name, settings.addresses, environment, {
       opened: (model) => {
-        void this.subscriptions.redeclare(model);
+        void this.redeclare(model);
         replies.up(model, environment.clock);
       },
       lost: (reason) => replies.down(reason),
@@ -91,6 +91,14 @@ export class ConsumingSide {
       make: (_, topology) => this.topologies.declare(topology),
       remove: (model, queue) => withChannel(model, this.bound, (channel) => channel.deleteQueue(queue)),
     });
+  }
+
+  /** It does not reject. */
+  private async redeclare(model: ChannelModel): Promise<void> {
+    // At once where there are none.
+    if (this.settings.exchanges.size > 0)
+      await this.topologies.declareExchanges().catch((error: Error) => this.notRenewed(error));
+    await this.subscriptions.redeclare(model);
   }
 
   /** Rejects only for what waiting does not cure: the rest is told when the topologies are declared. */
@@ -120,7 +128,7 @@ export class ConsumingSide {
   ): Promise<TransportSubscription> {
     const { queue, partitionOf } = topology;
     this.subscriptions.declared.delete(queue);
-    const wanted = (): Topology => (this.unbound.has(topology) ? { ...topology, patterns: [] } : topology);
+    const wanted = (): Topology => (this.unbound.has(topology) ? withoutBindings(topology) : topology);
     const renew = (): Promise<void> => this.topologies.renew(wanted());
     const plan = this.plan(
       {
@@ -206,4 +214,9 @@ export class ConsumingSide {
     this.lastProblem = error.message;
     this.subscriptions.warn(error.message);
   }
+}
+
+function withoutBindings({ native, ...topology }: Topology): Topology {
+  const { bindings: _, ...others } = native ?? {};
+  return { ...topology, native: others, patterns: [] };
 }

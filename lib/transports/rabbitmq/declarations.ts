@@ -5,6 +5,7 @@ import type { AnswerTimeout } from '../../clock/answered.js';
 import { bandOf } from './delay-path.js';
 import { delayBands, delayEnds, dueBinding } from './delay-topology.js';
 import type { Names } from './names.js';
+import { exchangeOperation, exchangeOperations, type RabbitmqExchange } from './exchanges.js';
 import { check, inStages, perform, type Operation } from './operations.js';
 import { RENEWAL_INTERVAL_MS } from '../kit/renewal.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
@@ -22,6 +23,8 @@ export interface DeclarationContext {
   readonly names: Names;
   readonly bound: AnswerTimeout;
   readonly provision: boolean;
+  /** Those of the options. */
+  readonly exchanges: ReadonlyMap<string, RabbitmqExchange>;
   warning(message: string): void;
   /** Binds the queues of this process's subscriptions again; it does not reject. */
   bindAgain(): Promise<void>;
@@ -85,16 +88,16 @@ export class Declarations {
   async prepareExchange(exchange: string): Promise<void> {
     // A delay can be over between the question and this call: what is due goes to an exchange that needs nothing.
     if (this.exchanges.has(exchange)) return;
-    const { names, connection } = this.context;
-    const type = exchange === names.deadLetters ? 'direct' : 'topic';
+    const { names, connection, exchanges } = this.context;
+    const own = exchangeOperation(exchanges, exchange, exchange === names.deadLetters ? 'direct' : 'topic');
+    // With the bindings by which messages reach others from there.
+    const operations = exchanges.has(exchange) ? exchangeOperations(exchanges) : [own];
     try {
-      await this.run([{ kind: 'exchange', name: exchange, type }], this.context.provision);
+      await this.run(operations, this.context.provision);
     } catch (error) {
       const code = replyCode(error);
       if (code === reply.accessRefused) {
-        await this.run([{ kind: 'exchange', name: exchange, type }], false).catch((e: unknown) =>
-          this.rethrow(e, `the exchange «${exchange}»`),
-        );
+        await this.run([own], false).catch((e: unknown) => this.rethrow(e, `the exchange «${exchange}»`));
       } else if (code === reply.preconditionFailed) {
         this.context.warning(
           `Publishing to the exchange «${exchange}» as it is: ${connection.redact(describe(error))}`,

@@ -17,7 +17,7 @@ const ASKED_BY: Readonly<Record<string, string>> = {
 };
 
 /** What is different, which option asks for it, and the options that take it as it is. */
-export function mismatchText(operation: Declared, differences: readonly Difference[], topology: Topology): string {
+export function mismatchText(operation: Declared, differences: readonly Difference[], topology?: Topology): string {
   const { kind, name } = operation;
   const told = differences
     .map(
@@ -28,7 +28,8 @@ export function mismatchText(operation: Declared, differences: readonly Differen
   return `The ${kind} «${name}» exists with ${told}. ${remedy(operation, differences, topology)}`;
 }
 
-function remedy({ kind, name }: Declared, differences: readonly Difference[], topology: Topology): string {
+function remedy({ kind, name }: Declared, differences: readonly Difference[], topology?: Topology): string {
+  if (!topology) return `To take it as it is, write that into «rabbitmq.exchanges», or \`declare: false\``;
   const native = acceptedBy(kind, name, differences, topology);
   const otherwise = kind === 'queue' ? 'delete the queue once it is empty' : 'use another exchange';
   if (native === undefined) return `To go on, ${otherwise}`;
@@ -36,8 +37,10 @@ function remedy({ kind, name }: Declared, differences: readonly Difference[], to
   return `To take it as it is, give the subscription of «${topology.queue}» \`rabbitmq: ${literal(native)}\`${adopt}; or ${otherwise}`;
 }
 
-/** Of a queue that somebody else is to have made. */
-export function missingText(queue: string): string {
+/** Of what somebody else is to have made. */
+export function missingText({ kind, name: queue }: Pick<Declared, 'kind' | 'name'>): string {
+  if (kind === 'exchange')
+    return `The exchange «${queue}» does not exist, and is somebody else's to make. Make it, or name it in «rabbitmq.exchanges»`;
   return `The queue «${queue}» does not exist, and with «adopt: true» it is somebody else's to make. Make it, or leave out «adopt»`;
 }
 
@@ -73,7 +76,9 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'x-single-active-consumer': 'singleActiveConsumer',
 };
 
-function askedBy({ kind, name }: Declared, argument: string, { queue, deadLetter, native }: Topology): string {
+function askedBy({ kind, name }: Declared, argument: string, topology?: Topology): string {
+  if (!topology) return '«rabbitmq.exchanges»';
+  const { queue, deadLetter, native } = topology;
   if (kind === 'queue' && name !== queue && name !== deadLetter?.queue && !name.startsWith(`${queue}.`))
     return 'delayed messages and retries';
   for (const option of ['arguments', 'deadLetterArguments'])

@@ -2,17 +2,17 @@ import type { Channel } from 'amqplib';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
-export type ExchangeType = 'topic' | 'direct' | 'headers' | 'fanout';
-
 /** One thing to exist on the broker: durable, if nothing else is said. */
 export type Operation =
   | {
       readonly kind: 'exchange';
       readonly name: string;
-      readonly type: ExchangeType;
+      readonly type: string;
       readonly durable?: boolean;
       readonly autoDelete?: boolean;
+      readonly internal?: boolean;
       readonly arguments?: Arguments;
+      readonly adopted?: boolean;
     }
   | {
       readonly kind: 'queue';
@@ -36,18 +36,20 @@ export type Operation =
       readonly kind: 'exchange-binding';
       readonly destination: string;
       readonly source: string;
+      readonly key?: string;
       readonly arguments: Arguments;
     };
 
 /** Creates the object, or finds it there as wanted. */
 export async function perform(channel: Channel, operation: Operation): Promise<void> {
-  if (operation.kind === 'exchange') await channel.assertExchange(operation.name, operation.type, kept(operation));
-  if (operation.kind === 'queue' && operation.adopted) await channel.checkQueue(operation.name);
-  else if (operation.kind === 'queue') await channel.assertQueue(operation.name, kept(operation));
+  if ('adopted' in operation && operation.adopted) return check(channel, operation);
+  if (operation.kind === 'exchange')
+    await channel.assertExchange(operation.name, operation.type, { ...kept(operation), internal: operation.internal });
+  if (operation.kind === 'queue') await channel.assertQueue(operation.name, kept(operation));
   if (operation.kind === 'binding')
     await channel.bindQueue(operation.queue, operation.exchange, operation.key, operation.arguments ?? {});
   if (operation.kind === 'exchange-binding')
-    await channel.bindExchange(operation.destination, operation.source, '', operation.arguments);
+    await channel.bindExchange(operation.destination, operation.source, operation.key ?? '', operation.arguments);
 }
 
 function kept({

@@ -4,6 +4,7 @@ import { knownKeys, refuseUndefined, refuseUnset, oneOf } from '../../errors/opt
 import type { QueueSplit } from '../../transport/topology.js';
 import { redactUrl } from '../kit/redactor.js';
 import { parseAddress, type Address } from './address.js';
+import { checkBindings, checkExchanges, type RabbitmqBinding, type RabbitmqExchange } from './exchanges.js';
 
 export type QueueType = 'quorum' | 'classic';
 
@@ -17,6 +18,8 @@ export interface RabbitmqOptions {
   readonly vhost?: string;
   /** Durable topic exchange that routes are published to, and first part of the name of everything else. Default `events`. */
   readonly exchange?: string;
+  /** Exchanges that are not durable topics, made at the start. One that is not named here is a durable topic exchange, made when it is first used. */
+  readonly exchanges?: readonly RabbitmqExchange[];
   /** Type of the queues. `quorum` (default) is replicated and counts deliveries; `classic` is not and does not. */
   readonly queueType?: QueueType;
   /**
@@ -72,12 +75,15 @@ export interface RabbitmqSubscriptionOptions {
   readonly autoDelete?: boolean;
   /** What the exchange of the subscription's `topic` is, where somebody else made it. Default `topic`. */
   readonly exchangeType?: 'topic' | 'direct' | 'headers' | 'fanout';
+  /** Further bindings of this queue, beside its routes: other exchanges, or arguments. Their exchanges are there, or in `exchanges` of `rabbitmq({ … })`. */
+  readonly bindings?: readonly RabbitmqBinding[];
 }
 
 /** The options, checked and complete. Holds no credentials: they stay inside `addresses`' closures. */
 export interface Settings {
   readonly addresses: readonly Address[];
   readonly exchange: string;
+  readonly exchanges: ReadonlyMap<string, RabbitmqExchange>;
   readonly queueType: QueueType;
   readonly deliveryLimit: number;
   readonly connectionName?: string;
@@ -92,6 +98,7 @@ const KNOWN: readonly (keyof RabbitmqOptions)[] = [
   'urls',
   'vhost',
   'exchange',
+  'exchanges',
   'queueType',
   'deliveryLimit',
   'connectionName',
@@ -138,6 +145,7 @@ export function checkOptions(options: RabbitmqOptions): Settings {
   return {
     addresses: urls(options).map((url) => parseAddress(url, defaults)),
     exchange,
+    exchanges: checkExchanges(options.exchanges),
     queueType: queueType('queueType', options.queueType ?? DEFAULTS.queueType),
     deliveryLimit: integer('deliveryLimit', options.deliveryLimit ?? DEFAULTS.deliveryLimit, 1, 2 ** 31 - 1),
     connectionName:
@@ -156,6 +164,7 @@ const SUBSCRIPTION_OPTIONS: readonly (keyof RabbitmqSubscriptionOptions)[] = [
   'durable',
   'autoDelete',
   'exchangeType',
+  'bindings',
 ];
 
 const EXCHANGE_TYPES = ['topic', 'direct', 'headers', 'fanout'] as const;
@@ -167,6 +176,7 @@ export function checkSubscriptionOptions(native: Readonly<Record<string, unknown
     if (name === 'queueType') queueType(name, value);
     else if (name === 'arguments' || name === 'deadLetterArguments') object(name, value);
     else if (name === 'exchangeType') oneOf('rabbitmq.exchangeType', value, EXCHANGE_TYPES);
+    else if (name === 'bindings') checkBindings(name, value as RabbitmqBinding[]);
     else if (name === 'partitions') integer(name, value, LEAST_PARTITIONS, MOST_PARTITIONS);
     else boolean(name, value);
   }

@@ -44,7 +44,10 @@ export class PublishingSide {
       warning,
     });
     const { connection } = this;
-    const declarations = new Declarations({ connection, names, bound, provision, warning, bindAgain });
+    const declarations = new Declarations({
+      ...{ connection, names, bound, provision, warning, bindAgain },
+      exchanges: settings.exchanges,
+    });
     this.declarations = declarations;
     this.quarantine = rabbitmqQuarantine(
       (listeners) => new RabbitmqConnection(`${name} (quarantine)`, settings.addresses, environment, listeners),

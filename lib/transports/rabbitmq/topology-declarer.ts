@@ -20,6 +20,7 @@ import { check, nameOf, perform, type Operation } from './operations.js';
 import type { Settings } from './options.js';
 import { checkPartitions, keepsOrder } from './partition-count.js';
 import type { RabbitmqConnection } from './connection.js';
+import { exchangeOperations } from './exchanges.js';
 import { hasSingleActiveConsumer, queueTypeOf, topologyOperations } from './topology.js';
 
 /** Channels that declare at the same time. */
@@ -123,7 +124,8 @@ export class TopologyDeclarer {
     try {
       found = await this.adopted.look(queue);
     } catch (error) {
-      if (replyCode(error) === reply.notFound) throw new TopologyMismatchError(missingText(queue));
+      if (replyCode(error) === reply.notFound)
+        throw new TopologyMismatchError(missingText({ kind: 'queue', name: queue }));
       throw error instanceof MessagingError ? error : this.declarationError(error, `the queue «${queue}»`);
     }
     if (found?.queueType === 'stream')
@@ -163,12 +165,12 @@ export class TopologyDeclarer {
     if (model) this.delayEnds.delete(model);
   }
 
-  /** Once for all topologies of a connection: a thousand subscriptions share them. */
+  /** And the exchanges of the options: once for all topologies of a connection, for a thousand subscriptions share them. */
   private ensureDelayEnds(): Promise<void> {
     const model = this.connection.current;
     const declared = model && this.delayEnds.get(model);
     if (declared) return declared;
-    const declaring = this.run(delayEnds(this.names), perform);
+    const declaring = this.run([...exchangeOperations(this.settings.exchanges), ...delayEnds(this.names)], perform);
     if (model) {
       this.delayEnds.set(model, declaring);
       declaring.catch(() => this.delayEnds.delete(model));
@@ -176,10 +178,17 @@ export class TopologyDeclarer {
     return declaring;
   }
 
+  /** Those of the options, also where no subscription uses them. */
+  async declareExchanges(): Promise<void> {
+    await this.run(exchangeOperations(this.settings.exchanges), this.provision ? perform : check);
+  }
+
   async unbind(topology: Topology): Promise<void> {
-    const exchange = topology.topic ?? this.names.exchange;
+    const operations = topologyOperations(topology, this.names, this.settings);
     await this.attempt(`the bindings of «${topology.queue}»`, async (channel) => {
-      for (const pattern of topology.patterns) await channel.unbindQueue(topology.queue, exchange, pattern);
+      for (const one of operations)
+        if (one.kind === 'binding' && one.queue === topology.queue)
+          await channel.unbindQueue(one.queue, one.exchange, one.key, one.arguments);
     });
   }
 

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { partitionQueue, type Topology } from '../../transport/topology.js';
 import type { Names } from './names.js';
+import { exchangeOperation } from './exchanges.js';
 import type { Operation } from './operations.js';
 import {
   checkSubscriptionOptions,
@@ -19,8 +20,13 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
   const operations: Operation[] = [];
   if (patterns.length > 0) {
     const exchangeType = (topology.topic !== undefined && native.exchangeType) || 'topic';
-    operations.push({ kind: 'exchange', name: exchange, type: exchangeType });
+    operations.push(exchangeOperation(settings.exchanges, exchange, exchangeType));
   }
+  const { bindings = [] } = native;
+  for (const name of new Set(bindings.map(({ exchange: from }) => from)))
+    if (settings.exchanges.has(name)) operations.push(exchangeOperation(settings.exchanges, name, 'topic'));
+    else if (name !== exchange || patterns.length === 0)
+      operations.push({ kind: 'exchange', name, type: 'topic', adopted: true });
   if (deadLetter) {
     operations.push(
       { kind: 'exchange', name: names.deadLetters, type: 'direct' },
@@ -54,6 +60,7 @@ export function topologyOperations(topology: Topology, names: Names, settings: S
   };
   operations.push({ kind: 'queue', name: queue, ...(topology.adopt ? { arguments: {}, adopted: true } : declared) });
   for (const pattern of patterns) operations.push({ kind: 'binding', queue, exchange, key: pattern });
+  for (const binding of bindings) operations.push({ kind: 'binding', queue, ...binding });
   return operations;
 }
 

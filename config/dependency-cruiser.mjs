@@ -76,7 +76,7 @@ const forbidden = [
     comment:
       'A broker is reached through its transport; the requeue service is one of NATS; a database is a store as well as a broker',
     severity: 'error',
-    from: { path: '^lib/', pathNot: '^lib/(transports/(?!kit/)[^/]+|requeue|clients)/' },
+    from: { path: '^lib/', pathNot: '^lib/(transports/(?!kit/)[^/]+|requeue|clients|compat)/' },
     to: { path: `(^|/)(@types/)?(${clients.join('|')})(/|$)` },
   },
   {
@@ -102,7 +102,10 @@ const forbidden = [
     comment: 'The root must load, and its types must check, where no optional peer is installed',
     severity: 'error',
     from: { path: '^lib/index\\.ts$' },
-    to: { path: `(^|/)(${clients.join('|')}|@nestjs/terminus|@nestjs/microservices|@opentelemetry)(/|$)`, reachable: true },
+    to: {
+      path: `(^|/)(${clients.join('|')}|@nestjs/terminus|@nestjs/microservices|@opentelemetry)(/|$)`,
+      reachable: true,
+    },
   },
   {
     name: 'nest-free',

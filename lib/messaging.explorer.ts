@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { BatchDefinition } from './consumer/subscription/batch-definition.js';
+import type { ForeignSubscription } from './consumer/subscription/foreign-subscription.js';
 import type { HandledSubscription } from './consumer/subscription/handled.js';
 import type { QueueConsumer } from './consumer/queue-consumer.js';
 import { mergeByQueue } from './consumer/subscription/router.js';
@@ -37,6 +38,9 @@ interface SubscribedMethod {
   /** The method takes batches. */
   readonly batch: boolean;
 }
+
+/** A subscription to be declared; `payload`: see FoundSubscription. */
+type Found = ForeignSubscription & { readonly payload?: unknown };
 
 /** One subscription of a method, as it would be declared. */
 export interface FoundSubscription {
@@ -81,9 +85,9 @@ export class MessagingExplorer {
     const consuming = this.connections().filter(({ consumes }) => consumes);
     const all = consuming.flatMap((messaging) =>
       this.ofConnection(found, messaging).flatMap((one) => {
+        const { place, request, payload } = one;
         const definition = this.define(one, messaging);
-        const payload = payloadTypeOf(one);
-        return definition ? [{ messaging, place: placeOf(one), payload, request: one.request, definition }] : [];
+        return definition ? [{ messaging, place, payload, request, definition }] : [];
       }),
     );
     for (const messaging of consuming) mergeByQueue(all.filter((one) => one.messaging === messaging).map(unhandled));
@@ -95,12 +99,13 @@ export class MessagingExplorer {
     const found = this.find();
     this.checkConnections(found);
     this.addCheckers(messaging);
-    if (!messaging.consumes) return;
+    const others = messaging.foreign.flatMap((foreign) => foreign.topologies());
+    if (!messaging.consumes) return others.length > 0 ? messaging.declareConsumers([], others) : undefined;
     const own = this.ofConnection(found, messaging);
     this.warnOfUnknownOverrides(messaging, own);
     const handled = own.map((one) => this.handledBy(one, messaging)).filter((one) => one !== undefined);
     const consumers = mergeByQueue([...handled, ...messaging.early]).map((one) => messaging.addConsumer(one));
-    await messaging.declareConsumers(consumers);
+    await messaging.declareConsumers(consumers, others);
     this.declared.set(messaging, consumers);
   }
 
@@ -118,8 +123,23 @@ export class MessagingExplorer {
     await Promise.all(this.connections().map((messaging) => messaging.close()));
   }
 
-  private ofConnection(found: readonly SubscribedMethod[], { connection }: Messaging): readonly SubscribedMethod[] {
-    return found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === connection);
+  private ofConnection(found: readonly SubscribedMethod[], messaging: Messaging): readonly Found[] {
+    const own = found.filter(({ request }) => (request.connection ?? DEFAULT_CONNECTION) === messaging.connection);
+    return [
+      ...own.map((one) => this.decorated(one, messaging)),
+      ...messaging.foreign.flatMap((foreign) => foreign.subscriptions()),
+    ];
+  }
+
+  private decorated(one: SubscribedMethod, { globalEnhancers }: Messaging): Found {
+    const { wrapper, method, request, batch } = one;
+    const { enhancers } = this;
+    const handlerOf = (): ReturnType<MessagingEnhancers['handlerOf']> =>
+      enhancers.handlerOf(wrapper, method, globalEnhancers);
+    const told = { place: placeOf(one), payload: payloadTypeOf(one) };
+    // Handlers are made of what is started only.
+    if (!batch) return { ...told, request, get handler() { return handlerOf(); } }; // prettier-ignore
+    return { ...told, request: request as SubscribeBatchRequest, get batchHandler() { return handlerOf(); } }; // prettier-ignore
   }
 
   private find(): SubscribedMethod[] {
@@ -197,29 +217,28 @@ export class MessagingExplorer {
       );
   }
 
-  private handledBy(found: SubscribedMethod, messaging: Messaging): HandledSubscription | undefined {
-    const { wrapper, method, request } = found;
+  private handledBy(found: Found, messaging: Messaging): HandledSubscription | undefined {
+    const { request, place } = found;
     const defined = this.define(found, messaging);
     if (defined) {
-      const definition = { ...defined, handledBy: placeOf(found) };
-      const handler = this.enhancers.handlerOf(wrapper, method, messaging.globalEnhancers);
-      return 'batch' in definition ? { definition, batchHandler: handler } : { definition, handler };
+      const definition = { ...defined, handledBy: place };
+      return 'batchHandler' in found
+        ? { definition: definition as BatchDefinition, batchHandler: found.batchHandler }
+        : { definition, handler: found.handler };
     }
     this.logger.log(`The subscription «${subscriptionName(request)}» is switched off`);
     return undefined;
   }
 
-  private define(found: SubscribedMethod, messaging: Messaging): Definition | undefined {
-    const { definitions } = messaging;
-    const { request, batch } = found;
+  private define(found: Found, { definitions }: Messaging): Definition | undefined {
     try {
-      return batch ? definitions.defineBatch(request as SubscribeBatchRequest) : definitions.define(request);
+      return 'batchHandler' in found ? definitions.defineBatch(found.request) : definitions.define(found.request);
     } catch (error) {
-      throw error instanceof MessagingError ? placed(error, placeOf(found)) : error;
+      throw error instanceof MessagingError ? placed(error, found.place) : error;
     }
   }
 
-  private warnOfUnknownOverrides(messaging: Messaging, own: readonly SubscribedMethod[]): void {
+  private warnOfUnknownOverrides(messaging: Messaging, own: readonly Found[]): void {
     const unknown = messaging.definitions.unknownOverrides(
       new Set(own.map(({ request }) => subscriptionName(request))),
     );

@@ -1,6 +1,7 @@
 import { type QueueConsumer, type QueueReport } from './consumer/queue-consumer.js';
 import type { Receiver } from './consumer/receive/receiver.js';
 import { RuntimeSubscription } from './consumer/runtime-subscription.js';
+import type { ForeignSubscriptions } from './consumer/subscription/foreign-subscription.js';
 import type { HandledSubscription } from './consumer/subscription/handled.js';
 import { type ReceiveRequestOf, receiveRequest } from './consumer/subscription/receive-options.js';
 import { mergeByQueue } from './consumer/subscription/router.js';
@@ -31,6 +32,7 @@ import { type Publisher } from './publisher/publisher.js';
 import { type Requester } from './request/requester.js';
 import { type TransactionChecker } from './transaction/transaction-checkers.js';
 import { type Transactions } from './transaction/transactions.js';
+import type { Topology } from './transport/topology.js';
 import { volatility } from './publisher/unsent.js';
 
 /** @internal */
@@ -55,6 +57,8 @@ export class Messaging {
 
   /** Subscriptions asked for before the connection was opened; declared and started with the decorated ones. @internal */
   readonly early: HandledSubscription[] = [];
+  /** @internal */
+  readonly foreign: ForeignSubscriptions[] = [];
   private declaring = false;
   private opened = false;
 
@@ -123,8 +127,8 @@ export class Messaging {
   }
 
   /** Makes what the consumers consume from exist. @throws what makes the first impossible one impossible @internal */
-  async declareConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
-    await this.parts.consumers.declareAll(consumers);
+  async declareConsumers(consumers: readonly QueueConsumer[], others: readonly Topology[] = []): Promise<void> {
+    await this.parts.consumers.declareAll(consumers, others);
   }
 
   /** Starts all consumers side by side. @throws what makes the first impossible one impossible @internal */

@@ -11,6 +11,7 @@ export type ReportTarget = 'warn' | 'error' | (string & {});
 /** What behaves otherwise than in the package that is stood in for: the list of what is left to do. Each is told once. */
 export class MigrationReport {
   private readonly lines = new Set<string>();
+  private isTold = false;
 
   /** `from`: the package. @throws InvalidOptionError */
   constructor(
@@ -27,20 +28,29 @@ export class MigrationReport {
 
   /** `where`: the class and method, or the module's options; `difference`: what is done instead, and what helps. */
   differs(where: string, option: string, difference: string): void {
-    this.lines.add(`${where}: ${option}: ${difference}`);
+    const line = `${where}: ${option}: ${difference}`;
+    if (this.lines.has(line)) return;
+    this.lines.add(line);
+    if (this.isTold) this.write([line]);
   }
 
-  /** To be called once all is read. @throws UnsupportedError with `'error'`, where there is anything to tell */
+  /** To be called once all is read; what comes later is told at once. @throws UnsupportedError with `'error'`, where there is anything to tell */
   tell(): void {
-    const { from, target, entries } = this;
-    const left = `${entries.length} left to do of the migration from ${from}`;
-    if (target === 'error') {
-      if (entries.length > 0) throw new UnsupportedError([`${left}:`, ...entries].join('\n- '));
-    } else if (target === 'warn') {
-      const logger = new Logger('MigrationReport');
-      for (const entry of entries) logger.warn(entry);
-    } else {
-      writeFileSync(target, [`# ${left}\n`, ...entries.map((entry) => `- [ ] ${entry}`), ''].join('\n'));
-    }
+    this.isTold = true;
+    if (this.target === 'error' && this.lines.size > 0)
+      throw new UnsupportedError([`${this.title}:`, ...this.lines].join('\n- '));
+    this.write(this.entries);
+  }
+
+  private get title(): string {
+    return `${this.lines.size} left to do of the migration from ${this.from}`;
+  }
+
+  private write(lines: readonly string[]): void {
+    const { target, title, entries } = this;
+    if (target !== 'warn' && target !== 'error')
+      return writeFileSync(target, [`# ${title}\n`, ...entries.map((entry) => `- [ ] ${entry}`), ''].join('\n'));
+    const logger = new Logger('MigrationReport');
+    for (const line of lines) logger.warn(line);
   }
 }

@@ -6,6 +6,7 @@ import type { HandledSubscription } from './subscription/handled.js';
 import { PartitionedConsumer } from './partitions/partitioned-consumer.js';
 import type { QueueConsumer } from './queue-consumer.js';
 import { shared } from './subscription/router.js';
+import type { Topology } from '../transport/topology.js';
 import { StandstillWatch } from './standstill-watch.js';
 import type { SubscriptionDefinition } from './subscription/subscription-definition.js';
 
@@ -83,15 +84,19 @@ export class ConsumerRegistry implements Iterable<QueueConsumer> {
     this.standstills.start();
   }
 
-  /** All side by side. @throws every mismatch in one error, else what makes the first impossible one impossible */
-  async declareAll(consumers: readonly QueueConsumer[]): Promise<void> {
+  /** All side by side; `others` have no consumer here. @throws every mismatch in one error, else what makes the first impossible one impossible */
+  async declareAll(consumers: readonly QueueConsumer[], others: readonly Topology[] = []): Promise<void> {
+    const { transport } = this.environment;
     try {
-      await this.environment.transport.queues?.compare(consumers.map(({ definition }) => definition.topology));
+      await transport.queues?.compare([...consumers.map(({ definition }) => definition.topology), ...others]);
     } catch (error) {
       consumers.forEach((consumer) => this.forget(consumer));
       throw error;
     }
-    await toldTogether(consumers.map((consumer) => this.declare(consumer)));
+    await toldTogether([
+      ...consumers.map((consumer) => this.declare(consumer)),
+      ...others.map((topology) => transport.declare(topology)),
+    ]);
   }
 
   /** All side by side. @throws what makes the first impossible one impossible */

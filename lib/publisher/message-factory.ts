@@ -53,6 +53,7 @@ export const PUBLISH_OPTION_NAMES: readonly (keyof PublishOptions)[] = [
   'ttl',
   'attempts',
   'backoff',
+  'retryQueuePriority',
   'priority',
   'unroutable',
   'ordered',
@@ -228,23 +229,26 @@ function serializationError(thrown: unknown): MessagingError {
   return new SerializationError(`The serializer failed: ${errorMessage(cause)}`, { cause });
 }
 
-function propertiesOf({ correlationId, replyTo }: PublishOptions, contentType: string | undefined): MessageProperties {
-  if (correlationId === undefined && replyTo === undefined) return onlyContentType(contentType);
+function propertiesOf(options: PublishOptions, contentType: string | undefined): MessageProperties {
+  const { correlationId, replyTo, priority } = options;
+  if (correlationId === undefined && replyTo === undefined && priority === undefined)
+    return onlyContentType(contentType);
   return {
     ...(contentType !== undefined && { contentType }),
     ...(correlationId !== undefined && { correlationId: checkShortText('correlationId', correlationId) }),
     ...(replyTo !== undefined && { replyTo: checkShortText('replyTo', replyTo) }),
+    ...(priority !== undefined && { priority: integerBetween('priority', priority, 0, 255) }),
   };
 }
 
 /** Undefined: as nearly all messages are treated. */
 function queuePolicy(options: PublishOptions, holdUntil: number | undefined): QueuePolicy | undefined {
-  const { attempts, backoff, priority } = options;
+  const { attempts, backoff, retryQueuePriority: priority } = options;
   if (holdUntil === undefined && attempts === undefined && backoff === undefined && priority === undefined)
     return undefined;
   return {
     holdUntil,
-    priority: priority === undefined ? 0 : integerBetween('priority', priority, 0, 9),
+    priority: priority === undefined ? 0 : integerBetween('retryQueuePriority', priority, 0, 9),
     maxAttempts: attempts === undefined ? undefined : integerBetween('attempts', attempts, 1, Number.MAX_SAFE_INTEGER),
     backoff: backoff === undefined ? undefined : schedule(backoff),
   };

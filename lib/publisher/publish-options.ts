@@ -35,7 +35,13 @@ export interface PublishOptions {
   readonly attempts?: number;
   /** The wait in the retry queue after such a failure: `fixed(ms)`, `exponential({…})`, milliseconds. Default: until the next pass. */
   readonly backoff?: Backoff | number;
-  /** Place in the retry queue: 0…9, higher first. Default 0. */
+  /** Place in the publisher retry queue: 0…9, higher first. Default 0. */
+  readonly retryQueuePriority?: number;
+  /**
+   * The message's priority at the broker: 0…255, higher first where the queue goes by it (RabbitMQ: a quorum queue by above
+   * 4 or not, a classic one with `x-max-priority`; PostgreSQL), a property that consumers can read elsewhere. It counts for the first delivery:
+   * retries, delays of a handler and dead letters have none. Default: none.
+   */
   readonly priority?: number;
   /** Default: the module's. */
   readonly unroutable?: UnroutablePolicy;

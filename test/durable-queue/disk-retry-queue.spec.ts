@@ -251,12 +251,12 @@ describe.each(['memory', 'disk'] as const)('waiting in the retry queue (%s)', (k
   test('goes by priority', async () => {
     const app = await begin();
     app.transport.disconnected();
-    for (const [id, priority] of [
+    for (const [id, retryQueuePriority] of [
       ['low', 0],
       ['high', 9],
       ['middle', 5],
     ] as const)
-      app.publish('order.created', {}, { id, priority });
+      app.publish('order.created', {}, { id, retryQueuePriority });
     await app.turn();
     app.transport.connected();
     expect(app.transport.publishedIds).toEqual(['high', 'middle', 'low']);
@@ -304,7 +304,8 @@ describe.each(['memory', 'disk'] as const)('waiting in the retry queue (%s)', (k
 
   test.each([
     ['attempts', { attempts: 0 }],
-    ['priority', { priority: 10 }],
+    ['retryQueuePriority', { retryQueuePriority: 10 }],
+    ['priority', { priority: 256 }],
     ['backoff', { backoff: () => 5 }],
   ])('%s are checked', async (option, given) => {
     const app = await begin();

@@ -93,7 +93,7 @@ describePostgres('adding to the outbox with pg', (postgres) => {
         ['a', NaN, {}],
         ['a', {}, { key: 'a\0b' }],
         ['a', {}, { id: '' }],
-        ['a', {}, { priority: 1 }],
+        ['a', {}, { retryQueuePriority: 1 }],
         ['a', {}, { headers: { 'messaging-x': 1 } }],
         ['a', {}, { delay: -1 }],
         ['a', Buffer.alloc(2 ** 26 + 1), {}],

@@ -65,4 +65,27 @@ describeRabbit('messages of which some have a foreign priority and all are retri
     },
     60_000,
   );
+
+  it('that a publish gives come first, where the queue goes by it, and its place in the publisher retry queue is another', async () => {
+    const native = { queueType: 'classic', arguments: { 'x-max-priority': 9 } } as const;
+    const before = await start(native, new Seen());
+    await before.close();
+    const publishes = await boot({
+      imports: [
+        MessagingModule.forRoot({
+          service: 'orders',
+          consume: false,
+          transport: rabbitmq({ url, exchange: 'events' }),
+        }),
+      ],
+    });
+    const { publisher } = publishes.messaging;
+    for (const { id, priority } of MESSAGES)
+      await publisher.publish(ROUTE, {}, { id, priority, retryQueuePriority: priority === undefined ? 9 : 0 });
+    const calls = new Seen<string>();
+    await start(native, calls);
+    const first = (await calls.until(MESSAGES.length)).slice(0, MESSAGES.length).map((call) => call.split(' ')[0]);
+    const urgent = MESSAGES.filter(({ priority }) => priority !== undefined).map(({ id }) => id);
+    expect(first.slice(0, urgent.length)).toEqual(urgent);
+  });
 });

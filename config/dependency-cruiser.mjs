@@ -10,9 +10,9 @@ const layers = [
   ['retry', 'idempotency', 'coordination'],
   ['publisher', 'consumer', 'request'],
   ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
-  ['health', 'opentelemetry', 'dashboard', 'stores'],
+  ['health', 'opentelemetry', 'prometheus', 'dashboard', 'stores'],
   // Files directly in lib (messaging.*, index.ts) and these may import everything.
-  ['testing', 'asyncapi', 'cli', 'compat'],
+  ['testing', 'asyncapi', 'cli', 'compat', 'integrations'],
 ];
 
 const { peerDependenciesMeta } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -94,7 +94,7 @@ const forbidden = [
   {
     name: 'opentelemetry-in-its-folder-only',
     severity: 'error',
-    from: { path: '^lib/', pathNot: '^lib/opentelemetry/' },
+    from: { path: '^lib/', pathNot: '^lib/(opentelemetry|prometheus)/' },
     to: { path: '(^|/)@opentelemetry(/|$)' },
   },
   {

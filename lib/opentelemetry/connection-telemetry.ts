@@ -9,7 +9,7 @@ import type {
   TelemetrySubscription,
 } from '../pipeline/telemetry.js';
 import type { Destination, Outgoing } from '../transport/outgoing.js';
-import { loadApi } from './api.js';
+import { loadApi, type OpenTelemetryApi } from './api.js';
 import { attribute } from './conventions.js';
 import { DestinationLabels } from './destination-labels.js';
 import { errorType } from './error-type.js';
@@ -39,10 +39,11 @@ export class ConnectionTelemetry implements Telemetry {
   constructor(
     private readonly options: OpenTelemetryOptions,
     private readonly environment: TelemetryEnvironment,
+    private readonly load: () => Promise<OpenTelemetryApi> = loadApi,
   ) {}
 
   async start(): Promise<void> {
-    const api = await loadApi();
+    const api = await this.load();
     const { system, names, topic, connection, host, clock, events } = this.environment;
     const { semanticConventions, destinationTemplate } = this.options;
     const guard = new Guard(api);

@@ -1,0 +1,1 @@
+export { prometheus, prometheusMeter, type PrometheusOptions, type RegistryLike } from './prometheus.js';

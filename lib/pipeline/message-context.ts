@@ -18,6 +18,8 @@ export class MessageContext {
   payload: unknown;
   /** What the body says of its message. @internal */
   decoded: DecodedFields | undefined;
+  /** What an error of the call leads to; left out: nothing decides. @internal */
+  policy: { outcomeOf(error: unknown, attempt: number): { readonly type: string } } | undefined;
   private view: WireMessage | undefined;
   private mergedHeaders: Headers | undefined;
   private brokersOwn: unknown;
@@ -114,6 +116,15 @@ export class MessageContext {
   async extend(ms: number): Promise<void> {
     if (this.delivery.extend) return this.delivery.extend(ms);
     if (!Number.isFinite(ms)) throw new UnsupportedError('extend(ms) takes a finite number of milliseconds');
+  }
+
+  /** Whether the message is given up (a dead letter) when its call fails with this error: no retry follows. */
+  givesUp(error: unknown): boolean {
+    try {
+      return this.policy !== undefined && this.policy.outcomeOf(error, this.attempt).type !== 'retry';
+    } catch {
+      return true;
+    }
   }
 
   /** Takes what `decode` gave. @internal */

@@ -5,7 +5,7 @@ import { HEADER_PREFIX, type HeaderValue, type Headers, requestHeader, stringHea
 import { BatchContext } from '../pipeline/batch-context.js';
 import type { MessageContext } from '../pipeline/message-context.js';
 import { messageInHand } from '../pipeline/message-in-hand.js';
-import type { PublishMiddleware } from './publish-middleware.js';
+import type { PublishMiddleware, PublishRequest } from './publish-middleware.js';
 
 /** The name in `propagate` that is no header's. */
 const CORRELATION_ID = 'correlationId';
@@ -68,13 +68,19 @@ export class Propagation {
   /** Around every publish; what the publish says itself counts. */
   readonly middleware: PublishMiddleware = (request, next) => {
     const inHand = this.inHand();
-    const { options } = request;
-    // What is no object is refused as ever.
-    if (!inHand || !isObject(options) || (options.headers !== undefined && !isObject(options.headers)))
-      return next(request);
-    const { correlationId = inHand.correlationId, headers } = options;
-    return next({ ...request, options: { ...options, correlationId, headers: { ...inHand.headers, ...headers } } });
+    return next(inHand ? withDefaults(request, inHand) : request);
   };
+}
+
+/** A publish with what it does not say itself; options that are none are left to be refused as ever. */
+export function withDefaults(
+  request: PublishRequest,
+  { headers: given, correlationId: id }: Partial<Propagated>,
+): PublishRequest {
+  const { options } = request;
+  if (!isObject(options) || (options.headers !== undefined && !isObject(options.headers))) return request;
+  const { correlationId = id, headers } = options;
+  return { ...request, options: { ...options, correlationId, headers: { ...given, ...headers } } };
 }
 
 /** A request has one of its own, for its reply. What is longer than ours may be is a foreign one, and not handed on. */

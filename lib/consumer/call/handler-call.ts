@@ -46,6 +46,7 @@ export class HandlerCall<C extends Call> {
    */
   run(call: C): Outcome | undefined {
     const { delivery, context, attempt } = call;
+    context.policy = this.retry;
     const trace = this.telemetry?.process(delivery, attempt);
     try {
       const { serializer } = this.environment;

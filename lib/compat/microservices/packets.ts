@@ -81,7 +81,11 @@ export function parsed(body: Buffer): unknown {
 
 /** A packet without a pattern is an event of the route that it came by. */
 function decoded(packet: Packet, { correlationId }: MessageProperties, message: DeserializeContext): Decoded {
-  const { pattern, data, id }: { pattern?: unknown; data?: unknown; id?: unknown } = packet;
+  const { pattern, data, id } = packet as {
+    readonly pattern?: unknown;
+    readonly data?: unknown;
+    readonly id?: unknown;
+  };
   const envelope = JSON.stringify({ pattern: pattern ?? message.route, id });
   const known = nestEnvelope().deserialize(Buffer.from(envelope), {}, { ...message }) as Decoded;
   const { correlationId: own, ...fields } = known.fields;

@@ -1,3 +1,4 @@
+import { answersNobody } from './request/answer-options.js';
 import { type BatchDefinition, defineBatchSubscription } from './consumer/subscription/batch-definition.js';
 import { instanceName } from './consumer/subscription/exclusive-queue.js';
 import { checkReceivable } from './consumer/subscription/receive-options.js';
@@ -37,7 +38,8 @@ export class DefinitionResolver {
   defineReceived(request: SubscribeRequest): SubscriptionDefinition | undefined {
     const options = this.overridden(request);
     if (options) checkReceivable(options);
-    return options && defineSubscription(options, this.defaults());
+    if (!options) return undefined;
+    return { ...defineSubscription(options, this.defaults()), answers: answersNobody('receive(…) answers nobody') };
   }
 
   /** Names in `subscriptions` that belong to none of these. */

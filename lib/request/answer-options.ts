@@ -24,6 +24,11 @@ export interface AnswerDefinition {
   readonly onShutdown: 'give-back' | 'unavailable';
 }
 
+/** Whoever asks is told of in the log, once. `because`: as it stands behind «gets none:». */
+export function answersNobody(because: string): AnswerDefinition {
+  return { when: 'never', because, onShutdown: 'give-back' };
+}
+
 /** @throws InvalidOptionError, UnsupportedError for what has to answer where nobody can */
 export function defineAnswers(
   given: boolean | AnswerOptions,

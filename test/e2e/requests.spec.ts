@@ -221,6 +221,41 @@ describeAllBrokers('a request', (fresh) => {
     ]);
   });
 
+  test('that a batch or receive() gets is told once in the log: its sender waits in vain', async () => {
+    const { asking, answering } = await both(await fresh());
+    const { messaging } = answering;
+    let inBatches = 0;
+    await messaging.subscribeBatch({ route: 'order.batch', size: 2, maxWait: 1 }, (payloads) => {
+      inBatches += payloads.length;
+    });
+    const pulled: string[] = [];
+    const messages = messaging.receive('order.pulled');
+    const pulling = (async (): Promise<void> => {
+      for await (const message of messages) {
+        pulled.push(message.id);
+        await message.ack();
+        if (pulled.length === 2) return;
+      }
+    })();
+    await waitFor(
+      () => answering.messaging.health().consumers.filter(({ state }) => state === 'consuming').length === 7,
+    );
+    for (const route of ['order.batch', 'order.pulled'])
+      for (let n = 0; n < 2; n++) {
+        const error = await errorOf(asking.get(Requester).request(route, {}, { timeout: 100 }));
+        expect(error).toMatchObject({ code: 'REQUEST_TIMEOUT' });
+        await waitFor(() => (route === 'order.batch' ? inBatches : pulled.length) === n + 1);
+      }
+    await pulling;
+    const told = asking.log.lines.filter((line) => line.includes('asks for a reply'));
+    expect(told).toEqual([
+      expect.stringContaining('gets none: a handler of batches (@SubscribeBatch) answers nobody'),
+      expect.stringContaining('gets none: receive(…) answers nobody'),
+    ]);
+    const refused = (): unknown => messaging.receive({ route: 'order.other', answers: true } as never);
+    expect(refused).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', option: 'answers' }));
+  });
+
   test('with an address that is none is handled, and told of', async () => {
     const { asking, answering } = await both(await fresh());
     const untold = event(answering.messaging, 'reply-undeliverable');

@@ -17,6 +17,7 @@ import type { Gate } from '../gate.js';
 import type { HandledInBatches } from '../subscription/handled.js';
 import { HandlerCall, type HandlerCallEnvironment, LATER } from '../call/handler-call.js';
 import { handlerChain, type HandlerChainEnvironment } from '../call/handler-chain.js';
+import type { Answering } from '../../request/answering.js';
 import type { OverdueHandlers } from '../call/overdue-handlers.js';
 import { callsAloneOf } from '../settlement/suspicion.js';
 import type { Work } from '../call/work.js';
@@ -26,6 +27,7 @@ export interface BatchesEnvironment extends HandlerCallEnvironment, HandlerChain
   readonly attempts: AttemptCount;
   readonly overdue: OverdueHandlers;
   readonly handling: ConsumerTelemetry | undefined;
+  readonly answering: Answering | undefined;
   /** An entry has its result. */
   readonly ended: (work: Work, outcome: Outcome) => void;
   /** An entry was ready only after the end of all batches: it goes back to the broker. */
@@ -80,10 +82,11 @@ export class Batches {
     // The timeout is for the call with the batch, not for the entries that wait for it.
     const chain = handlerChain({ ...definition, middleware, timeoutMs: undefined }, join, environment, () => undefined);
     this.idempotency = chain.idempotency;
-    this.call = new HandlerCall(chain.handler, retry, environment, (work, outcome) => {
+    const ended = (work: Work, outcome: Outcome): void => {
       this.arriving.delete(work.context);
       environment.ended(work, outcome);
-    });
+    };
+    this.call = new HandlerCall(chain.handler, retry, environment, ended, undefined, environment.answering);
   }
 
   /** Lets a message join a batch. Its outcome where it has one already; else that comes later, through `ended`. */
@@ -247,6 +250,8 @@ export class Batches {
       const reply = batch.replyAt(at);
       if (!reply) {
         const result = outcome ? this.call.limit(work, outcome) : this.call.outcomeOf(work, answer.errorAt(at));
+        // Nobody is answered, which is told once.
+        void environment.answering?.answer(work.context, result, undefined);
         environment.ended(work, result);
       } else if (outcome) reply.resolve(outcome);
       else reply.reject(answer.errorAt(at));

@@ -1,4 +1,5 @@
 import { InvalidOptionError, SubscriptionConflictError } from '../../errors/configuration-errors.js';
+import { answersNobody } from '../../request/answer-options.js';
 import { integerBetween, numberBetween } from '../../errors/option-checks.js';
 import { handlersAtATime, unbounded } from '../schedule/concurrency.js';
 import {
@@ -60,7 +61,12 @@ export function defineBatchSubscription(
   const definition = defineSubscription({ ...options, prefetch }, defaults);
   const limit = bound === Infinity ? Math.floor(prefetch / size) : bound;
   // Every message may come as far as into its batch; batches are counted there.
-  return { ...definition, concurrency: unbounded(), batch: { size, maxWaitMs: maxWait, limit } };
+  return {
+    ...definition,
+    concurrency: unbounded(),
+    answers: answersNobody('a handler of batches (@SubscribeBatch) answers nobody'),
+    batch: { size, maxWaitMs: maxWait, limit },
+  };
 }
 
 /** Room for every batch that may be handled at a time; unless told, for another one that is gathered meanwhile. */

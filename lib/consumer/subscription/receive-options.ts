@@ -12,7 +12,7 @@ import {
 /** The options of `messaging.receive`: those of a subscription, without the ones that only handlers need. */
 export interface ReceiveOptions extends Omit<
   SubscriptionOptions,
-  'concurrency' | 'handles' | 'routeBy' | 'connection'
+  'concurrency' | 'handles' | 'routeBy' | 'connection' | 'answers'
 > {
   /** Ends the loop when it is aborted, as leaving it does. */
   readonly signal?: AbortSignal;
@@ -38,6 +38,7 @@ const REFUSED: Readonly<Record<string, string>> = {
     'nothing beside receive(…): the loop decides how many messages it holds, up to the prefetch. Leave it out',
   handles: 'nothing beside receive(…): one loop gets every message of its queue. Give each loop a «name» of its own',
   routeBy: 'nothing beside receive(…): one loop gets every message of its queue. Look at message.route in the loop',
+  answers: 'nothing beside receive(…): a loop returns nothing to be answered with. Handle requests with @Respond',
   connection:
     'nothing beside receive(…): it is that of the Messaging it is called on. Inject another: @InjectMessaging(name)',
 };

@@ -6,17 +6,21 @@ import type { Assigner, Cluster, GroupMember } from 'kafkajs';
  * queue's name) is handled in one process. Kafkajs' own way deals them out one by one, and to members that do not read the
  * topic as well.
  */
-export function alongPartitions({ AssignerProtocol }: Pick<typeof Kafkajs, 'AssignerProtocol'>) {
+export function alongPartitions(
+  { AssignerProtocol }: Pick<typeof Kafkajs, 'AssignerProtocol'>,
+  /** The member asks to join. */
+  joins: () => void = () => {},
+) {
   const { MemberMetadata, MemberAssignment } = AssignerProtocol;
   const name = 'nestjs-messaging';
   const version = 1;
   return ({ cluster }: { cluster: Cluster }): Assigner => ({
     name,
     version,
-    protocol: ({ topics }) => ({
-      name,
-      metadata: MemberMetadata.encode({ version, topics, userData: Buffer.alloc(0) }),
-    }),
+    protocol({ topics }) {
+      joins();
+      return { name, metadata: MemberMetadata.encode({ version, topics, userData: Buffer.alloc(0) }) };
+    },
     // Kafkajs gives it the topics of the member that assigns, and knows the partitions of those alone.
     async assign({ members }) {
       const readers = membersOf(members, (metadata) => MemberMetadata.decode(metadata)?.topics ?? []);

@@ -7,6 +7,7 @@ import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import type { GroupMember, IncomingRecord, KafkaLink, TopicPartition, TopicPartitionOffset } from './client-port.js';
 import { decode } from './codec.js';
 import { delayed, type Due, undelayed, waitsUntil } from './delayed.js';
+import { keyOf } from './intake.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
 
@@ -171,8 +172,4 @@ export class DelaySession implements ConsumerSession {
 
 function messageOf(record: IncomingRecord): WireMessage {
   return decode(record, record.topic, record.topic).message;
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${partition} ${topic}`;
 }

@@ -1,4 +1,4 @@
-import type { Consumer, EachBatchPayload } from 'kafkajs';
+import type { Consumer, EachBatchPayload, Offsets } from 'kafkajs';
 import type { Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import {
@@ -10,28 +10,44 @@ import {
   type TopicPartition,
   type TopicPartitionOffset,
 } from './client-port.js';
+import { keyOf } from './intake.js';
 import type { Sockets } from './sockets.js';
 
 /** While records wait for room; kafkajs skips those that come too early. */
 const HEARTBEAT_MS = 500;
+/** Kafkajs leaves when it has joined, which takes until all members have been heard or given up. */
 const LEAVE_WITHIN_MS = 3_000;
 /** The most partitions of one fetch that are handed over without waiting for each other. */
 const CONCURRENT_PARTITIONS = 1_024;
+
+/** Without what came with it, which it would keep in memory. */
+interface PlaceWriter {
+  readonly commitOffsetsIfNecessary: (places: Offsets) => Promise<void>;
+}
 
 /** A member of a group, by kafkajs. */
 export class KafkajsMember implements GroupMember {
   private id?: string;
   private leaving?: Promise<void>;
-  /** Where kafkajs goes on as long as the group is not rebalanced; and what it begins with after that. */
+  /** Where kafkajs goes on as long as the group is not rebalanced: since the last time, so that it tells that, too. */
   private read = new Map<string, number>();
   private readonly committed = new Map<string, number>();
+  /** Asked to join, and it has not been told its partitions. */
+  private isJoining = false;
+  private write?: PlaceWriter['commitOffsetsIfNecessary'];
 
   constructor(
     private readonly consumer: Consumer,
     private readonly sockets: Sockets,
     private readonly clock: Clock,
     private readonly handlers: MemberHandlers,
+    /** Says for a member that it has left, over a connection of its own. */
+    private readonly leaveFor: (id: string) => Promise<void>,
   ) {}
+
+  joins(): void {
+    this.isJoining = true;
+  }
 
   async start(topics: readonly string[]): Promise<void> {
     const { consumer, handlers } = this;
@@ -41,8 +57,14 @@ export class KafkajsMember implements GroupMember {
       );
       const anew = this.id !== memberId;
       this.id = memberId;
-      this.read = new Map();
+      this.isJoining = false;
+      // Asked for from now on, so that no place is below what is committed by now.
+      this.read = new Map(this.committed);
       if (!this.leaving) handlers.assigned(partitions, anew);
+    });
+    // Where joining failed half-way kafkajs goes on with the partitions of before, as a member in good standing.
+    consumer.on(consumer.events.HEARTBEAT, () => {
+      if (this.isJoining && !this.leaving) throw rebalancing();
     });
     let crash: Error | undefined;
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
@@ -60,10 +82,10 @@ export class KafkajsMember implements GroupMember {
   }
 
   async commit(places: readonly GroupPlace[]): Promise<void> {
-    await asked(this.consumer.commitOffsets(texts(places))).catch((error: ClientError) => {
+    await this.writePlaces(places).catch((error: ClientError) => {
       // Allowed less than the default: what is settled ahead may come again.
       if (error.type !== 'OFFSET_METADATA_TOO_LARGE') throw error;
-      return asked(this.consumer.commitOffsets(texts(places.map(({ metadata: _, ...place }) => place))));
+      return this.writePlaces(places.map(({ metadata: _, ...place }) => place));
     });
     for (const place of places) this.committed.set(keyOf(place), place.offset);
   }
@@ -92,8 +114,22 @@ export class KafkajsMember implements GroupMember {
         .finally(() => left.abort());
       await sleep(this.clock, LEAVE_WITHIN_MS, left.signal);
       this.sockets.destroy();
+      if (!left.signal.aborted && this.id !== undefined) await this.leaveFor(this.id).catch(() => {});
     })();
     return this.leaving;
+  }
+
+  /**
+   * Once: kafkajs would send what is refused while the group is rebalanced again when that is over, also for partitions that
+   * are another's by then.
+   */
+  private writePlaces(places: readonly GroupPlace[]): Promise<void> {
+    if (!this.write) return Promise.reject(new ClientError('nothing was read yet', undefined));
+    const topics = [...new Set(places.map(({ topic }) => topic))].map((topic) => ({
+      topic,
+      partitions: texts(places.filter((place) => place.topic === topic)),
+    }));
+    return asked(this.write({ topics }));
   }
 
   private async batch(payload: EachBatchPayload): Promise<void> {
@@ -112,8 +148,9 @@ export class KafkajsMember implements GroupMember {
     }));
     const [next, end] = [Number(batch.lastOffset()) + 1, Number(batch.highWatermark)];
     const { read } = this;
+    this.write = (payload as PlaceWriter).commitOffsetsIfNecessary;
     const key = keyOf({ topic, partition });
-    const lowest = read.get(key) ?? this.committed.get(key);
+    const lowest = read.get(key);
     if (records.length > 0) read.set(key, records[0].offset);
     let waiting = this.handlers.records({ topic, partition }, records, next, { end, lowest });
     const done = new AbortController();
@@ -123,21 +160,24 @@ export class KafkajsMember implements GroupMember {
     });
     // It rejects where the group is rebalanced: then kafkajs joins again.
     await payload.heartbeat();
-    while (waiting) {
+    while (waiting && !this.leaving) {
       await sleep(this.clock, HEARTBEAT_MS, done.signal);
       await payload.heartbeat();
     }
+    // It may have joined again over another of its connections: kafkajs would go on behind these records.
+    if (this.read !== read) throw rebalancing();
     // Before this the same may come again, as when the heartbeat had no answer.
     read.set(key, next);
   }
 }
 
-function uncompressed({ message }: Error): string {
-  return `a topic has records that kafkajs cannot read without a codec: ${message}. Register one (CompressionCodecs of kafkajs, see docs/kafka.md) and start again`;
+/** What kafkajs joins again for. */
+function rebalancing(): Error {
+  return Object.assign(new Error('the group was rebalanced meanwhile'), { type: 'REBALANCE_IN_PROGRESS' });
 }
 
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${partition} ${topic}`;
+function uncompressed({ message }: Error): string {
+  return `a topic has records that kafkajs cannot read without a codec: ${message}. Register one (CompressionCodecs of kafkajs, see docs/kafka.md) and start again`;
 }
 
 export function texts(places: readonly GroupPlace[]) {

@@ -1,5 +1,6 @@
 import type * as Kafkajs from 'kafkajs';
 import type { Admin, KafkaConfig, Message, Producer, RetryOptions } from 'kafkajs';
+import { answered } from '../../clock/answered.js';
 import type { Clock } from '../../clock/clock.js';
 import { loadPeer } from '../../errors/optional-peer.js';
 import { alongPartitions } from './assigner.js';
@@ -29,6 +30,7 @@ export interface KafkajsSettings {
 
 /** How long a fetch waits where there is nothing, in milliseconds: so long a member takes to leave. */
 const FETCH_WAIT_MS = 100;
+const LEAVE_WITHIN_MS = 2_000;
 /** Of a link; between its brokers it retries what has no answer, with the same sequence number. */
 const FEW_RETRIES = { retries: 4, initialRetryTime: 50, maxRetryTime: 500, multiplier: 2 };
 
@@ -62,6 +64,11 @@ function patience(sockets: Sockets, sessionTimeout: number): number {
   const most = Math.ceil(sessionTimeout / FEW_RETRIES.maxRetryTime);
   const now = (): number => (sockets.isDestroyed ? 0 : sockets.steadyMs > sessionTimeout ? most : Infinity);
   return { valueOf: now } as unknown as number;
+}
+
+/** What the types of kafkajs leave out of a broker. */
+interface GroupCoordinator {
+  leaveGroup(member: { readonly groupId: string; readonly memberId: string }): Promise<unknown>;
 }
 
 interface Producing {
@@ -163,10 +170,13 @@ class KafkajsLink implements KafkaLink {
     const topics = [...new Set(offsets.map(({ topic }) => topic))];
     let mine: Readonly<Record<string, readonly number[]>> = {};
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => void (mine = payload.memberAssignment));
+    let crash: Error | undefined;
+    consumer.on(consumer.events.CRASH, ({ payload }) => void (crash = payload.error));
     try {
       await asked(consumer.connect());
       await asked(consumer.subscribe({ topics, fromBeginning: true }));
       await asked(consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async () => {} }));
+      if (crash) throw clientError(crash);
       // Two processes may do this at once: each for the partitions that it has now, and only where there is no place.
       const there = (await Promise.all(topics.map((topic) => this.committed(groupId, topic)))).flat();
       const places = new Set(there.map(({ topic, partition }) => `${topic} ${partition}`));
@@ -218,11 +228,12 @@ class KafkajsLink implements KafkaLink {
     const sockets = new Sockets(clock);
     const retry = { ...FEW_RETRIES, retries: patience(sockets, sessionTimeout) };
     const consumer = this.kafkaOn(sockets, retry).consumer({
-      ...this.memberConfig(options.group),
+      ...this.memberConfig(options.group, () => member.joins()),
       maxBytesPerPartition: options.maxBytes,
       retry: { ...retry, restartOnFailure: async () => false },
     });
-    const member = new KafkajsMember(consumer, sockets, clock, handlers);
+    const leaveFor = (id: string): Promise<void> => this.leaveFor(options.group, id);
+    const member = new KafkajsMember(consumer, sockets, clock, handlers, leaveFor);
     await asked(member.start(options.topics)).catch(async (error: unknown) => {
       await member.leave();
       throw error;
@@ -270,11 +281,33 @@ class KafkajsLink implements KafkaLink {
     });
   }
 
-  private memberConfig(groupId: string): Kafkajs.ConsumerConfig {
+  /** While one of its requests waits for the group the broker reads no other on the same connection. */
+  private async leaveFor(groupId: string, memberId: string): Promise<void> {
+    const { clock } = this.settings;
+    const sockets = new Sockets(clock);
+    let cluster!: Kafkajs.Cluster;
+    this.kafkaOn(sockets).consumer({
+      groupId,
+      partitionAssigners: [(given) => alongPartitions(this.module)({ cluster: (cluster = given.cluster) })],
+    });
+    const leave = async (): Promise<void> => {
+      await cluster.connect();
+      await cluster.refreshMetadata();
+      const coordinator = (await cluster.findGroupCoordinator({ groupId })) as Kafkajs.Broker & GroupCoordinator;
+      await coordinator.leaveGroup({ groupId, memberId });
+    };
+    try {
+      await answered(leave(), { clock, ms: LEAVE_WITHIN_MS });
+    } finally {
+      sockets.destroy();
+    }
+  }
+
+  private memberConfig(groupId: string, joins?: () => void): Kafkajs.ConsumerConfig {
     const { sessionTimeout } = this.settings;
     return {
       groupId,
-      partitionAssigners: [alongPartitions(this.module)],
+      partitionAssigners: [alongPartitions(this.module, joins)],
       sessionTimeout,
       rebalanceTimeout: sessionTimeout,
       heartbeatInterval: Math.min(3_000, Math.floor(sessionTimeout / 4)),

@@ -70,6 +70,8 @@ export class GroupReader implements MemberHandlers {
   private leaving?: Promise<void>;
   /** It is being asked where the group was. */
   private learning?: Promise<void>;
+  /** How often it was told its partitions. */
+  private generation = 0;
 
   private constructor(private readonly options: ReaderOptions) {}
 
@@ -111,6 +113,7 @@ export class GroupReader implements MemberHandlers {
   }
 
   assigned(partitions: readonly TopicPartition[], anew: boolean): void {
+    this.generation++;
     const keys = new Set(partitions.map(keyOf));
     for (const [key, intake] of this.intakes) {
       if (keys.has(key) && !anew) continue;
@@ -143,7 +146,13 @@ export class GroupReader implements MemberHandlers {
     nextOffset: number,
     { end, lowest = 0 }: LogPlaces = { end: nextOffset },
   ): Promise<void> | undefined {
-    if (this.learning) return this.learning.then(() => this.records(from, records, nextOffset, { end, lowest }));
+    if (this.learning) {
+      const { generation } = this;
+      // What was read before the group was rebalanced is read again.
+      return this.learning.then(() =>
+        generation === this.generation ? this.records(from, records, nextOffset, { end, lowest }) : undefined,
+      );
+    }
     const intake = this.intakes.get(keyOf(from));
     if (!intake || this.ending !== undefined) return undefined;
     if (end < intake.next || records[0]?.offset < lowest) return void this.madeAnew([from.topic]);
@@ -173,6 +182,7 @@ export class GroupReader implements MemberHandlers {
   ended(reason: string): void {
     if (this.ending !== undefined) return;
     this.ending = reason;
+    this.room();
     void this.member?.leave();
     this.holder?.over(reason);
   }
@@ -190,9 +200,9 @@ export class GroupReader implements MemberHandlers {
     this.room();
     const done = new AbortController();
     if (alive) {
-      const last = (this.committing ?? Promise.resolve()).then(() => this.commit()).catch(() => {});
-      void last.then(() => done.abort());
+      void this.commitLast(done.signal).then(() => done.abort());
       await sleep(clock, LAST_COMMIT_WITHIN_MS, done.signal);
+      done.abort();
     }
     await this.member?.leave();
     this.intakes.clear();
@@ -270,6 +280,18 @@ export class GroupReader implements MemberHandlers {
       );
       await new Promise<void>((resolve) => clock.after(pause, resolve, { background: true }));
     }
+  }
+
+  private async commitLast(late: AbortSignal): Promise<void> {
+    await this.committing;
+    while (
+      !late.aborted &&
+      !(await this.commit().then(
+        () => true,
+        () => false,
+      ))
+    )
+      await sleep(this.options.clock, COMMIT_AGAIN_MS, late);
   }
 
   private async commit(): Promise<void> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Consumer, EachBatchPayload } from 'kafkajs';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import type { LogPlaces } from '../../../lib/transports/kafka/client-port.js';
+import type { LogPlaces, MemberHandlers } from '../../../lib/transports/kafka/client-port.js';
 import { KafkajsMember } from '../../../lib/transports/kafka/kafkajs-member.js';
 import type { Sockets } from '../../../lib/transports/kafka/sockets.js';
 
@@ -10,30 +10,46 @@ async function started() {
   let batch!: (payload: EachBatchPayload) => Promise<void>;
   let join!: (event: object) => void;
   let crash!: (event: object) => void;
+  let heartbeaten!: () => void;
   const consumer = {
-    events: { GROUP_JOIN: 'join', CRASH: 'crash' },
-    on: (name: string, listener: typeof join) => void (name === 'join' ? (join = listener) : (crash = listener)),
+    events: { GROUP_JOIN: 'join', CRASH: 'crash', HEARTBEAT: 'heartbeat' },
+    on(name: string, listener: typeof join) {
+      if (name === 'join') join = listener;
+      else if (name === 'crash') crash = listener;
+      else heartbeaten = listener as typeof heartbeaten;
+    },
     connect: async () => {},
     subscribe: async () => {},
     run: async (options: { eachBatch: typeof batch }) => void (batch = options.eachBatch),
-    commitOffsets: async () => {},
+    disconnect: () => new Promise(() => {}),
   } as unknown as Consumer;
   const lowest: (number | undefined)[] = [];
-  const reasons: string[] = [];
-  const member = new KafkajsMember(consumer, {} as Sockets, new ManualClock(), {
+  const [reasons, left]: string[][] = [[], []];
+  const clock = new ManualClock();
+  const script: { wait?: Promise<void>; refusal?: Error } = {};
+  const handlers: MemberHandlers = {
     assigned: () => {},
-    records: (_from, _records, _next, log?: LogPlaces) => void lowest.push(log?.lowest),
+    records(_from, _records, _next, log?: LogPlaces) {
+      lowest.push(log?.lowest);
+      return script.wait;
+    },
     ended: (reason) => void reasons.push(reason),
-  });
+  };
+  const sockets = { destroy: () => {} } as Sockets;
+  const member = new KafkajsMember(consumer, sockets, clock, handlers, async (id) => void left.push(id));
   await member.start(['events']);
   const rebalance = (): void => join({ payload: { memberId: 'm', memberAssignment: { events: [0] } } });
   const read = (from: number, to: number, heartbeat = async (): Promise<void> => {}): Promise<void> => {
     const messages = Array.from({ length: to - from }, (_, at) => ({ offset: String(from + at), timestamp: '0' }));
     const log = { topic: 'events', partition: 0, messages, highWatermark: '99', lastOffset: () => String(to - 1) };
-    return batch({ batch: log, heartbeat } as unknown as EachBatchPayload);
+    const commitOffsetsIfNecessary = async (): Promise<void> => {
+      if (script.refusal) throw script.refusal;
+    };
+    return batch({ batch: log, heartbeat, commitOffsetsIfNecessary } as unknown as EachBatchPayload);
   };
+  const heartbeat = (): void => heartbeaten();
   rebalance();
-  return { member, lowest, reasons, rebalance, read, crash };
+  return { member, lowest, reasons, left, rebalance, read, crash, heartbeat, clock, script };
 }
 
 describe('how low kafkajs begins again in the log that it has read', () => {
@@ -48,6 +64,17 @@ describe('how low kafkajs begins again in the log that it has read', () => {
     expect(lowest).toEqual([undefined, 8, 5, 9]);
   });
 
+  it('is what was committed before it joined, and not what was while it was told its places', async () => {
+    const { member, lowest, rebalance, read } = await started();
+    const commit = (offset: number): Promise<void> => member.commit([{ topic: 'events', partition: 0, offset }]);
+    await read(0, 8);
+    await commit(5);
+    rebalance();
+    await commit(8);
+    await read(5, 9);
+    expect(lowest).toEqual([undefined, 5]);
+  });
+
   it('is what it read last, as long as its heartbeat had no answer', async () => {
     const { lowest, read } = await started();
     await read(0, 4);
@@ -55,6 +82,53 @@ describe('how low kafkajs begins again in the log that it has read', () => {
     await read(4, 8);
     await read(8, 9);
     expect(lowest).toEqual([undefined, 4, 4, 8]);
+  });
+});
+
+describe('a member whose group is rebalanced', () => {
+  it('joins again where it asked to and was never told its partitions, although it is in good standing', async () => {
+    const { member, rebalance, heartbeat } = await started();
+    heartbeat();
+    member.joins();
+    expect(heartbeat).toThrow(expect.objectContaining({ type: 'REBALANCE_IN_PROGRESS' }));
+    rebalance();
+    heartbeat();
+  });
+
+  it('does not let kafkajs go on behind what it was handed before', async () => {
+    const { script, rebalance, read } = await started();
+    let go!: () => void;
+    script.wait = new Promise((resolve) => (go = resolve));
+    const reading = read(0, 4);
+    rebalance();
+    go();
+    await expect(reading).rejects.toMatchObject({ type: 'REBALANCE_IN_PROGRESS' });
+  });
+
+  it('does not write what was refused again by itself: the partition may be of another by then', async () => {
+    const { member, script, read } = await started();
+    await read(0, 4);
+    script.refusal = new Error('The coordinator is not aware of this generation');
+    await expect(member.commit([{ topic: 'events', partition: 0, offset: 4 }])).rejects.toBe(script.refusal);
+  });
+
+  it('is out of it soon when it leaves, also where kafkajs waits until all others have joined', async () => {
+    const { member, left, clock } = await started();
+    const leaving = member.leave();
+    await clock.advance(2_900);
+    expect(left).toEqual([]);
+    await clock.advance(200);
+    await leaving;
+    expect(left).toEqual(['m']);
+  });
+
+  it('does not wait for room when it leaves', async () => {
+    const { member, script, read, clock } = await started();
+    script.wait = new Promise(() => {});
+    const reading = read(0, 4);
+    void member.leave();
+    await clock.advance(500);
+    await reading;
   });
 });
 

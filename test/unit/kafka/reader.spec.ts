@@ -199,6 +199,26 @@ describe('a member of a group', () => {
     expect(readOn).toBe(true);
   });
 
+  it('lets nothing wait for room when it has ended', async () => {
+    const { handlers, reader } = await joined();
+    handlers.assigned([events], true);
+    await turn();
+    const full = handlers.records(events, of(events, ...Array.from({ length: 600 }, (_, at) => at)), 600);
+    reader.madeAnew(['events']);
+    await full;
+  });
+
+  it('takes nothing that was read before its partitions were told anew', async () => {
+    const { handlers, reader, warned } = await joined();
+    handlers.assigned([events], true);
+    void handlers.records(events, of(events, 5, 6), 7, { end: 7 });
+    handlers.assigned([events], true);
+    void handlers.records(events, of(events, 2, 3), 4, { end: 20 });
+    await turn();
+    expect([reader.next()?.record.offset, reader.next()?.record.offset, reader.next()]).toEqual([2, 3, undefined]);
+    expect(warned).toEqual([]);
+  });
+
   it('tells what it has committed of the partitions that it has, and nothing of those that went', async () => {
     const { clock, handlers, reader } = await joined();
     handlers.assigned([events, queue], true);

@@ -12,7 +12,7 @@ const layers = [
   ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
   ['health', 'opentelemetry', 'prometheus', 'dashboard', 'stores'],
   // Files directly in lib (messaging.*, index.ts) and these may import everything.
-  ['testing', 'asyncapi', 'cli', 'compat', 'integrations'],
+  ['testing', 'asyncapi', 'topology', 'cli', 'compat', 'integrations'],
 ];
 
 const { peerDependenciesMeta } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

@@ -94,6 +94,12 @@ export class MessagingExplorer {
     return all;
   }
 
+  /** The same for one connection, put together by queue. */
+  queues(messaging: Messaging): readonly Definition[] {
+    const own = this.subscriptions().filter((one) => one.messaging === messaging);
+    return mergeByQueue(own.map(unhandled)).map(({ definition }) => definition);
+  }
+
   /** Makes what this connection subscribes to exist, all checked before. @throws what makes one of them impossible */
   async declare(messaging: Messaging): Promise<void> {
     const found = this.find();

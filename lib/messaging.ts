@@ -33,6 +33,7 @@ import { type Requester } from './request/requester.js';
 import { type TransactionChecker } from './transaction/transaction-checkers.js';
 import { type Transactions } from './transaction/transactions.js';
 import type { Topology } from './transport/topology.js';
+import type { Transport } from './transport/transport.js';
 import { volatility } from './publisher/unsent.js';
 
 /** @internal */
@@ -41,7 +42,7 @@ export type MessagingEnvironment = Pick<ResolvedOptions, 'service' | 'provision'
 
 /** @internal */
 export type MessagingDescription = Pick<ResolvedOptions, 'service' | 'serializer' | 'unroutable'> &
-  Pick<MessagingParts, 'transport'> & { readonly topic: string | undefined };
+  Pick<MessagingParts, 'transport'> & { readonly topic: string | undefined; readonly makeTransport: () => Transport };
 
 /**
  * One connection to a broker and everything on it: publisher, subscriptions, dead letters, events, health. Injectable.
@@ -169,8 +170,9 @@ export class Messaging {
 
   /** What documents of this connection are made of. @internal */
   get described(): MessagingDescription {
-    const { service, serializer, unroutable } = this.options;
-    return { service, serializer, unroutable, topic: this.options.transport.topic, transport: this.parts.transport };
+    const { service, serializer, unroutable, transport: factory } = this.options;
+    const makeTransport = (): Transport => factory.create();
+    return { service, serializer, unroutable, topic: factory.topic, transport: this.parts.transport, makeTransport };
   }
 
   /** Whether `@Subscribe` methods are to be started. @internal */

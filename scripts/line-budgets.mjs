@@ -13,11 +13,11 @@ const budgets = {
   'lib/transports/kit': { most: 2_558, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_074, target: 1_200 },
-  'lib/transports/nats': { most: 3_612, target: 2_700 },
+  'lib/transports/nats': { most: 3_980, target: 2_700 },
   'lib/transports/postgres': { most: 1_758, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_322, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 2_660, target: 1_200, files: 17 },
-  'lib/transports/rabbitmq': { most: 5_750, target: 3_500 },
+  'lib/transports/rabbitmq': { most: 6_590, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

@@ -15,7 +15,8 @@ export function asyncApi(app: INestApplicationContext, options: AsyncApiOptions 
   return new DocumentBuilder(explorerOf(app), checkOptions(options)).build();
 }
 
-function explorerOf(app: INestApplicationContext): MessagingExplorer {
+/** @throws UnsupportedError without a MessagingModule */
+export function explorerOf(app: INestApplicationContext): MessagingExplorer {
   // What an application does not have it would not only refuse: Nest ends the process then.
   for (const module of app.get(ModulesContainer).values())
     for (const { instance } of module.providers.values()) if (instance instanceof MessagingExplorer) return instance;

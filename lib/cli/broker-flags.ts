@@ -18,6 +18,13 @@ const MOST_TIMEOUT_MS = 3_600_000;
 const EXAMPLES = BROKERS.map(({ example }) => example).join(', ');
 const SCHEMES = BROKERS.map(({ schemes: [scheme] }) => `${scheme}://…`).join(', ');
 
+export const TIMEOUT: Flag = {
+  name: 'timeout',
+  value: 'time',
+  default: `${DEFAULT_TIMEOUT_MS / 1_000}s`,
+  what: 'how long to try to connect',
+};
+
 /** How the broker is reached. */
 export const BROKER: readonly Flag[] = [
   { name: 'broker', value: 'url', what: `address of the broker: ${SCHEMES}` },
@@ -29,7 +36,7 @@ export const BROKER: readonly Flag[] = [
       ...(otherwise !== undefined && { default: otherwise }),
     })),
   ),
-  { name: 'timeout', value: 'time', default: `${DEFAULT_TIMEOUT_MS / 1_000}s`, what: 'how long to try to connect' },
+  TIMEOUT,
 ];
 
 export const BROKER_NOTES = [

@@ -13,6 +13,9 @@ import { requeueInspectCommand } from './requeue-inspect.command.js';
 import { requeuePurgeCommand } from './requeue-purge.command.js';
 import { requeueRetryCommand } from './requeue-retry.command.js';
 import { requeueCommand } from './requeue.command.js';
+import { topologyApplyCommand } from './topology-apply.command.js';
+import { topologyMigrateCommand } from './topology-migrate.command.js';
+import { topologyPlanCommand } from './topology-plan.command.js';
 
 const DEAD_LETTERS = [
   deadLettersListCommand,
@@ -33,5 +36,8 @@ export const COMMANDS: readonly Command[] = [
   asyncApiExportCommand,
   asyncApiCheckCommand,
   asyncApiDiffCommand,
+  topologyPlanCommand,
+  topologyApplyCommand,
+  topologyMigrateCommand,
   ...completionCommands(() => COMMANDS),
 ];

@@ -22,6 +22,8 @@ export interface Command {
   readonly notes?: string;
   /** How options of the library are called here, where a message names one. */
   readonly optionNames?: Readonly<Record<string, string>>;
+  /** The exit code of wrong usage, where 2 says something else. */
+  readonly usageCode?: number;
   /** @returns the exit code. @throws UsageError, MessagingError */
   run(values: FlagValues, console: Console): Promise<number>;
 }

@@ -29,7 +29,7 @@ export async function main(args: readonly string[], console: Console): Promise<n
     return await command.run(parseFlags(given.slice(wordsOf(command).length), command.flags), console);
   } catch (error) {
     const hint = error instanceof UsageError ? `. See ${PROGRAM} ${command.name} --help` : '';
-    return fail(console, inFlags(error, command) + hint, exitCode(error));
+    return fail(console, inFlags(error, command) + hint, exitCode(error, command));
   }
 }
 
@@ -86,7 +86,7 @@ function inFlags(error: unknown, { optionNames }: Command): string {
     : errorMessage(error).replace(`Option «${(error as InvalidOptionError).option}»`, name);
 }
 
-function exitCode(error: unknown): number {
-  if (error instanceof UsageError || error instanceof InvalidOptionError) return EXIT.usage;
+function exitCode(error: unknown, { usageCode = EXIT.usage }: Command): number {
+  if (error instanceof UsageError || error instanceof InvalidOptionError) return usageCode;
   return error instanceof DirectoryInUseError ? EXIT.inUse : EXIT.failed;
 }

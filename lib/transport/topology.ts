@@ -60,3 +60,19 @@ export function partitionQueue(queue: string, partition: number): string {
 export function membersQueue(queue: string): string {
   return `${queue}.members`;
 }
+
+/** What else a process declares for a queue that is split: its partitions, and where its processes are counted. */
+export function partsOf(topology: Topology): Topology[] {
+  const { partitions = 0 } = topology;
+  if (partitions === 0) return [];
+  return [membersTopology(topology), ...Array.from({ length: partitions }, (_, at) => partitionTopology(topology, at))];
+}
+
+export function membersTopology({ queue, provision }: Topology): Topology {
+  return { queue: membersQueue(queue), patterns: [], provision, membersOf: queue };
+}
+
+export function partitionTopology(topology: Topology, partition: number): Topology {
+  const { partitions: _, queue, ...rest } = topology;
+  return { ...rest, queue: partitionQueue(queue, partition), patterns: [], partitionOf: queue };
+}

@@ -4,6 +4,7 @@ import type { ConsumerGroup } from './consumer-group.js';
 import type { Delivery } from './delivery.js';
 import type { TransportDescription } from './description.js';
 import type { Outgoing, PublishResult } from './outgoing.js';
+import type { Provisioning } from './provisioning.js';
 import type { QueueOperations } from './queue-operations.js';
 import type { ReplyPath } from './reply-path.js';
 import type { TelemetryNames } from './telemetry-names.js';
@@ -75,6 +76,9 @@ export interface Transport {
 
   /** Where `keyOrder` is `queue`, and only there. */
   readonly partitioning?: Partitioning;
+
+  /** Absent where a deployment cannot be told what it would make. */
+  readonly provisioning?: Provisioning;
 
   /** Left out where AsyncAPI has nothing to say of this broker. */
   readonly description?: TransportDescription;

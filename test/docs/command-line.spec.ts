@@ -18,7 +18,8 @@ const lines = readdirSync(resolve(__dirname, '../../docs'))
   .flatMap((name) => Markdown.read(`docs/${name}`).blocks('sh'))
   .flatMap(({ code: text }) => text.split('\n'))
   .flatMap(
-    (line) => line.match(/nestjs-messaging ((asyncapi|dead-letters|queues|completion|requeue)\b[^")#|]*)/)?.[1] ?? [],
+    (line) =>
+      line.match(/nestjs-messaging ((asyncapi|dead-letters|queues|completion|requeue|topology)\b[^")#|]*)/)?.[1] ?? [],
   );
 
 describe('docs/command-line.md', () => {

@@ -4,7 +4,7 @@ import type { Log } from '../../events/log.js';
 import { newMessageId } from '../../message/message-id.js';
 import type { Delivery } from '../../transport/delivery.js';
 import type { Outgoing } from '../../transport/outgoing.js';
-import { membersQueue, partitionQueue, type Topology } from '../../transport/topology.js';
+import { membersQueue, membersTopology, partitionQueue, type Topology } from '../../transport/topology.js';
 import type { Transport } from '../../transport/transport.js';
 import type { Consumer } from '../consumer.js';
 import { Intake } from '../intake.js';
@@ -60,16 +60,10 @@ export class PartitionShare {
 
   constructor(private readonly options: PartitionShareOptions) {
     const { transport, log, topology } = options;
-    const members: Topology = {
-      queue: membersQueue(topology.queue),
-      patterns: [],
-      provision: topology.provision,
-      membersOf: topology.queue,
-    };
     this.members = new Intake({
       transport,
       log,
-      topology: members,
+      topology: membersTopology(topology),
       prefetch: REQUESTS,
       keepsOrder: false,
       stopped() {},

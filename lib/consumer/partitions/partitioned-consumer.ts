@@ -1,6 +1,6 @@
 import { readersOf } from '../../pipeline/decode.js';
 import { queuesOf } from '../../transport/queue-operations.js';
-import { partitionQueue, type Topology } from '../../transport/topology.js';
+import { partitionQueue, partitionTopology } from '../../transport/topology.js';
 import { type AttemptCount, attemptCountFor } from '../settlement/attempt-count.js';
 import { Consumer, type ConsumerEnvironment } from '../consumer.js';
 import { Distributor } from './distributor.js';
@@ -115,9 +115,4 @@ export class PartitionedConsumer implements QueueConsumer {
     const queues = queuesOf(this.environment.transport, 'nothing can be unbound');
     await queues.unbind(this.definition.topology);
   }
-}
-
-function partitionTopology(topology: Topology, partition: number): Topology {
-  const { partitions: _, queue, ...rest } = topology;
-  return { ...rest, queue: partitionQueue(queue, partition), patterns: [], partitionOf: queue };
 }

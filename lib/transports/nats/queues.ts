@@ -65,6 +65,13 @@ export class Queues {
     if (differences.length > 0) throw new TopologyMismatchError(differences.join('\n'));
   }
 
+  /** What is written down of a queue, and of its dead-letter queue before it. */
+  recordsOf(topology: Topology): readonly QueueRecord[] {
+    const wanted = this.wanted(topology);
+    const { deadLetter, topic } = wanted;
+    return deadLetter ? [deadLetterRecord(deadLetter, topic), wanted] : [wanted];
+  }
+
   private wanted({ queue, topic = this.names.stream, patterns, deadLetter }: Topology): QueueRecord {
     const open = Object.fromEntries(patterns.map((pattern) => [pattern, 0]));
     return { queue, topic, patterns: open, routes: [], service: this.service, deadLetter };
@@ -84,7 +91,7 @@ export class Queues {
         throw new TopologyMismatchError(`The queue «${queue}» does not exist: ${error.message}`);
       throw error;
     }
-    const dead = deadLetter && { queue: deadLetter.queue, topic, patterns: {}, routes: [deadLetter.route] };
+    const dead = deadLetter && deadLetterRecord(deadLetter, topic);
     const expires = topology.exclusive?.expiresMs;
     if (!provision) {
       const looks = [dead && this.ensure(link, dead, made, false), this.checkWaits(link, topology)];
@@ -171,7 +178,7 @@ export class Queues {
   }
 
   /** `stream`: when the stream was made. */
-  private async ensure(
+  async ensure(
     link: Link,
     wanted: QueueRecord,
     stream: string,
@@ -211,19 +218,23 @@ export class Queues {
     }
   }
 
-  /** Bindings add up, as they do on every broker. */
+  /** Bindings add up, as they do on every broker. @throws TopologyMismatchError */
   private merge(found: QueueRecord, wanted: QueueRecord): QueueRecord {
-    const patterns: Record<string, number> = { ...found.patterns, ...wanted.patterns };
-    const routes = [...new Set([...found.routes, ...wanted.routes])];
     const mismatch = mismatchOf(found, wanted);
     if (mismatch !== undefined) throw new TopologyMismatchError(mismatch);
+    return this.together(found, wanted);
+  }
+
+  together(found: QueueRecord, wanted: QueueRecord): QueueRecord {
+    const patterns: Record<string, number> = { ...found.patterns, ...wanted.patterns };
+    const routes = [...new Set([...found.routes, ...wanted.routes])];
     const moves = Object.keys(wanted.patterns).length > 0 && found.topic !== wanted.topic;
     const { deadLetter = found.deadLetter } = wanted;
     const { queue, topic, since, service = wanted.service } = found;
     return { queue, topic: moves ? wanted.topic : topic, patterns, routes, service, deadLetter, since };
   }
 
-  private isCurrent(link: Link, { info, record: found }: Queue, record: QueueRecord): boolean {
+  isCurrent(link: Link, { info, record: found }: Queue, record: QueueRecord): boolean {
     const { filter_subject: one, filter_subjects: many = one ? [one] : [] } = info.config;
     const filters = this.filters(link, record);
     return describeQueue(found) === describeQueue(record) && [...many].sort().join(' ') === filters.join(' ');
@@ -255,7 +266,7 @@ export class Queues {
     await this.update(link, { ...record, since: delivered.stream_seq });
   }
 
-  private async update(link: Link, record: QueueRecord): Promise<ConsumerInfo> {
+  async update(link: Link, record: QueueRecord): Promise<ConsumerInfo> {
     const config = this.described(link, record);
     return link.manager.consumers.update(this.names.stream, tokenOf(record.queue), config);
   }
@@ -274,4 +285,8 @@ export class Queues {
       filter_subjects: filters.length > 1 ? filters : undefined,
     };
   }
+}
+
+function deadLetterRecord({ queue, route }: { queue: string; route: string }, topic: string): QueueRecord {
+  return { queue, topic, patterns: {}, routes: [route] };
 }

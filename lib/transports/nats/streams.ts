@@ -12,6 +12,7 @@ const DUPLICATE_WINDOW_MS = 120_000;
 /** Another application may change the subjects of the stream at the same moment. */
 const MOST_UPDATES = 10;
 
+type Made = Partial<StreamConfig> & Pick<StreamConfig, 'name' | 'subjects'>;
 type ExistingStream = Pick<StreamInfo, 'config' | 'created'>;
 
 /**
@@ -45,6 +46,16 @@ export class Streams {
   async ensureTopic(link: Link, topic: string, provision: boolean): Promise<string> {
     this.topics.add(topic);
     return this.ensure(link, provision && this.provision);
+  }
+
+  /** Further topics that the stream is to have. */
+  want(topics: readonly string[]): void {
+    for (const topic of topics) this.topics.add(topic);
+  }
+
+  /** Makes the stream exist with all topics that are wanted. */
+  async provide(link: Link): Promise<void> {
+    await this.ensure(link, this.provision);
   }
 
   /** With `provision: false`, what a publish to a topic needs and nobody has made. @throws TopologyMismatchError */
@@ -81,15 +92,7 @@ export class Streams {
     const { stream } = this.names;
     const what = `the stream «${stream}»`;
     try {
-      const found =
-        (await this.find(link, stream, provision)) ??
-        (await this.create(link, {
-          ...this.common(),
-          name: stream,
-          description: 'nestjs-messaging: every queue is a consumer',
-          retention: 'interest',
-          subjects: this.subjects(),
-        }));
+      const found = (await this.find(link, stream, provision)) ?? (await this.create(link, this.config));
       this.check(found, 'interest');
       this.advise(found);
       await this.ensureSubjects(link, found, what, provision);
@@ -99,18 +102,10 @@ export class Streams {
     }
   }
 
-  private async ensureDelayed(link: Link): Promise<void> {
-    const { delayed, delayedSubject } = this.names;
+  async ensureDelayed(link: Link): Promise<void> {
+    const { delayed } = this.names;
     try {
-      const found =
-        (await this.find(link, delayed)) ??
-        (await this.create(link, {
-          ...this.common(),
-          name: delayed,
-          description: 'nestjs-messaging: messages that are not due yet',
-          retention: 'workqueue',
-          subjects: [delayedSubject],
-        }));
+      const found = (await this.find(link, delayed)) ?? (await this.create(link, this.delayedConfig));
       this.check(found, 'workqueue');
     } catch (error) {
       throw apiError(error, `the stream «${delayed}»`, this.redact);
@@ -126,6 +121,18 @@ export class Streams {
       await link.manager.streams.update(this.names.stream, { subjects: [...subjects, ...lacking] });
       subjects = (await link.manager.streams.info(this.names.stream)).config.subjects;
     }
+  }
+
+  /** What the stream is made with. */
+  get config(): Made {
+    const description = 'nestjs-messaging: every queue is a consumer';
+    return { ...this.common(), name: this.names.stream, description, retention: 'interest', subjects: this.subjects() };
+  }
+
+  get delayedConfig(): Made {
+    const { delayed: name, delayedSubject } = this.names;
+    const description = 'nestjs-messaging: messages that are not due yet';
+    return { ...this.common(), name, description, retention: 'workqueue', subjects: [delayedSubject] };
   }
 
   private subjects(): string[] {
@@ -157,7 +164,7 @@ export class Streams {
   }
 
   /** Another application may create the stream at the same moment: then theirs counts. */
-  private async create(link: Link, config: Record<string, unknown> & { name: string }): Promise<ExistingStream> {
+  private async create(link: Link, config: Made): Promise<ExistingStream> {
     try {
       return await link.manager.streams.add(config);
     } catch (error) {

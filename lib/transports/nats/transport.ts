@@ -17,6 +17,7 @@ import { namesOf, type Names, tokenOf } from './names.js';
 import type { Settings } from './options.js';
 import { loadNats } from './peers.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
+import { NatsProvisioning } from './provisioning.js';
 import { PullSession } from './pull-session.js';
 import { listQueues } from './queue-list.js';
 import { Queues } from './queues.js';
@@ -46,6 +47,7 @@ export class NatsTransport extends SingleConnectionTransport<Own, Link, PullSess
   readonly system = 'nats';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
+  readonly provisioning: NatsProvisioning;
   override readonly replies: NatsReplies;
   protected override readonly givesBackAtOnce = false;
   private readonly names: Names;
@@ -72,6 +74,16 @@ export class NatsTransport extends SingleConnectionTransport<Own, Link, PullSess
       compare: (topologies) => this.compare(topologies),
       undeliverable: () => this.assembled?.forwarder.undeliverable.count ?? 0,
     };
+    this.provisioning = new NatsProvisioning(() => {
+      const { names } = this;
+      const { environment, delayed, warn } = this.connected();
+      const { service, clock } = environment;
+      const redact = (text: string): string => settings.address.redact(text);
+      // These make things, whatever the application may do.
+      const streams = new Streams(names, settings, true, clock, redact, warn);
+      const queues = new Queues(names, settings, streams, delayed, true, service, clock, redact, warn);
+      return { names, settings, service, clock, queues, streams, redact, ask: (question) => this.ask(question) };
+    });
   }
 
   get description(): TransportDescription {

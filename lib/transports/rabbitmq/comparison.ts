@@ -2,15 +2,12 @@ import type { Channel } from 'amqplib';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Topology } from '../../transport/topology.js';
 import { reply, replyCode } from './broker-errors.js';
-import { topsOf } from './delay-bands.js';
-import { delayBands, delayEnds } from './delay-topology.js';
 import { type Declared, type Difference, differencesOf } from './differences.js';
 import { mismatchText, missingText } from './mismatch-text.js';
 import type { Names } from './names.js';
-import { exchangeOperations } from './exchanges.js';
-import { check, type Operation, perform } from './operations.js';
+import { check, perform } from './operations.js';
 import type { Settings } from './options.js';
-import { topologyOperations } from './topology.js';
+import { type Wanted, wantedOf } from './wanted.js';
 
 /** What an exchange may have that its bindings do not depend on. */
 const HARMLESS = 'alternate-exchange';
@@ -18,10 +15,11 @@ const HARMLESS = 'alternate-exchange';
 /** Channels that ask at the same time. */
 const SIDE_BY_SIDE = 16;
 
-interface Wanted {
-  readonly operation: Declared;
-  /** The first that wants it; undefined: the options of the transport do. */
-  readonly topology: Topology | undefined;
+/** What the broker has of it; `unknown`: this user may not look. */
+export interface Compared {
+  readonly wanted: Wanted<Declared>;
+  readonly state: 'there' | 'missing' | 'unknown';
+  readonly differences: readonly Difference[];
 }
 
 /**
@@ -35,11 +33,11 @@ export class Comparison {
   /** What was found as it is wanted: subscriptions share exchanges and delay levels. */
   private readonly equal = new Set<string>();
 
-  /** `ask`: on a channel of its own. */
+  /** `onChannel`: on one of its own. */
   constructor(
     private readonly names: Names,
     private readonly settings: Settings,
-    private readonly ask: (work: (channel: Channel) => Promise<void>) => Promise<void>,
+    private readonly onChannel: (work: (channel: Channel) => Promise<void>) => Promise<void>,
   ) {}
 
   isTheirs(exchange: string): boolean {
@@ -49,73 +47,65 @@ export class Comparison {
   /** Compares what was not compared yet. @throws TopologyMismatchError with all differences of all of them */
   async compare(topologies: readonly Topology[]): Promise<void> {
     const open = topologies.filter((topology) => !this.done.has(topology));
-    const told: string[] = [];
-    const left = [...this.wanted(open).entries()];
-    await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, left.length) }, () => this.look(left, told)));
-    if (told.length > 0) throw new TopologyMismatchError(Object.values(told).join('\n'));
+    const compared = await this.look(wantedOf(open, this.names, this.settings));
+    const told = compared.map(toldOf).filter((text) => text !== undefined);
+    if (told.length > 0) throw new TopologyMismatchError(told.join('\n'));
     for (const topology of open) this.done.add(topology);
   }
 
-  private wanted(topologies: readonly Topology[]): readonly Wanted[] {
-    const { names, settings } = this;
-    const wanted = new Map<string, Wanted>();
-    const add = (operation: Operation, topology?: Topology): void => {
-      if ((operation.kind === 'queue' || operation.kind === 'exchange') && !wanted.has(keyOf(operation)))
-        wanted.set(keyOf(operation), { operation, topology });
-    };
-    for (const operation of exchangeOperations(settings.exchanges)) add(operation);
-    const known = new Set<number>();
-    for (const topology of topologies) {
-      const own = topologyOperations(topology, names, settings);
-      // A thousand subscriptions share a few bands, each of hundreds of operations.
-      const tops = topsOf(topology).filter((top) => !known.has(top));
-      for (const top of tops) known.add(top);
-      for (const operation of [...own, ...delayEnds(names), ...delayBands(tops, names).flat()])
-        add(operation, topology);
-    }
-    return [...wanted.values()].filter(({ operation }) => !this.equal.has(JSON.stringify(operation)));
+  /** The queues and exchanges of these, in their order, but for those that were found as they are wanted before. */
+  async look(all: readonly Wanted[]): Promise<readonly Compared[]> {
+    const found: Compared[] = [];
+    const left = all
+      .filter((wanted): wanted is Wanted<Declared> => 'name' in wanted.operation)
+      .filter(({ operation }) => !this.equal.has(JSON.stringify(operation)));
+    const open = [...left.entries()];
+    await Promise.all(Array.from({ length: Math.min(SIDE_BY_SIDE, open.length) }, () => this.ask(open, found)));
+    return found;
   }
 
   /** What is left, as much as possible on one channel: an answer that is an error closes it. */
-  private async look(left: [at: number, wanted: Wanted][], told: string[]): Promise<void> {
+  private async ask(left: [at: number, wanted: Wanted<Declared>][], found: Compared[]): Promise<void> {
     while (left.length > 0) {
-      let asked: [at: number, wanted: Wanted] | undefined;
+      let asked: [at: number, wanted: Wanted<Declared>] | undefined;
       try {
-        await this.ask(async (channel) => {
+        await this.onChannel(async (channel) => {
           while ((asked = left.shift())) {
-            const { operation } = asked[1];
-            await check(channel, operation);
-            await perform(channel, operation);
-            this.equal.add(JSON.stringify(operation));
+            const [at, wanted] = asked;
+            await check(channel, wanted.operation);
+            await perform(channel, wanted.operation);
+            this.equal.add(JSON.stringify(wanted.operation));
+            found[at] = { wanted, state: 'there', differences: [] };
           }
         });
       } catch (error) {
         if (!asked) throw error;
-        const [at, { operation, topology }] = asked;
-        const text = await this.told(operation, error, topology);
-        if (text !== undefined) told[at] = text;
+        const [at, wanted] = asked;
+        const { operation } = wanted;
+        const state = stateOf(error, operation);
+        found[at] = { wanted, state, differences: state === 'there' ? await this.differences(operation, error) : [] };
       }
     }
   }
 
-  private async told(operation: Declared, error: unknown, topology?: Topology): Promise<string | undefined> {
-    if (operation.adopted) return replyCode(error) === reply.notFound ? missingText(operation) : undefined;
-    const differences = await this.differences(operation, error);
-    return differences.length > 0 ? mismatchText(operation, differences, topology) : undefined;
-  }
-
-  private async differences(operation: Declared, error: unknown): Promise<Difference[]> {
-    const code = replyCode(error);
-    // What does not exist is made, and what may not be looked at is told, by its declaration.
-    if (code === reply.notFound || code === reply.accessRefused) return [];
-    if (code !== reply.preconditionFailed) throw error;
-    const found = await differencesOf(operation, this.ask);
+  private async differences(operation: Declared, error: unknown): Promise<readonly Difference[]> {
+    if (operation.adopted) return [];
+    if (replyCode(error) !== reply.preconditionFailed) throw error;
+    const found = await differencesOf(operation, this.onChannel);
     if (operation.kind === 'queue' || !found.some(({ name }) => name === HARMLESS)) return found;
     this.theirs.add(operation.name);
     return found.filter(({ name }) => name !== HARMLESS);
   }
 }
 
-function keyOf({ kind, name }: Declared): string {
-  return `${kind} ${name}`;
+function stateOf(error: unknown, operation: Declared): Compared['state'] {
+  const code = replyCode(error);
+  if (code === reply.notFound) return 'missing';
+  return code === reply.accessRefused || operation.adopted ? 'unknown' : 'there';
+}
+
+/** What does not exist is made, and what may not be looked at is told, by its declaration. */
+function toldOf({ wanted: { operation, topology }, state, differences }: Compared): string | undefined {
+  if (operation.adopted) return state === 'missing' ? missingText(operation) : undefined;
+  return differences.length > 0 ? mismatchText(operation, differences, topology) : undefined;
 }

@@ -154,10 +154,10 @@ function isWantedElsewhere(binding: Binding, queue: string, bindings: BindingRec
 }
 
 /** Undefined where the record says all already. */
-function recorded(
+export function recorded(
   queue: string,
   wanted: readonly Binding[],
-  { unbind }: Omit<Former, 'key'>,
+  { unbind }: Pick<Former, 'unbind'>,
   bindings: BindingRecord,
 ): BindingRecord | undefined {
   const before = bindings.get(queue) ?? [];

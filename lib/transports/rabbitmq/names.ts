@@ -25,6 +25,11 @@ export function namesOf(exchange: string): Names {
   };
 }
 
+/** Where the messages of a queue wait while another takes its place. */
+export function asideOf(queue: string): string {
+  return `${queue}.migrating`;
+}
+
 /** Headers that only this transport and the broker read. They are taken off on receipt. */
 export const DELAY_PREFIX = 'messaging-delay';
 

@@ -14,12 +14,12 @@ export class Ownership {
   private readonly turns = new Map<string, Promise<void>>();
 
   constructor(
-    private readonly connection: RabbitmqConnection,
+    private readonly connection: Pick<RabbitmqConnection, 'current' | 'redact'>,
     private readonly bound: AnswerTimeout,
   ) {}
 
-  /** @throws NotConnectedError while another process has the partition */
-  acquire(queue: string): Promise<void> {
+  /** `held`: what is said while another process has it. @throws NotConnectedError with that */
+  acquire(queue: string, held = `another process consumes «${queue}»`): Promise<void> {
     return this.inTurn(queue, async (model) => {
       try {
         await withChannel(model, this.bound, (channel) =>
@@ -31,7 +31,7 @@ export class Ownership {
         );
       } catch (error) {
         throw replyCode(error) === reply.resourceLocked
-          ? new NotConnectedError(`another process consumes «${queue}»`)
+          ? new NotConnectedError(held)
           : new NotConnectedError(`«${lockOf(queue)}» cannot be declared: ${this.connection.redact(describe(error))}`);
       }
     });

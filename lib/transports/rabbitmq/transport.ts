@@ -26,6 +26,8 @@ import { describeRabbitmq } from './description.js';
 import { RabbitmqForwarder } from './forwarder.js';
 import { namesOf, type Names } from './names.js';
 import { type Settings, splitOf } from './options.js';
+import { Ownership } from './ownership.js';
+import { RabbitmqProvisioning } from './provisioning.js';
 import { PublishingSide } from './publishing-side.js';
 import { listQueues } from './queue-list.js';
 import { RabbitmqReplies } from './replies.js';
@@ -41,6 +43,7 @@ export interface RabbitmqNative {
 const ACK_TIMEOUT_MS = 1_800_000;
 
 interface RabbitmqParts {
+  readonly service: string;
   readonly connection: RabbitmqConnection;
   readonly publishing: PublishingSide;
   readonly consuming: ConsumingSide;
@@ -55,6 +58,7 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
   readonly partitioning: Partitioning;
+  readonly provisioning: RabbitmqProvisioning;
   readonly replies: RabbitmqReplies;
   private readonly names: Names;
 
@@ -102,6 +106,13 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
       splitBy: (native) => splitOf(native, settings),
       consumers: (queues) => this.ask((model) => consumerCounts(model, this.bound, queues)),
     };
+    this.provisioning = new RabbitmqProvisioning(() => {
+      const { service, connection, publishing } = this.connected();
+      const redact = (text: string): string => connection.redact(text);
+      const either = { redact, get current() { return connection.current ?? publishing.connection.current; } }; // prettier-ignore
+      const ownership = new Ownership(either, this.bound);
+      return { names, settings, service, bound: this.bound, ask: (question) => this.ask(question), redact, ownership };
+    });
   }
 
   get description(): TransportDescription {
@@ -135,7 +146,8 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
     const renewal = new Renewal(environment, async () => {
       await Promise.all([publishing.renew(), consuming.renew()]);
     });
-    return { connection: consuming.connection, publishing, consuming, forwarder, renewal };
+    const { service } = environment;
+    return { service, connection: consuming.connection, publishing, consuming, forwarder, renewal };
   }
 
   protected override async start(

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { main } from '../../lib/cli/main.js';
+import { describeRabbit } from '../brokers/rabbitmq.js';
+import { listing } from './support/rabbitmq.js';
+
+const bin = resolve(__dirname, '../../dist/cli.js');
+const app = ['--app', resolve(__dirname, 'app/app.module.mjs')];
+
+interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** As users call it. */
+function cli(url: string, ...args: string[]): Promise<Result> {
+  return new Promise((done) => {
+    const env = { ...process.env, SHOP_BROKER: url };
+    execFile(process.execPath, [bin, 'topology', ...args], { env }, (error, out, err) =>
+      done({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
+    );
+  });
+}
+
+/** In this process, before anything is loaded. */
+async function run(...args: string[]): Promise<Result> {
+  const [out, err]: string[][] = [[], []];
+  const into = (list: string[]): any => ({ write: (text: string) => list.push(text) });
+  const code = await main(args, { stdout: into(out), stderr: into(err), env: {}, version: '1.0.0' });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+test('wrong usage is told, with what may have been meant; of plan its exit code is not that of differences', async () => {
+  expect(await run('topology', 'paln')).toMatchObject({ code: 2, err: expect.stringContaining('Did you mean «topology plan»') }); // prettier-ignore
+  expect(await run('topology', 'plan')).toMatchObject({ code: 1, err: expect.stringContaining('--app is required') });
+  expect(await run('topology', 'apply', '--pln', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('Did you mean «--plan»') }); // prettier-ignore
+  expect(await run('topology', 'migrate', ...app)).toMatchObject({ code: 2, err: expect.stringContaining('--queue is required') }); // prettier-ignore
+  expect((await run('topology', '--help')).out).toContain('topology migrate');
+});
+
+describeRabbit('topology from a shell', (rabbit) => {
+  const folder = mkdtempSync(join(tmpdir(), 'topology-'));
+  const kept = join(folder, 'plan.json');
+  let url: string;
+  beforeAll(async () => void (url = await rabbit.freshVhostUrl()), 60_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('plan tells and keeps, apply makes, and the exit codes are those for CI', async () => {
+    const planned = await cli(url, 'plan', ...app, '--out', kept);
+    expect(planned).toMatchObject({ code: 2, err: '' });
+    expect(planned.out).toContain('  + queue shop:order.created:queue {"x-queue-type":"quorum"');
+    expect(planned.out + readFileSync(kept, 'utf8')).not.toContain('guest');
+    expect(await cli(url, 'apply', ...app, '--plan', kept)).toMatchObject({ code: 0, out: expect.stringMatching(/\d+ done/) }); // prettier-ignore
+    const applied = await listing(rabbit, url);
+    const again = await cli(url, 'plan', ...app, '--json');
+    expect(again).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(again.out).connections[0].entries).toEqual([]);
+    expect(await cli(url, 'apply', ...app, '--plan', kept)).toMatchObject({ code: 1, err: expect.stringContaining('nothing was made') }); // prettier-ignore
+    const queue = ['--queue', 'shop:order.created:queue'];
+    expect(await cli(url, 'migrate', ...app, ...queue)).toMatchObject({ code: 0, out: '«shop:order.created:queue» is as it is wanted\n' }); // prettier-ignore
+    expect(await listing(rabbit, url)).toBe(applied);
+  }, 120_000);
+
+  test('a broker that is not there is one line without a password', async () => {
+    const gone = await cli('amqp://me:hunter2@127.0.0.1:1', 'plan', ...app, '--timeout', '1s');
+    expect(gone).toMatchObject({ code: 1, out: '', err: expect.stringContaining('No connection to rabbitmq at 127.0.0.1:1') }); // prettier-ignore
+    expect(gone.err).not.toContain('hunter2');
+  }, 60_000);
+});

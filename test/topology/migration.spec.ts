@@ -1,0 +1,57 @@
+import { expect, test } from '@jest/globals';
+import type { TransportFactory } from 'nestjs-messaging';
+import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { migrateQueue, type MigratedQueue } from 'nestjs-messaging/topology';
+import { describeRabbit } from '../brokers/rabbitmq.js';
+import { withApp } from './support/application.js';
+import { legacy, QUEUE, taken, WANTED } from './support/legacy.js';
+import { listing, onChannel } from './support/rabbitmq.js';
+
+const migrate = (transport: TransportFactory, options: object = {}): Promise<MigratedQueue> =>
+  withApp(transport, WANTED, (app) => migrateQueue(app, { queue: QUEUE, ...options }));
+
+describeRabbit('a queue that is migrated', (rabbit) => {
+  test('a classic queue becomes a quorum queue under its name, with its messages in their order', async () => {
+    const url = await rabbit.freshVhostUrl();
+    const ids = await legacy(url, 100);
+    const steps: string[] = [];
+    const dry = await migrate(rabbitmq({ url }), { dryRun: true });
+    expect(dry).toMatchObject({
+      changed: true,
+      moved: 0,
+      steps: expect.arrayContaining([expect.stringContaining('delete «legacy.migrating»')]),
+    });
+    const done = await migrate(rabbitmq({ url }), { onStep: (what: string) => steps.push(what) });
+    expect(done).toMatchObject({ changed: true, moved: 200, steps });
+    const after = await listing(rabbit, url);
+    expect(after).not.toContain('migrating');
+    const found = await taken(url);
+    expect(found.map(({ id }) => id)).toEqual(ids);
+    expect(found[0]).toMatchObject({
+      body: `{"id":"${ids[0]}"}`,
+      headers: { tenant: 7, 'messaging-origin-route': 'legacy.order' },
+    });
+    expect(await migrate(rabbitmq({ url }))).toEqual({ queue: QUEUE, changed: false, steps: [], moved: 0 });
+  }, 120_000);
+
+  test('while it is consumed it is refused, and nothing of it is changed', async () => {
+    const url = await rabbit.freshVhostUrl();
+    await legacy(url, 3);
+    await onChannel(url, async (channel) => {
+      await channel.consume(QUEUE, () => {});
+      const before = await listing(rabbit, url);
+      await expect(migrate(rabbitmq({ url }))).rejects.toThrow(
+        /1 consumers are at the queue «legacy»[^]*End the processes/,
+      );
+      expect(await listing(rabbit, url)).toBe(before);
+    });
+  }, 60_000);
+
+  test('what cannot be migrated is refused by name', async () => {
+    const url = await rabbit.freshVhostUrl();
+    const of = (queue: string) => migrate(rabbitmq({ url }), { queue });
+    await expect(of('other')).rejects.toThrow('No subscription of the application has a queue «other»');
+    await expect(of('events.due')).rejects.toThrow('shared by all applications');
+    await expect(of(QUEUE)).rejects.toThrow('There is no queue «legacy»: topology apply makes it');
+  }, 60_000);
+});

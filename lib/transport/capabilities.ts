@@ -8,6 +8,11 @@ export interface TransportCapabilities {
    * its deliveries says its `deliveryCount`, which is where the attempt comes from.
    */
   readonly retry: 'copy' | 'redelivery';
+  /**
+   * The longest that `release` holds a message, in milliseconds, where retries are made so: one that has to wait for longer is
+   * made by copy. Left out: as long as is asked.
+   */
+  readonly maxReleaseMs?: number;
   /** `*` and `#` in routes, decided by the broker. False: core refuses them at boot. */
   readonly wildcards: boolean;
   /**

@@ -156,9 +156,9 @@ export class Settlement {
 
   private retry(delivery: Delivery, attempt: number, outcome: Outcome): SettledAs | Promise<SettledAs> {
     const { delayMs, error } = outcome;
-    const { transport } = this.environment;
+    const { retry, maxReleaseMs = Infinity } = this.environment.transport.capabilities;
     this.failures.retried(delivery, attempt, delayMs, error);
-    if (transport.capabilities.retry === 'redelivery') {
+    if (retry === 'redelivery' && delayMs <= maxReleaseMs) {
       delivery.release(delayMs);
       return 'retry';
     }
@@ -168,9 +168,9 @@ export class Settlement {
   /** A message that came too early says its own time: a broker that holds it as it is, or must, needs no copy. */
   private defer(delivery: Delivery, attempt: number, delayMs: number): SettledAs | Promise<SettledAs> {
     const { clock, transport } = this.environment;
-    const { retry, maxDelayMs } = transport.capabilities;
+    const { retry, maxDelayMs, maxReleaseMs = Infinity } = transport.capabilities;
     const early = earlyBy(delivery, clock, maxDelayMs);
-    if (early > 0 && (retry === 'redelivery' || maxDelayMs === 0)) return this.release(delivery, early);
+    if (early > 0 && early <= maxReleaseMs && (retry === 'redelivery' || maxDelayMs === 0)) return this.release(delivery, early);
     return this.move(delivery, attempt, this.copy(delivery, attempt, delayMs, callsAloneOf(delivery)), 'retry');
   }
 

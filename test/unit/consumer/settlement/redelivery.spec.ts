@@ -5,6 +5,7 @@ import type { MessageContext } from '../../../../lib/pipeline/message-context.js
 import type { WireMessage } from '../../../../lib/message/message.js';
 import type { RetryOptions } from '../../../../lib/retry/retry-policy.js';
 import type { ManualClock } from '../../../../lib/clock/manual-clock.js';
+import type { TransportCapabilities } from '../../../../lib/transport/capabilities.js';
 import { MemoryBroker } from '../../../../lib/transports/memory/memory-broker.js';
 import { memory } from '../../../../lib/transports/memory/memory.js';
 import { Application, deferred, start } from '../../support/application.js';
@@ -37,8 +38,9 @@ class CountingQueue {
   async process(
     handler: (context: MessageContext) => unknown,
     request: Partial<SubscribeRequest> = {},
+    capabilities: Partial<TransportCapabilities> = {},
   ): Promise<{ app: Application; subscription: FakeSubscription }> {
-    const app = await start({}, new FakeTransport({ retry: 'redelivery', maxDelayMs: 2 ** 31 }));
+    const app = await start({}, new FakeTransport({ retry: 'redelivery', maxDelayMs: 2 ** 31, ...capabilities }));
     app.transport.answer = ({ to, message }) => {
       if (to.kind === 'dead-letter') this.deadLetters.push(message);
       else this.stored = { message, direct: true, deliveries: 0 };
@@ -298,4 +300,24 @@ describe('the de-duplication id of a copy', () => {
     await app.turn();
     expect(new Set(ids({ app })).size).toBe(3);
   });
+});
+
+test('a retry that has to wait for longer than the broker holds a message goes on as copies, and comes neither early nor twice', async () => {
+  const queue = new CountingQueue();
+  const hour = 3_600_000;
+  const attempts: number[] = [];
+  const capabilities = { maxReleaseMs: 11 * hour, maxDelayMs: hour / 4 };
+  const process = await queue.process(fails(attempts), { retry: { attempts: 2, backoff: () => 30 * hour } }, capabilities);
+  const begun = process.app.clock.now();
+  await queue.deliver(process);
+  let copies = 0;
+  for (; !queue.empty && attempts.length < 2; copies++) {
+    const { dueAt = 0 } = process.app.transport.published.at(-1)!;
+    await process.app.clock.advance(Math.max(0, dueAt - process.app.clock.now()));
+    await queue.deliver(process);
+  }
+  expect(attempts).toEqual([1, 2]);
+  expect(queue.waits).toEqual([11 * hour]);
+  expect(process.app.clock.now() - begun).toBe(30 * hour);
+  expect(queue.deadLetters).toHaveLength(1);
 });

@@ -10,13 +10,13 @@ const budgets = {
   lib: { most: 80_000, target: 36_500 },
   'lib/dashboard': { most: 2_933, target: 2_933 },
   'lib/transports/kafka': { most: 3_405, target: 1_500 },
-  'lib/transports/kit': { most: 2_558, target: 1_350 },
+  'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_074, target: 1_200 },
   'lib/transports/nats': { most: 3_980, target: 2_700 },
   'lib/transports/postgres': { most: 1_758, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_322, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 2_660, target: 1_200, files: 17 },
+  'lib/transports/sqs': { most: 3_090, target: 1_200, files: 21 },
   'lib/transports/rabbitmq': { most: 6_590, target: 3_500 },
 };
 

@@ -50,10 +50,10 @@ export interface TransportHarness {
  * often it redelivered a message. `confirmedAcks`: it does not answer acks. `bindings`: it does not keep what a queue is bound
  * by and where its dead letters go; patterns are held against a message when it is read. `sharing`: consumers of a queue do
  * not share it message by message, so that what one holds unsettled comes again when another takes over. `expiry`: a queue that
- * nobody consumes does not go by itself.
+ * nobody consumes does not go by itself. `oldPlace`: what goes back may come after what was behind it.
  */
 export type HarnessLack =
-  'expiry' | 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks' | 'bindings' | 'sharing';
+  'expiry' | 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks' | 'bindings' | 'sharing' | 'oldPlace';
 
 export type HarnessEnvironment = Omit<TransportEnvironment, 'onEvent'>;
 
@@ -115,6 +115,7 @@ const needs = {
   bindings: (harness: TransportHarness) => !harness.lacks?.includes('bindings'),
   expiry: (harness: TransportHarness) => !harness.lacks?.includes('expiry'),
   sharing: (harness: TransportHarness) => !harness.lacks?.includes('sharing'),
+  oldPlace: (harness: TransportHarness) => !harness.lacks?.includes('oldPlace'),
   delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
   maxDelay: (harness: TransportHarness) =>
     harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),

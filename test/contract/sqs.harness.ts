@@ -31,7 +31,9 @@ const { capabilities } = sqs(options).create();
 export class SqsHarness implements TransportHarness {
   readonly name = 'SQS';
   readonly capabilities = capabilities;
-  readonly lacks = ['queues'] as const;
+  /** An exclusive queue stays where its process died; what is given back has no place that it comes back to. */
+  readonly lacks = ['expiry', 'oldPlace'] as const;
+  readonly listsQueues = true;
   readonly unordered = true;
   readonly patienceMs = 25_000;
   readonly secret = secret;

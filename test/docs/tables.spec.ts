@@ -274,7 +274,7 @@ describe('docs/options.md, the options', () => {
   });
 
   test('of sqs() are all there, with their defaults', () => {
-    const { host: _host, config: _config, redact: _redact, ...settings } = checkSqsOptions({});
+    const { host: _host, config: _config, snsConfig: _snsConfig, redact: _redact, ...settings } = checkSqsOptions({});
     expectDefaults('sqs', { ...settings, options: {} });
     expect([...options('sqs').keys()].sort()).toEqual(knownNames((unknown) => checkSqsOptions(unknown)).sort());
   });

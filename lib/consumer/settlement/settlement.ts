@@ -170,7 +170,8 @@ export class Settlement {
     const { clock, transport } = this.environment;
     const { retry, maxDelayMs, maxReleaseMs = Infinity } = transport.capabilities;
     const early = earlyBy(delivery, clock, maxDelayMs);
-    if (early > 0 && early <= maxReleaseMs && (retry === 'redelivery' || maxDelayMs === 0)) return this.release(delivery, early);
+    if (early > 0 && early <= maxReleaseMs && (retry === 'redelivery' || maxDelayMs === 0))
+      return this.release(delivery, early);
     return this.move(delivery, attempt, this.copy(delivery, attempt, delayMs, callsAloneOf(delivery)), 'retry');
   }
 

@@ -38,7 +38,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
   },
   {
     name: 'deliveries under way are reported lost once, cannot be settled any more, and come again',
-    needs: ['queues', 'disconnect'],
+    needs: ['queues', 'disconnect', 'oldPlace'],
     async run(bed) {
       const client = await bed.connect();
       const topology = bed.topology('q', [bed.route('a')]);

@@ -83,6 +83,7 @@ export abstract class SingleConnectionTransport<
   readonly replies?: ReplyInbox<L>;
   /** `close` of a session gives back in one step and to the old place. */
   protected readonly givesBackAtOnce: boolean = true;
+  protected readonly closeWithinMs?: number;
 
   /** Called before the parts exist, which its links may ask for by `connected`. */
   protected abstract dialer(environment: TransportEnvironment): Dialer<L>;
@@ -117,6 +118,7 @@ export abstract class SingleConnectionTransport<
       connection,
       environment,
       givesBackAtOnce: this.givesBackAtOnce,
+      closeWithinMs: this.closeWithinMs,
       make: (link, topology) => this.ours(connection, own.queues.declare(link, topology)),
       remove: (link, queue) => own.queues.remove(link, queue),
     });

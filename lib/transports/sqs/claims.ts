@@ -10,12 +10,13 @@ import type { SubscribeHandlers } from '../../transport/transport.js';
 import { isOverWhatWasSent } from './errors.js';
 import type { Link } from './link.js';
 import type { SqsDelivery } from './delivery.js';
+import type { QueueRecord } from './routes.js';
 
 /** The most entries of a request. */
 export const MOST_AT_ONCE = 10;
 
 export interface SessionOptions {
-  readonly queue: string;
+  readonly record: QueueRecord;
   /** Of what other clients send with a route. */
   readonly topic: string;
   /** The messages of a group are handled one after the other, each when the one before it is done with. */
@@ -29,6 +30,8 @@ export interface SessionOptions {
   readonly describe: (error: unknown) => string;
   /** Says that the queue is consumed, or not any more. */
   readonly present: (by: string, isThere: boolean) => Promise<void>;
+  /** What is to be retried stays with the process, where it keeps its order; else it goes back together with what follows it. */
+  readonly rests: boolean;
   readonly presentEveryMs: number;
   readonly publish: (to: Outgoing) => Promise<PublishResult>;
 }
@@ -62,11 +65,26 @@ interface Results {
   readonly Failed?: readonly { readonly Id?: string; readonly Code?: string }[];
 }
 
-/** The requests of one consumer. */
-export class Claims {
+/** Where the messages of one consumer come from, and who is told what became of them. */
+export interface MessageSource {
+  /** Up to so many; it waits for some. */
+  receive(count: number): Promise<readonly Message[]>;
+  remove(deliveries: readonly SqsDelivery[]): Promise<Answer>;
+  hide(changes: readonly Visibility[]): Promise<Answer>;
+  /** As far as SQS does it now. */
+  hideAll(changes: readonly Visibility[]): Promise<void>;
+  recover(acks: readonly Ack[], changes: readonly Visibility[]): Promise<void>;
+  /** Hides them for `ms` more, as far as that is later. @returns those that are not ours any more */
+  keep(deliveries: readonly SqsDelivery[], ms: number, now: number): Promise<readonly SqsDelivery[]>;
+  /** Nobody receives from it any more. */
+  close(): void;
+}
+
+/** The requests of one consumer that polls. */
+export class Claims implements MessageSource {
   constructor(
-    readonly link: Link,
-    readonly url: string,
+    private readonly link: Link,
+    private readonly url: string,
     private readonly visibilitySeconds: number,
     private readonly waitSeconds: number,
   ) {}
@@ -80,7 +98,7 @@ export class Claims {
       MessageAttributeNames: ['All'],
       // Servers know the one or the other.
       AttributeNames: ['All'],
-      MessageSystemAttributeNames: ['ApproximateReceiveCount', 'MessageGroupId'],
+      MessageSystemAttributeNames: ['ApproximateReceiveCount', 'MessageGroupId', 'SentTimestamp'],
     });
     return (await this.link.poll<ReceiveMessageCommandOutput>(command)).Messages ?? [];
   }
@@ -105,7 +123,6 @@ export class Claims {
     );
   }
 
-  /** As far as SQS does it now. */
   async hideAll(changes: readonly Visibility[]): Promise<void> {
     for (const batch of batchesOf(changes)) await this.hide(batch).catch(() => {});
   }
@@ -115,7 +132,6 @@ export class Claims {
     for (const batch of batchesOf(changes)) await this.hide(batch);
   }
 
-  /** Hides them for `ms` more, as far as that is later. @returns those that are not ours any more */
   async keep(deliveries: readonly SqsDelivery[], ms: number, now: number): Promise<readonly SqsDelivery[]> {
     const changes = deliveries
       .map((delivery) => ({ delivery, seconds: delivery.seconds(ms, now) }))
@@ -127,6 +143,8 @@ export class Claims {
     };
     return (await Promise.all([...batchesOf(changes)].map(keepBatch))).flat();
   }
+
+  close(): void {}
 }
 
 /** What the answer does not name has not been done. */

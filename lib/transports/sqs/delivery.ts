@@ -50,6 +50,11 @@ export class SqsDelivery extends SettledOnce<Message, Settler> {
     return structuredClone(this.received);
   }
 
+  /** When SQS got it, in milliseconds of its own clock. */
+  get sentAt(): number {
+    return Number(this.received.Attributes?.SentTimestamp ?? 0);
+  }
+
   /** Of a FIFO queue. */
   get group(): string {
     return this.received.Attributes?.MessageGroupId ?? '';

@@ -43,6 +43,11 @@ export interface SqsOptions {
   /** The key of a message becomes its `MessageGroupId` on standard queues, so that no key starves the others. Default false. */
   readonly fairQueues?: boolean;
   /**
+   * Messages come with the events of Lambda, to `createSqsHandler`, which the same handlers are called for: nothing is
+   * polled. Default false.
+   */
+  readonly lambda?: boolean;
+  /**
    * Milliseconds after which what a process that died had is delivered again: the visibility of a message, in whole
    * seconds. While the process lives this is renewed by itself, up to SQS' 12 hours. Default 30,000.
    */
@@ -88,6 +93,7 @@ const DEFAULTS = {
   fifo: false,
   topics: 'tags',
   attributes: [],
+  lambda: false,
   fairQueues: false,
   lease: 30_000,
   waitTime: 10_000,
@@ -126,6 +132,7 @@ export function checkOptions(options: SqsOptions): Settings {
     topic: checkShortText('sqs.topic', given.topic),
     fifo: checkBoolean('sqs.fifo', given.fifo),
     topics,
+    lambda: checkBoolean('sqs.lambda', given.lambda),
     attributes: checkAttributes(given.attributes),
     fairQueues: checkBoolean('sqs.fairQueues', given.fairQueues),
     lease: wholeSeconds('sqs.lease', given.lease, 1_000, 43_200_000),

@@ -9,6 +9,7 @@ import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/ou
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import { answered } from '../../clock/answered.js';
 import { delayedTooLong, tooLarge, unroutable } from '../kit/envelope.js';
+import type { LinkPublisher } from '../kit/single-connection-transport.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { encode, type Encoded, MOST_BYTES } from './codec.js';
 import { isAnswer, isGone, isOverWhatWasSent, nameOf } from './errors.js';
@@ -49,7 +50,7 @@ interface Fate {
 }
 
 /** Publishes in order: all of one turn, and what comes while a batch is under way, shares the next batch of its queue. */
-export class Publisher {
+export class Publisher implements LinkPublisher<Link> {
   private pending: Sending[] = [];
   private readonly lines = new Map<string, SendLine>();
   private working = false;
@@ -84,6 +85,15 @@ export class Publisher {
     const lines = [...this.lines.values()];
     this.lines.clear();
     for (const line of lines) line.fail(failed);
+  }
+
+  copy(to: Outgoing): Promise<PublishResult> {
+    return new Promise((resolve) => this.publish([to], (_, result) => resolve(result)));
+  }
+
+  close(): Promise<void> {
+    this.end();
+    return Promise.resolve();
   }
 
   private refusal(outgoing: Outgoing): MessagingError | undefined {

@@ -3,9 +3,12 @@ import type { Clock } from '../../clock/clock.js';
 import { InvalidOptionError, TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
 import type { Topology } from '../../transport/topology.js';
+import type { UnattendedQueue } from '../kit/former-queues.js';
+import type { QueueMaker } from '../kit/single-connection-transport.js';
 import { isGone } from './errors.js';
 import type { Link } from './link.js';
 import { queueName } from './names.js';
+import { Operations } from './operations.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
 import { filterOf, type Place, Topics } from './sns.js';
 import {
@@ -38,8 +41,9 @@ export interface QueuesOptions {
 }
 
 /** Queues and what leads to them, made and looked at here. */
-export class Queues {
+export class Queues implements QueueMaker<Link, QueueRecord> {
   readonly routes: Routes;
+  readonly operations: Operations;
   readonly topics?: Topics;
   private loadedAt = -Infinity;
   /** Of those whose former routes this process has looked after. */
@@ -48,6 +52,7 @@ export class Queues {
   constructor(private readonly options: QueuesOptions) {
     const { prefix, topic } = options.settings;
     this.routes = new Routes(prefix, topic);
+    this.operations = new Operations(this, options.service);
     if (options.settings.topics === 'sns') this.topics = new Topics(options.settings, options.provision, this.routes);
   }
 
@@ -149,6 +154,24 @@ export class Queues {
     });
   }
 
+  /** Looks, and makes nothing. @throws TopologyMismatchError */
+  async compare(link: Link, topologies: readonly Topology[]): Promise<void> {
+    await this.load(link);
+    const differences = topologies.map((topology) => differenceOf(topology, this.routes.records.get(topology.queue)));
+    const found = differences.filter((one) => one !== undefined);
+    if (found.length > 0) throw new TopologyMismatchError(found.join('; '));
+  }
+
+  async unbind(link: Link, { queue }: Topology): Promise<void> {
+    const url = await this.url(link, queue);
+    const found = url === undefined ? undefined : await recordAt(link, url, queue);
+    if (found) await this.make(link, { ...found, patterns: [] }, found);
+  }
+
+  unattended(link: Link, declared: ReadonlySet<string>): Promise<readonly UnattendedQueue[]> {
+    return this.operations.unattended(link, declared);
+  }
+
   /** Says that somebody consumes the queue. */
   async present(link: Link, url: string, by: string): Promise<void> {
     if (!this.options.provision) return;
@@ -179,7 +202,7 @@ export class Queues {
     return consumed !== undefined && this.options.clock.now() - consumed.at < BELIEVED_MS;
   }
 
-  private nameOf(queue: string): string {
+  nameOf(queue: string): string {
     const { prefix, fifo } = this.options.settings;
     return queueName(prefix, queue, fifo ? '.fifo' : '');
   }

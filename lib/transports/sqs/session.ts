@@ -5,10 +5,11 @@ import { sleep } from '../../clock/sleep.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import { Waiters } from '../../transport/waiters.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
-import { type Claims, MOST_AT_ONCE, type SessionOptions } from './claims.js';
+import { type MessageSource, MOST_AT_ONCE, type SessionOptions } from './claims.js';
 import { FifoDelivery, SqsDelivery, type Settler } from './delivery.js';
 import { isGone } from './errors.js';
 import { Lanes, putOffFor } from './lanes.js';
+import type { QueueRecord } from './routes.js';
 import { Settlements } from './settlements.js';
 
 /** So many failed requests in a row end a session: what it holds is another's then. */
@@ -44,7 +45,7 @@ export class SqsSession implements ConsumerSession, Settler {
   private resolveEnded!: (reason: string) => void;
 
   constructor(
-    private readonly claims: Claims,
+    readonly claims: MessageSource,
     private readonly options: SessionOptions,
   ) {
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
@@ -78,6 +79,7 @@ export class SqsSession implements ConsumerSession, Settler {
     if (this.mode === 'stopped') return;
     this.mode = 'stopped';
     this.waiters.wake();
+    this.claims.close();
     const unseen = [...this.early.splice(0), ...(this.lanes?.waiting() ?? []), ...this.resting.keys()];
     this.giveBack([...new Set(unseen)], true);
     await this.options.present(this.id, false).catch(() => {});
@@ -101,6 +103,19 @@ export class SqsSession implements ConsumerSession, Settler {
     this.end('closed');
   }
 
+  get record(): QueueRecord {
+    return this.options.record;
+  }
+
+  get consuming(): boolean {
+    return this.mode === 'consuming';
+  }
+
+  /** What its source says is not ours any more is lost. */
+  async check(): Promise<void> {
+    await this.keep([...this.held], this.options.leaseMs);
+  }
+
   /** There may be something new. */
   wake(): void {
     this.waiters.wake();
@@ -119,7 +134,7 @@ export class SqsSession implements ConsumerSession, Settler {
   }
 
   release(delivery: SqsDelivery, delayMs: number): void {
-    if (delivery instanceof FifoDelivery && this.mode === 'consuming') return this.rest(delivery, delayMs, true);
+    if (delivery instanceof FifoDelivery && this.restsHere) return this.rest(delivery, delayMs, true);
     this.settlements.release({ delivery, delayMs });
     this.giveBack(this.lanes?.behind(delivery) ?? [], true);
     this.settle(delivery);
@@ -127,13 +142,13 @@ export class SqsSession implements ConsumerSession, Settler {
 
   /** What is only put off keeps its place, and its attempt; everything else is a copy. */
   async move(delivery: SqsDelivery, to: Outgoing): Promise<PublishResult> {
-    const delayMs = putOffFor(to, this.options.queue, this.options.clock.now());
+    const delayMs = putOffFor(to, this.record.queue, this.options.clock.now());
     if (delayMs === undefined) {
       const result = await this.options.publish(to);
       if (result.status === 'confirmed') delivery.ack();
       return result;
     }
-    if (this.mode !== 'consuming') delivery.release(delayMs);
+    if (!this.restsHere) delivery.release(delayMs);
     else if (this.held.has(delivery)) this.rest(delivery as FifoDelivery, delayMs, false);
     delivery.abandon();
     return CONFIRMED;
@@ -158,6 +173,7 @@ export class SqsSession implements ConsumerSession, Settler {
     this.cancelTick();
     for (const cancel of this.resting.values()) cancel();
     this.waiters.wake();
+    this.claims.close();
     this.settlements.end();
     const unseen = new Set([...this.early, ...this.resting.keys(), ...(this.lanes?.waiting() ?? [])]);
     for (const delivery of this.held) this.lose(delivery, unseen.has(delivery));
@@ -219,7 +235,8 @@ export class SqsSession implements ConsumerSession, Settler {
   }
 
   private received(messages: readonly Message[], at: number): void {
-    const { queue, topic, leaseMs } = this.options;
+    const { topic, leaseMs } = this.options;
+    const { queue } = this.record;
     const Kind = this.lanes ? FifoDelivery : SqsDelivery;
     const deliveries = messages.map((message) => new Kind(message, { queue, topic, at, leaseMs }, this));
     // Too late: whoever comes next has it, and not after the lease.
@@ -246,6 +263,10 @@ export class SqsSession implements ConsumerSession, Settler {
       if (this.resting.delete(next) && this.held.has(next)) this.deliver(next);
     };
     this.resting.set(next, this.options.clock.after(delayMs, due, { background: true }));
+  }
+
+  private get restsHere(): boolean {
+    return this.options.rests && this.mode === 'consuming';
   }
 
   private isStopped(): boolean {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { nextTurn } from '../../clock/turn.js';
-import { type Ack, type Answer, batchesOf, type Claims, type Release, type Visibility } from './claims.js';
+import { type Ack, type Answer, batchesOf, type MessageSource, type Release, type Visibility } from './claims.js';
 
 interface SettlementsOptions {
   readonly clock: Clock;
@@ -23,7 +23,7 @@ export class Settlements {
   private releases: Release[] = [];
 
   constructor(
-    private readonly claims: Claims,
+    private readonly claims: MessageSource,
     private readonly options: SettlementsOptions,
   ) {}
 

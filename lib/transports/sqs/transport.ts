@@ -1,21 +1,14 @@
+import { setMaxListeners } from 'node:events';
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import type { MessagingError } from '../../errors/messaging-error.js';
-import { PublishFailedError } from '../../errors/publish-errors.js';
+import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
-import type { Outgoing } from '../../transport/outgoing.js';
-import type { Topology } from '../../transport/topology.js';
-import type {
-  PublishDone,
-  SubscribeHandlers,
-  SubscribeOptions,
-  TransportEnvironment,
-  TransportSubscription,
-} from '../../transport/transport.js';
-import { BrokerTransport } from '../kit/broker-transport.js';
-import { Subscriptions } from '../kit/subscriptions.js';
-import { SupervisedConnection } from '../kit/supervised-connection.js';
+import type { Browser, QueueOperations } from '../../transport/queue-operations.js';
+import type { TransportEnvironment } from '../../transport/transport.js';
+import { type Attachment, type LinkParts, SingleConnectionTransport } from '../kit/single-connection-transport.js';
+import { QueueBrowser } from './browser.js';
 import { Claims } from './claims.js';
-import { describe } from './errors.js';
+import { EventSource, type SqsRecord } from './events.js';
+import { notConsumed } from './lambda.js';
 import { type Link, SqsDialer } from './link.js';
 import type { Settings } from './options.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
@@ -23,34 +16,43 @@ import { PRESENT_EVERY_MS, Queues } from './queues.js';
 import type { QueueRecord } from './routes.js';
 import { SqsSession } from './session.js';
 
+/** A poll that does not wait asks only some of the servers of SQS. */
+const LOOK_WAIT_MS = 1_000;
+/** SQS hides a message for 12 hours from its receipt, of which the handler has had some. */
+const MAX_RELEASE_MS = 39_600_000;
 /** How much longer than a poll the consumers may take to close. */
 const CLOSE_MARGIN_MS = 4_000;
 
 /** The clients, for what this package does not do itself. Undefined until SQS has answered. */
 export interface SqsNative {
   readonly client: SQSClient | undefined;
+  /** With `lambda: true`, for `createSqsHandler`: whether each message of an event was handled within so many milliseconds. */
+  readonly handle?: (records: readonly SqsRecord[], withinMs?: number) => Promise<readonly boolean[]>;
 }
 
-interface Parts {
-  readonly environment: TransportEnvironment;
-  readonly dialer: SqsDialer;
-  readonly connection: SupervisedConnection<Link>;
+interface Own {
   readonly queues: Queues;
-  readonly subscriptions: Subscriptions<Link, SqsSession>;
-  readonly sessions: Map<SqsSession, string>;
   readonly publisher: Publisher;
 }
 
 /** Queues of Amazon SQS. */
-export class SqsTransport extends BrokerTransport<Parts, Link> {
+export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSession, QueueRecord> {
   readonly system = 'sqs';
   readonly capabilities: TransportCapabilities;
+  readonly queues: QueueOperations;
+  protected override readonly givesBackAtOnce: boolean;
+  protected override readonly closeWithinMs: number;
+  private sqs?: SqsDialer;
 
   constructor(private readonly settings: Settings) {
     super('SQS');
+    this.givesBackAtOnce = settings.fifo;
+    this.closeWithinMs = settings.waitTime + CLOSE_MARGIN_MS;
     this.capabilities = {
       durable: true,
       retry: 'redelivery',
+      // In a FIFO queue a copy would lose its place.
+      ...(!settings.fifo && { maxReleaseMs: MAX_RELEASE_MS }),
       wildcards: true,
       keyOrder: settings.fifo ? 'key' : 'none',
       // What is delayed waits with its publisher.
@@ -58,116 +60,112 @@ export class SqsTransport extends BrokerTransport<Parts, Link> {
       leaseMs: settings.lease,
       maxBytes: settings.maxBytes,
     };
+    this.queues = {
+      depth: (queue) => this.ask(async (link) => (await this.connected().queues.operations.count(link, queue))?.ready),
+      browse: (queue, rest) => this.browse(queue, rest as QueueBrowser | undefined),
+      list: (scope) => this.ask((link) => this.connected().queues.operations.list(link, scope)),
+      unbind: (topology) => this.unbind(topology),
+      compare: (topologies) => this.compare(topologies),
+    };
   }
 
   get host(): string {
     return this.settings.host;
   }
 
-  async declare(topology: Topology): Promise<void> {
-    await this.connected().subscriptions.declare(topology);
-  }
-
   native(): SqsNative {
-    return { client: this.assembled?.dialer.clients?.requests };
+    const client = this.sqs?.clients?.requests;
+    return this.settings.lambda
+      ? { client, handle: (records, withinMs) => this.handle(records, withinMs) }
+      : { client };
   }
 
-  protected assemble(environment: TransportEnvironment): Parts {
+  protected dialer({ clock }: TransportEnvironment): SqsDialer {
+    const prepare = (link: Link): Promise<void> => this.connected().subscriptions.redeclare(link);
+    return (this.sqs = new SqsDialer({ settings: this.settings, clock, prepare }));
+  }
+
+  protected build({ environment, connection, subscriptions }: LinkParts<Link, SqsSession, QueueRecord>): Own {
     const { settings } = this;
     const { clock, service, provision } = environment;
-    const sessions = new Map<SqsSession, string>();
     const queues = new Queues({ settings, service, provision, clock });
-    const dialer = new SqsDialer({ settings, clock, prepare: (link) => subscriptions.redeclare(link) });
-    const connection: SupervisedConnection<Link> = new SupervisedConnection(dialer, environment, {
-      opened: () => environment.onEvent({ type: 'connected' }),
-      lost: (reason) => {
-        publisher.end();
-        if (!this.isClosing) environment.onEvent({ type: 'disconnected', reason });
-        for (const session of [...sessions.keys()]) session.end(reason);
-      },
-      warning: (message, reason) =>
-        environment.onEvent({ type: 'warning', message, ...(reason !== undefined && { reason }) }),
-    });
     const stored = (queue: string): void => {
-      for (const [session, name] of sessions) if (name === queue) session.wake();
+      for (const session of subscriptions.sessions) if (session.record.queue === queue) session.wake();
     };
-    const publisher = new Publisher(settings, environment, connection, queues, stored);
-    const subscriptions: Parts['subscriptions'] = new Subscriptions({
-      connection,
-      environment,
-      closeWithinMs: settings.waitTime + CLOSE_MARGIN_MS,
-      make: (link, topology) => this.ours(() => queues.declare(link, topology)),
-      remove: (link, queue) => queues.remove(link, queue),
-    });
-    return { environment, dialer, connection, queues, subscriptions, sessions, publisher };
+    return { queues, publisher: new Publisher(settings, environment, connection, queues, stored) };
   }
 
-  protected send({ publisher }: Parts, batch: readonly Outgoing[], done: PublishDone): void {
-    publisher.publish(batch, done);
-  }
-
-  protected consume(
-    { subscriptions, connection, queues, sessions }: Parts,
-    { topology, prefetch }: SubscribeOptions,
-    handlers: SubscribeHandlers,
-  ): Promise<TransportSubscription> {
-    const { queue } = topology;
-    const { declared } = subscriptions;
-    declared.set(queue, declared.get(queue) ?? topology);
-    return subscriptions.subscribe({
-      queue,
-      handlers,
-      givesBackAtOnce: this.settings.fifo,
-      ended: () => {},
-      open: async (link, previous) => {
-        const record = await this.ours(() => queues.declare(link, declared.get(queue) ?? topology));
-        if (connection.current !== link) return undefined;
-        const session = this.session(link, record, Math.max(1, prefetch), handlers);
-        sessions.set(session, queue);
-        void session.ended.then(() => sessions.delete(session));
-        if (previous) await session.recover(previous);
-        return session;
-      },
-    });
-  }
-
-  protected ping(link: Link): Promise<unknown> {
-    return this.connected().dialer.ping(link);
-  }
-
-  protected async end({ subscriptions, publisher, connection, dialer }: Parts): Promise<void> {
-    await subscriptions.close();
-    await connection.close();
-    publisher.end();
-    dialer.close();
-  }
-
-  private session(link: Link, { queue, url }: QueueRecord, prefetch: number, handlers: SubscribeHandlers): SqsSession {
-    const { lease, waitTime, topic, fifo } = this.settings;
+  protected attach({ link, made, prefetch, handlers }: Attachment<Link, QueueRecord>): SqsSession {
+    const { lease, waitTime, topic, fifo, lambda } = this.settings;
     const { connection, environment, queues, publisher } = this.connected();
-    return new SqsSession(new Claims(link, url, lease / 1_000, waitTime / 1_000), {
-      queue,
+    const claims = this.claims(link, made);
+    return new SqsSession(lambda ? new EventSource(claims) : claims, {
+      record: made,
       topic,
       fifo,
       prefetch,
       leaseMs: lease,
-      waits: waitTime > 0,
+      waits: waitTime > 0 || lambda,
+      rests: fifo && !lambda,
       clock: environment.clock,
       handlers,
       describe: (error) => connection.describe(error),
-      present: (by, isThere) => (isThere ? queues.present(link, url, by) : queues.absent(link, url, by)),
+      present: (by, isThere) => (isThere ? queues.present(link, made.url, by) : queues.absent(link, made.url, by)),
       presentEveryMs: PRESENT_EVERY_MS,
-      publish: (to) => new Promise((resolve) => publisher.publish([to], (_, result) => resolve(result))),
+      publish: (to) => publisher.copy(to),
     });
   }
 
-  /** An error of the client becomes ours, without credentials. */
-  private async ours<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (typeof (error as MessagingError).retryable === 'boolean') throw error;
-      throw new PublishFailedError(`SQS did not do it: ${this.settings.redact(describe(error))}`);
+  protected ping(link: Link): Promise<unknown> {
+    return this.sqs!.ping(link);
+  }
+
+  protected override async end(parts: Own & LinkParts<Link, SqsSession, QueueRecord>): Promise<void> {
+    await super.end(parts);
+    this.sqs?.close();
+  }
+
+  private claims(link: Link, { url }: QueueRecord, waitTime = this.settings.waitTime): Claims {
+    return new Claims(link, url, this.settings.lease / 1_000, waitTime / 1_000);
+  }
+
+  private browse(queue: string, rest: QueueBrowser | undefined): Promise<Browser> {
+    const { lease: leaseMs, topic } = this.settings;
+    const { publisher, environment, queues } = this.connected();
+    return this.ask(async (link) => {
+      const url = await queues.url(link, queue);
+      if (url === undefined) throw new TopologyMismatchError(`There is no queue «${queue}»`);
+      const claims = this.claims(link, { queue, url, patterns: [] }, Math.min(this.settings.waitTime, LOOK_WAIT_MS));
+      const count = (): Promise<number> => queues.operations.total(link, url);
+      const copy: typeof publisher.copy = (to) => publisher.copy(to);
+      const ready = async (): Promise<number> => (await queues.operations.count(link, queue))?.ready ?? 0;
+      return QueueBrowser.open({ queue, topic, claims, count, ready, copy, leaseMs, clock: environment.clock }, rest);
+    });
+  }
+
+  /** @throws UnsupportedError, NotConnectedError */
+  private async handle(records: readonly SqsRecord[], withinMs?: number): Promise<readonly boolean[]> {
+    const { subscriptions, environment, connection } = this.connected();
+    const sessions = [...subscriptions.sessions];
+    const byName = new Map(sessions.map((session) => [nameIn(session.record.url, '/'), session]));
+    const found = records.map(({ eventSourceARN }) => byName.get(nameIn(eventSourceARN, ':')));
+    const unknown = found.indexOf(undefined);
+    if (unknown >= 0) {
+      const known = sessions.map(({ record }) => record.queue);
+      throw notConsumed(records[unknown].eventSourceARN, known, connection.current !== undefined);
     }
+    const over = new AbortController();
+    setMaxListeners(0, over.signal);
+    const cancel = withinMs === undefined ? () => {} : environment.clock.after(withinMs, () => over.abort());
+    const answers = records.map((record, at) => {
+      const session = found[at]!;
+      return session.consuming && (session.claims as EventSource).take(record, over.signal);
+    });
+    const isHandled = await Promise.all(answers);
+    cancel();
+    if (over.signal.aborted) await Promise.all(sessions.map((session) => session.check()));
+    return isHandled;
   }
 }
+
+const nameIn = (place: string, mark: string): string => place.slice(place.lastIndexOf(mark) + 1);

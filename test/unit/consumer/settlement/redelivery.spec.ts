@@ -307,7 +307,11 @@ test('a retry that has to wait for longer than the broker holds a message goes o
   const hour = 3_600_000;
   const attempts: number[] = [];
   const capabilities = { maxReleaseMs: 11 * hour, maxDelayMs: hour / 4 };
-  const process = await queue.process(fails(attempts), { retry: { attempts: 2, backoff: () => 30 * hour } }, capabilities);
+  const process = await queue.process(
+    fails(attempts),
+    { retry: { attempts: 2, backoff: () => 30 * hour } },
+    capabilities,
+  );
   const begun = process.app.clock.now();
   await queue.deliver(process);
   let copies = 0;

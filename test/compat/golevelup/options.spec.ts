@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { Controller, Injectable } from '@nestjs/common';
+import { getMessagingToken, type Messaging } from 'nestjs-messaging';
 import {
   ackErrorHandler,
   AmqpConnection,
   defaultNackErrorHandler,
+  GolevelupCompatModule,
   type MessageHandlerOptions,
   MessageHandlerErrorBehavior,
   Nack,
@@ -141,6 +143,16 @@ describeRabbit('the options of golevelup', (rabbit) => {
       expect(JSON.parse(content.toString())).toEqual({ a: 1 });
       expect(properties.headers['x-death'][0]).toMatchObject({ queue: options.queue, reason: 'rejected' });
       expect(handled.calls).toHaveLength(1);
+    });
+
+    test('a message that came without a key is retried as well', async () => {
+      const queue = `queue-${++number}`;
+      const handled = new Handled({ exchange: 'nameless', routingKey: '', queue }, broken);
+      const application = await start([handled], { exchanges: [{ name: 'nameless', type: 'fanout' }] });
+      const dead = deadLettered(application);
+      channel.publish('nameless', '', Buffer.from('{"a":1}'));
+      expect((await dead).reason).toBe('attempts-exhausted');
+      expect(handled.calls.map(({ payload }) => payload)).toEqual([{ a: 1 }, { a: 1 }]);
     });
 
     test('defaultSubscribeErrorBehavior holds where a handler says nothing', async () => {
@@ -483,6 +495,11 @@ describeRabbit('the options of golevelup', (rabbit) => {
           code: 'INVALID_OPTION',
         });
       await expect(connection.publish('shop', '', 1)).rejects.toMatchObject({ option: 'routingKey' });
+      const told = ['priority', 'timestamp', 'type', 'appId', 'mandatory', 'expiration'];
+      for (const name of told) await connection.publish('', queue, 1, { [name]: 1 });
+      await connection.publish('', queue, 1, { persistent: false, deliveryMode: 1 });
+      for (const name of [...told, 'persistent', 'deliveryMode'])
+        expect(application.log.lines.join('\n')).toContain(`AmqpConnection.publish: ${name}: `);
     });
   });
 
@@ -518,6 +535,29 @@ describeRabbit('the options of golevelup', (rabbit) => {
       const byDefault = new Handled({});
       const other = await start([byDefault], { handlers: { all: own() }, defaultHandler: 'all' });
       expect(other.messaging.health().consumers).toHaveLength(1);
+    });
+
+    test('several connections, each with the handlers that name it, and those that name none', async () => {
+      const [first, second, both] = [own({ connection: 'default' }), own({ connection: 'second' }), own()];
+      const handled = [first, second, both].map((options) => new Handled(options));
+      const application = await start(
+        handled,
+        {},
+        {},
+        {
+          imports: [
+            GolevelupCompatModule.forRoot(
+              { uri: url, name: 'second', exchanges: [{ name: 'shop' }] },
+              { service: 'shop' },
+            ),
+          ],
+        },
+      );
+      const consumed = (messaging: Messaging): string[] => messaging.health().consumers.map(({ queue }) => queue);
+      expect(consumed(application.messaging)).toEqual([first.queue, both.queue]);
+      expect(consumed(application.app.get(getMessagingToken('second')))).toEqual([second.queue, both.queue]);
+      for (const options of [first, second]) await publish(application, options);
+      await Promise.all([handled[0].until(1), handled[1].until(1)]);
     });
 
     test('prefetchCount, of the module and of channels', async () => {

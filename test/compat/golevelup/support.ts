@@ -57,13 +57,14 @@ export function starter(url: () => string) {
     more: ModuleMetadata = {},
   ): Promise<Application> =>
     boot({
+      ...more,
       imports: [
+        ...(more.imports ?? []),
         GolevelupCompatModule.forRoot(
           { uri: url(), exchanges: [{ name: 'shop', type: 'topic' }], ...config },
           { service: 'shop', retry: { attempts: 2, backoff: 10 }, ...options },
         ),
       ],
-      ...more,
       providers: [...handlers.map((one) => (one instanceof Handled ? one.provider : one)), ...(more.providers ?? [])],
     });
 }

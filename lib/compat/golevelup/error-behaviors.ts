@@ -1,5 +1,4 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
-import type { AssertQueueErrorHandler } from './interfaces.js';
 
 /** What becomes of a message whose handler threw. */
 export enum MessageHandlerErrorBehavior {
@@ -23,9 +22,14 @@ export function getHandlerForLegacyBehavior(behavior: MessageHandlerErrorBehavio
   return behavior === MessageHandlerErrorBehavior.REQUEUE ? requeueErrorHandler : defaultNackErrorHandler;
 }
 
-export const defaultAssertQueueErrorHandler: AssertQueueErrorHandler = (_channel, _queue, _options, error) => {
+export function defaultAssertQueueErrorHandler(
+  _channel: unknown,
+  _name: string,
+  _options: unknown,
+  error: unknown,
+): never {
   throw error;
-};
+}
 
 /** Returned by a handler: the message is a dead letter; with `requeue`, its call counts as failed and is retried. */
 export class Nack {

@@ -30,19 +30,30 @@ export interface HandlerTools {
 export function handlersOf(settings: CompatSettings, tools: HandlerTools): CompatHandler[] {
   const { config, report } = settings;
   const found: CompatHandler[] = [];
-  const seen = new Set<unknown>();
-  const add = (wrapper: InstanceWrapper, isTaken: boolean): void => {
+  /** Classes whose handlers are taken. */
+  const taken = new Map<object, unknown>();
+  const add = (wrapper: InstanceWrapper, isTaken: boolean, isProvider: boolean): void => {
     const prototype = prototypeOf(wrapper);
-    const identity: unknown = isSingleton(wrapper) ? wrapper.instance : wrapper.metatype;
-    if (!prototype || seen.has(identity)) return;
+    if (!prototype || (taken.has(prototype) && taken.get(prototype) === wrapper.instance)) return;
     const methods = tools.scanner.getAllMethodNames(prototype).flatMap((name) => {
       const method = (prototype as Record<string, unknown>)[name];
       const handler = typeof method === 'function' ? rabbitHandlerOf(method) : undefined;
       return handler ? [{ name, method: method as Call, handler }] : [];
     });
+    // A class that is a provider and a controller, as golevelup's documents advise, or that several modules provide.
+    const isAgain = taken.has(prototype);
     for (const { name, method, handler } of methods) {
       const place = `${String(wrapper.metatype?.name || wrapper.name)}.${name}`;
       if (handler.connection !== undefined && handler.connection !== (config.name ?? DEFAULT_NAME)) continue;
+      if (isAgain) {
+        if (isProvider)
+          report.differs(
+            place,
+            'several instances',
+            'the first handles, where with theirs each consumes: provide the class in one module, and export it',
+          );
+        continue;
+      }
       if (!isTaken) {
         report.differs(
           place,
@@ -59,10 +70,11 @@ export function handlersOf(settings: CompatSettings, tools: HandlerTools): Compa
       for (const [at, merged] of configsOf(place, handler, settings).entries())
         found.push({ place: at === 0 ? place : `${place}#${at + 1}`, config: merged, call });
     }
-    if (methods.length > 0 && isTaken) seen.add(identity);
+    if (methods.length > 0 && isTaken && !isAgain) taken.set(prototype, wrapper.instance);
   };
-  for (const wrapper of tools.discovery.getProviders()) add(wrapper, true);
-  for (const wrapper of tools.discovery.getControllers()) add(wrapper, config.enableControllerDiscovery === true);
+  for (const wrapper of tools.discovery.getProviders()) add(wrapper, true, true);
+  for (const wrapper of tools.discovery.getControllers())
+    add(wrapper, config.enableControllerDiscovery === true, false);
   return found;
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Channel, type ChannelModel, connect } from 'amqplib';
-import { Controller, Injectable } from '@nestjs/common';
+import { Controller, Injectable, Module } from '@nestjs/common';
 import { getMessagingToken, type Messaging } from 'nestjs-messaging';
 import {
   ackErrorHandler,
@@ -521,6 +521,21 @@ describeRabbit('the options of golevelup', (rabbit) => {
       const application = await start([], { enableControllerDiscovery: true }, {}, { controllers: [Orders] });
       await publish(application, options, 1);
       expect(await seen.until(1)).toEqual([1]);
+    });
+
+    test('a class that is a provider and a controller handles once, and one that is provided twice as well, told', async () => {
+      const handled = new Handled(own());
+      Controller()(handled.provider);
+      const more = { controllers: [handled.provider] };
+      const application = await start([handled], { enableControllerDiscovery: true }, {}, more);
+      expect(application.messaging.health().consumers).toHaveLength(1);
+      expect(application.log.lines.join('\n')).not.toContain('several instances');
+      await application.close();
+      @Module({ providers: [handled.provider] })
+      class Other {}
+      const twice = await start([handled], {}, {}, { imports: [Other] });
+      expect(twice.messaging.health().consumers).toHaveLength(1);
+      expect(twice.log.lines.join('\n')).toContain('Orders.taken: several instances: the first handles');
     });
 
     test('handlers, by name and by default, with arrays; one that is missing is not registered', async () => {

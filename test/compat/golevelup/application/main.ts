@@ -197,7 +197,8 @@ class MessagingController {
       ? GolevelupCompatModule.forRoot(config, { service: 'docs', retry: false, report: process.env.REPORT ?? 'warn' })
       : RabbitMQModule.forRoot(config),
   ],
-  providers: [MessagingService],
+  // A controller is a provider as well, where it has interceptors, guards or pipes.
+  providers: [MessagingService, MessagingController],
   controllers: [MessagingController],
 })
 class AppModule {}

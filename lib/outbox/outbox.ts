@@ -57,6 +57,7 @@ const OPTION_NAMES: readonly (keyof OutboxMessageOptions)[] = [
   'unroutable',
   'correlationId',
   'replyTo',
+  'priority',
 ];
 
 /** A server that has not answered for so long is taken for lost: a connection may say nothing for hours. */

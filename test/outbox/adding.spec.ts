@@ -40,16 +40,29 @@ describePostgres('adding to the outbox with pg', (postgres) => {
   test('what is committed is sent, as publish would have sent it', async () => {
     const { outbox, messaging, transaction, pool } = await start({ routes: [] });
     const seen: unknown[] = [];
-    await messaging.subscribe({ route: 'order.*', name: 'orders' }, (payload, { id, headers, key, route, time }) => {
-      const { ['messaging-time']: sentAt, ...others } = headers;
-      seen.push({ payload, id, key, route, time: typeof time, sentAt: typeof sentAt, others });
-    });
+    await messaging.subscribe(
+      { route: 'order.*', name: 'orders' },
+      (payload, { id, headers, key, route, time, delivery }) => {
+        const { ['messaging-time']: sentAt, ...others } = headers;
+        seen.push({
+          payload,
+          id,
+          key,
+          route,
+          time: typeof time,
+          sentAt: typeof sentAt,
+          others,
+          priority: delivery.message.properties.priority,
+        });
+      },
+    );
     const headers = { text: 'ä', number: 1.5, yes: true, bytes: Buffer.from([0, 255]), nested: { list: [1, null] } };
-    const options = { id: 'an-id', key: 'k', headers, correlationId: 'c' };
+    const options = { id: 'an-id', key: 'k', headers, correlationId: 'c', priority: 3 };
     await messaging.publisher.publish('order.created', { n: 1 }, options);
     await transaction((client) => outbox.add(client, 'order.created', { n: 1 }, options));
     await waitFor(() => seen.length === 2);
     expect(seen[1]).toEqual(seen[0]);
+    expect(seen[1]).toMatchObject({ priority: 3 });
     await waitFor(async () => (await pool.query('select from messaging.outbox')).rowCount === 0);
   });
 

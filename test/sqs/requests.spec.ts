@@ -147,7 +147,7 @@ describe('The SQS transport, by its requests', () => {
 
   it('sends while a hundred subscriptions hold a poll open, twice as many as a client of the SDK has sockets', async () => {
     // No poll may end before the last has begun, however slow the machine is.
-    const native = { credentials: { accessKeyId: 'test', secretAccessKey }, md5: false };
+    const native = { credentials: { accessKeyId: 'test', secretAccessKey }, md5: false as const };
     await connect({ routesRefresh: 600_000, options: { ...native, requestHandler: { requestTimeout: 150_000 } } });
     await transport.declare(topology);
     expect((await publish(outgoing('a')))[0].status).toBe('confirmed');

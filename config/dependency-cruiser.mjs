@@ -9,7 +9,7 @@ const layers = [
   ['transports', 'pipeline'],
   ['retry', 'idempotency', 'coordination'],
   ['publisher', 'consumer', 'request'],
-  ['dead-letter', 'delay', 'outbox', 'transaction', 'requeue'],
+  ['dead-letter', 'delay', 'outbox', 'recurring', 'transaction', 'requeue'],
   ['health', 'opentelemetry', 'prometheus', 'dashboard', 'stores'],
   // Files directly in lib (messaging.*, index.ts) and these may import everything.
   ['testing', 'asyncapi', 'topology', 'cli', 'compat', 'integrations'],
@@ -17,7 +17,7 @@ const layers = [
 
 const { peerDependenciesMeta } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const clients = Object.keys(peerDependenciesMeta).filter(
-  (name) => !/terminus|opentelemetry|sqlite|microservices/.test(name) && peerDependenciesMeta[name].optional,
+  (name) => !/croner|terminus|opentelemetry|sqlite|microservices/.test(name) && peerDependenciesMeta[name].optional,
 );
 
 const folders = (names) => `^lib/(${names.join('|')})/`;

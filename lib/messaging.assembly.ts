@@ -1,5 +1,8 @@
 import { SteadyTime } from './clock/steady-time.js';
 import { ConsumerRegistry } from './consumer/consumer-registry.js';
+import { Coordination } from './coordination/coordination.js';
+import { memoryCoordinationStore } from './coordination/memory-coordination-store.js';
+import { SharedPauses } from './consumer/shared-pauses.js';
 import { deadLetterQueues } from './consumer/queue-consumer.js';
 import { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { Archiving } from './dead-letter/archiving.js';
@@ -24,6 +27,8 @@ import { Emitter } from './publisher/emitter.js';
 import { MessageFactory } from './publisher/message-factory.js';
 import { PublishBatching } from './publisher/publish-batching.js';
 import { Publisher } from './publisher/publisher.js';
+import { UniquePublishing } from './publisher/unique-publishing.js';
+import { RecurringSchedules } from './recurring/recurring-schedules.js';
 import { Requester } from './request/requester.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { Transactions } from './transaction/transactions.js';
@@ -49,6 +54,9 @@ export interface MessagingParts {
   readonly archiving: Archiving | undefined;
   readonly watch: DeadLetterWatch | undefined;
   readonly transactions: Transactions | undefined;
+  readonly coordination: Coordination;
+  readonly pauses: SharedPauses;
+  readonly recurring: RecurringSchedules;
   readonly deadLetters: DeadLetters;
   readonly counts: DeadLetterCounts;
   readonly shutdown: Shutdown;
@@ -65,7 +73,17 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const transport = options.transport.create();
   const { system, namespace, topic } = options.transport;
   const health = (): HealthReport =>
-    reportHealth({ state, transport, consumers, dispatcher, store, deadLetterCounts: counts, watch, transactions });
+    reportHealth({
+      state,
+      transport,
+      consumers,
+      pauses,
+      dispatcher,
+      store,
+      deadLetterCounts: counts,
+      watch,
+      transactions,
+    });
   const telemetry = options.telemetry?.create(
     telemetryEnvironment({ connection, events, health }, transport, topic, clock),
   );
@@ -105,6 +123,9 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
       return receipt;
     },
   });
+  // Elsewhere what is to be agreed on would be decided by each process in silence.
+  const ownStore = system === 'memory' ? memoryCoordinationStore() : undefined;
+  const coordination = new Coordination(options.coordination ?? ownStore, clock);
   const publisher = new Publisher(
     new MessageFactory({ serializer, clock, unroutable, maxBytes, maxDelayMs, holdDelayed: retryQueue.delayed }),
     dispatcher,
@@ -114,6 +135,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     batching && new PublishBatching(batching, clock, (batch) => dispatcher.submit(batch)),
     telemetry,
     transactions?.sender,
+    new UniquePublishing({ service, coordination, clock, log, events }),
   );
   const requester: Requester = new Requester({
     ...{ clock, events, serializer, telemetry, system: transport.system, replies: transport.replies },
@@ -121,8 +143,17 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     send: (route, body, publishOptions, queue) =>
       publisher.request(route, body, publishOptions, options.propagate?.inHand()?.correlationId, queue),
   });
+  const recurring = new RecurringSchedules({ service, coordination, publisher, clock, log, events });
   const idempotencyStores = new IdempotencyStorePool({ clock });
-  const consumers = new ConsumerRegistry({ ...shared, service, deadLetterStack, serializer, idempotencyStores });
+  const consumers = new ConsumerRegistry({
+    ...shared,
+    service,
+    deadLetterStack,
+    serializer,
+    idempotencyStores,
+    coordination,
+  });
+  const pauses = new SharedPauses({ service, coordination, consumers, clock, log, events });
   const allQueues = (): string[] => [...deadLetterQueues(consumers).values()].flat();
   const archiving = Archiving.of(options.deadLetters, { ...shared, queues: allQueues });
   const counts: DeadLetterCounts = new DeadLetterCounts(transport, clock, COUNT_INTERVAL_MS, allQueues);
@@ -163,6 +194,9 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
     store,
     state,
     idempotencyStores,
+    coordination,
+    pauses,
+    recurring,
   };
   const shutdown = new Shutdown({ ...shared, ...ending, timeout: shutdownTimeout });
   const definitions = new DefinitionResolver(options, transport);

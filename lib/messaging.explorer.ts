@@ -14,6 +14,8 @@ import { SubscriptionConflictError } from './errors/configuration-errors.js';
 import { placed } from './errors/error-place.js';
 import { MessagingError } from './errors/messaging-error.js';
 import { checksOf } from './transaction/check-transaction.decorator.js';
+import { recurringOf } from './recurring/recurring.decorator.js';
+import type { RecurringFire } from './recurring/recurring-options.js';
 import type { TransactionInDoubt } from './transaction/transaction-in-doubt.js';
 import { Messaging } from './messaging.js';
 import { isSingleton, MessagingEnhancers } from './messaging.enhancers.js';
@@ -105,6 +107,7 @@ export class MessagingExplorer {
     const found = this.find();
     this.checkConnections(found);
     this.addCheckers(messaging);
+    await this.addRecurring(messaging);
     const others = messaging.foreign.flatMap((foreign) => foreign.topologies());
     if (!messaging.consumes) return others.length > 0 ? messaging.declareConsumers([], others) : undefined;
     const own = this.ofConnection(found, messaging);
@@ -189,12 +192,25 @@ export class MessagingExplorer {
         const place = placeOf({ wrapper, method });
         this.checkConnection(place, `checks transactions of «${route}»`, connection);
         if (connection !== messaging.connection) continue;
-        if (!isSingleton(wrapper))
-          throw new SubscriptionConflictError(
-            `${place} has @CheckTransaction, and there is one ${String(wrapper.metatype?.name)} per request: after a crash there is no request. Put it into a provider with the default scope`,
-          );
-        const instance = wrapper.instance as Record<string, (transaction: TransactionInDoubt) => unknown>;
+        const instance = onlyInstance<TransactionInDoubt>(wrapper, place, '@CheckTransaction', 'after a crash');
         messaging.addChecker({ route, place, ask: (transaction) => instance[method](transaction) });
+      }
+    }
+  }
+
+  private async addRecurring(messaging: Messaging): Promise<void> {
+    for (const { wrapper, prototype, method } of this.methods()) {
+      for (const request of recurringOf(prototype, method)) {
+        const { name, connection = DEFAULT_CONNECTION } = request;
+        const place = placeOf({ wrapper, method });
+        this.checkConnection(place, `publishes «${name}»`, connection);
+        if (connection !== messaging.connection) continue;
+        const instance = onlyInstance<RecurringFire>(wrapper, place, '@Recurring', 'at its times');
+        try {
+          await messaging.addRecurring({ request, place, make: (fire) => instance[method](fire) });
+        } catch (error) {
+          throw error instanceof MessagingError ? placed(error, place) : error;
+        }
       }
     }
   }
@@ -256,6 +272,19 @@ export class MessagingExplorer {
 /** `Orders.onCreated`. */
 function placeOf({ wrapper, method }: Pick<SubscribedMethod, 'wrapper' | 'method'>): string {
   return `${String(wrapper.metatype?.name || wrapper.name)}.${method}`;
+}
+
+/** @throws SubscriptionConflictError where there is one per request */
+function onlyInstance<T>(
+  wrapper: InstanceWrapper,
+  place: string,
+  decorator: string,
+  when: string,
+): Record<string, (given: T) => unknown> {
+  if (isSingleton(wrapper)) return wrapper.instance as Record<string, (given: T) => unknown>;
+  throw new SubscriptionConflictError(
+    `${place} has ${decorator}, and there is one ${String(wrapper.metatype?.name)} per request: ${when} there is no request. Put it into a provider with the default scope`,
+  );
 }
 
 function payloadTypeOf({ prototype, method }: SubscribedMethod): unknown {

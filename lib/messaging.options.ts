@@ -1,4 +1,6 @@
 import { type Clock, systemClock } from './clock/clock.js';
+import { checkCoordinationStore } from './coordination/coordination.js';
+import type { CoordinationStoreFactory } from './coordination/coordination-store.js';
 import type { SubscriptionOverride } from './consumer/subscription/subscription-options.js';
 import type { AlertsOptions } from './dead-letter/dead-letter-alerts.js';
 import {
@@ -90,6 +92,11 @@ export interface MessagingModuleOptions {
   readonly serializer?: Serializer;
   /** Where `idempotent` subscriptions remember what was handled. Default `memoryIdempotencyStore()`: this process only. */
   readonly idempotencyStore?: IdempotencyStoreFactory;
+  /**
+   * What all processes of the service agree on, for `@Recurring` and others: `sqliteCoordinationStore({ file })` and others.
+   * Default: on the embedded broker `memoryCoordinationStore()`, elsewhere none, and what needs it is refused.
+   */
+  readonly coordination?: CoordinationStoreFactory;
   /** Around every handler, outside the subscription's own; first listed is outermost. */
   readonly middleware?: readonly Middleware[];
   /** Around every publish; first listed is outermost. */
@@ -119,7 +126,15 @@ export interface MessagingModuleOptions {
 export type ResolvedOptions = Required<
   Omit<
     MessagingModuleOptions,
-    'retryQueue' | 'reconnect' | 'batching' | 'deadLetters' | 'alerts' | 'telemetry' | 'transactions' | 'propagate'
+    | 'retryQueue'
+    | 'reconnect'
+    | 'batching'
+    | 'deadLetters'
+    | 'alerts'
+    | 'telemetry'
+    | 'transactions'
+    | 'propagate'
+    | 'coordination'
   >
 > & {
   readonly propagate: Propagation | undefined;
@@ -128,6 +143,7 @@ export type ResolvedOptions = Required<
   readonly alerts: AlertsOptions | undefined;
   readonly transactions: ResolvedTransactionsOptions | undefined;
   readonly telemetry: TelemetryFactory | undefined;
+  readonly coordination: CoordinationStoreFactory | undefined;
   readonly retryQueue: Required<RetryQueueOptions>;
   readonly reconnect: ReconnectPolicy;
 };
@@ -174,6 +190,7 @@ export function resolveOptions(options: MessagingModuleOptions): ResolvedOptions
     shutdownTimeout: numberBetween('shutdownTimeout', options.shutdownTimeout ?? 10_000, 0, LONGEST),
     serializer: checkSerializer('serializer', options.serializer ?? jsonSerializer),
     idempotencyStore: checkIdempotencyStore('idempotencyStore', options.idempotencyStore ?? memoryIdempotencyStore()),
+    coordination: options.coordination && checkCoordinationStore('coordination', options.coordination),
     middleware: [...(propagate ? [keepingMessageInHand] : []), ...functions('middleware', options.middleware ?? [])],
     publishMiddleware: [
       ...(propagate ? [propagate.middleware] : []),
@@ -287,6 +304,7 @@ const OPTION_NAMES: readonly (keyof MessagingModuleOptions)[] = [
   'shutdownTimeout',
   'serializer',
   'idempotencyStore',
+  'coordination',
   'middleware',
   'publishMiddleware',
   'propagate',

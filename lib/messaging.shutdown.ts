@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { CancelTimer, Clock } from './clock/clock.js';
 import type { ConsumerRegistry } from './consumer/consumer-registry.js';
+import type { SharedPauses } from './consumer/shared-pauses.js';
 import type { ReceiverRegistry } from './consumer/receive/receiver-registry.js';
 import { until } from './clock/sleep.js';
+import type { Coordination } from './coordination/coordination.js';
 import type { Archiving } from './dead-letter/archiving.js';
 import type { DeadLetterWatch } from './dead-letter/dead-letter-watch.js';
 import { errorMessage } from './errors/redact.js';
@@ -13,6 +15,7 @@ import type { IdempotencyStorePool } from './idempotency/idempotency-store-pool.
 import type { Telemetry } from './pipeline/telemetry.js';
 import type { Dispatcher } from './publisher/dispatcher.js';
 import type { Publisher } from './publisher/publisher.js';
+import type { RecurringSchedules } from './recurring/recurring-schedules.js';
 import type { Requester } from './request/requester.js';
 import type { RetryQueueStore } from './publisher/retry-queue-store.js';
 import { reportUnsent } from './publisher/unsent.js';
@@ -39,6 +42,9 @@ export interface ShutdownParts {
   readonly dispatcher: Dispatcher;
   readonly store: RetryQueueStore;
   readonly idempotencyStores: IdempotencyStorePool;
+  readonly coordination: Coordination;
+  readonly pauses: SharedPauses;
+  readonly recurring: RecurringSchedules;
   readonly transport: Transport;
   readonly telemetry: Telemetry | undefined;
   readonly state: ConnectionState;
@@ -72,11 +78,12 @@ export class Shutdown {
   }
 
   private async drainConsumers(): Promise<void> {
-    const { clock, timeout, receivers, consumers, archiving, watch, transactions } = this.parts;
+    const { clock, timeout, receivers, consumers, archiving, watch, transactions, recurring } = this.parts;
     this.beganAt = clock.monotonic();
     receivers.end();
+    this.parts.pauses.stop();
     const { signal, cancel } = deadline(clock, timeout);
-    const others = Promise.all([archiving?.stop(), watch?.stop(), transactions?.stop()]);
+    const others = Promise.all([archiving?.stop(), watch?.stop(), transactions?.stop(), recurring.stop()]);
     await Promise.all([consumers.stop(signal), until(others, signal)]);
     cancel();
   }
@@ -97,6 +104,7 @@ export class Shutdown {
     reportUnsent(transactions ? unsent.filter(({ id }) => !transactions.keeps(id)) : unsent, log);
     await this.closeQuietly('The store of transaction records', async () => this.closeTransactions());
     await this.closeQuietly('The idempotency store', () => this.parts.idempotencyStores.close());
+    await this.closeQuietly('The coordination store', () => this.parts.coordination.close());
     await this.closeQuietly('The dead-letter archive', async () => this.parts.archiving?.close());
     await this.closeQuietly('The connection', () => this.parts.transport.close());
     telemetry?.close();

@@ -29,6 +29,7 @@ import type { Serializer } from './message/serializer.js';
 import type { BatchContext, BatchResult } from './pipeline/batch-context.js';
 import type { MessageContext } from './pipeline/message-context.js';
 import { type Publisher } from './publisher/publisher.js';
+import type { RecurringMethod } from './recurring/recurring-schedules.js';
 import { type Requester } from './request/requester.js';
 import { type TransactionChecker } from './transaction/transaction-checkers.js';
 import { type Transactions } from './transaction/transactions.js';
@@ -111,6 +112,7 @@ export class Messaging {
     this.opened = true;
     if (!declare) return;
     await declare();
+    await this.parts.coordination.open();
     this.declaring = false;
     if (this.parts.state.connected && !this.parts.state.blocked) this.parts.dispatcher.resume();
   }
@@ -134,6 +136,7 @@ export class Messaging {
 
   /** Starts all consumers side by side. @throws what makes the first impossible one impossible @internal */
   async startConsumers(consumers: readonly QueueConsumer[]): Promise<void> {
+    await this.parts.pauses.start();
     await this.parts.consumers.startAll(consumers);
     tellSubscriptions(consumers, this.parts.log);
     tellLimits(consumers, this.parts.transport, this.parts.archiving !== undefined, this.parts.log);
@@ -151,9 +154,15 @@ export class Messaging {
     this.parts.watch?.start();
   }
 
-  /** Starts to ask what became of the transactions that a process has left, and to look after dead letters. @internal */
+  /** @throws InvalidOptionError, MissingPeerError, SubscriptionConflictError @internal */
+  addRecurring(method: RecurringMethod): Promise<void> {
+    return this.parts.recurring.add(method);
+  }
+
+  /** Starts to ask what became of transactions that a process has left, to publish what recurs, and to look after dead letters. @internal */
   startChecks(): void {
     this.parts.watch?.start();
+    this.parts.recurring.start();
     this.parts.transactions?.start();
   }
 
@@ -236,11 +245,30 @@ export class Messaging {
    */
   pause(name: string): void {
     for (const consumer of this.parts.consumers.named(name)) consumer.pause();
+    this.parts.pauses.paused(name, true);
   }
 
-  /** Ends `pause`. @throws InvalidOptionError when there is no such subscription */
+  /** Ends `pause`. @throws InvalidOptionError when there is no such subscription, or it is paused in all processes */
   resume(name: string): void {
-    for (const consumer of this.parts.consumers.named(name)) consumer.resume();
+    const consumers = this.parts.consumers.named(name);
+    this.parts.pauses.paused(name, false);
+    for (const consumer of consumers) consumer.resume();
+  }
+
+  /**
+   * Pauses a subscription in all processes of the service, within 5 seconds, and in those that start later. It ends by
+   * itself after a day, unless this is called again; until then health is degraded and says why. Resolves with that time.
+   * Rejects with InvalidOptionError without the module's `coordination`, or for a name that no subscription has.
+   */
+  async pauseEverywhere(name: string): Promise<Date> {
+    this.parts.consumers.named(name);
+    return this.parts.pauses.pause(name);
+  }
+
+  /** Ends `pauseEverywhere`. Rejects as that does. */
+  async resumeEverywhere(name: string): Promise<void> {
+    this.parts.consumers.named(name);
+    await this.parts.pauses.resume(name);
   }
 
   /** The transactional sends that are not sent yet. @throws InvalidOptionError without a store for their records */
@@ -299,6 +327,7 @@ export class Messaging {
     if (this.parts.shutdown.intakeStopped)
       throw new PublisherClosedError('The application is shutting down: no subscription can be started');
     const consumer = this.addConsumer(mergeByQueue([handled])[0]);
+    if (this.parts.pauses.reasonOf(consumer.definition.name) !== undefined) consumer.pause();
     await this.startConsumer(consumer);
     this.parts.log.log(...subscriptionLine(consumer.definition));
     this.startCounting();

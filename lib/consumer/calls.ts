@@ -23,12 +23,14 @@ export interface Calls {
   readonly batches: Batches | undefined;
   /** Undefined: the subscription does not look for duplicates. */
   readonly idempotency: IdempotencyCounts | undefined;
+  /** What waits for its turn before its handler goes back. */
+  stop(): void;
 }
 
 export function callsFor(handled: HandledSubscription, environment: CallsEnvironment): Calls {
   if ('batchHandler' in handled) {
     const batches = new Batches(handled, environment);
-    return { run: (work) => batches.run(work), batches, idempotency: batches.idempotency?.counts };
+    return { run: (work) => batches.run(work), batches, idempotency: batches.idempotency?.counts, stop() {} };
   }
   const { definition, handler } = handled;
   const chain = handlerChain(definition, handler, environment, environment.runOn);
@@ -40,5 +42,10 @@ export function callsFor(handled: HandledSubscription, environment: CallsEnviron
     environment.handling,
     environment.answering,
   );
-  return { run: (work) => call.run(work), batches: undefined, idempotency: chain.idempotency?.counts };
+  return {
+    run: (work) => call.run(work),
+    batches: undefined,
+    idempotency: chain.idempotency?.counts,
+    stop: () => chain.limit?.stop(),
+  };
 }

@@ -195,6 +195,7 @@ export class Consumer implements QueueConsumer, QueueReport {
 
   private async giveBackUnstarted(deadline: AbortSignal): Promise<void> {
     this.gate.stop();
+    this.calls.stop();
     if (this.held) {
       this.held.suspend();
       for (const work of this.callStart.waiting) this.giveBacks.add(this.abandon(work));

@@ -1,4 +1,5 @@
 import type { QueueConsumer } from '../consumer/queue-consumer.js';
+import type { SharedPauses } from '../consumer/shared-pauses.js';
 import type { Dispatcher } from '../publisher/dispatcher.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
 import type { DeadLetterWatch } from '../dead-letter/dead-letter-watch.js';
@@ -12,6 +13,7 @@ export interface HealthSources {
   readonly state: ConnectionState;
   readonly transport: Transport;
   readonly consumers: Iterable<QueueConsumer>;
+  readonly pauses?: Pick<SharedPauses, 'reasonOf'>;
   readonly dispatcher: Pick<Dispatcher, 'retryQueue' | 'nacked' | 'undeliverableCount'>;
   readonly store: RetryQueueStore;
   readonly deadLetterCounts: DeadLetterCounts;
@@ -26,8 +28,8 @@ export function reportHealth(sources: HealthSources): HealthReport {
   const publisherDeadLetters = store.deadLetters.size;
   const { healthy = true, others = [], ...counts } = store.report ?? {};
   const consumers = [...sources.consumers]
-    .flatMap((one) => one.queues())
-    .map(({ queue, state, inFlight, reason, idempotency }) => ({
+    .flatMap((one) => one.queues().map((report) => ({ report, paused: sources.pauses?.reasonOf(one.definition.name) })))
+    .map(({ report: { queue, state, inFlight, reason: own, idempotency }, paused: reason = own }) => ({
       queue,
       state,
       inFlight,

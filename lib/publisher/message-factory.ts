@@ -59,6 +59,7 @@ export const PUBLISH_OPTION_NAMES: readonly (keyof PublishOptions)[] = [
   'ordered',
   'correlationId',
   'replyTo',
+  'unique',
   'serializer',
 ];
 /** Brokers and clients have such limits of their own, and copies carry more headers than their originals. */
@@ -103,6 +104,8 @@ export class MessageFactory {
       return new Publication(to, message, undefined, unroutable, false);
     }
     knownKeys('options', options, PUBLISH_OPTION_NAMES);
+    if (options.unique !== undefined)
+      throw new InvalidOptionError('unique', options.unique, 'left out here: publish and emit take it');
     const id = options.id === undefined ? (serialized?.id ?? newMessageId(now)) : checkShortText('id', options.id);
     const headers = this.headers(options, now);
     trace?.inject(id, headers, options.correlationId);

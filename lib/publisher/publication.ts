@@ -29,7 +29,8 @@ const NO_POLICY: QueuePolicy = Object.freeze({
 export class Publication implements Outgoing {
   readonly to: Destination;
   readonly message: WireMessage;
-  readonly dedupeId: string;
+  /** What a broker knows a resend by. */
+  dedupeId: string;
   readonly dueAt: number | undefined;
   readonly mandatory: boolean;
   readonly unroutable: UnroutablePolicy;

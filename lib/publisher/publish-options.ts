@@ -2,6 +2,7 @@ import type { Headers } from '../message/headers.js';
 import type { BodyOf } from '../message/message-contract.js';
 import type { Serializer } from '../message/serializer.js';
 import type { Backoff } from '../retry/backoff.js';
+import type { UniqueOptions } from './unique-publishing.js';
 
 /** What is to happen to a message that no queue takes. */
 export type UnroutablePolicy =
@@ -51,6 +52,11 @@ export interface PublishOptions {
   readonly correlationId?: string;
   /** Where a plain client is to send its answer. */
   readonly replyTo?: string;
+  /**
+   * Of all publishes of the service with this key, `{ key, for }`, one is sent in `for` milliseconds; the others resolve as
+   * that one did, with `duplicate: true`. With `publish` and `emit`. It needs the module's `coordination`. Default: every publish is sent.
+   */
+  readonly unique?: UniqueOptions;
   /** Writes the body of this message. Default: that of its contract, or the module's. */
   readonly serializer?: Serializer;
 }

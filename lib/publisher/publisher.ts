@@ -21,6 +21,7 @@ import { composePublish, type PublishMiddleware, type PublishNext, type PublishR
 import type { PublishEntries, PublishEntry, PublishOptions, RouteLike } from './publish-options.js';
 import { rejected, type RejectedEntry, watched } from './entry-result.js';
 import type { EntryResult, Receipt } from './receipt.js';
+import type { UniquePublishing } from './unique-publishing.js';
 import type { LocalTransactionWork, TransactionalSending, TransactionOptions } from './transactional-sending.js';
 
 const NEEDS_RECORDS = 'sqliteTransactionRecords({ file }) or another store, for publishInTransaction';
@@ -46,6 +47,7 @@ export class Publisher {
     private readonly batching?: PublishBatching,
     private readonly telemetry?: Telemetry,
     private readonly transactions?: TransactionalSending,
+    private readonly uniques?: UniquePublishing,
   ) {
     this.send = middleware.length > 0 ? composePublish(middleware, (request) => this.sendNow(request)) : undefined;
   }
@@ -59,6 +61,10 @@ export class Publisher {
   publish<R extends RouteLike>(route: R, body: BodyOf<R>, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
     // Not an async function: that would put a second promise around the receipt's.
     try {
+      if (options?.unique !== undefined && this.uniques) {
+        const { unique, ...rest } = options;
+        return this.uniques.publish(unique, rest.id, (id) => this.publish(route, body, { ...rest, id }));
+      }
       const name = routeName(route);
       const check = checkBody(route, body);
       const contract = typeof route === 'object' ? route : undefined;
@@ -209,6 +215,18 @@ export class Publisher {
       return this.submit(publication);
     };
     return this.compose(route, body, options, keep, queue);
+  }
+
+  /**
+   * Sends what may have been sent before under this id, also by another process: it is confirmed or rejected, and a broker
+   * that de-duplicates stores it once. @internal
+   */
+  sendOnce(route: RouteLike, body: unknown, options: PublishOptions & { readonly id: string }): Promise<Receipt> {
+    return this.compose(route, body, options, async (publication) => {
+      publication.keptElsewhere = true;
+      publication.dedupeId = publication.message.id;
+      return this.submit(publication);
+    });
   }
 
   /** Sends what is kept elsewhere: it is confirmed, or rejected. @internal */

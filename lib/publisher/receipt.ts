@@ -6,6 +6,8 @@ export interface Receipt {
   readonly id: string;
   /** `confirmed`: the broker has taken responsibility. `queued`: the message waits in the publisher retry queue. */
   readonly outcome: 'confirmed' | 'queued';
+  /** Nothing was sent, for another publish with its `unique` key was: `id` and `outcome` are that one's. */
+  readonly duplicate?: true;
   /** Where a `queued` message waits: `memory` dies with the process. `record`: in the record of its transaction. */
   readonly stored?: 'memory' | 'disk' | 'record';
   /**
@@ -33,6 +35,22 @@ export class ConfirmedReceipt implements Receipt {
 
   get settled(): Promise<Settlement> {
     return Promise.resolve({ id: this.id, outcome: 'confirmed' });
+  }
+}
+
+/** Of a publish that another one was sent for. What becomes of one that is queued elsewhere is not known here. */
+export class DuplicateReceipt implements Receipt {
+  readonly duplicate = true;
+
+  constructor(
+    readonly id: string,
+    readonly outcome: 'confirmed' | 'queued',
+  ) {}
+
+  get settled(): Promise<Settlement> {
+    return this.outcome === 'queued'
+      ? new Promise(() => undefined)
+      : Promise.resolve({ id: this.id, outcome: 'confirmed' });
   }
 }
 

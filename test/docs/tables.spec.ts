@@ -19,6 +19,7 @@ import * as outboxEntry from 'nestjs-messaging/outbox';
 import * as postgresEntry from 'nestjs-messaging/postgres';
 import * as opentelemetry from 'nestjs-messaging/opentelemetry';
 import * as rabbitmqEntry from 'nestjs-messaging/rabbitmq';
+import * as recurring from 'nestjs-messaging/recurring';
 import * as redisEntry from 'nestjs-messaging/redis';
 import * as sqsEntry from 'nestjs-messaging/sqs';
 import * as requestEntry from 'nestjs-messaging/request';
@@ -410,6 +411,7 @@ describe('tables and lists of README.md and docs:', () => {
       ...sqsEntry,
       ...requeue,
       ...requestEntry,
+      ...recurring,
       ...stores,
       ...testing,
       ...transaction,

@@ -31,6 +31,7 @@ import { TRANSPORT_NAMES } from '../../transports/names.js';
 import { type Concurrency, type ConcurrencySurroundings, unbounded } from '../schedule/concurrency.js';
 import { exclusiveOf } from './exclusive-queue.js';
 import { checkKillSwitch, type KillSwitchOptions } from '../kill-switch.js';
+import { defineLimit, type LimitDefinition } from './limit-options.js';
 import type { Route, SubscribeRequest, SubscriptionOptions } from './subscription-options.js';
 
 /** One subscription with everything decided: names, policy, limits. */
@@ -49,6 +50,8 @@ export interface SubscriptionDefinition {
   readonly prefetch: number;
   readonly concurrency: Concurrency;
   readonly retry: RetryPolicy;
+  /** Undefined: the calls of other processes do not matter. */
+  readonly limit?: LimitDefinition;
   readonly timeoutMs: number | undefined;
   readonly delayMs: number;
   readonly killSwitch: Required<KillSwitchOptions> | undefined;
@@ -163,6 +166,7 @@ export function defineSubscription(request: SubscribeRequest, defaults: Subscrip
     prefetch,
     concurrency,
     retry,
+    ...(request.limit !== undefined && { limit: defineLimit(request.limit, concurrency) }),
     timeoutMs: timeout === undefined ? undefined : numberBetween('timeout', timeout, 1, Number.MAX_SAFE_INTEGER),
     delayMs: delay,
     killSwitch,
@@ -313,6 +317,7 @@ export const OPTION_NAMES: readonly (keyof SubscribeRequest)[] = [
   'exclusive',
   'retry',
   'concurrency',
+  'limit',
   'timeout',
   'delay',
   'killSwitch',

@@ -9,6 +9,7 @@ import type { AnswerOptions } from '../../request/answer-options.js';
 import type { BrokerOptions } from '../../transport/broker-options.js';
 import type { KillSwitchOptions } from '../kill-switch.js';
 import type { Concurrency } from '../schedule/concurrency.js';
+import type { LimitOptions } from './limit-options.js';
 
 /** Name and binding of a dead-letter queue, where they differ from the defaults. */
 export interface DeadLetterQueueOptions {
@@ -81,6 +82,11 @@ export interface SubscriptionOptions extends BrokerOptions, Described {
    * Default `unbounded()`: the prefetch is the limit.
    */
   readonly concurrency?: Concurrency;
+  /**
+   * What the handler calls of all processes are limited to: `{ rate, per }`, `{ concurrency }`, each with a `key` for limits of
+   * their own. A message that has to wait spends no attempt. It needs the module's `coordination`. Default: none.
+   */
+  readonly limit?: LimitOptions;
   /**
    * Milliseconds after which a handler call counts as failed: its message is retried and its `context.signal` is aborted.
    * A handler that runs on keeps its slot of `concurrency` until it ends, for at most as long again; then another may
@@ -169,7 +175,7 @@ export interface BatchOptions {
  * that may be handled at a time and one more: twice the `size` where there is no bound.
  */
 export interface BatchSubscriptionOptions
-  extends BatchOptions, Omit<SubscriptionOptions, 'handles' | 'routeBy' | 'answers'> {}
+  extends BatchOptions, Omit<SubscriptionOptions, 'handles' | 'routeBy' | 'answers' | 'limit'> {}
 
 /** Batch subscription options together with what they subscribe to. */
 export interface SubscribeBatchRequest extends BatchSubscriptionOptions {

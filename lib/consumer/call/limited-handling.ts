@@ -1,0 +1,156 @@
+import type { CancelTimer, Clock } from '../../clock/clock.js';
+import { sleep } from '../../clock/sleep.js';
+import type { CoordinationStore } from '../../coordination/coordination-store.js';
+import { endPermit, permit, PERMIT_MS, type Permit, renewPermit } from '../../coordination/limit-state.js';
+import { CoordinationStoreError } from '../../errors/coordination-errors.js';
+import { DeliveryLostError } from '../../errors/handling-errors.js';
+import { errorMessage } from '../../errors/redact.js';
+import { textResult } from '../../errors/result-checks.js';
+import type { Log } from '../../events/log.js';
+import type { MessagingEvents } from '../../events/messaging-events.js';
+import { header } from '../../message/headers.js';
+import { newMessageId } from '../../message/message-id.js';
+import { nameOf } from '../../message/message-name.js';
+import type { MessageContext } from '../../pipeline/message-context.js';
+import type { Handler } from '../../pipeline/middleware.js';
+import { Outcome } from '../../pipeline/outcome.js';
+import type { LimitDefinition } from '../subscription/limit-options.js';
+
+export interface LimitedHandlingEnvironment {
+  readonly store: CoordinationStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: MessagingEvents;
+}
+
+interface HeldPermit {
+  readonly key: string;
+  readonly token: string;
+  readonly context: MessageContext;
+}
+
+/** While the store does not answer, messages are put off by so much: a limit that nobody keeps would be none. */
+const STORE_DOWN_MS = 5_000;
+/** So long a message waits here for its turn. Where others have limits of their own it soon makes room for them. */
+const WAIT_MS = 30_000;
+const KEYED_WAIT_MS = 250;
+/** A permit may become free earlier than was told. */
+const LOOK_MS = 1_000;
+
+/** Around a handler: called when all processes together are within the limit. Until then its message spends no attempt. */
+export class LimitedHandling {
+  private readonly stopping = new AbortController();
+  private readonly held = new Set<HeldPermit>();
+  private cancelTimer: CancelTimer | undefined;
+  private failing = false;
+
+  constructor(
+    /** What the limit belongs to, and what it is called. */
+    private readonly scope: string,
+    private readonly limit: LimitDefinition,
+    private readonly environment: LimitedHandlingEnvironment,
+  ) {}
+
+  around(handler: Handler): Handler {
+    return (context) => this.handle(context, handler);
+  }
+
+  /** What waits here for its turn goes back. */
+  stop(): void {
+    this.stopping.abort();
+  }
+
+  private async handle(context: MessageContext, handler: Handler): Promise<unknown> {
+    const { key: keyOf } = this.limit;
+    const own = keyOf ? textResult('«limit.key»', keyOf(context)) : '';
+    if (own === undefined) return handler(context);
+    const { clock } = this.environment;
+    const key = `limit:${this.scope}:${own}`;
+    const token = newMessageId(clock.now());
+    const refused = await this.turn(key, token, context);
+    if (refused) return refused;
+    if (this.limit.concurrency === undefined) return handler(context);
+    return this.holding({ key, token, context }, handler);
+  }
+
+  /** Undefined: its turn has come. */
+  private async turn(key: string, token: string, { delivery }: MessageContext): Promise<Outcome | undefined> {
+    const { store, clock, log } = this.environment;
+    const mostMs = this.limit.key ? KEYED_WAIT_MS : WAIT_MS;
+    const until = clock.monotonic() + mostMs;
+    // What was put off here comes with its time.
+    let waited = delivery.message.headers[header.notBefore] !== undefined;
+    for (;;) {
+      let answer: Permit;
+      try {
+        answer = await store.change(key, permit(this.limit, token, waited));
+      } catch (error) {
+        this.failed(error);
+        return Outcome.defer(STORE_DOWN_MS);
+      }
+      if (this.failing) log.log(`«${this.scope}»: the limit is kept again`);
+      this.failing = false;
+      if (!answer) return undefined;
+      const { signal } = this.stopping;
+      if (!signal.aborted && clock.monotonic() + answer.waitMs > until) return Outcome.defer(answer.waitMs);
+      const lookMs = this.limit.concurrency === undefined ? answer.waitMs : Math.min(answer.waitMs, LOOK_MS);
+      await sleep(clock, lookMs, signal);
+      if (signal.aborted) return Outcome.giveBack;
+      waited = true;
+    }
+  }
+
+  private async holding(permitted: HeldPermit, handler: Handler): Promise<unknown> {
+    const { store, clock } = this.environment;
+    const beganAt = clock.monotonic();
+    this.held.add(permitted);
+    this.cancelTimer ??= this.renewLater();
+    try {
+      return await handler(permitted.context);
+    } finally {
+      this.held.delete(permitted);
+      if (this.held.size === 0) {
+        this.cancelTimer?.();
+        this.cancelTimer = undefined;
+      }
+      const { key, token } = permitted;
+      // What cannot be given back is free when it is over.
+      await store
+        .change(key, endPermit(token, clock.monotonic() - beganAt))
+        .catch((error: unknown) => this.failed(error));
+    }
+  }
+
+  private renewLater(): CancelTimer {
+    return this.environment.clock.after(PERMIT_MS / 3, () => this.renew(), { background: true });
+  }
+
+  private renew(): void {
+    for (const one of this.held) {
+      this.environment.store.change(one.key, renewPermit(one.token)).then(
+        (kept) => {
+          if (!kept && this.held.has(one)) this.lost(one);
+        },
+        (error: unknown) => this.failed(error),
+      );
+    }
+    this.cancelTimer = this.renewLater();
+  }
+
+  private lost({ context }: HeldPermit): void {
+    const text = `«${this.scope}»: the permit of ${nameOf(context.delivery.message)} was over before its handler was`;
+    this.environment.log.warn(`${text}; another may run beside it`);
+    context.abort(new DeliveryLostError(text));
+  }
+
+  private failed(thrown: unknown): void {
+    const { log, events } = this.environment;
+    const error =
+      thrown instanceof CoordinationStoreError
+        ? thrown
+        : new CoordinationStoreError(errorMessage(thrown), { cause: thrown });
+    if (!this.failing) log.warn(`«${this.scope}»: messages wait, for the limit cannot be asked: ${error.message}`);
+    this.failing = true;
+    if (events.has('store-error')) events.emit('store-error', { operation: 'limit', error });
+  }
+}

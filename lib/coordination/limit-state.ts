@@ -1,0 +1,119 @@
+import type { Change } from './coordination-store.js';
+
+/** How many calls may begin in a time, and how many may run, over all processes. */
+export interface Limit {
+  readonly rate: number | undefined;
+  readonly perMs: number;
+  readonly concurrency: number | undefined;
+}
+
+/** What all processes know of one limit. */
+interface LimitState {
+  /** Of the newest part of the time, and how many began in it and in those before, the newest first. */
+  readonly part: number;
+  readonly begun: readonly number[];
+  /** Until when each call that runs has its permit, unless it is renewed. */
+  readonly held: Readonly<Record<string, number>>;
+  /** When the last of those that wait was asked to come. */
+  readonly last: number;
+  /** About how long a call takes, in milliseconds. */
+  readonly takesMs: number;
+}
+
+/** Undefined: the call may begin. Else when to ask again. */
+export type Permit = { readonly waitMs: number } | undefined;
+
+/** So long a permit is kept for a process that may have died, in milliseconds. */
+export const PERMIT_MS = 15_000;
+/** Calls are counted in so many parts of the time, and in one more: so never more than the rate begin in any stretch of it. */
+const PARTS = 10;
+/** The longest that somebody is asked to wait, in milliseconds: he asks again then. */
+const LONGEST_MS = 3_600_000;
+const FIRST_GUESS_MS = 1_000;
+/** How much the last call counts for the guess. */
+const WEIGHT = 0.2;
+
+/**
+ * Asks for a permit under a token; `waited`: it was asked to come now. Whoever has to wait gets a time of his own, so that
+ * those who wait come one after the other, and in their turn before who comes later.
+ */
+export function permit({ rate, perMs, concurrency }: Limit, token: string, waited: boolean): Change<Permit> {
+  const partMs = perMs / PARTS;
+  return (text, now) => {
+    const { part, begun, held, last, takesMs } = current(text, now, partMs);
+    const sum = begun.reduce((total, count) => total + count, 0);
+    const running = Object.keys(held).length;
+    const free = (rate === undefined || sum < rate) && (concurrency === undefined || running < concurrency);
+    const keepMs = (PARTS + 1) * partMs + PERMIT_MS;
+    if (free && (waited || last <= now)) {
+      const [newest, ...older] = begun;
+      const taken = concurrency === undefined ? held : { ...held, [token]: now + PERMIT_MS };
+      const state: LimitState = { part, begun: [newest + 1, ...older], held: taken, last, takesMs };
+      return { result: undefined, state: JSON.stringify(state), keepMs: keepMs + Math.max(0, last - now) };
+    }
+    const stepMs = Math.max(
+      1,
+      rate === undefined ? 0 : ((PARTS + 1) * partMs) / rate,
+      concurrency === undefined ? 0 : takesMs / concurrency,
+    );
+    const rateAt = rate === undefined || sum < rate ? now : freeAt(part, begun, sum, rate, partMs);
+    const earliest = Math.max(rateAt, concurrency !== undefined && running >= concurrency ? now + stepMs : now);
+    const asked = waited ? Math.max(earliest, now + 1) : Math.max(earliest, last + stepMs);
+    const at = Math.ceil(Math.min(asked, now + LONGEST_MS));
+    const state: LimitState = { part, begun, held, last: Math.max(last, at), takesMs };
+    return { result: { waitMs: at - now }, state: JSON.stringify(state), keepMs: keepMs + state.last - now };
+  };
+}
+
+/** Keeps a permit for longer. False: it was over, and may be another's. */
+export function renewPermit(token: string): Change<boolean> {
+  return (text, now) => {
+    const state = read(text);
+    if (!state || !((state.held[token] ?? 0) > now)) return { result: false };
+    const held = { ...state.held, [token]: now + PERMIT_MS };
+    return { result: true, state: JSON.stringify({ ...state, held }), keepMs: keepOf(state, now) };
+  };
+}
+
+/** The call is over, and took so long. */
+export function endPermit(token: string, tookMs: number): Change<void> {
+  return (text, now) => {
+    const state = read(text);
+    if (state?.held[token] === undefined) return { result: undefined };
+    const { [token]: _, ...held } = state.held;
+    const takesMs = state.takesMs * (1 - WEIGHT) + tookMs * WEIGHT;
+    return { result: undefined, state: JSON.stringify({ ...state, held, takesMs }), keepMs: keepOf(state, now) };
+  };
+}
+
+/** When so many have left the time that one more may begin. */
+function freeAt(part: number, begun: readonly number[], sum: number, rate: number, partMs: number): number {
+  let left = sum;
+  for (let age = begun.length - 1; age > 0; age--) {
+    left -= begun[age];
+    if (left < rate) return (part - age + PARTS + 1) * partMs;
+  }
+  return (part + PARTS + 1) * partMs;
+}
+
+function current(text: string | undefined, now: number, partMs: number): LimitState {
+  const found = read(text);
+  const part = Math.floor(now / partMs);
+  const none = { part, begun: new Array<number>(PARTS + 1).fill(0), held: {}, last: 0, takesMs: FIRST_GUESS_MS };
+  if (!found) return none;
+  const held = Object.fromEntries(Object.entries(found.held).filter(([, until]) => until > now));
+  const last = Math.min(found.last, now + LONGEST_MS);
+  // The clock was set back, or the limit is for another time now: what is known counts as if it had just begun.
+  if (found.part > part) return { ...found, part, held, last };
+  const parts = Math.min(part - found.part, PARTS + 1);
+  const begun = [...new Array<number>(parts).fill(0), ...found.begun].slice(0, PARTS + 1);
+  return { ...found, part, begun, held, last };
+}
+
+function keepOf({ last }: LimitState, now: number): number {
+  return LONGEST_MS + Math.max(0, last - now);
+}
+
+function read(text: string | undefined): LimitState | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as LimitState);
+}

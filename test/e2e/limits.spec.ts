@@ -1,0 +1,222 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  memory,
+  MemoryBroker,
+  type MessageContext,
+  MessagingModule,
+  partitioned,
+  type SubscribeRequest,
+  type SubscriptionOptions,
+  type TransportFactory,
+} from 'nestjs-messaging';
+import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import {
+  type CoordinationStore,
+  type CoordinationStoreFactory,
+  CoordinationStoreError,
+  memoryCoordinationStore,
+} from 'nestjs-messaging/stores';
+import { ManualClock } from 'nestjs-messaging/testing';
+import { type Application, boot, closeApplications } from './support/application.js';
+
+type LimitOptions = NonNullable<SubscriptionOptions['limit']>;
+
+let clock: ManualClock;
+let broker: MemoryBroker;
+let store: CoordinationStore;
+let down: boolean;
+/** What handlers were called with, and when. */
+let calls: { readonly n: number; readonly at: number; readonly attempt: number }[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  broker = new MemoryBroker({ clock });
+  const kept = memoryCoordinationStore().create({ clock });
+  store = {
+    change: async (key, change) => {
+      if (down) throw new CoordinationStoreError('down');
+      return kept.change(key, change);
+    },
+    close: async () => undefined,
+  };
+  down = false;
+  calls = [];
+});
+afterEach(closeApplications);
+
+/** One more process of the service. */
+function start(): Promise<Application> {
+  const coordination: CoordinationStoreFactory = { kind: 'shared', create: () => store };
+  return boot({
+    imports: [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })],
+  });
+}
+
+interface Payload {
+  readonly n: number;
+  readonly key?: string;
+}
+
+async function handle(
+  { messaging }: Application,
+  limit: LimitOptions,
+  work: (context: MessageContext) => Promise<void> = async () => undefined,
+  more: Partial<SubscribeRequest> = {},
+): Promise<void> {
+  await messaging.subscribe<Payload>({ route: 'job', limit, ...more }, async ({ n }, context) => {
+    calls.push({ n, at: clock.monotonic(), attempt: context.attempt });
+    await work(context);
+  });
+}
+
+async function publish(
+  { messaging }: Application,
+  count: number,
+  key = (n: number): string => `${n % 2}`,
+): Promise<void> {
+  for (let n = 0; n < count; n++) await messaging.publisher.publish('job', { n }, { headers: { tenant: key(n) } });
+}
+
+const tenant = ({ headers }: MessageContext): string => headers.tenant as string;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+
+describe('limit', () => {
+  test('a rate holds over two processes; every message is handled once, at its first attempt', async () => {
+    const [one, two] = [await start(), await start()];
+    for (const process of [one, two]) await handle(process, { rate: 4, per: 1_000 });
+    await publish(one, 40);
+    await clock.advance(15_000);
+    expect(calls.map(({ n }) => n).sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, n) => n));
+    expect(calls.every(({ attempt }) => attempt === 1)).toBe(true);
+    for (let n = 4; n < calls.length; n++) expect(calls[n].at - calls[n - 4].at).toBeGreaterThanOrEqual(1_000);
+    expect(calls.at(-1)!.at).toBeLessThan(13_000);
+  });
+
+  test('a key that has to wait does not hold up another, though it fills the prefetch', async () => {
+    const app = await start();
+    await handle(app, { rate: 1, per: 10_000, key: tenant }, undefined, { prefetch: 3 });
+    await publish(app, 60, (n) => (n < 50 ? 'busy' : `quiet-${n}`));
+    await clock.advance(2_000);
+    expect(calls.filter(({ n }) => n >= 50).length).toBe(10);
+    await clock.advance(700_000);
+    expect(calls.length).toBe(60);
+    expect(calls.every(({ attempt }) => attempt === 1)).toBe(true);
+  });
+
+  test('a message without a key is not limited', async () => {
+    const app = await start();
+    await handle(app, { rate: 1, per: 60_000, key: () => undefined });
+    await publish(app, 10);
+    await clock.advance(10);
+    expect(calls.length).toBe(10);
+  });
+
+  test('a concurrency holds over two processes, for each key', async () => {
+    const [one, two] = [await start(), await start()];
+    const running = new Map<string, number>();
+    let most = 0;
+    const work = async (context: MessageContext): Promise<void> => {
+      const key = tenant(context);
+      running.set(key, (running.get(key) ?? 0) + 1);
+      most = Math.max(most, running.get(key)!);
+      await wait(3_000);
+      running.set(key, running.get(key)! - 1);
+    };
+    for (const process of [one, two]) await handle(process, { concurrency: 2, key: tenant }, work);
+    await publish(one, 20);
+    await clock.advance(120_000);
+    expect([calls.length, most]).toEqual([20, 2]);
+    expect(calls.every(({ attempt }) => attempt === 1)).toBe(true);
+  });
+
+  test('a retry waits for its turn as well, and its attempts are its own', async () => {
+    const app = await start();
+    await handle(
+      app,
+      { rate: 1, per: 1_000 },
+      async ({ attempt }) => {
+        if (attempt < 3) throw new Error('again');
+      },
+      { retry: { attempts: 3, backoff: () => 1 } },
+    );
+    await publish(app, 2);
+    await clock.advance(20_000);
+    expect(calls.filter(({ n }) => n === 0).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+    for (let n = 1; n < calls.length; n++) expect(calls[n].at - calls[n - 1].at).toBeGreaterThanOrEqual(1_000);
+  });
+
+  test('messages wait while the store is down, with no attempt spent, and go on when it is back', async () => {
+    const app = await start();
+    await handle(app, { rate: 100, per: 1_000 });
+    down = true;
+    await publish(app, 3);
+    await clock.advance(30_000);
+    expect(calls).toEqual([]);
+    expect(app.log.lines.filter((line) => line.includes('the limit cannot be asked')).length).toBe(1);
+    down = false;
+    await clock.advance(6_000);
+    expect(calls.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
+    expect(app.log.lines.join('\n')).toContain('the limit is kept again');
+  });
+
+  test('a handler whose permit is gone is told, and what it does not get back is free after 15 seconds', async () => {
+    const app = await start();
+    let reason: unknown;
+    await handle(app, { concurrency: 1 }, async ({ signal }) => {
+      if (calls.length > 1) return;
+      signal.addEventListener('abort', () => (reason = signal.reason));
+      await wait(40_000);
+    });
+    await publish(app, 1);
+    await clock.advance(1_000);
+    down = true;
+    await clock.advance(20_000);
+    down = false;
+    await clock.advance(6_000);
+    expect(reason).toMatchObject({ code: 'DELIVERY_LOST' });
+    await publish(app, 1);
+    await clock.advance(6_000);
+    expect(calls.length).toBe(2);
+    await clock.advance(40_000);
+  });
+
+  test('what waits for its turn when the application stops is given back at once, and handled by another', async () => {
+    const first = await start();
+    await handle(first, { rate: 1, per: 20_000 });
+    await publish(first, 3);
+    await clock.advance(100);
+    expect(calls.length).toBe(1);
+    let closed = false;
+    const closing = first.close().then(() => (closed = true));
+    await clock.advance(1_000);
+    expect(closed).toBe(true);
+    await closing;
+    await handle(await start(), { rate: 1, per: 20_000 });
+    await clock.advance(90_000);
+    expect(calls.map(({ n }) => n).sort()).toEqual([0, 1, 2]);
+    expect(calls.every(({ attempt }) => attempt === 1)).toBe(true);
+  });
+
+  test.each<[LimitOptions, Partial<SubscribeRequest>, RegExp]>([
+    [{}, {}, /«limit».*\{ rate, per \}/s],
+    [{ rate: 5 }, {}, /limit\.per.*together/s],
+    [{ per: 5_000 }, {}, /limit\.rate.*together/s],
+    [{ rate: 0, per: 1_000 }, {}, /limit\.rate/],
+    [{ rate: 1, per: 5 }, {}, /limit\.per/],
+    [{ concurrency: 1.5 }, {}, /limit\.concurrency/],
+    [{ concurrency: 1, key: 'tenant' as never }, {}, /limit\.key.*a function/s],
+    [{ rates: 5 } as never, {}, /rates/],
+    [{ concurrency: 1 }, { concurrency: partitioned() }, /onFailure: 'pass'/],
+  ])('%j with %j is refused', async (limit, more, expected) => {
+    const app = await start();
+    await expect(handle(app, limit, undefined, more)).rejects.toThrow(expected);
+  });
+
+  test('without a store that processes share it is refused with the remedy', async () => {
+    const transport: TransportFactory = rabbitmq({ url: 'amqp://127.0.0.1:1' });
+    const app = await boot({ imports: [MessagingModule.forRoot({ service: 'shop', transport, shutdownTimeout: 1 })] });
+    await expect(handle(app, { concurrency: 1 })).rejects.toThrow(
+      /«coordination».*«limit» of the subscription «job» needs it/s,
+    );
+  });
+});

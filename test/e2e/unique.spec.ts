@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { memory, MemoryBroker, MessagingModule, type PublishOptions } from 'nestjs-messaging';
+import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { type CoordinationStore, CoordinationStoreError, memoryCoordinationStore } from 'nestjs-messaging/stores';
+import { ManualClock } from 'nestjs-messaging/testing';
+import { type Application, boot, closeApplications } from './support/application.js';
+
+type Unique = NonNullable<PublishOptions['unique']>;
+
+let clock: ManualClock;
+let broker: MemoryBroker;
+let store: CoordinationStore;
+let down: boolean;
+let handled: { readonly n: number; readonly id: string }[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  broker = new MemoryBroker({ clock });
+  const kept = memoryCoordinationStore().create({ clock });
+  store = {
+    change: async (key, change) => {
+      if (down) throw new CoordinationStoreError('down');
+      return kept.change(key, change);
+    },
+    close: async () => undefined,
+  };
+  down = false;
+  handled = [];
+});
+afterEach(closeApplications);
+
+async function start(own: CoordinationStore = store): Promise<Application> {
+  const coordination = { kind: 'shared', create: () => own };
+  const app = await boot({
+    imports: [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })],
+  });
+  await app.messaging.subscribe<{ n: number }>({ route: 'job' }, ({ n }, { id }) => void handled.push({ n, id }));
+  return app;
+}
+
+const publish = ({ messaging }: Application, n: number, unique: Partial<Unique> = {}, options: PublishOptions = {}) =>
+  messaging.publisher.publish('job', { n }, { ...options, unique: { key: 'a', for: 60_000, ...unique } });
+
+describe('a unique publish', () => {
+  test('is sent once by all processes within its time, and again after that', async () => {
+    const [one, two] = [await start(), await start()];
+    const first = await publish(one, 1);
+    expect(first.outcome).toBe('confirmed');
+    const second = await publish(two, 2);
+    expect(first.duplicate).toBeUndefined();
+    expect([second.duplicate, second.outcome, second.id]).toEqual([true, 'confirmed', first.id]);
+    expect(await second.settled).toEqual({ id: first.id, outcome: 'confirmed' });
+    expect((await publish(two, 3, { key: 'b' })).outcome).toBe('confirmed');
+    await clock.advance(60_000);
+    expect((await publish(two, 4)).outcome).toBe('confirmed');
+    await clock.advance(10);
+    expect(handled.map(({ n }) => n)).toEqual([1, 3, 4]);
+  });
+
+  test('of many at once is one', async () => {
+    const processes = [await start(), await start(), await start()];
+    const publishing = Promise.all(Array.from({ length: 30 }, (_, n) => publish(processes[n % 3], n)));
+    await clock.advance(1_000);
+    expect((await publishing).filter(({ duplicate }) => !duplicate).length).toBe(1);
+    await clock.advance(10);
+    expect(handled.length).toBe(1);
+  });
+
+  test('that is refused leaves its key to the next', async () => {
+    const one = await start();
+    const refused = one.messaging.publisher.publish('nobody', {}, { unique: { key: 'a', for: 60_000 } });
+    await expect(refused).rejects.toMatchObject({ code: 'UNROUTABLE' });
+    expect((await publish(one, 1)).outcome).toBe('confirmed');
+  });
+
+  test('whose process is killed after it was sent comes again under the same id; before, it is sent by the next', async () => {
+    let answers = 1;
+    const killed: CoordinationStore = {
+      change: (key, change) => (answers-- > 0 ? store.change(key, change) : new Promise(() => undefined)),
+      close: async () => undefined,
+    };
+    const dying = await start(killed);
+    answers = 1;
+    void publish(dying, 1);
+    await clock.advance(10);
+    expect(handled.length).toBe(1);
+    const next = publish(await start(), 2);
+    await clock.advance(20_000);
+    expect(handled.length).toBe(1);
+    await clock.advance(11_000);
+    expect((await next).outcome).toBe('confirmed');
+    await clock.advance(10);
+    expect(handled.map(({ n }) => n)).toEqual([1, 2]);
+    expect(handled[1].id).toBe(handled[0].id);
+  });
+
+  test('is sent while the store is down, and the log says so once', async () => {
+    const one = await start();
+    down = true;
+    expect([(await publish(one, 1)).outcome, (await publish(one, 2)).outcome]).toEqual(['confirmed', 'confirmed']);
+    expect(one.log.lines.filter((line) => line.includes('may come twice')).length).toBe(1);
+  });
+
+  test.each<[Partial<Unique>, RegExp]>([
+    [{ key: '' }, /unique\.key/],
+    [{ for: 0 }, /unique\.for/],
+    [{ for: 1e12 }, /unique\.for/],
+    [{ within: 5 } as never, /within/],
+  ])('with %j is refused', async (unique, expected) => {
+    await expect(publish(await start(), 1, unique)).rejects.toThrow(expected);
+  });
+
+  test('is refused where only one message after the other could be told', async () => {
+    const { messaging } = await start();
+    const unique = { key: 'a', for: 1_000 };
+    await expect(messaging.publisher.sendToQueue('shop:job:queue', 1, { unique })).rejects.toThrow(/publish and emit/);
+    const [result] = await messaging.publisher.publishMany([{ route: 'job', body: 1, unique }]);
+    expect(result).toMatchObject({ outcome: 'rejected', error: { code: 'INVALID_OPTION' } });
+  });
+
+  test('without a store that processes share is refused with the remedy', async () => {
+    const transport = rabbitmq({ url: 'amqp://127.0.0.1:1' });
+    const app = await boot({ imports: [MessagingModule.forRoot({ service: 'shop', transport, shutdownTimeout: 1 })] });
+    await expect(publish(app, 1)).rejects.toThrow(/«coordination».*publish\(\{ unique \}\) needs it/s);
+  });
+});

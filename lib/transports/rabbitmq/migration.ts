@@ -8,6 +8,7 @@ import { withChannel } from './amqplib.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { Comparison } from './comparison.js';
 import type { BindingRecord } from './declared-record.js';
+import type { Management } from './management.js';
 import { asideOf } from './names.js';
 import { check, type Operation, perform } from './operations.js';
 import type { Ownership } from './ownership.js';
@@ -34,8 +35,7 @@ interface Standing {
 export interface MigrationContext extends ProvisioningContext {
   readonly wanted: readonly Wanted[];
   readonly record: BindingRecord | undefined;
-  /** Bindings that others have made, where the broker tells. */
-  readonly others: readonly QueueBinding[];
+  readonly management: Management | undefined;
   readonly ownership: Ownership;
 }
 
@@ -81,7 +81,10 @@ export class RabbitmqMigration implements QueueMigration {
     if (!aside && isAsWanted) return undefined;
     if (queue && !isAsWanted) {
       this.refuseConsumed(name, queue);
-      if (!this.led.has('aside')) return this.step(this.outline[0], () => this.leadAside());
+      if (!this.led.has('aside')) {
+        await this.refuseHeld(name);
+        return this.step(this.outline[0], () => this.leadAside());
+      }
       if (queue.messageCount > 0) return this.moving(name, this.aside, queue.messageCount);
       return this.step(`delete «${name}»`, () => this.remove(name, type === 'classic'));
     }
@@ -127,6 +130,15 @@ export class RabbitmqMigration implements QueueMigration {
     });
   }
 
+  /** What somebody holds without consuming any more. */
+  private async refuseHeld(queue: string): Promise<void> {
+    const told = (await this.context.management?.queues())?.find(({ name }) => name === queue);
+    if (told && told.unsettled > 0)
+      throw new TopologyMismatchError(
+        `${told.unsettled} messages of the queue «${queue}» are held by a process, and would be lost with it. End that process, and call this again; what the broker counts is some seconds old`,
+      );
+  }
+
   private refuseConsumed(queue: string, { consumerCount: count }: Replies.AssertQueue): void {
     if (count > 0)
       throw new TopologyMismatchError(
@@ -147,7 +159,7 @@ export class RabbitmqMigration implements QueueMigration {
       name: this.aside,
       arguments: queueArguments(type, settings.deliveryLimit),
     };
-    const bindings = this.bindings();
+    const bindings = await this.bindings();
     for (const needed of this.needed()) if (needed.kind === 'exchange') await this.provide(needed);
     await this.onChannel(async (channel) => {
       await perform(channel, operation);
@@ -159,7 +171,7 @@ export class RabbitmqMigration implements QueueMigration {
 
   private async leadBack(): Promise<void> {
     const { name } = this.wanted.operation;
-    const bindings = this.bindings();
+    const bindings = await this.bindings();
     for (const needed of this.needed()) await this.provide(needed);
     await this.onChannel(async (channel) => {
       for (const one of bindings) await perform(channel, { ...one, queue: name });
@@ -192,9 +204,10 @@ export class RabbitmqMigration implements QueueMigration {
   }
 
   /** All that is known to lead to the queue, whoever made it. */
-  private bindings(): QueueBinding[] {
-    const { wanted, record, others } = this.context;
+  private async bindings(): Promise<QueueBinding[]> {
+    const { wanted, record, management } = this.context;
     const { name } = this.wanted.operation;
+    const others = (await management?.bindings())?.filter(({ source, isToQueue }) => source !== '' && isToQueue) ?? [];
     const known: QueueBinding[] = [
       ...wanted.flatMap(({ operation }): QueueBinding[] =>
         operation.kind === 'binding' && operation.queue === name ? [operation] : [],
@@ -202,7 +215,11 @@ export class RabbitmqMigration implements QueueMigration {
       ...[...(record ?? [])].flatMap(([, all]) =>
         all.flatMap((one) => (one.queue === name && !one.unbound ? [{ ...one, kind: 'binding' as const }] : [])),
       ),
-      ...others.filter(({ queue }) => queue === name || queue === this.aside).map((one) => ({ ...one, queue: name })),
+      ...others
+        .filter(({ destination }) => destination === name || destination === this.aside)
+        .map((one): QueueBinding => ({
+          ...{ kind: 'binding', queue: name, exchange: one.source, key: one.key, arguments: one.arguments },
+        })),
     ];
     const key = (one: QueueBinding): string => JSON.stringify([one.exchange, one.key, one.arguments ?? {}]);
     return [...new Map(known.map((one) => [key(one), one])).values()];

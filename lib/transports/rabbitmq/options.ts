@@ -3,6 +3,7 @@ import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { knownKeys, refuseUndefined, refuseUnset, oneOf } from '../../errors/option-checks.js';
 import type { QueueSplit } from '../../transport/topology.js';
 import { redactUrl } from '../kit/redactor.js';
+import { type Management, managementOf } from './management.js';
 import { parseAddress, type Address } from './address.js';
 import { checkBindings, checkExchanges, type RabbitmqBinding, type RabbitmqExchange } from './exchanges.js';
 
@@ -30,6 +31,11 @@ export interface RabbitmqOptions {
   readonly deliveryLimit?: number;
   /** Name of the connections in the broker's management pages. Default: the service. */
   readonly connectionName?: string;
+  /**
+   * The HTTP API of the management plugin, `http://user:password@host:15672`: `topology plan` and `topology migrate` ask
+   * it for bindings and queues, which AMQP does not tell. Nothing else does. Default: none.
+   */
+  readonly management?: string;
   /** Heartbeat interval in seconds; 0 switches it off. Default: `?heartbeat=` of the URL, else 10. */
   readonly heartbeat?: number;
   /** Milliseconds after which an attempt to connect is given up. Default 10,000. */
@@ -88,6 +94,7 @@ export interface Settings {
   readonly deliveryLimit: number;
   readonly connectionName?: string;
   readonly maxBytes: number;
+  readonly management?: Management;
 }
 
 const LEAST_PARTITIONS = 2;
@@ -102,6 +109,7 @@ const KNOWN: readonly (keyof RabbitmqOptions)[] = [
   'queueType',
   'deliveryLimit',
   'connectionName',
+  'management',
   'heartbeat',
   'connectTimeout',
   'maxBytes',
@@ -142,8 +150,10 @@ export function checkOptions(options: RabbitmqOptions): Settings {
   const exchange = text('exchange', options.exchange ?? DEFAULTS.exchange, 200);
   if (exchange.startsWith('amq.'))
     throw new InvalidOptionError('rabbitmq.exchange', exchange, 'a name that does not start with «amq.»');
+  const addresses = urls(options).map((url) => parseAddress(url, defaults));
   return {
-    addresses: urls(options).map((url) => parseAddress(url, defaults)),
+    addresses,
+    management: options.management === undefined ? undefined : management(options.management, addresses[0].vhost),
     exchange,
     exchanges: checkExchanges(options.exchanges),
     queueType: queueType('queueType', options.queueType ?? DEFAULTS.queueType),
@@ -253,6 +263,11 @@ function urls(options: RabbitmqOptions): readonly string[] {
     refuseUnset('rabbitmq.url', new URL(url));
   }
   return list as string[];
+}
+
+function management(url: unknown, vhost: string): Management {
+  if (typeof url === 'string' && /^https?:\/\//.test(url) && URL.canParse(url)) return managementOf(url, vhost);
+  throw new InvalidOptionError('rabbitmq.management', 'given', 'http://user:password@host:15672 or https://…');
 }
 
 function text(name: string, value: unknown, maxLength: number): string {

@@ -7,6 +7,7 @@ import { reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { queueDepth } from './browser.js';
 import { Comparison } from './comparison.js';
 import { type BindingRecord, DeclaredRecord, recordQueue } from './declared-record.js';
+import type { ManagedQueue, Management } from './management.js';
 import { RabbitmqMigration } from './migration.js';
 import { asideOf, type Names } from './names.js';
 import { nameOf, type Operation, perform } from './operations.js';
@@ -53,7 +54,7 @@ export class RabbitmqProvisioning implements Provisioning {
       const found = await read(model, hasRecord, context);
       return found && withExchanges(model, bound, found);
     });
-    return new RabbitmqMigration(queue, { ...context, wanted, record, others: [] });
+    return new RabbitmqMigration(queue, { ...context, wanted, record, management: context.settings.management });
   }
 }
 
@@ -104,9 +105,20 @@ async function look(model: ChannelModel, wanted: readonly Wanted[], context: Pro
     )
       moving.add(operation.name);
   const own = new Set([...(record ?? [])].flatMap(([queue, all]) => [queue, ...all.map((one) => one.queue)]));
+  const told = settings.management && (await asked(settings.management, service));
+  for (const queue of told?.queues ?? []) own.add(queue);
   const queues: string[] = [];
   for (const queue of own) if (await isThere(queue)) queues.push(queue);
-  return { compared, record, hasRecord, queues, moving };
+  return { compared, record, hasRecord, queues, moving, ...(told && { bindings: told.bindings }) };
+}
+
+/** Queues of the service, but for those of one process. */
+async function asked(management: Management, service: string): Promise<Pick<Seen, 'queues' | 'bindings'>> {
+  const [bindings, all] = await Promise.all([management.bindings(), management.queues()]);
+  const isKept = ({ name, arguments: given }: ManagedQueue): boolean =>
+    name.startsWith(`${service}:`) && name !== recordQueue(service) && given['x-expires'] === undefined;
+  const queues = all.filter((one) => isKept(one) && !/\.(owner|migrating)$/.test(one.name)).map(({ name }) => name);
+  return { bindings, queues };
 }
 
 /** Undefined where this user may not read it. */

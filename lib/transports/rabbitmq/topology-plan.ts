@@ -220,7 +220,7 @@ function unmanagedIn(wanted: readonly Wanted[], { record, bindings, queues }: Se
 function unseenOf({ record, bindings }: Seen, assumed: number, { recordQueue }: Acts): string[] {
   if (bindings) return [];
   const told = [
-    `AMQP tells of no bindings and lists no queues: those of the service are taken from its record «${recordQueue}», and what others have made is not seen`,
+    `AMQP tells of no bindings and lists no queues: those of the service are taken from its record «${recordQueue}», and what others have made is not seen. With «rabbitmq.management» the broker is asked`,
   ];
   if (!record) told.push(`The record «${recordQueue}» cannot be read by this user`);
   if (assumed > 0)

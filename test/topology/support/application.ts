@@ -9,8 +9,10 @@ export function moduleWith(transport: TransportFactory, requests: readonly Subsc
     handle(): void {}
   }
   const handle = Object.getOwnPropertyDescriptor(Handlers.prototype, 'handle')!;
-  for (const request of [...requests].reverse())
-    (Subscribe(request) as MethodDecorator)(Handlers.prototype, 'handle', handle);
+  for (const request of [...requests].reverse()) {
+    const decorate = Subscribe(request) as unknown as MethodDecorator;
+    decorate(Handlers.prototype, 'handle', handle);
+  }
   @Module({ imports: [MessagingModule.forRoot({ service: 'shop', transport })], providers: [Handlers] })
   class AppModule {}
   return AppModule;

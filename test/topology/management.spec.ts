@@ -1,0 +1,35 @@
+import { expect, test } from '@jest/globals';
+import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { applyTopology, hasDifferences, migrateQueue, planTopology } from 'nestjs-messaging/topology';
+import { describeRabbitNode } from '../brokers/rabbitmq.js';
+import { withApp } from './support/application.js';
+import { legacy, QUEUE, WANTED } from './support/legacy.js';
+import { onChannel } from './support/rabbitmq.js';
+
+describeRabbitNode('topology with the management plugin', (rabbit) => {
+  test('bindings are seen as they are; what others have bound is kept; a password is in no error', async () => {
+    const node = await rabbit.start({ plugins: ['rabbitmq_management'] });
+    const url = node.url();
+    const management = node.managementUrl();
+    const transport = rabbitmq({ url, management });
+    await legacy(url, 3);
+    await onChannel(url, (channel) => channel.bindQueue(QUEUE, 'amq.topic', 'theirs'));
+    await withApp(transport, WANTED, (app) => migrateQueue(app, { queue: QUEUE }));
+    await withApp(transport, WANTED, (app) => applyTopology(app));
+    const plan = () => withApp(transport, WANTED, (app) => planTopology(app));
+    const clean = await plan();
+    expect(hasDifferences(clean)).toBe(false);
+    expect(clean.connections[0]).toMatchObject({
+      unseen: [],
+      entries: [{ action: 'unmanaged', kind: 'binding', name: 'amq.topic → legacy by «theirs»' }],
+    });
+    await onChannel(url, (channel) => channel.unbindQueue(QUEUE, 'events', 'legacy.#'));
+    expect((await plan()).connections[0].entries).toContainEqual(
+      expect.objectContaining({ action: 'add', kind: 'binding', name: 'events → legacy by «legacy.#»' }),
+    );
+    const wrong = rabbitmq({ url, management: management.replace('guest:guest', 'me:hunter2') });
+    const refused = await withApp(wrong, WANTED, (app) => planTopology(app)).catch((error: Error) => error.message);
+    expect(refused).toMatch(/management plugin of RabbitMQ at 127\.0\.0\.1:\d+ answers with 401/);
+    expect(refused).not.toContain('hunter2');
+  }, 120_000);
+});

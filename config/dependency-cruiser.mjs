@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 // The import direction inside lib: a folder may import what stands on its own line or on an earlier one.
 const layers = [
   ['errors', 'clock', 'clients'],
-  ['message', 'durable-queue'],
+  ['message', 'durable-queue', 'web'],
   ['transport', 'serializers'],
   ['events'],
   ['transports', 'pipeline'],

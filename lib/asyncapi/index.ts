@@ -1,3 +1,4 @@
+export { AsyncApiModule, type AsyncApiModuleAsyncOptions, type AsyncApiModuleOptions } from './asyncapi.module.js';
 export { asyncApi } from './asyncapi.js';
 export { type AsyncApiDocument } from './document.js';
 export { type AsyncApiInfo, type AsyncApiOptions, type AsyncApiSelection, type AsyncApiServer } from './options.js';

@@ -1,13 +1,13 @@
 import { knownKeys } from '../errors/option-checks.js';
 import type { DashboardAccess, Permission } from './access.js';
-import { json, written } from './answers.js';
+import { json, written } from '../web/answers.js';
 import type { BodyViews } from './body-view.js';
 import { queueOf } from './letter-groups.js';
 import type { FoundLetters, LetterSearch } from './letter-search.js';
 import { pageOfLetter, summaryOfLetter } from './letter-view.js';
 import { deleteLetters, type RunOptions } from './redrives.js';
-import { ConflictError, Refusal } from './refusal.js';
-import { type DashboardCall, readBody } from './request-checks.js';
+import { ConflictError, Refusal } from '../web/refusal.js';
+import { type WebCall, readBody } from '../web/request-checks.js';
 import { SECTIONS, type Section, type SnapshotParts } from './snapshot.js';
 
 export interface ApiParts extends SnapshotParts {
@@ -38,7 +38,7 @@ const RUN_OPTIONS = ['dryRun', 'limit', 'rateLimit', 'canary', 'maxFailureRate']
 export class DashboardApi {
   constructor(private readonly parts: ApiParts) {}
 
-  async get(call: DashboardCall, visitor: Visitor): Promise<Response> {
+  async get(call: WebCall, visitor: Visitor): Promise<Response> {
     const [name, key, ...rest] = call.segments.slice(2);
     if (rest.length > 0) throw notFound();
     if (name === 'session')
@@ -65,7 +65,7 @@ export class DashboardApi {
     return json(200, pageOfLetter(held, this.parts.bodies, visitor.access.bodies));
   }
 
-  async act(call: DashboardCall, visitor: Visitor): Promise<Response> {
+  async act(call: WebCall, visitor: Visitor): Promise<Response> {
     const [name, key, action] = call.segments.slice(2);
     const path = `${call.method} ${[name, key === undefined || name === 'dead-letters' ? key : '*', action].filter(Boolean).join('/')}`;
     switch (path) {
@@ -85,12 +85,12 @@ export class DashboardApi {
     }
   }
 
-  private async groups(call: DashboardCall, { access }: Visitor): Promise<object> {
+  private async groups(call: WebCall, { access }: Visitor): Promise<object> {
     const found = await this.find(call, access);
     return { ...this.known(found), groups: found.groups };
   }
 
-  private async list(call: DashboardCall, { access }: Visitor): Promise<object> {
+  private async list(call: WebCall, { access }: Visitor): Promise<object> {
     const found = await this.find(call, access);
     const { letters } = found;
     const after = call.search.get('after');
@@ -100,7 +100,7 @@ export class DashboardApi {
     return { ...this.known(found), fingerprint: found.fingerprint, letters: page.map(summaryOfLetter), next };
   }
 
-  private async plan(call: DashboardCall, { access }: Visitor): Promise<object> {
+  private async plan(call: WebCall, { access }: Visitor): Promise<object> {
     return this.planOf(await this.find(call, access, true));
   }
 
@@ -120,11 +120,11 @@ export class DashboardApi {
     return { ageMs, count: letters.length, archive: archived, looks };
   }
 
-  private find(call: DashboardCall, access: Required<DashboardAccess>, fresh = false): Promise<FoundLetters> {
+  private find(call: WebCall, access: Required<DashboardAccess>, fresh = false): Promise<FoundLetters> {
     return this.parts.search.find(call.search.get('filter') ?? '', access.bodies, fresh);
   }
 
-  private async look(call: DashboardCall, visitor: Visitor): Promise<Response> {
+  private async look(call: WebCall, visitor: Visitor): Promise<Response> {
     allow(visitor, 'look');
     const { queue } = await readBody(call);
     const { messaging, letters, activity } = this.parts;
@@ -141,12 +141,7 @@ export class DashboardApi {
     return json(200, look);
   }
 
-  private async pause(
-    name: string,
-    action: 'pause' | 'resume',
-    call: DashboardCall,
-    visitor: Visitor,
-  ): Promise<Response> {
+  private async pause(name: string, action: 'pause' | 'resume', call: WebCall, visitor: Visitor): Promise<Response> {
     allow(visitor, 'pause');
     await readBody(call);
     const { messaging, activity } = this.parts;
@@ -155,7 +150,7 @@ export class DashboardApi {
     return json(200, { name, action });
   }
 
-  private async redrive(call: DashboardCall, visitor: Visitor): Promise<Response> {
+  private async redrive(call: WebCall, visitor: Visitor): Promise<Response> {
     allow(visitor, 'redrive');
     const body = await readBody(call);
     knownKeys('redrive', body, ['filter', 'expected', 'options']);
@@ -172,7 +167,7 @@ export class DashboardApi {
     return json(200, run);
   }
 
-  private async delete(call: DashboardCall, visitor: Visitor): Promise<Response> {
+  private async delete(call: WebCall, visitor: Visitor): Promise<Response> {
     allow(visitor, 'delete');
     const body = await readBody(call);
     knownKeys('delete', body, ['filter', 'expected', 'typed']);

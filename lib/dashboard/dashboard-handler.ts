@@ -1,8 +1,8 @@
 import { type DashboardOptions, resolveDashboard } from './dashboard-options.js';
 import { Dashboard } from './dashboard.js';
 import type { ObservedMessaging } from './observed-messaging.js';
-import { Refusal } from './refusal.js';
-import type { DashboardCall } from './request-checks.js';
+import { Refusal } from '../web/refusal.js';
+import type { WebCall } from '../web/request-checks.js';
 
 /** Answers requests of the dashboard. */
 export interface DashboardHandler {
@@ -23,7 +23,7 @@ export function createDashboardHandler(messaging: ObservedMessaging, options: Da
   return Object.assign(handle, { close: () => dashboard.close() });
 }
 
-function callOf(request: Request, path: string): DashboardCall {
+function callOf(request: Request, path: string): WebCall {
   const { pathname, searchParams, protocol } = new URL(request.url);
   return {
     method: request.method,

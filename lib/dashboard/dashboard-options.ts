@@ -1,5 +1,6 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, oneOf, refuseUndefined } from '../errors/option-checks.js';
+import { checkPath, checkProtection } from '../web/protection.js';
 import { type DashboardAccess, role } from './access.js';
 
 /** How much of a body leaves the process. */
@@ -41,10 +42,9 @@ export interface ResolvedDashboard {
   readonly environment: string;
 }
 
+export const DEFAULT_PATH = '/messaging';
 const NAMES = ['path', 'token', 'insecure', 'access', 'operator', 'bodies', 'environment'];
-const MIN_TOKEN = 32;
 const MAX_BODY = 1_048_576;
-const PATH = /^(\/[\w.~-]+)+$/;
 
 /** `others` are options that the caller has checked; `guarded`: it has a guard of its own. @throws InvalidOptionError */
 export function resolveDashboard<R>(
@@ -55,53 +55,19 @@ export function resolveDashboard<R>(
   knownKeys('dashboard', options, [...NAMES, ...others]);
   refuseUndefined('dashboard', options, { token: guarded === undefined ? 'insecure: true' : 'guards' });
   const { token, access, operator, environment = process.env.NODE_ENV ?? 'development' } = options;
-  checkProtection(options, guarded);
+  checkProtection('dashboard', options, guarded, 'whoever reaches the dashboard sees messages and can redrive them');
   for (const [name, given] of Object.entries({ access, operator }))
     if (given !== undefined && typeof given !== 'function')
       throw new InvalidOptionError(`dashboard.${name}`, given, 'a function of the request');
   if (typeof environment !== 'string') throw new InvalidOptionError('dashboard.environment', environment, 'a text');
   return {
-    path: checkPath(options.path),
+    path: checkPath('dashboard', options.path, DEFAULT_PATH),
     token,
     access: access ?? (() => role.all),
     operator,
     bodies: resolveBodies(options.bodies ?? {}),
     environment,
   };
-}
-
-export function checkPath(path: unknown = '/messaging'): string {
-  const text = typeof path === 'string' && !path.startsWith('/') ? `/${path}` : path;
-  if (typeof text !== 'string' || !PATH.test(text))
-    throw new InvalidOptionError('dashboard.path', path, 'a path of plain names, such as /messaging');
-  return text;
-}
-
-function checkProtection({ token, insecure }: DashboardOptions<never>, guarded: boolean | undefined): void {
-  const guards = guarded === undefined ? '' : 'guards: [AdminGuard], or ';
-  const ways = [guarded === true, token !== undefined, insecure === true].filter(Boolean).length;
-  if (insecure !== undefined && typeof insecure !== 'boolean')
-    throw new InvalidOptionError('dashboard.insecure', insecure, 'true or false');
-  if (ways === 0)
-    throw new InvalidOptionError(
-      guarded === undefined ? 'dashboard.token' : 'dashboard.guards',
-      undefined,
-      `${guards}token: a secret of ${MIN_TOKEN} characters or more: whoever reaches the dashboard sees messages and can redrive them. For development: insecure: true`,
-    );
-  if (ways > 1)
-    throw new InvalidOptionError(
-      'dashboard',
-      'given more than one protection',
-      `one of them: ${guards}token or insecure`,
-    );
-  if (token !== undefined && (typeof token !== 'string' || token.length < MIN_TOKEN))
-    throw new InvalidOptionError(
-      'dashboard.token',
-      `a text of ${String(token).length} characters`,
-      `${MIN_TOKEN} characters or more, as \`openssl rand -base64 32\` makes them`,
-    );
-  if (insecure === true && process.env.NODE_ENV === 'production')
-    throw new InvalidOptionError('dashboard.insecure', true, `${guards}token where NODE_ENV is production`);
 }
 
 function resolveBodies(bodies: DashboardBodies): ResolvedDashboard['bodies'] {

@@ -1,10 +1,11 @@
+import type { Clock } from '../clock/clock.js';
 import { answered } from '../clock/answered.js';
 import { MessagingError } from '../errors/messaging-error.js';
 import { InvalidOptionError, UnsupportedError } from '../errors/configuration-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { checkAccess } from './access.js';
 import { Activity } from './activity.js';
-import { answer, empty, json } from './answers.js';
+import { answer, empty, json } from '../web/answers.js';
 import { DashboardApi, type Visitor } from './api.js';
 import { BodyViews } from './body-view.js';
 import type { ResolvedDashboard } from './dashboard-options.js';
@@ -16,17 +17,19 @@ import { file, page, PUBLIC_FILES } from './pages.js';
 import { QueueDepths } from './queue-depths.js';
 import { Rates } from './rates.js';
 import { Redrives } from './redrives.js';
-import { Refusal } from './refusal.js';
-import { checkSameOrigin, type DashboardCall, readBody } from './request-checks.js';
+import { Refusal } from '../web/refusal.js';
+import { checkSameOrigin, type WebCall, readBody } from '../web/request-checks.js';
 import { type Section, takeSnapshot } from './snapshot.js';
-import { TokenLogin } from './token-login.js';
+import type { Site } from '../web/site.module.js';
+import { TokenLogin } from '../web/token-login.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
 const SNAPSHOT_MS = 1_000;
 const ACCESS_MS = 2_000;
 
 /** The dashboard of one connection in this process, for any number of pages. */
-export class Dashboard {
+export class Dashboard implements Site {
+  readonly clock: Clock;
   private readonly api: DashboardApi;
   private readonly streams: LiveStreams;
   private readonly redrives: Redrives;
@@ -41,6 +44,7 @@ export class Dashboard {
     private readonly options: ResolvedDashboard,
   ) {
     const { clock } = messaging.environment;
+    this.clock = clock;
     const activity = new Activity(messaging);
     const bodies = new BodyViews(options.bodies);
     this.letters = new Letters(messaging, options);
@@ -57,7 +61,7 @@ export class Dashboard {
   }
 
   /** It answers whatever happens. */
-  async handle(call: DashboardCall): Promise<Response> {
+  async handle(call: WebCall): Promise<Response> {
     try {
       return await this.answer(call);
     } catch (error) {
@@ -72,7 +76,7 @@ export class Dashboard {
     this.rates.stop();
   }
 
-  private async answer(call: DashboardCall): Promise<Response> {
+  private async answer(call: WebCall): Promise<Response> {
     const { method, segments } = call;
     if (!METHODS.includes(method)) return empty(405, { allow: METHODS.join(', ') });
     const reads = method === 'GET' || method === 'HEAD';
@@ -96,14 +100,14 @@ export class Dashboard {
   }
 
   /** What has come of it is seen at once. */
-  private async act(call: DashboardCall, visitor: Visitor): Promise<Response> {
+  private async act(call: WebCall, visitor: Visitor): Promise<Response> {
     const done = await this.api.act(call, visitor);
     this.latest = undefined;
     this.streams.push();
     return done;
   }
 
-  private isApi({ segments: [api, version, ...rest] }: DashboardCall): boolean {
+  private isApi({ segments: [api, version, ...rest] }: WebCall): boolean {
     return api === 'api' && version === 'v1' && rest.length > 0;
   }
 
@@ -115,19 +119,19 @@ export class Dashboard {
     });
   }
 
-  private async enter(login: TokenLogin, call: DashboardCall): Promise<Response> {
+  private async enter(login: TokenLogin, call: WebCall): Promise<Response> {
     checkSameOrigin(call);
     const { token } = await readBody(call);
     return empty(204, { 'set-cookie': login.login(token, call.secure) });
   }
 
-  private async leave(login: TokenLogin, call: DashboardCall): Promise<Response> {
+  private async leave(login: TokenLogin, call: WebCall): Promise<Response> {
     await readBody(call);
     return empty(204, { 'set-cookie': login.logout(call.secure) });
   }
 
   /** Undefined: nobody who may see anything. */
-  private async visitor({ request }: DashboardCall): Promise<Visitor | undefined> {
+  private async visitor({ request }: WebCall): Promise<Visitor | undefined> {
     const { access, operator } = this.options;
     const { clock, log } = this.messaging.environment;
     let granted: Visitor['access'] | undefined;

@@ -1,4 +1,4 @@
-import { ConflictError } from './refusal.js';
+import { ConflictError } from '../web/refusal.js';
 import { ArchiveIndex } from './archive-index.js';
 import type { ResolvedDashboard } from './dashboard-options.js';
 import { type HeldLetter, holdLetter } from './held-letter.js';

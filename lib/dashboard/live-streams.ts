@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../web/refusal.js';
 
 const TICK_MS = 2_000;
 const HEARTBEAT_TICKS = 7;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { answer, empty } from './answers.js';
-import type { DashboardCall } from './request-checks.js';
+import { answer, empty } from '../web/answers.js';
+import type { WebCall } from '../web/request-checks.js';
 import { uiAssets } from './ui-assets.js';
 
 const compress = promisify(gzip);
@@ -13,7 +13,7 @@ const packed = new Map<string, Promise<Buffer>>();
 export const PUBLIC_FILES = ['login.js', 'app.css'];
 
 /** The page that a script makes everything of. Its base is relative, whatever stands before the path. */
-export function page(script: 'app.js' | 'login.js', call: DashboardCall, mount: string): Response {
+export function page(script: 'app.js' | 'login.js', call: WebCall, mount: string): Response {
   if (!Object.hasOwn(uiAssets, script))
     return answer(503, 'The pages of the dashboard are not built: npm run build', {});
   const base = call.inFolder ? './' : `${mount.split('/').at(-1)}/`;
@@ -40,7 +40,7 @@ export function page(script: 'app.js' | 'login.js', call: DashboardCall, mount: 
 }
 
 /** A file of the pages; undefined where there is none of that name. */
-export async function file(name: string, call: DashboardCall): Promise<Response | undefined> {
+export async function file(name: string, call: WebCall): Promise<Response | undefined> {
   if (!Object.hasOwn(uiAssets, name)) return undefined;
   const { type, text } = uiAssets[name];
   // The name in the page changes with what the file holds.

@@ -12,7 +12,7 @@ import { type HeldLetter, letterKey } from './held-letter.js';
 import { queueOf } from './letter-groups.js';
 import type { Letters } from './letters.js';
 import type { ObservedMessaging } from './observed-messaging.js';
-import { ConflictError, Refusal } from './refusal.js';
+import { ConflictError, Refusal } from '../web/refusal.js';
 
 /** How somebody wants it done; milliseconds. */
 export type RunOptions = Pick<RedriveOptions, 'dryRun' | 'limit' | 'rateLimit' | 'canary' | 'maxFailureRate'>;

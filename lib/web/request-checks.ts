@@ -3,7 +3,7 @@ import { Refusal } from './refusal.js';
 const MAX_BODY = 65_536;
 
 /** A request, wherever it came from. */
-export interface DashboardCall {
+export interface WebCall {
   readonly method: string;
   /** What comes behind the path of the dashboard, decoded. */
   readonly segments: readonly string[];
@@ -19,7 +19,7 @@ export interface DashboardCall {
 }
 
 /** Only the page itself may act: no other site, and no form. @throws Refusal */
-export function checkSameOrigin(call: DashboardCall): void {
+export function checkSameOrigin(call: WebCall): void {
   const site = call.header('sec-fetch-site');
   const isSame = site === null ? isHost(call.header('origin'), call) : site === 'same-origin';
   if (!isSame) throw new Refusal(403, 'Refused: Sec-Fetch-Site or Origin is not that of this page');
@@ -28,7 +28,7 @@ export function checkSameOrigin(call: DashboardCall): void {
 }
 
 /** @throws Refusal */
-export async function readBody(call: DashboardCall): Promise<Record<string, unknown>> {
+export async function readBody(call: WebCall): Promise<Record<string, unknown>> {
   if (!/^application\/json\b/i.test(call.header('content-type') ?? ''))
     throw new Refusal(415, 'The content-type has to be application/json');
   const text = await call.body(MAX_BODY);
@@ -43,7 +43,7 @@ export async function readBody(call: DashboardCall): Promise<Record<string, unkn
   return value as Record<string, unknown>;
 }
 
-function isHost(origin: string | null, call: DashboardCall): boolean {
+function isHost(origin: string | null, call: WebCall): boolean {
   if (origin === null) return false;
   try {
     return new URL(origin).host === call.header('host');

@@ -29,6 +29,15 @@ export class TokenLogin {
     return false;
   }
 
+  /** With this request: as a bearer token, or as the password of any user. @throws Refusal where it was wrong too often */
+  isGiven(authorization: string | null): boolean {
+    const [scheme = '', value = ''] = (authorization ?? '').split(' ');
+    if (scheme === 'Bearer') return this.tries(value);
+    if (scheme !== 'Basic') return false;
+    const pair = Buffer.from(value, 'base64').toString();
+    return this.tries(pair.slice(pair.indexOf(':') + 1));
+  }
+
   /** @returns the cookie. @throws Refusal where the token is another, or was too often */
   login(given: unknown, secure: boolean): string {
     if (!this.tries(given)) throw new Refusal(403, 'This is not the token');

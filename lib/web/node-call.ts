@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Refusal } from './refusal.js';
-import type { DashboardCall } from './request-checks.js';
+import type { WebCall } from './request-checks.js';
 
 /** A request as Express and Fastify have it; Fastify's has Node's own inside. */
 export interface PlatformRequest {
@@ -20,7 +20,7 @@ export interface PlatformResponse {
   hijack?(): unknown;
 }
 
-export function callOf(request: PlatformRequest, names: readonly string[]): DashboardCall {
+export function callOf(request: PlatformRequest, names: readonly string[]): WebCall {
   const { method, headers, raw = request as unknown as IncomingMessage } = request;
   const params = (request.params ?? {}) as Record<string, string | undefined>;
   const [path, search] = (request.originalUrl ?? request.url ?? '').split('?', 2);

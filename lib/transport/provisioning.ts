@@ -39,7 +39,7 @@ export interface PlannedEntry {
   /** What helps where nothing is done, or what else is to be known. */
   readonly note?: string;
   /** Does it. Only where the action is `add` or `change`. */
-  apply?(): Promise<void>;
+  apply?: () => Promise<void>;
 }
 
 /** Undefined: there is none. */

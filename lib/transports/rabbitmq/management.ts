@@ -1,8 +1,17 @@
 import { BrokerConfigurationError } from '../../errors/configuration-errors.js';
 import { NotConnectedError } from '../../errors/publish-errors.js';
-import type { SeenBinding } from './topology-plan.js';
+import { answered } from '../../clock/answered.js';
+import { systemClock } from '../../clock/clock.js';
 
 const ANSWER_WITHIN_MS = 10_000;
+
+export interface SeenBinding {
+  readonly source: string;
+  readonly destination: string;
+  readonly isToQueue: boolean;
+  readonly key: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
 
 /** What the management plugin tells of a virtual host, over HTTP. */
 export interface Management {
@@ -25,10 +34,12 @@ export function managementOf(url: string, vhost: string): Management {
   const base = `${origin}${pathname.replace(/\/$/, '')}/api`;
   const get = async (path: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
     const what = `The management plugin of RabbitMQ at ${new URL(url).host}`;
+    const late = new AbortController();
+    const init = { headers: { authorization }, signal: late.signal };
+    const asked = fetch(`${base}/${path}/${encodeURIComponent(vhost)}`, init);
     let answer: Response;
     try {
-      const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
-      answer = await fetch(`${base}/${path}/${encodeURIComponent(vhost)}`, { headers: { authorization }, signal });
+      answer = await answered(asked, { clock: systemClock, ms: ANSWER_WITHIN_MS }, () => late.abort());
     } catch (error) {
       const { message, cause } = error as Error & { cause?: { code?: string } };
       throw new NotConnectedError(`${what} does not answer: ${cause?.code ?? message}`);

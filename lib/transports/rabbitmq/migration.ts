@@ -12,7 +12,7 @@ import type { Management } from './management.js';
 import { asideOf } from './names.js';
 import { check, type Operation, perform } from './operations.js';
 import type { Ownership } from './ownership.js';
-import type { ProvisioningContext } from './provisioning.js';
+import type { ProvisioningContext } from './provisioning-context.js';
 import { queueArguments } from './topology.js';
 import type { Wanted } from './wanted.js';
 

@@ -11,22 +11,10 @@ import type { ManagedQueue, Management } from './management.js';
 import { RabbitmqMigration } from './migration.js';
 import { asideOf, type Names } from './names.js';
 import { nameOf, type Operation, perform } from './operations.js';
-import type { Settings } from './options.js';
-import type { Ownership } from './ownership.js';
 import { queueArguments } from './topology.js';
+import type { ProvisioningContext } from './provisioning-context.js';
 import { type Acts, planOf, type Seen, withRecorded } from './topology-plan.js';
 import { type Wanted, wantedOf } from './wanted.js';
-
-export interface ProvisioningContext {
-  readonly names: Names;
-  readonly settings: Settings;
-  readonly service: string;
-  readonly bound: AnswerTimeout;
-  /** Asks on a connection that is open; errors of the client become ours. */
-  readonly ask: <T>(question: (model: ChannelModel) => Promise<T>) => Promise<T>;
-  readonly redact: (text: string) => string;
-  readonly ownership: Ownership;
-}
 
 /** What a deployment does with queues, over AMQP. */
 export class RabbitmqProvisioning implements Provisioning {

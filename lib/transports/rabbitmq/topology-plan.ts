@@ -3,6 +3,7 @@ import type { Topology } from '../../transport/topology.js';
 import type { Compared } from './comparison.js';
 import { type BindingRecord, type RecordedBinding, same } from './declared-record.js';
 import { commandToUnbind, recorded } from './former-bindings.js';
+import type { SeenBinding } from './management.js';
 import { mismatchText, missingText } from './mismatch-text.js';
 import { asideOf } from './names.js';
 import type { Operation } from './operations.js';
@@ -26,14 +27,6 @@ export interface Seen {
   readonly queues: readonly string[];
   /** Queues of which a migration has begun. */
   readonly moving: ReadonlySet<string>;
-}
-
-export interface SeenBinding {
-  readonly source: string;
-  readonly destination: string;
-  readonly isToQueue: boolean;
-  readonly key: string;
-  readonly arguments: Readonly<Record<string, unknown>>;
 }
 
 /** What does what is planned. */

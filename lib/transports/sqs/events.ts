@@ -1,4 +1,6 @@
 import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
+import { UnsupportedError } from '../../errors/configuration-errors.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { Ack, Answer, Claims, MessageSource, Visibility } from './claims.js';
 import type { SqsDelivery } from './delivery.js';
 
@@ -116,7 +118,15 @@ function messageOf({ messageId, receiptHandle, body, attributes, messageAttribut
     MessageId: messageId,
     ReceiptHandle: receiptHandle,
     Body: body,
-    Attributes: attributes as Record<string, string>,
+    Attributes: attributes,
     MessageAttributes: Object.fromEntries(found) as Record<string, MessageAttributeValue>,
   };
+}
+
+/** Why an event cannot be handled: all of it comes again. */
+export function notConsumed(arn: string, queues: readonly string[], isConnected: boolean): Error {
+  if (!isConnected) return new NotConnectedError('Not connected to SQS: the event comes again');
+  return new UnsupportedError(
+    `No subscription consumes from ${arn}; subscribed are ${queues.map((queue) => `«${queue}»`).join(', ') || 'none'}: look at the trigger of the function and at «prefix»`,
+  );
 }

@@ -1,6 +1,5 @@
 import { UnsupportedError } from '../../errors/configuration-errors.js';
 import { integerBetween } from '../../errors/option-checks.js';
-import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { SqsRecord } from './events.js';
 import type { SqsNative } from './transport.js';
 
@@ -57,12 +56,4 @@ export function createSqsHandler(
     const failed = Records.filter((_, at) => !isHandled[at]);
     return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
-}
-
-/** Why an event cannot be handled: all of it comes again. */
-export function notConsumed(arn: string, queues: readonly string[], isConnected: boolean): Error {
-  if (!isConnected) return new NotConnectedError('Not connected to SQS: the event comes again');
-  return new UnsupportedError(
-    `No subscription consumes from ${arn}; subscribed are ${queues.map((queue) => `«${queue}»`).join(', ') || 'none'}: look at the trigger of the function and at «prefix»`,
-  );
 }

@@ -7,8 +7,7 @@ import type { TransportEnvironment } from '../../transport/transport.js';
 import { type Attachment, type LinkParts, SingleConnectionTransport } from '../kit/single-connection-transport.js';
 import { QueueBrowser } from './browser.js';
 import { Claims } from './claims.js';
-import { EventSource, type SqsRecord } from './events.js';
-import { notConsumed } from './lambda.js';
+import { EventSource, notConsumed, type SqsRecord } from './events.js';
 import { type Link, SqsDialer } from './link.js';
 import type { Settings } from './options.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
@@ -157,7 +156,7 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
     const over = new AbortController();
     setMaxListeners(0, over.signal);
     const cancel = withinMs === undefined ? () => {} : environment.clock.after(withinMs, () => over.abort());
-    const answers = records.map((record, at) => {
+    const answers = records.map(async (record, at) => {
       const session = found[at]!;
       return session.consuming && (session.claims as EventSource).take(record, over.signal);
     });

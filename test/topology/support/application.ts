@@ -10,7 +10,7 @@ export function moduleWith(transport: TransportFactory, requests: readonly Subsc
   }
   const handle = Object.getOwnPropertyDescriptor(Handlers.prototype, 'handle')!;
   for (const request of [...requests].reverse()) {
-    const decorate = Subscribe(request) as unknown as MethodDecorator;
+    const decorate = Subscribe(request);
     decorate(Handlers.prototype, 'handle', handle);
   }
   @Module({ imports: [MessagingModule.forRoot({ service: 'shop', transport })], providers: [Handlers] })

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
 import { MessagingModule } from 'nestjs-messaging';
 import { openTelemetry } from 'nestjs-messaging/opentelemetry';
 import * as root from 'nestjs-messaging';
@@ -59,6 +60,12 @@ const blocks = pages.flatMap((page) =>
     }),
 );
 
+@Injectable()
+class Invoices {
+  @root.Subscribe('invoice.due')
+  due(): void {}
+}
+
 describe('the code of the pages in docs', () => {
   let errors: Map<string, string[]>;
   beforeAll(() => {
@@ -69,11 +76,14 @@ describe('the code of the pages in docs', () => {
 
   test.each(blocks)('%s has the right types, and runs', async (_, file) => {
     expect(errors.get(file)).toEqual([]);
-    const { messaging } = await boot({ imports: [MessagingModule.forRoot({ service: 'orders' })] });
+    const text = readFileSync(file, 'utf8');
+    // Code that stands for itself, about a subscription that the page has shown.
+    const providers = text.includes("('invoice.due'") ? [Invoices] : [];
+    const { messaging } = await boot({ imports: [MessagingModule.forRoot({ service: 'orders' })], providers });
     const scope: SnippetScope = { messaging, publisher: messaging.publisher, deadLetters: messaging.deadLetters };
     const { default: snippet } = (await import(file)) as { default?: (scope: SnippetScope) => Promise<void> };
     // For a loop that waits for one: it comes once the queue is there.
-    if (readFileSync(file, 'utf8').includes("of messaging.receive('order.created')"))
+    if (text.includes("of messaging.receive('order.created')"))
       await messaging.publisher.publish('order.created', { item: 'book' }, { unroutable: 'queue' });
     // Others export what a reader uses under a test runner.
     await snippet?.(scope);

@@ -33,14 +33,17 @@ const { peerDependencies, peerDependenciesMeta } = JSON.parse(readFileSync(join(
 /** The built package where Nest is installed, and of the packages that a transport loads all but one. */
 const program = `
   import { MissingPeerError, systemClock } from './dist/index.mjs';
-  const [, , name] = process.argv;
+  const [, , name, options] = process.argv;
   const { [name]: factory } = await import('./dist/' + name + '.mjs');
   const reconnect = { initial: 10, max: 10, jitter: 0 };
   const environment = { clock: systemClock, service: 's', random: Math.random, reconnect, confirmTimeout: 1000 };
-  await factory().create().connect({ ...environment, provision: true, onEvent: () => {} }).catch((error) =>
+  await factory(JSON.parse(options)).create().connect({ ...environment, provision: true, onEvent: () => {} }).catch((error) =>
     console.log(JSON.stringify([error instanceof MissingPeerError, error.code, error.message])),
   );
 `;
+
+/** Options without which a peer is not asked for. */
+const asking: Record<string, object> = { '@aws-sdk/client-sns': { topics: 'sns' } };
 
 let directory: string;
 
@@ -67,7 +70,11 @@ test('every transport is looked at', () => {
 test.each(peers)('$transport without $peer: the boot fails with the command that installs it', async (one) => {
   for (const other of one.others) link(other);
   const options = { cwd: directory, timeout: 30_000 };
-  const { stdout } = await promisify(execFile)(process.execPath, ['main.mjs', one.transport], options);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['main.mjs', one.transport, JSON.stringify(asking[one.peer] ?? {})],
+    options,
+  );
   const [isMissing, code, message] = JSON.parse(stdout) as [boolean, string, string];
   expect({ isMissing, code }).toEqual({ isMissing: true, code: 'MISSING_PEER' });
   expect(message).toContain(`needs the package «${one.peer}», which is not installed. Run: npm install ${one.peer}@`);

@@ -358,7 +358,7 @@ describe('publishInTransaction', () => {
     [
       'an option of another name',
       (publish) => publish(ROUTE, 1, () => 1, { timeOut: 1 }),
-      '«options.timeOut» is 1; allowed: nothing of that name; there are: id, key, headers, topic, delay, at, ttl, backoff, retryQueuePriority, priority, unroutable, correlationId, replyTo, serializer, timeout. Did you mean «timeout»?',
+      '«options.timeOut» is 1; allowed: nothing of that name; there are: id, key, headers, topic, delay, at, ttl, backoff, retryQueuePriority, priority, unroutable, correlationId, replyTo, unique, serializer, timeout. Did you mean «timeout»?',
     ],
     [
       'a number of attempts',

@@ -25,8 +25,6 @@ export interface TransportHarness {
   readonly lacks?: readonly HarnessLack[];
   /** Headers arrive as text, whatever they were: cases about their types are not for this broker. */
   readonly textHeaders?: boolean;
-  /** Messages of one queue may overtake each other, though nobody gave one back. Default false. */
-  readonly unordered?: boolean;
   /** The broker recognises a resend by its `dedupeId` and stores it once. */
   readonly deduplicates?: boolean;
   /** The transports have `queues.list`. Default false. */
@@ -50,10 +48,19 @@ export interface TransportHarness {
  * often it redelivered a message. `confirmedAcks`: it does not answer acks. `bindings`: it does not keep what a queue is bound
  * by and where its dead letters go; patterns are held against a message when it is read. `sharing`: consumers of a queue do
  * not share it message by message, so that what one holds unsettled comes again when another takes over. `expiry`: a queue that
- * nobody consumes does not go by itself. `oldPlace`: what goes back may come after what was behind it.
+ * nobody consumes does not go by itself. `oldPlace`: what goes back may come after what was behind it. `order`: messages of a
+ * queue may overtake each other, though nobody gave one back.
  */
 export type HarnessLack =
-  'expiry' | 'queues' | 'unroutable' | 'deliveryCount' | 'confirmedAcks' | 'bindings' | 'sharing' | 'oldPlace';
+  | 'expiry'
+  | 'queues'
+  | 'unroutable'
+  | 'deliveryCount'
+  | 'confirmedAcks'
+  | 'bindings'
+  | 'sharing'
+  | 'oldPlace'
+  | 'order';
 
 export type HarnessEnvironment = Omit<TransportEnvironment, 'onEvent'>;
 
@@ -116,6 +123,7 @@ const needs = {
   expiry: (harness: TransportHarness) => !harness.lacks?.includes('expiry'),
   sharing: (harness: TransportHarness) => !harness.lacks?.includes('sharing'),
   oldPlace: (harness: TransportHarness) => !harness.lacks?.includes('oldPlace'),
+  order: (harness: TransportHarness) => !harness.lacks?.includes('order'),
   delay: (harness: TransportHarness) => harness.capabilities.maxDelayMs > 0,
   maxDelay: (harness: TransportHarness) =>
     harness.capabilities.maxDelayMs > 0 && Number.isFinite(harness.capabilities.maxDelayMs),

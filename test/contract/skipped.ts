@@ -103,6 +103,9 @@ const expiry = ['an exclusive queue that nobody consumes goes by itself, and is 
 /** What goes back to a standard queue of SQS comes again, but not before what is there. */
 const oldPlace = 'deliveries under way are reported lost once, cannot be settled any more, and come again';
 
+/** Several polls of a standard queue are under way at a time. */
+const order = 'one consumer gets the messages of a queue in the order they were published';
+
 /** Every case of the transport contract that a transport does not run, and nothing else. */
 export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
@@ -140,7 +143,18 @@ export const skipped = {
    * SQS neither blocks publishers nor ends connections or consumers; the emulator holds
    * everything in memory, so that nothing outlives it, and takes any credentials. What waits is kept in the queue itself.
    */
-  sqs: [...replies, ...expiry, oldPlace, ...blocking, ...poison, ...missingDelays, cancelled, restart, credentials[0]],
+  sqs: [
+    ...replies,
+    ...expiry,
+    oldPlace,
+    order,
+    ...blocking,
+    ...poison,
+    ...missingDelays,
+    cancelled,
+    restart,
+    credentials[0],
+  ],
   /** These run on a node of their own instead: an alarm would block all other tests, and so on. */
   onSharedNode: [restart, ...blocking],
   /** A broker that others run (TEST_RABBITMQ_URL) is not made to block, not killed, and gets no users. */

@@ -32,9 +32,8 @@ export class SqsHarness implements TransportHarness {
   readonly name = 'SQS';
   readonly capabilities = capabilities;
   /** An exclusive queue stays where its process died; what is given back has no place that it comes back to. */
-  readonly lacks = ['expiry', 'oldPlace'] as const;
+  readonly lacks = ['expiry', 'oldPlace', 'order'] as const;
   readonly listsQueues = true;
-  readonly unordered = true;
   readonly patienceMs = 25_000;
   readonly secret = secret;
   readonly faults: NonNullable<TransportHarness['faults']>;

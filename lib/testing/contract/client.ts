@@ -163,7 +163,7 @@ export class Client {
    */
   async upToFence(consumer: Consumer): Promise<ReceivedDelivery[]> {
     const before: ReceivedDelivery[] = [];
-    const quiet = this.scope.harness.unordered ? QUIET_FENCES : 1;
+    const quiet = this.scope.harness.lacks?.includes('order') ? QUIET_FENCES : 1;
     for (let left = quiet; left > 0; left--) {
       const found = await this.upToOneFence(consumer);
       before.push(...found);

@@ -114,6 +114,7 @@ export const deliveryCases: readonly CaseDefinition[] = [
   },
   {
     name: 'one consumer gets the messages of a queue in the order they were published',
+    needs: ['order'],
     async run(bed) {
       const client = await bed.connect();
       const consumer = await client.consume(bed.topology('q', [bed.route('a')]), { prefetch: 20 });

@@ -117,10 +117,7 @@ export const supervisionCases: readonly CaseDefinition[] = [
       await bed.cut(client);
       await client.connected();
       const consumer = await client.consume(topology, { prefetch: 30 });
-      assert.deepEqual(
-        (await consumer.take(30)).map(({ id }) => id),
-        ids,
-      );
+      assert.deepEqual(sorted((await consumer.take(30)).map(({ id }) => id)), sorted(ids));
     },
   },
   {

@@ -34,6 +34,8 @@ export class KafkajsMember implements GroupMember {
   private readonly committed = new Map<string, number>();
   /** Asked to join, and it has not been told its partitions. */
   private isJoining = false;
+  /** Kafkajs has no group any more: whoever asks it for something is thrown at. */
+  private isStopped = false;
   private write?: PlaceWriter['commitOffsetsIfNecessary'];
 
   constructor(
@@ -66,6 +68,8 @@ export class KafkajsMember implements GroupMember {
     consumer.on(consumer.events.HEARTBEAT, () => {
       if (this.isJoining && !this.leaving) throw rebalancing();
     });
+    // Before it says that it has crashed.
+    consumer.on(consumer.events.STOP, () => void (this.isStopped = true));
     let crash: Error | undefined;
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
       crash = error;
@@ -91,17 +95,18 @@ export class KafkajsMember implements GroupMember {
   }
 
   holdAt(place: TopicPartitionOffset): void {
+    if (this.isOver) return;
     const { topic, partition, offset } = place;
     this.consumer.seek({ topic, partition, offset: String(offset) });
     this.hold(place);
   }
 
   hold({ topic, partition }: TopicPartition): void {
-    if (!this.leaving) this.consumer.pause([{ topic, partitions: [partition] }]);
+    if (!this.isOver) this.consumer.pause([{ topic, partitions: [partition] }]);
   }
 
   resume({ topic, partition }: TopicPartition): void {
-    if (!this.leaving) this.consumer.resume([{ topic, partitions: [partition] }]);
+    if (!this.isOver) this.consumer.resume([{ topic, partitions: [partition] }]);
   }
 
   /** A cluster that does not answer keeps nobody: it finds out by itself. */
@@ -117,6 +122,10 @@ export class KafkajsMember implements GroupMember {
       if (!left.signal.aborted && this.id !== undefined) await this.leaveFor(this.id).catch(() => {});
     })();
     return this.leaving;
+  }
+
+  private get isOver(): boolean {
+    return this.isStopped || this.leaving !== undefined;
   }
 
   /**
@@ -154,9 +163,14 @@ export class KafkajsMember implements GroupMember {
     if (records.length > 0) read.set(key, records[0].offset);
     let waiting = this.handlers.records({ topic, partition }, records, next, { end, lowest });
     const done = new AbortController();
-    void waiting?.then(() => {
+    let isRefused = false;
+    const go = (): void => {
       waiting = undefined;
       done.abort();
+    };
+    void waiting?.then(go, () => {
+      isRefused = true;
+      go();
     });
     // It rejects where the group is rebalanced: then kafkajs joins again.
     await payload.heartbeat();
@@ -165,7 +179,7 @@ export class KafkajsMember implements GroupMember {
       await payload.heartbeat();
     }
     // It may have joined again over another of its connections: kafkajs would go on behind these records.
-    if (this.read !== read) throw rebalancing();
+    if (this.read !== read || isRefused) throw rebalancing();
     // Before this the same may come again, as when the heartbeat had no answer.
     read.set(key, next);
   }

@@ -8,16 +8,26 @@ import type { Sockets } from '../../../lib/transports/kafka/sockets.js';
 /** A member, what kafkajs does with it, and how low each chunk of a log could have begun. */
 async function started() {
   let batch!: (payload: EachBatchPayload) => Promise<void>;
-  let join!: (event: object) => void;
-  let crash!: (event: object) => void;
-  let heartbeaten!: () => void;
+  const listeners = new Map<string, (event: object) => void>();
+  const tell = (name: string, payload = {}): void => listeners.get(name)!({ payload });
+  const asked: string[] = [];
+  const ask = (what: string) => () => {
+    if (script.hasNoGroup) throw new Error('Consumer group was not initialized, consumer#run must be called first');
+    asked.push(what);
+  };
   const consumer = {
-    events: { GROUP_JOIN: 'join', CRASH: 'crash', HEARTBEAT: 'heartbeat' },
-    on(name: string, listener: typeof join) {
-      if (name === 'join') join = listener;
-      else if (name === 'crash') crash = listener;
-      else heartbeaten = listener as typeof heartbeaten;
+    events: {
+      GROUP_JOIN: 'join',
+      CRASH: 'crash',
+      HEARTBEAT: 'heartbeat',
+      FETCH_START: 'fetch',
+      REBALANCING: 'rebalancing',
+      STOP: 'stop',
     },
+    on: (name: string, listener: (event: object) => void) => void listeners.set(name, listener),
+    seek: ask('seek'),
+    pause: ask('pause'),
+    resume: ask('resume'),
     connect: async () => {},
     subscribe: async () => {},
     run: async (options: { eachBatch: typeof batch }) => void (batch = options.eachBatch),
@@ -26,7 +36,7 @@ async function started() {
   const lowest: (number | undefined)[] = [];
   const [reasons, left]: string[][] = [[], []];
   const clock = new ManualClock();
-  const script: { wait?: Promise<void>; refusal?: Error } = {};
+  const script: { wait?: Promise<void>; refusal?: Error; hasNoGroup?: boolean } = {};
   const handlers: MemberHandlers = {
     assigned: () => {},
     records(_from, _records, _next, log?: LogPlaces) {
@@ -38,7 +48,7 @@ async function started() {
   const sockets = { destroy: () => {} } as Sockets;
   const member = new KafkajsMember(consumer, sockets, clock, handlers, async (id) => void left.push(id));
   await member.start(['events']);
-  const rebalance = (): void => join({ payload: { memberId: 'm', memberAssignment: { events: [0] } } });
+  const rebalance = (): void => tell('join', { memberId: 'm', memberAssignment: { events: [0] } });
   const read = (from: number, to: number, heartbeat = async (): Promise<void> => {}): Promise<void> => {
     const messages = Array.from({ length: to - from }, (_, at) => ({ offset: String(from + at), timestamp: '0' }));
     const log = { topic: 'events', partition: 0, messages, highWatermark: '99', lastOffset: () => String(to - 1) };
@@ -47,9 +57,9 @@ async function started() {
     };
     return batch({ batch: log, heartbeat, commitOffsetsIfNecessary } as unknown as EachBatchPayload);
   };
-  const heartbeat = (): void => heartbeaten();
+  const heartbeat = (): void => tell('heartbeat');
   rebalance();
-  return { member, lowest, reasons, left, rebalance, read, crash, heartbeat, clock, script };
+  return { member, lowest, reasons, left, rebalance, read, tell, asked, heartbeat, clock, script };
 }
 
 describe('how low kafkajs begins again in the log that it has read', () => {
@@ -105,6 +115,12 @@ describe('a member whose group is rebalanced', () => {
     await expect(reading).rejects.toMatchObject({ type: 'REBALANCE_IN_PROGRESS' });
   });
 
+  it('reads again what could not be handed over', async () => {
+    const { script, read } = await started();
+    script.wait = Promise.reject(new Error('no room'));
+    await expect(read(0, 4)).rejects.toMatchObject({ type: 'REBALANCE_IN_PROGRESS' });
+  });
+
   it('does not write what was refused again by itself: the partition may be of another by then', async () => {
     const { member, script, read } = await started();
     await read(0, 4);
@@ -132,9 +148,26 @@ describe('a member whose group is rebalanced', () => {
   });
 });
 
+it.each(['crashes', 'is leaving'])('asks kafkajs for nothing while it %s: it would throw', async (how) => {
+  const { member, asked, script, tell } = await started();
+  const place = { topic: 'events', partition: 0, offset: 4 };
+  const all = (): void => {
+    member.hold(place);
+    member.holdAt(place);
+    member.resume(place);
+  };
+  all();
+  expect(asked).toEqual(['pause', 'seek', 'pause', 'resume']);
+  if (how === 'crashes') tell('stop');
+  else void member.leave();
+  script.hasNoGroup = true;
+  all();
+  expect(asked).toHaveLength(4);
+});
+
 it('a topic whose records kafkajs has no codec for is a reason that says what to do', async () => {
-  const { crash, reasons } = await started();
-  crash({ payload: { error: Object.assign(new Error('ZSTD is missing'), { name: 'KafkaJSNotImplemented' }) } });
+  const { tell, reasons } = await started();
+  tell('crash', { error: Object.assign(new Error('ZSTD is missing'), { name: 'KafkaJSNotImplemented' }) });
   expect(reasons).toEqual([
     expect.stringMatching(/without a codec: ZSTD is missing\. Register one \(CompressionCodecs/),
   ]);

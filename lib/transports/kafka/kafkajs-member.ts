@@ -36,6 +36,10 @@ export class KafkajsMember implements GroupMember {
   private isJoining = false;
   /** Kafkajs has no group any more: whoever asks it for something is thrown at. */
   private isStopped = false;
+  /** Brokers that were read from since the last time that nothing was. */
+  private readonly brokers = new Set<string>();
+  /** It has joined while other brokers were read from: what they answer was asked for from its places of before. */
+  private isMixed = false;
   private write?: PlaceWriter['commitOffsetsIfNecessary'];
 
   constructor(
@@ -60,13 +64,17 @@ export class KafkajsMember implements GroupMember {
       const anew = this.id !== memberId;
       this.id = memberId;
       this.isJoining = false;
+      this.isMixed = this.brokers.size > 1;
       // Asked for from now on, so that no place is below what is committed by now.
       this.read = new Map(this.committed);
       if (!this.leaving) handlers.assigned(partitions, anew);
     });
+    consumer.on(consumer.events.FETCH_START, ({ payload: { nodeId } }) => void this.brokers.add(String(nodeId)));
+    // It has waited for all brokers before it says so.
+    consumer.on(consumer.events.REBALANCING, () => this.brokers.clear());
     // Where joining failed half-way kafkajs goes on with the partitions of before, as a member in good standing.
     consumer.on(consumer.events.HEARTBEAT, () => {
-      if (this.isJoining && !this.leaving) throw rebalancing();
+      if ((this.isJoining || this.isMixed) && !this.leaving) throw rebalancing();
     });
     // Before it says that it has crashed.
     consumer.on(consumer.events.STOP, () => void (this.isStopped = true));
@@ -143,6 +151,7 @@ export class KafkajsMember implements GroupMember {
 
   private async batch(payload: EachBatchPayload): Promise<void> {
     if (this.leaving) return;
+    if (this.isMixed) throw rebalancing();
     const { batch } = payload;
     const { topic, partition, messages } = batch;
     const records = messages.map((message): IncomingRecord => ({

@@ -115,6 +115,31 @@ describe('a member whose group is rebalanced', () => {
     await expect(reading).rejects.toMatchObject({ type: 'REBALANCE_IN_PROGRESS' });
   });
 
+  it('takes nothing that one broker answers after it joined on the word of another, until it has joined again', async () => {
+    const { lowest, tell, rebalance, read, heartbeat } = await started();
+    const again = { type: 'REBALANCE_IN_PROGRESS' };
+    tell('fetch', { nodeId: '1' });
+    tell('fetch', { nodeId: '2' });
+    rebalance();
+    await expect(read(7, 9)).rejects.toMatchObject(again);
+    tell('fetch', { nodeId: '1' });
+    expect(heartbeat).toThrow(expect.objectContaining(again));
+    tell('rebalancing');
+    rebalance();
+    await read(3, 9);
+    heartbeat();
+    expect(lowest).toHaveLength(1);
+  });
+
+  it('goes on at once where it has joined on the word of the only broker that is read from', async () => {
+    const { lowest, tell, rebalance, read, heartbeat } = await started();
+    tell('fetch', { nodeId: '1' });
+    rebalance();
+    await read(0, 4);
+    heartbeat();
+    expect(lowest).toHaveLength(1);
+  });
+
   it('reads again what could not be handed over', async () => {
     const { script, read } = await started();
     script.wait = Promise.reject(new Error('no room'));

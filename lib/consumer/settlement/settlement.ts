@@ -170,8 +170,9 @@ export class Settlement {
     const { clock, transport } = this.environment;
     const { retry, maxDelayMs, maxReleaseMs = Infinity } = transport.capabilities;
     const early = earlyBy(delivery, clock, maxDelayMs);
-    if (early > 0 && early <= maxReleaseMs && (retry === 'redelivery' || maxDelayMs === 0))
-      return this.release(delivery, early);
+    // Where nothing can be delayed a copy would be back at once.
+    const isHeld = maxDelayMs === 0 || (retry === 'redelivery' && early <= maxReleaseMs);
+    if (early > 0 && isHeld) return this.release(delivery, Math.min(early, maxReleaseMs));
     return this.move(delivery, attempt, this.copy(delivery, attempt, delayMs, callsAloneOf(delivery)), 'retry');
   }
 

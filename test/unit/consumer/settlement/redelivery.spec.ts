@@ -325,3 +325,15 @@ test('a retry that has to wait for longer than the broker holds a message goes o
   expect(process.app.clock.now() - begun).toBe(30 * hour);
   expect(queue.deadLetters).toHaveLength(1);
 });
+
+test('a retry that has to wait for longer than the broker holds a message, which delays nothing, is held again and again', async () => {
+  const queue = new CountingQueue();
+  const hour = 3_600_000;
+  const attempts: number[] = [];
+  const retry = { attempts: 2, backoff: () => 30 * hour };
+  const process = await queue.process(fails(attempts), { retry }, { maxReleaseMs: 11 * hour, maxDelayMs: 0 });
+  for (let turns = 0; turns < 10 && attempts.length < 2; turns++) await queue.deliver(process);
+  expect(queue.waits).toEqual([11 * hour, 11 * hour, 8 * hour]);
+  expect(attempts).toEqual([1, 2]);
+  expect(process.app.transport.published.filter(({ to }) => to.kind === 'queue')).toHaveLength(1);
+});

@@ -51,7 +51,13 @@ export async function bridgeEvents(
       started.push(
         await messaging.subscribe({ ...subscription, route }, async (payload, context) => {
           incoming = true;
-          await emitter.emitAsync(context.route, payload);
+          let emitted: Promise<unknown>;
+          try {
+            emitted = emitter.emitAsync(context.route, payload);
+          } finally {
+            incoming = false;
+          }
+          await emitted;
         }),
       );
   } catch (error) {

@@ -36,8 +36,8 @@ export function sentry(client: SentryLike, options: SentryOptions = {}): Middlew
       const name = context instanceof MessageContext ? context.route : context.queue;
       scope.setContext('message', describedCall(context));
       scope.setTag('messaging.queue', context.queue);
-      const report = (error: unknown): void => {
-        if (!everyAttempt && !givesUp(context, error)) return;
+      const report = (error: unknown, isLast = givesUp(context, error)): void => {
+        if (!everyAttempt && !isLast) return;
         scope.setFingerprint([name, error instanceof Error ? error.constructor.name : typeof error]);
         client.captureException(error);
       };
@@ -45,7 +45,8 @@ export function sentry(client: SentryLike, options: SentryOptions = {}): Middlew
       return client.startSpan(span, async () => {
         try {
           const result = await next();
-          if (Outcome.is(result) && result.error !== undefined && result.type !== 'defer') report(result.error);
+          // What a handler gives up by itself is given up at its first attempt, whatever its error is.
+          if (Outcome.is(result) && result.error !== undefined) report(result.error, result.type !== 'retry' || undefined);
           return result;
         } catch (error) {
           report(error);

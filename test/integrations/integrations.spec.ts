@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Injectable, type ModuleMetadata } from '@nestjs/common';
-import { fixed, memory, type MessageContext, MessagingModule, Subscribe } from 'nestjs-messaging';
+import { fixed, memory, type MessageContext, MessagingModule, Outcome, Subscribe } from 'nestjs-messaging';
 import {
   bridgeEvents,
   cls,
@@ -28,6 +28,51 @@ function start(
   const module = MessagingModule.forRoot({ service: 'orders', transport: memory(), retry, ...options });
   return boot({ imports: [...imports, module], providers });
 }
+
+test('sentry reports what a handler gives up by itself, at its first attempt, and not what it retries', async () => {
+  const captured: unknown[] = [];
+  const client = {
+    withIsolationScope: (work: any) => work({ setContext() {}, setTag() {}, setFingerprint() {} }),
+    startSpan: (_: object, work: any) => work(),
+    captureException: (error: unknown) => captured.push((error as Error).message),
+  };
+  const { messaging } = await start({ middleware: [sentry(client)] });
+  const outcomes: Record<string, Outcome> = {
+    dead: Outcome.deadLetter('unrecoverable', new Error('dead')),
+    dropped: Outcome.discard(new Error('dropped')),
+    again: Outcome.retry(3_600_000, new Error('again')),
+  };
+  const seen = new Seen<unknown>();
+  for (const [route, outcome] of Object.entries(outcomes))
+    await messaging.subscribe({ route }, () => (seen.add(route), outcome));
+  for (const route of ['again', 'dead', 'dropped']) await messaging.publisher.publish(route, {});
+  await seen.until(3);
+  await turn();
+  expect(captured.sort()).toEqual(['dead', 'dropped']);
+});
+
+test('an emitter that throws at once does not keep the next event of this process from going out', async () => {
+  const listeners: ((event: string, value: unknown) => void)[] = [];
+  const failed = new Seen<unknown>();
+  const emitter: any = {
+    onAny: (listener: (event: string) => void) => listeners.push(listener),
+    offAny() {},
+    emitAsync() {
+      failed.add(1);
+      throw new Error('no listener of all events was called');
+    },
+  };
+  const { messaging } = await start({ retry: { attempts: 1 } });
+  const sent = new Seen<unknown>();
+  await messaging.subscribe({ route: 'out' }, (body) => sent.add(body));
+  const end = await bridgeEvents(emitter, messaging, { out: ['out'], in: ['in'] });
+  await messaging.publisher.publish('in', {});
+  await failed.until(1);
+  for (const listener of listeners) listener('out', { n: 1 });
+  for (const listener of listeners) listener('out', { n: 2 });
+  await sent.until(2);
+  await end();
+});
 
 (load ? describe : describe.skip)('beside the real package', () => {
   describe('nestjs-cls', () => {

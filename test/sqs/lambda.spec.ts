@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { GetQueueUrlCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { Injectable, Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { DeadLetters, MessagingModule, Publisher, Subscribe } from 'nestjs-messaging';
+import { DeadLetters, Messaging, MessagingModule, Outcome, Publisher, Subscribe } from 'nestjs-messaging';
 import { createSqsHandler, sqs, type SqsEvent, type SqsOptions, type SqsRecord } from 'nestjs-messaging/sqs';
+import { Proxy } from '../brokers/proxy.js';
 import { describeSqs } from '../brokers/sqs.js';
 import { waitFor } from '../brokers/wait-for.js';
 
@@ -145,6 +146,52 @@ describeSqs('createSqsHandler', (broker) => {
     expect(failures(await createSqsHandler(module)(eventOf(messages, name)))).toEqual(['bad-a2', 'a3', 'a4']);
     expect(orders.handled.filter((text) => text.includes('a'))).toEqual(['a1', 'bad-a2']);
     expect(orders.handled.filter((text) => text.startsWith('b') && !text.startsWith('bad'))).toEqual(['b1', 'b2']);
+  });
+
+  it('calls nothing that follows a failure in its group, also where the event has more messages than are handled at once', async () => {
+    const { module, publisher, name } = await application({ fifo: true });
+    const handled: string[] = [];
+    await module.get<Messaging>(Messaging).subscribe({ route: 'order.packed', queue: 'few', prefetch: 1 }, (body) => {
+      const { text } = body as { text: string };
+      handled.push(text);
+      if (text.startsWith('bad')) return Outcome.retry(3_600_000);
+    });
+    const few = await plain.send(new GetQueueUrlCommand({ QueueName: name.replace('orders', 'few') }));
+    for (const key of ['a', 'b']) await publisher.publish('order.packed', { text: `${key}1` }, { key });
+    const firsts = await received(few.QueueUrl, 2);
+    const texts = ['a1', 'bad-a2', 'a3', 'b1', 'a4', 'b2'];
+    const messages = texts.map((text): Message => {
+      const first = firsts.find(({ Body }) => Body!.includes(text.replace('bad-', '')[0]))!;
+      const Body = first.Body!.replace(/[ab]1/, text);
+      return { ...first, Body, MessageId: text, ReceiptHandle: Body === first.Body ? first.ReceiptHandle : text };
+    });
+    const event = eventOf(messages, name.replace('orders', 'few'));
+    expect(failures(await createSqsHandler(module)(event))).toEqual(['bad-a2', 'a3', 'a4']);
+    expect(handled).toEqual(['a1', 'bad-a2', 'b1', 'b2']);
+  });
+
+  it('reports what an outage took along, and handles the next event when the connection is back', async () => {
+    const proxy = await Proxy.start(endpoint);
+    open.push(proxy);
+    const { module, orders, publisher, QueueUrl, name } = await application({ endpoint: `http://127.0.0.1:${proxy.port}` }); // prettier-ignore
+    let end!: () => void;
+    orders.waits.set('slow', new Promise((resolve) => (end = resolve)));
+    for (const text of ['slow', 'next']) await publisher.publish('order.placed', { text });
+    const messages = await received(QueueUrl, 2);
+    const [slow, next] = ['slow', 'next'].map((text) => messages.filter(({ Body }) => Body!.includes(`"${text}"`)));
+    const handler = createSqsHandler(module);
+    const answer = handler(eventOf(slow, name), { getRemainingTimeInMillis: () => 600_000 });
+    await waitFor(() => orders.handled.includes('slow'), 'the first call');
+    await proxy.refuse(true);
+    proxy.reset();
+    const sent = publisher.publish('order.placed', { text: 'later' });
+    expect(failures(await answer)).toEqual([idOf(messages, 'slow')]);
+    end();
+    const following = handler(eventOf(next, name), { getRemainingTimeInMillis: () => 600_000 });
+    await proxy.refuse(false);
+    expect(failures(await following)).toEqual([]);
+    expect(orders.handled).toContain('next');
+    await sent;
   });
 
   it('rejects an event of a queue that nothing consumes, by name, so that all of it comes again', async () => {

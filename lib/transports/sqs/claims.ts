@@ -78,6 +78,12 @@ export interface MessageSource {
   keep(deliveries: readonly SqsDelivery[], ms: number, now: number): Promise<readonly SqsDelivery[]>;
   /** Nobody receives from it any more. */
   close(): void;
+  /** Nothing that was received can be settled any more. */
+  end?(): void;
+  /** Of messages that came together, those that follow in the group and were not received: none is handled before this one. */
+  stopGroup?(delivery: SqsDelivery): readonly Message[];
+  /** Whether the message is of a group that was stopped. */
+  isStopped?(message: Message): boolean;
 }
 
 /** The requests of one consumer that polls. */

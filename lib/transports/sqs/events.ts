@@ -19,6 +19,8 @@ export interface SqsRecord {
 
 interface Entry {
   readonly message: Message;
+  /** Aborted at the end of the event that the message came in. */
+  readonly event: AbortSignal;
   /** Whether the message was handled and may be deleted. */
   readonly settle: (isHandled: boolean) => void;
 }
@@ -29,6 +31,8 @@ export class EventSource implements MessageSource {
   /** By their receipt handles, from the event until they are settled. */
   private readonly entries = new Map<string, Entry>();
   private receivers: (() => void)[] = [];
+  /** Groups of each event in which a message was not handled. */
+  private readonly stopped = new WeakMap<AbortSignal, Set<string>>();
   private isClosed = false;
 
   constructor(private readonly claims: Claims) {}
@@ -45,7 +49,7 @@ export class EventSource implements MessageSource {
       };
       const tooLate = (): void => settle(false);
       over.addEventListener('abort', tooLate);
-      const entry = { message, settle };
+      const entry = { message, settle, event: over };
       this.entries.set(handle, entry);
       this.waiting.push(entry);
       if (this.isClosed || over.aborted) settle(false);
@@ -58,6 +62,21 @@ export class EventSource implements MessageSource {
       await new Promise<void>((resolve) => this.receivers.push(resolve));
     const found = this.waiting.splice(0, count).map(({ message }) => message);
     return found.filter(({ ReceiptHandle = '' }) => this.entries.has(ReceiptHandle));
+  }
+
+  stopGroup({ handle, group }: SqsDelivery): readonly Message[] {
+    const event = this.entries.get(handle)?.event;
+    if (!event) return [];
+    const groups = this.stopped.get(event) ?? new Set();
+    this.stopped.set(event, groups.add(group));
+    const following = this.waiting.filter(({ message }) => this.isStopped(message));
+    for (const entry of following) this.waiting.splice(this.waiting.indexOf(entry), 1);
+    return following.map(({ message }) => message);
+  }
+
+  isStopped({ ReceiptHandle = '', Attributes }: Message): boolean {
+    const event = this.entries.get(ReceiptHandle)?.event;
+    return event !== undefined && (this.stopped.get(event)?.has(Attributes?.MessageGroupId ?? '') ?? false);
   }
 
   remove(deliveries: readonly SqsDelivery[]): Promise<Answer> {
@@ -95,6 +114,12 @@ export class EventSource implements MessageSource {
     this.isClosed = true;
     for (const { settle } of this.waiting.splice(0)) settle(false);
     for (const receive of this.receivers.splice(0)) receive();
+  }
+
+  /** What is still being handled cannot be settled any more: the event must not wait for that. */
+  end(): void {
+    this.close();
+    for (const { settle } of [...this.entries.values()]) settle(false);
   }
 
   private settled(deliveries: readonly SqsDelivery[], isHandled: boolean): Answer {

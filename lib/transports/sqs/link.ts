@@ -82,7 +82,8 @@ export class SqsDialer implements Dialer<Link> {
     try {
       await this.ping(link, this.clients);
       await prepare(link);
-      link.stopHeartbeat = this.heartbeat(link);
+      // Between events Lambda freezes the process: what is asked then fails, though SQS is there.
+      if (!settings.lambda) link.stopHeartbeat = this.heartbeat(link);
       return link;
     } catch (error) {
       void this.end(link);

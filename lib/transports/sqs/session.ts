@@ -107,6 +107,10 @@ export class SqsSession implements ConsumerSession, Settler {
     return this.options.record;
   }
 
+  get started(): boolean {
+    return this.mode !== 'idle';
+  }
+
   get consuming(): boolean {
     return this.mode === 'consuming';
   }
@@ -136,7 +140,11 @@ export class SqsSession implements ConsumerSession, Settler {
   release(delivery: SqsDelivery, delayMs: number): void {
     if (delivery instanceof FifoDelivery && this.restsHere) return this.rest(delivery, delayMs, true);
     this.settlements.release({ delivery, delayMs });
-    this.giveBack(this.lanes?.behind(delivery) ?? [], true);
+    if (this.lanes) {
+      const following = this.deliveriesOf(this.claims.stopGroup?.(delivery) ?? [], this.options.clock.monotonic());
+      for (const one of following) this.held.add(one);
+      this.giveBack([...this.lanes.behind(delivery), ...following], true);
+    }
     this.settle(delivery);
   }
 
@@ -174,6 +182,7 @@ export class SqsSession implements ConsumerSession, Settler {
     for (const cancel of this.resting.values()) cancel();
     this.waiters.wake();
     this.claims.close();
+    this.claims.end?.();
     this.settlements.end();
     const unseen = new Set([...this.early, ...this.resting.keys(), ...(this.lanes?.waiting() ?? [])]);
     for (const delivery of this.held) this.lose(delivery, unseen.has(delivery));
@@ -234,17 +243,24 @@ export class SqsSession implements ConsumerSession, Settler {
     woken.abort();
   }
 
-  private received(messages: readonly Message[], at: number): void {
+  private deliveriesOf(messages: readonly Message[], at: number): SqsDelivery[] {
     const { topic, leaseMs } = this.options;
     const { queue } = this.record;
     const Kind = this.lanes ? FifoDelivery : SqsDelivery;
-    const deliveries = messages.map((message) => new Kind(message, { queue, topic, at, leaseMs }, this));
+    return messages.map((message) => new Kind(message, { queue, topic, at, leaseMs }, this));
+  }
+
+  private received(messages: readonly Message[], at: number): void {
+    const deliveries = this.deliveriesOf(messages, at);
     // Too late: whoever comes next has it, and not after the lease.
     if (this.over.signal.aborted)
       return void this.claims.hideAll(deliveries.map((delivery) => ({ delivery, seconds: 0 })));
     for (const delivery of deliveries) this.held.add(delivery);
     if (this.isStopped()) return this.giveBack(deliveries, true);
-    for (const delivery of deliveries) if (this.lanes?.add(delivery) ?? true) this.deliver(delivery);
+    for (const delivery of deliveries) {
+      if (this.lanes && this.claims.isStopped?.(delivery.received)) this.giveBack([delivery], true);
+      else if (this.lanes?.add(delivery) ?? true) this.deliver(delivery);
+    }
   }
 
   private deliver(delivery: SqsDelivery): void {

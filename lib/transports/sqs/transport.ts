@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { sleep } from '../../clock/sleep.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
 import type { Browser, QueueOperations } from '../../transport/queue-operations.js';
@@ -17,6 +18,8 @@ import { SqsSession } from './session.js';
 
 /** A poll that does not wait asks only some of the servers of SQS. */
 const LOOK_WAIT_MS = 1_000;
+/** Until it is looked again whether sessions are there that come with a link. */
+const LOOK_AGAIN_MS = 25;
 /** SQS hides a message for 12 hours from its receipt, of which the handler has had some. */
 const MAX_RELEASE_MS = 39_600_000;
 /** How much longer than a poll the consumers may take to close. */
@@ -144,26 +147,45 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
 
   /** @throws UnsupportedError, NotConnectedError */
   private async handle(records: readonly SqsRecord[], withinMs?: number): Promise<readonly boolean[]> {
-    const { subscriptions, environment, connection } = this.connected();
-    const sessions = [...subscriptions.sessions];
-    const byName = new Map(sessions.map((session) => [nameIn(session.record.url, '/'), session]));
-    const found = records.map(({ eventSourceARN }) => byName.get(nameIn(eventSourceARN, ':')));
-    const unknown = found.indexOf(undefined);
-    if (unknown >= 0) {
-      const known = sessions.map(({ record }) => record.queue);
-      throw notConsumed(records[unknown].eventSourceARN, known, connection.current !== undefined);
-    }
+    const { environment } = this.connected();
     const over = new AbortController();
     setMaxListeners(0, over.signal);
     const cancel = withinMs === undefined ? () => {} : environment.clock.after(withinMs, () => over.abort());
-    const answers = records.map(async (record, at) => {
-      const session = found[at]!;
-      return session.consuming && (session.claims as EventSource).take(record, over.signal);
-    });
-    const isHandled = await Promise.all(answers);
-    cancel();
-    if (over.signal.aborted) await Promise.all(sessions.map((session) => session.check()));
-    return isHandled;
+    try {
+      const sessions = await this.sessionsOf(records, over.signal, withinMs !== undefined);
+      const answers = records.map(async (record, at) => {
+        const session = sessions[at];
+        return session.consuming && (session.claims as EventSource).take(record, over.signal);
+      });
+      const isHandled = await Promise.all(answers);
+      if (over.signal.aborted) await Promise.all([...new Set(sessions)].map((session) => session.check()));
+      return isHandled;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Of each message. What an outage took along is waited for: until the end of the call nothing is lost by that. */
+  private async sessionsOf(
+    records: readonly SqsRecord[],
+    over: AbortSignal,
+    mayWait: boolean,
+  ): Promise<readonly SqsSession[]> {
+    const { subscriptions, environment, connection, queues } = this.connected();
+    for (;;) {
+      const sessions = [...subscriptions.sessions].filter(({ started }) => started || !mayWait);
+      const byName = new Map(sessions.map((session) => [nameIn(session.record.url, '/'), session]));
+      const found = records.map(({ eventSourceARN }) => byName.get(nameIn(eventSourceARN, ':')));
+      const unknown = found.indexOf(undefined);
+      if (unknown < 0) return found as SqsSession[];
+      const { eventSourceARN } = records[unknown];
+      const declared = [...subscriptions.declared.keys()];
+      const isOurs = declared.some((queue) => queues.nameOf(queue) === nameIn(eventSourceARN, ':'));
+      if (!mayWait || !isOurs || over.aborted)
+        throw notConsumed(eventSourceARN, declared, connection.current !== undefined);
+      await connection.whenOpen(over);
+      await sleep(environment.clock, LOOK_AGAIN_MS, over);
+    }
   }
 }
 

@@ -46,7 +46,8 @@ export function sentry(client: SentryLike, options: SentryOptions = {}): Middlew
         try {
           const result = await next();
           // What a handler gives up by itself is given up at its first attempt, whatever its error is.
-          if (Outcome.is(result) && result.error !== undefined) report(result.error, result.type !== 'retry' || undefined);
+          if (Outcome.is(result) && result.error !== undefined)
+            report(result.error, result.type !== 'retry' || undefined);
           return result;
         } catch (error) {
           report(error);

@@ -243,6 +243,7 @@ export class Publisher {
   /** From now on every publish is rejected with PublisherClosedError; those before are on their way. @internal */
   close(): void {
     this.closed = true;
+    this.uniques?.close();
     this.batching?.flush();
   }
 

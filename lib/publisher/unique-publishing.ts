@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.js';
+import type { CancelTimer, Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import type { Coordination } from '../coordination/coordination.js';
 import type { Change, CoordinationStore } from '../coordination/coordination-store.js';
@@ -30,10 +30,21 @@ export interface UniquePublishingEnvironment {
 /** What is known of a key: the message, and whether it is sent. */
 interface UniqueState {
   readonly id: string;
+  /** Of the process that has it, until when: it publishes, or the message waits in its memory. */
   readonly token?: string;
   readonly until?: number;
-  /** It waits in the retry queue of its process. */
+  /** It waits in a retry queue. */
   readonly queued?: true;
+}
+
+/** A message that waits in the memory of this process. */
+interface Waiting {
+  readonly store: CoordinationStore;
+  readonly key: string;
+  readonly id: string;
+  readonly token: string;
+  /** By this process's monotonic clock. */
+  readonly endsAt: number;
 }
 
 type Claim = { readonly id: string; readonly sent?: Receipt['outcome']; readonly waitMs?: number };
@@ -45,6 +56,9 @@ const LONGEST_MS = 30 * 86_400_000;
 
 /** Publishes once per key and time: the key is taken, the message sent, and that recorded. */
 export class UniquePublishing {
+  private readonly waiting = new Set<Waiting>();
+  private cancelTimer: CancelTimer | undefined;
+  private closed = false;
   private failing = false;
 
   constructor(private readonly environment: UniquePublishingEnvironment) {}
@@ -87,12 +101,58 @@ export class UniquePublishing {
       await this.asked(store, key, free(token));
       throw error;
     }
+    if (receipt.stored === 'memory') return this.keeping(receipt, store, key, token, forMs);
     await this.asked(store, key, sent(receipt, token, forMs));
     if (receipt.outcome === 'queued')
       void receipt.settled.then(({ outcome, id }) =>
-        this.asked(store, key, settled(id, outcome === 'confirmed', forMs)),
+        this.asked(store, key, settled(id, undefined, outcome === 'confirmed', forMs)),
       );
     return receipt;
+  }
+
+  /** What waits in the memory of this process counts as sent for as long as the process lives. */
+  private async keeping(
+    receipt: Receipt,
+    store: CoordinationStore,
+    key: string,
+    token: string,
+    forMs: number,
+  ): Promise<Receipt> {
+    const { id } = receipt;
+    await this.asked(store, key, keep(id, token, forMs));
+    const waiting = { store, key, id, token, endsAt: this.environment.clock.monotonic() + forMs };
+    this.waiting.add(waiting);
+    this.arm();
+    void receipt.settled.then(({ outcome }) => {
+      this.waiting.delete(waiting);
+      return this.asked(store, key, settled(id, token, outcome === 'confirmed', forMs));
+    });
+    return receipt;
+  }
+
+  /** What waits is not kept any longer than a lease. */
+  close(): void {
+    this.closed = true;
+    this.cancelTimer?.();
+  }
+
+  private arm(): void {
+    if (this.closed) return;
+    this.cancelTimer ??= this.environment.clock.after(LEASE_MS / 3, () => this.renew(), { background: true });
+  }
+
+  private renew(): void {
+    this.cancelTimer = undefined;
+    const now = this.environment.clock.monotonic();
+    for (const one of this.waiting) {
+      const { store, key, id, token, endsAt } = one;
+      if (endsAt <= now) this.waiting.delete(one);
+      else
+        void this.asked(store, key, keep(id, token, endsAt - now)).then((kept) => {
+          if (kept === false) this.waiting.delete(one);
+        });
+    }
+    if (this.waiting.size > 0) this.arm();
   }
 
   /** Undefined where nobody knows. */
@@ -120,7 +180,8 @@ function take(id: string, token: string): Change<Claim> {
     if (state && state.token === undefined)
       return { result: { id: state.id, sent: state.queued ? 'queued' : 'confirmed' } };
     const left = (state?.until ?? 0) - now;
-    if (state && left > 0 && left <= LEASE_MS) return { result: { id: state.id, waitMs: left } };
+    if (state && left > 0 && left <= LEASE_MS)
+      return { result: state.queued ? { id: state.id, sent: 'queued' } : { id: state.id, waitMs: left } };
     const own = { id: state?.id ?? id, token, until: now + LEASE_MS };
     return { result: { id: own.id }, state: JSON.stringify(own), keepMs: 2 * LEASE_MS };
   };
@@ -135,15 +196,25 @@ function sent({ id, outcome }: Receipt, token: string, forMs: number): Change<bo
   };
 }
 
+/** It waits in the memory of a process, which has it for another while. False: somebody else has it now. */
+function keep(id: string, token: string, keepMs: number): Change<boolean> {
+  return (text, now) => {
+    const state = read(text);
+    if (state?.token !== token) return { result: false };
+    const own: UniqueState = { id, token, until: now + LEASE_MS, queued: true };
+    return { result: true, state: JSON.stringify(own), keepMs };
+  };
+}
+
 function free(token: string): Change<boolean> {
   return (text) => (read(text)?.token === token ? { result: true, state: null } : { result: false });
 }
 
 /** What was queued is confirmed, or will never be sent. */
-function settled(id: string, confirmed: boolean, forMs: number): Change<boolean> {
+function settled(id: string, token: string | undefined, confirmed: boolean, forMs: number): Change<boolean> {
   return (text) => {
     const state = read(text);
-    if (state?.id !== id || !state.queued) return { result: false };
+    if (state?.id !== id || !state.queued || state.token !== token) return { result: false };
     return confirmed ? { result: true, state: JSON.stringify({ id }), keepMs: forMs } : { result: true, state: null };
   };
 }

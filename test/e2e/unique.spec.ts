@@ -8,14 +8,14 @@ import { type Application, boot, closeApplications } from './support/application
 type Unique = NonNullable<PublishOptions['unique']>;
 
 let clock: ManualClock;
-let broker: MemoryBroker;
+let shared: MemoryBroker;
 let store: CoordinationStore;
 let down: boolean;
 let handled: { readonly n: number; readonly id: string }[];
 
 beforeEach(() => {
   clock = new ManualClock();
-  broker = new MemoryBroker({ clock });
+  shared = new MemoryBroker({ clock });
   const kept = memoryCoordinationStore().create({ clock });
   store = {
     change: async (key, change) => {
@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 afterEach(closeApplications);
 
-async function start(own: CoordinationStore = store): Promise<Application> {
+async function start(own: CoordinationStore = store, broker = shared): Promise<Application> {
   const coordination = { kind: 'shared', create: () => own };
   const app = await boot({
     imports: [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })],
@@ -92,6 +92,42 @@ describe('a unique publish', () => {
     await clock.advance(10);
     expect(handled.map(({ n }) => n)).toEqual([1, 2]);
     expect(handled[1].id).toBe(handled[0].id);
+  });
+
+  test('that waits in memory counts as sent while its process lives, and is sent by the next under its id after that', async () => {
+    const apart = new MemoryBroker({ clock });
+    let dead = false;
+    const killed: CoordinationStore = {
+      change: (key, change) => (dead ? new Promise(() => undefined) : store.change(key, change)),
+      close: async () => undefined,
+    };
+    const [dying, two] = [await start(killed, apart), await start()];
+    apart.faults.refuse();
+    apart.faults.disconnect();
+    const first = await publish(dying, 1, { for: 600_000 });
+    expect(first).toMatchObject({ outcome: 'queued', stored: 'memory' });
+    await clock.advance(120_000);
+    expect(await publish(two, 2, { for: 600_000 })).toMatchObject({ duplicate: true, outcome: 'queued' });
+    dead = true;
+    await clock.advance(31_000);
+    expect(await publish(two, 3, { for: 600_000 })).toMatchObject({ outcome: 'confirmed', id: first.id });
+    await clock.advance(10);
+    expect(handled).toEqual([{ n: 3, id: first.id }]);
+    dead = false;
+    apart.faults.accept();
+    await clock.advance(60_000);
+  });
+
+  test('that waited in memory is a duplicate of what was confirmed when it is sent', async () => {
+    const apart = new MemoryBroker({ clock });
+    const [one, two] = [await start(store, apart), await start()];
+    apart.faults.refuse();
+    apart.faults.disconnect();
+    const first = await publish(one, 1, { for: 600_000 });
+    apart.faults.accept();
+    await clock.advance(60_000);
+    expect(await first.settled).toMatchObject({ outcome: 'confirmed' });
+    expect(await publish(two, 2, { for: 600_000 })).toMatchObject({ duplicate: true, outcome: 'confirmed' });
   });
 
   test('is sent while the store is down, and the log says so once', async () => {

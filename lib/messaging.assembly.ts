@@ -125,7 +125,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   });
   // Elsewhere what is to be agreed on would be decided by each process in silence.
   const ownStore = system === 'memory' ? memoryCoordinationStore() : undefined;
-  const coordination = new Coordination(options.coordination ?? ownStore, clock);
+  const coordination = new Coordination(options.coordination ?? ownStore, clock, connection);
   const publisher = new Publisher(
     new MessageFactory({ serializer, clock, unroutable, maxBytes, maxDelayMs, holdDelayed: retryQueue.delayed }),
     dispatcher,

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { DEFAULT_CONNECTION } from '../transport/connection-token.js';
 import type { CoordinationStore, CoordinationStoreFactory } from './coordination-store.js';
 
 const NEEDED =
@@ -12,6 +13,7 @@ export class Coordination {
   constructor(
     private readonly factory: CoordinationStoreFactory | undefined,
     private readonly clock: Clock,
+    private readonly connection: string = DEFAULT_CONNECTION,
   ) {}
 
   /** Whether there is one. */
@@ -27,7 +29,7 @@ export class Coordination {
   /** @throws InvalidOptionError without one, for what needs it */
   store(neededBy: string): CoordinationStore {
     if (!this.factory) throw new InvalidOptionError('coordination', undefined, `${NEEDED}. ${neededBy} needs it`);
-    return (this.made ??= this.factory.create({ clock: this.clock }));
+    return (this.made ??= entriesOf(this.connection, this.factory.create({ clock: this.clock })));
   }
 
   /** Opens the store that processes share, if there is one. @throws what waiting cannot cure */
@@ -38,6 +40,17 @@ export class Coordination {
   async close(): Promise<void> {
     await this.made?.close();
   }
+}
+
+/** What each connection has of a store that an application gives to several. */
+function entriesOf(connection: string, store: CoordinationStore): CoordinationStore {
+  if (connection === DEFAULT_CONNECTION) return store;
+  const prefix = `@${encodeURIComponent(connection)}:`;
+  return {
+    open: async () => store.open?.(),
+    change: (key, change) => store.change(prefix + key, change),
+    close: () => store.close(),
+  };
 }
 
 /** @throws InvalidOptionError */

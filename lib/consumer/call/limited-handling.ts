@@ -69,17 +69,26 @@ export class LimitedHandling {
     const token = newMessageId(clock.now());
     const refused = await this.turn(key, token, context);
     if (refused) return refused;
+    if (this.over(context)) {
+      if (this.limit.concurrency !== undefined) await this.giveBack(key, token, 0);
+      return Outcome.giveBack;
+    }
     if (this.limit.concurrency === undefined) return handler(context);
     return this.holding({ key, token, context }, handler);
   }
 
+  /** No handler is to be called with it any more. */
+  private over({ aborted }: MessageContext): boolean {
+    return this.stopping.signal.aborted || aborted !== undefined;
+  }
+
   /** Undefined: its turn has come. */
-  private async turn(key: string, token: string, { delivery }: MessageContext): Promise<Outcome | undefined> {
+  private async turn(key: string, token: string, context: MessageContext): Promise<Outcome | undefined> {
     const { store, clock, log } = this.environment;
     const mostMs = this.limit.key ? KEYED_WAIT_MS : WAIT_MS;
     const until = clock.monotonic() + mostMs;
     // What was put off here comes with its time.
-    let waited = delivery.message.headers[header.notBefore] !== undefined;
+    let waited = context.delivery.message.headers[header.notBefore] !== undefined;
     for (;;) {
       let answer: Permit;
       try {
@@ -91,17 +100,17 @@ export class LimitedHandling {
       if (this.failing) log.log(`«${this.scope}»: the limit is kept again`);
       this.failing = false;
       if (!answer) return undefined;
-      const { signal } = this.stopping;
-      if (!signal.aborted && clock.monotonic() + answer.waitMs > until) return Outcome.defer(answer.waitMs);
+      if (this.over(context)) return Outcome.giveBack;
+      if (clock.monotonic() + answer.waitMs > until) return Outcome.defer(answer.waitMs);
       const lookMs = this.limit.concurrency === undefined ? answer.waitMs : Math.min(answer.waitMs, LOOK_MS);
-      await sleep(clock, lookMs, signal);
-      if (signal.aborted) return Outcome.giveBack;
+      await sleep(clock, lookMs, AbortSignal.any([this.stopping.signal, context.signal]));
+      if (this.over(context)) return Outcome.giveBack;
       waited = true;
     }
   }
 
   private async holding(permitted: HeldPermit, handler: Handler): Promise<unknown> {
-    const { store, clock } = this.environment;
+    const { clock } = this.environment;
     const beganAt = clock.monotonic();
     this.held.add(permitted);
     this.cancelTimer ??= this.renewLater();
@@ -114,11 +123,13 @@ export class LimitedHandling {
         this.cancelTimer = undefined;
       }
       const { key, token } = permitted;
-      // What cannot be given back is free when it is over.
-      await store
-        .change(key, endPermit(token, clock.monotonic() - beganAt))
-        .catch((error: unknown) => this.failed(error));
+      await this.giveBack(key, token, clock.monotonic() - beganAt);
     }
+  }
+
+  /** What cannot be given back is free when it is over. */
+  private async giveBack(key: string, token: string, tookMs: number): Promise<void> {
+    await this.environment.store.change(key, endPermit(token, tookMs)).catch((error: unknown) => this.failed(error));
   }
 
   private renewLater(): CancelTimer {

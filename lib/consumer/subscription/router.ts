@@ -130,6 +130,7 @@ const COMPARED: readonly (readonly [string, (definition: SubscriptionDefinition)
   ['timeout', ({ timeoutMs }) => timeoutMs],
   ['delay', ({ delayMs }) => delayMs],
   ['killSwitch', ({ killSwitch }) => killSwitch],
+  ['limit', ({ limit }) => limit],
   ['idempotent', ({ idempotent }) => idempotent],
   ['serializer', ({ serializer }) => serializer],
   ['middleware', ({ middleware }) => middleware],

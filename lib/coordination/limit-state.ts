@@ -65,24 +65,25 @@ export function permit({ rate, perMs, concurrency }: Limit, token: string, waite
   };
 }
 
-/** Keeps a permit for longer. False: it was over, and may be another's. */
-export function renewPermit(token: string): Change<boolean> {
+/** Keeps a permit for longer, or takes it back where nobody else has. False: it was over, and others have all there are. */
+export function renewPermit(limit: Limit, token: string): Change<boolean> {
   return (text, now) => {
-    const state = read(text);
-    if (!state || !((state.held[token] ?? 0) > now)) return { result: false };
-    const held = { ...state.held, [token]: now + PERMIT_MS };
-    return { result: true, state: JSON.stringify({ ...state, held }), keepMs: keepOf(state, now) };
+    const state = current(text, now, limit.perMs / PARTS);
+    const { [token]: own, ...others } = state.held;
+    if (own === undefined && Object.keys(others).length >= (limit.concurrency ?? Infinity)) return { result: false };
+    const held = { ...others, [token]: now + PERMIT_MS };
+    return { result: true, state: JSON.stringify({ ...state, held }), keepMs: keepOf(limit, state, now) };
   };
 }
 
 /** The call is over, and took so long. */
-export function endPermit(token: string, tookMs: number): Change<void> {
+export function endPermit(limit: Limit, token: string, tookMs: number): Change<void> {
   return (text, now) => {
     const state = read(text);
     if (state?.held[token] === undefined) return { result: undefined };
     const { [token]: _, ...held } = state.held;
     const takesMs = state.takesMs * (1 - WEIGHT) + tookMs * WEIGHT;
-    return { result: undefined, state: JSON.stringify({ ...state, held, takesMs }), keepMs: keepOf(state, now) };
+    return { result: undefined, state: JSON.stringify({ ...state, held, takesMs }), keepMs: keepOf(limit, state, now) };
   };
 }
 
@@ -110,8 +111,9 @@ function current(text: string | undefined, now: number, partMs: number): LimitSt
   return { ...found, part, begun, held, last };
 }
 
-function keepOf({ last }: LimitState, now: number): number {
-  return LONGEST_MS + Math.max(0, last - now);
+/** As long as what began counts, and how long a call takes is worth knowing. */
+function keepOf({ perMs }: Limit, { last }: LimitState, now: number): number {
+  return Math.max(LONGEST_MS, (1 + 1 / PARTS) * perMs + PERMIT_MS) + Math.max(0, last - now);
 }
 
 function read(text: string | undefined): LimitState | undefined {

@@ -24,6 +24,7 @@ type LimitOptions = NonNullable<SubscriptionOptions['limit']>;
 let clock: ManualClock;
 let broker: MemoryBroker;
 let store: CoordinationStore;
+let kept: CoordinationStore;
 let down: boolean;
 /** What handlers were called with, and when. */
 let calls: { readonly n: number; readonly at: number; readonly attempt: number }[];
@@ -31,7 +32,7 @@ let calls: { readonly n: number; readonly at: number; readonly attempt: number }
 beforeEach(() => {
   clock = new ManualClock();
   broker = new MemoryBroker({ clock });
-  const kept = memoryCoordinationStore().create({ clock });
+  kept = memoryCoordinationStore().create({ clock });
   store = {
     change: async (key, change) => {
       if (down) throw new CoordinationStoreError('down');
@@ -45,8 +46,8 @@ beforeEach(() => {
 afterEach(closeApplications);
 
 /** One more process of the service. */
-function start(): Promise<Application> {
-  const coordination: CoordinationStoreFactory = { kind: 'shared', create: () => store };
+function start(own = store): Promise<Application> {
+  const coordination: CoordinationStoreFactory = { kind: 'shared', create: () => own };
   return boot({
     imports: [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })],
   });
@@ -159,13 +160,40 @@ describe('limit', () => {
     expect(app.log.lines.join('\n')).toContain('the limit is kept again');
   });
 
-  test('a handler whose permit is gone is told, and what it does not get back is free after 15 seconds', async () => {
+  test('a handler whose permit another took while it was not renewed is told once', async () => {
     const app = await start();
     let reason: unknown;
-    await handle(app, { concurrency: 1 }, async ({ signal }) => {
-      if (calls.length > 1) return;
+    const work = async ({ signal }: MessageContext): Promise<void> => {
+      if (calls.length > 1) return wait(30_000);
       signal.addEventListener('abort', () => (reason = signal.reason));
       await wait(40_000);
+    };
+    await handle(app, { concurrency: 1 }, work);
+    await publish(app, 1);
+    await clock.advance(1_000);
+    down = true;
+    const other = await start(kept);
+    await handle(other, { concurrency: 1 }, work);
+    await publish(app, 2);
+    await clock.advance(12_000);
+    expect(calls.length).toBe(1);
+    await clock.advance(10_000);
+    expect(calls.length).toBe(2);
+    down = false;
+    await clock.advance(15_000);
+    expect(reason).toMatchObject({ code: 'DELIVERY_LOST' });
+    const lost = [app, other].flatMap(({ log }) => log.lines.filter((line) => line.includes('was over before')));
+    expect(lost.length).toBe(1);
+    await clock.advance(120_000);
+  });
+
+  test('a handler goes on with its permit after an outage of the store in which nobody took it', async () => {
+    const app = await start();
+    let aborted = false;
+    await handle(app, { concurrency: 1 }, async ({ signal }) => {
+      if (calls.length > 1) return;
+      signal.addEventListener('abort', () => (aborted = true));
+      await wait(60_000);
     });
     await publish(app, 1);
     await clock.advance(1_000);
@@ -173,11 +201,35 @@ describe('limit', () => {
     await clock.advance(20_000);
     down = false;
     await clock.advance(6_000);
-    expect(reason).toMatchObject({ code: 'DELIVERY_LOST' });
     await publish(app, 1);
-    await clock.advance(6_000);
+    await clock.advance(20_000);
+    expect([aborted, calls.length]).toEqual([false, 1]);
+    await clock.advance(60_000);
     expect(calls.length).toBe(2);
-    await clock.advance(40_000);
+  });
+
+  test('a permit that is given while the application stops calls nobody, and goes back with its message', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const slow = await start({
+      change: async (key, change) => {
+        if (key.startsWith('limit:')) await held;
+        return kept.change(key, change);
+      },
+      close: async () => undefined,
+    });
+    await handle(slow, { concurrency: 1 });
+    await publish(slow, 1);
+    await clock.advance(10);
+    const closing = slow.close();
+    await clock.advance(10);
+    release();
+    await clock.advance(1_000);
+    await closing;
+    expect(calls).toEqual([]);
+    await handle(await start(), { concurrency: 1 });
+    await clock.advance(1_000);
+    expect(calls.length).toBe(1);
   });
 
   test('what waits for its turn when the application stops is given back at once, and handled by another', async () => {

@@ -27,6 +27,7 @@ interface HeldPermit {
   readonly key: string;
   readonly token: string;
   readonly context: MessageContext;
+  renewal?: Promise<void>;
 }
 
 /** While the store does not answer, messages are put off by so much: a limit that nobody keeps would be none. */
@@ -122,14 +123,18 @@ export class LimitedHandling {
         this.cancelTimer?.();
         this.cancelTimer = undefined;
       }
-      const { key, token } = permitted;
+      const { key, token, renewal } = permitted;
+      // One that comes after the end would take the permit back.
+      await renewal;
       await this.giveBack(key, token, clock.monotonic() - beganAt);
     }
   }
 
   /** What cannot be given back is free when it is over. */
   private async giveBack(key: string, token: string, tookMs: number): Promise<void> {
-    await this.environment.store.change(key, endPermit(token, tookMs)).catch((error: unknown) => this.failed(error));
+    await this.environment.store
+      .change(key, endPermit(this.limit, token, tookMs))
+      .catch((error: unknown) => this.failed(error));
   }
 
   private renewLater(): CancelTimer {
@@ -138,9 +143,9 @@ export class LimitedHandling {
 
   private renew(): void {
     for (const one of this.held) {
-      this.environment.store.change(one.key, renewPermit(one.token)).then(
+      one.renewal = this.environment.store.change(one.key, renewPermit(this.limit, one.token)).then(
         (kept) => {
-          if (!kept && this.held.has(one)) this.lost(one);
+          if (!kept && this.held.delete(one)) this.lost(one);
         },
         (error: unknown) => this.failed(error),
       );

@@ -96,7 +96,7 @@ describe('a concurrency', () => {
   test('lets so many hold a permit, and the next when one is given back', () => {
     expect([ask(of, 'a'), ask(of, 'b')]).toEqual([undefined, undefined]);
     expect(ask(of, 'c')).toBeGreaterThan(0);
-    entry.change(endPermit('a', 100));
+    entry.change(endPermit(of, 'a', 100));
     expect(ask(of, 'c', true)).toBeUndefined();
     expect(ask(of, 'd', true)).toBeGreaterThan(0);
   });
@@ -105,12 +105,33 @@ describe('a concurrency', () => {
     ask(of, 'a');
     ask(of, 'b');
     await clock.advance(PERMIT_MS - 1);
-    expect(entry.change(renewPermit('a'))).toBe(true);
+    expect(entry.change(renewPermit(of, 'a'))).toBe(true);
     await clock.advance(1);
     expect(ask(of, 'c', true)).toBeUndefined();
-    expect(entry.change(renewPermit('b'))).toBe(false);
-    expect(entry.change(renewPermit('a'))).toBe(true);
+    expect(entry.change(renewPermit(of, 'b'))).toBe(false);
+    expect(entry.change(renewPermit(of, 'a'))).toBe(true);
     expect(ask(of, 'd', true)).toBeGreaterThan(0);
+  });
+
+  test('puts back the permit of who comes too late to renew it where nobody has taken it, also when all was forgotten', async () => {
+    ask(of, 'a');
+    await clock.advance(PERMIT_MS + 1);
+    ask(of, 'b');
+    expect(entry.change(renewPermit(of, 'a'))).toBe(true);
+    expect(ask(of, 'c', true)).toBeGreaterThan(0);
+    entry.text = undefined;
+    expect(entry.change(renewPermit(of, 'b'))).toBe(true);
+    expect(entry.change(renewPermit(of, 'a'))).toBe(true);
+    expect(ask(of, 'c', true)).toBeGreaterThan(0);
+  });
+
+  test('leaves what began in a long time as long as it counts', () => {
+    const daily = limit({ rate: 1, perMs: 86_400_000, concurrency: 1 });
+    ask(daily, 'a');
+    for (const change of [renewPermit(daily, 'a'), endPermit(daily, 'a', 1)] as Change<unknown>[]) {
+      const changed = change(entry.text, clock.now());
+      expect('keepMs' in changed && changed.keepMs).toBeGreaterThan(1.1 * 86_400_000);
+    }
   });
 
   test('of one that is over gives back nobody else’s', async () => {
@@ -118,7 +139,7 @@ describe('a concurrency', () => {
     await clock.advance(PERMIT_MS);
     ask(of, 'b');
     ask(of, 'c');
-    entry.change(endPermit('a', 1));
+    entry.change(endPermit(of, 'a', 1));
     expect(ask(of, 'd', true)).toBeGreaterThan(0);
   });
 
@@ -126,7 +147,7 @@ describe('a concurrency', () => {
     const slow = limit({ concurrency: 1 });
     for (let n = 0; n < 30; n++) {
       ask(slow, 'a', true);
-      entry.change(endPermit('a', 10_000));
+      entry.change(endPermit(slow, 'a', 10_000));
     }
     ask(slow, 'a', true);
     const [first, second] = [ask(slow, 'b')!, ask(slow, 'c')!];

@@ -133,6 +133,7 @@ describe('what cannot share a queue', () => {
     ['retry', { retry: { attempts: 1 } }, { retry: { attempts: 2 } }],
     ['retry', { retry: { backoff: exponential({ max: 5_000 }) } }, { retry: { backoff: exponential() } }],
     ['timeout', { timeout: 5 }, {}],
+    ['limit', { limit: { concurrency: 1 } }, { limit: { concurrency: 2 } }],
     ['delay', { delay: 5 }, {}],
     ['dlq', { dlq: false }, {}],
     ['topic', { topic: 'x' }, {}],

@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
+import { answered } from '../clock/answered.js';
 import type { CoordinationStore } from '../coordination/coordination-store.js';
 import { CoordinationStoreError } from '../errors/coordination-errors.js';
 import { errorMessage } from '../errors/redact.js';
@@ -31,6 +32,8 @@ export interface RecurringEnvironment {
 /** After a failure, in milliseconds, twice as long each time. */
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
+/** So long a body is waited for. */
+const MOST_MAKING_MS = 600_000;
 
 /**
  * Publishes at the times of one expression those that this process takes. A time is taken for a while first, published under
@@ -101,7 +104,7 @@ export class RecurringSchedule {
     const stopRenewing = this.renewing(token);
     let confirmed = false;
     try {
-      const body = await this.definition.make(fire);
+      const body = await this.made(fire);
       if (!(await store.change(this.key, renew(token)))) {
         log.warn(
           `${this.title}: ${fire.id} took longer than ${LEASE_MS} ms to be made, and another process has it now`,
@@ -113,6 +116,22 @@ export class RecurringSchedule {
     } finally {
       stopRenewing();
       await this.ended(token, confirmed);
+    }
+  }
+
+  /** The body. One that comes too late is dropped: the time is free for another try by then. */
+  private async made(fire: RecurringFire): Promise<unknown> {
+    const { clock, log } = this.environment;
+    const { place } = this.definition;
+    const slow = (): void =>
+      log.warn(
+        `${this.title}: ${place} has not answered for ${LEASE_MS} ms, and no other process takes ${fire.id} meanwhile`,
+      );
+    const cancel = clock.after(LEASE_MS, slow, { background: true });
+    try {
+      return await answered(Promise.resolve(this.definition.make(fire)), { clock, ms: MOST_MAKING_MS });
+    } finally {
+      cancel();
     }
   }
 

@@ -155,11 +155,28 @@ describe('a recurring message', () => {
     let made = 0;
     const make = (): Promise<void> => {
       made++;
-      return new Promise((resolve) => void clock.after(10 * MINUTE, resolve));
+      return new Promise((resolve) => void clock.after(9 * MINUTE, resolve));
     };
     for (let n = 0; n < 3; n++) await start({ make });
     await clock.advance(HOUR + 11 * MINUTE);
     expect([made, sent]).toEqual([1, [at(1)]]);
+    expect(lines.filter((line) => line.includes('has not answered for 10000 ms')).length).toBe(1);
+  });
+
+  test('whose body never comes is tried again after ten minutes, and published once where the first comes late', async () => {
+    let made = 0;
+    let late = (): void => undefined;
+    const make = (): unknown => (++made === 1 ? new Promise<void>((resolve) => (late = resolve)) : {});
+    await start({ make });
+    await clock.advance(HOUR + 9 * MINUTE);
+    expect([made, sent]).toEqual([1, []]);
+    await clock.advance(2 * MINUTE);
+    late();
+    await clock.advance(MINUTE);
+    expect([made, sent]).toEqual([2, [at(1)]]);
+    expect(lines.join('\n')).toMatch(
+      /Reports\.nightly\) failed, and is tried again in 1000 ms: no answer within 600000/,
+    );
   });
 
   test('of a process that stood still for longer than its lease is left to who has it now', async () => {

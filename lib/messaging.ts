@@ -331,9 +331,11 @@ export class Messaging {
     await this.startConsumer(consumer);
     this.parts.log.log(...subscriptionLine(consumer.definition));
     this.startCounting();
-    return new RuntimeSubscription(consumer, async () => {
+    const { pauses } = this.parts;
+    return new RuntimeSubscription(consumer, pauses, async () => {
       const { signal, cancel } = deadline(this.options.clock, this.options.shutdownTimeout);
       await this.parts.consumers.remove(consumer, signal);
+      pauses.ended(consumer.definition.name);
       cancel();
     });
   }

@@ -6,6 +6,7 @@ export class RuntimeSubscription {
   /** @internal */
   constructor(
     private readonly consumer: QueueConsumer,
+    private readonly pauses: { paused(name: string, paused: boolean): void },
     private readonly end: () => Promise<void>,
   ) {}
 
@@ -20,9 +21,12 @@ export class RuntimeSubscription {
   /** No handler starts until `resume`; running ones finish. Messages wait in the queue. */
   pause(): void {
     this.consumer.pause();
+    this.pauses.paused(this.consumer.definition.name, true);
   }
 
+  /** @throws InvalidOptionError where it is paused in all processes */
   resume(): void {
+    this.pauses.paused(this.consumer.definition.name, false);
     this.consumer.resume();
   }
 

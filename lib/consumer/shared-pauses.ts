@@ -68,6 +68,11 @@ export class SharedPauses {
     else this.own.delete(name);
   }
 
+  /** A later subscription of the name is not paused by its process. */
+  ended(name: string): void {
+    this.own.delete(name);
+  }
+
   /** Why a subscription does not consume, where that is since all are paused. */
   reasonOf(name: string): string | undefined {
     const until = this.pauses[name];

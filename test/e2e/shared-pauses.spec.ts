@@ -109,6 +109,24 @@ describe('a subscription that is paused everywhere', () => {
     expect(calls).toEqual([1]);
   });
 
+  test('stays paused where it was made at run time and has paused itself; one that is made after it is not', async () => {
+    const { messaging } = await start(1);
+    const made = await messaging.subscribe({ route: 'job', name: 'made' }, () => void calls.push(2));
+    made.pause();
+    await messaging.pauseEverywhere('made');
+    expect(() => made.resume()).toThrow(/resumeEverywhere\('made'\)/);
+    await messaging.resumeEverywhere('made');
+    expect(made.state).toBe('paused');
+    made.resume();
+    expect(made.state).toBe('consuming');
+    made.pause();
+    await made.stop();
+    const next = await messaging.subscribe({ route: 'job', name: 'made' }, () => void calls.push(3));
+    await messaging.pauseEverywhere('made');
+    await messaging.resumeEverywhere('made');
+    expect(next.state).toBe('consuming');
+  });
+
   test('is not resumed by one process for itself', async () => {
     const one = await start(1);
     await one.messaging.pauseEverywhere('job');

@@ -58,6 +58,8 @@ export class AmqpConnection {
     this.publishing.optionsOf(others, 'request', serializer);
     if (expiration !== undefined)
       this.settings.report.differs('AmqpConnection.request', 'expiration', 'a request is of use until its timeout');
+    if (publishOptions.priority !== undefined)
+      this.settings.report.differs('AmqpConnection.request', 'priority', 'not sent: a request has none');
     if (correlationId !== undefined)
       this.settings.report.differs(
         'AmqpConnection.request',

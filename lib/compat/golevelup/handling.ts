@@ -62,17 +62,19 @@ export class CompatHandling {
   private async handle(handler: CompatHandler, context: MessageContext): Promise<unknown> {
     const { place, config, call } = handler;
     const message = messageOf(context, config);
+    const { headers } = message.properties;
+    let result: unknown;
     try {
-      const { headers } = message.properties;
-      const result = await call(this.payload(config, message), message, headers);
-      if (isNack(result)) return thrownOrGiven(nacked(result.requeue));
-      if (config.type === 'rpc') return context.replyTo === undefined ? undefined : new RpcAnswer(result, answerHeaders(headers)); // prettier-ignore
-      if (result)
-        this.settings.log.warn(`${place} returned a value, which nobody gets: a subscriber returns nothing, or a Nack`);
-      return undefined;
+      result = await call(this.payload(config, message), message, headers);
     } catch (error) {
       return thrownOrGiven((await this.failed(handler, [message], error))(message));
     }
+    // Outside of what `failed` is asked about: the handler decided already.
+    if (isNack(result)) return thrownOrGiven(nacked(result.requeue));
+    if (config.type === 'rpc') return context.replyTo === undefined ? undefined : new RpcAnswer(result, answerHeaders(headers)); // prettier-ignore
+    if (result)
+      this.settings.log.warn(`${place} returned a value, which nobody gets: a subscriber returns nothing, or a Nack`);
+    return undefined;
   }
 
   /** @throws UndecodableMessageError */

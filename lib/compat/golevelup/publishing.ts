@@ -8,11 +8,10 @@ import type { Publisher } from '../../publisher/publisher.js';
 import type { CompatSettings } from './config.js';
 
 /** What is taken of amqplib's options, and what is told instead of taken. */
-const TAKEN = ['messageId', 'correlationId', 'replyTo', 'headers', 'expiration', 'contentType'];
+const TAKEN = ['messageId', 'correlationId', 'replyTo', 'headers', 'expiration', 'priority', 'contentType'];
 const TOLD: Readonly<Record<string, string>> = {
   mandatory:
     "nobody would be told with theirs; give «unroutable: 'reject'» to the module, and publish with our Publisher",
-  priority: 'not sent',
   persistent: 'everything is persistent',
   deliveryMode: 'everything is persistent',
   timestamp: 'the header «messaging-time» says when',
@@ -58,7 +57,7 @@ export class CompatPublishing {
         value === undefined || (value === true && name === 'persistent') || (value === 2 && name === 'deliveryMode');
       if (!same) settings.report.differs(`AmqpConnection.${where}`, name, difference);
     }
-    const { messageId, correlationId, replyTo, expiration } = options;
+    const { messageId, correlationId, replyTo, expiration, priority } = options;
     const headers = options.headers as Headers | undefined;
     if (expiration !== undefined)
       settings.report.differs(
@@ -74,6 +73,7 @@ export class CompatPublishing {
       ...(replyTo !== undefined && { replyTo }),
       ...(headers && { headers }),
       ...(expiration !== undefined && { ttl: Math.max(1, Number(expiration)) }),
+      ...(priority !== undefined && { priority }),
     };
   }
 

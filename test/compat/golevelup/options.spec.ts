@@ -117,6 +117,10 @@ describeRabbit('the options of golevelup', (rabbit) => {
       ['an errorHandler that requeues', { errorHandler: requeueErrorHandler }, broken],
       ['an errorHandler that decides nothing', { errorHandler: () => undefined }, broken],
       ['new Nack(true)', {}, () => new Nack(true)],
+      ['new Nack(true) beside ACK', { errorBehavior: ACK }, () => new Nack(true)],
+      ['new Nack(true) beside NACK', { errorBehavior: NACK }, () => new Nack(true)],
+      ['new Nack(true) beside an errorHandler', { errorHandler: ackErrorHandler }, () => new Nack(true)],
+      ['new Nack(true) of a batch', { errorBehavior: ACK, batchOptions: { size: 1 } }, () => new Nack(true)],
     ])(
       '%s: retried by the policy of the module, then a dead letter; a retry says where it came from',
       async (_, more, work) => {
@@ -126,7 +130,10 @@ describeRabbit('the options of golevelup', (rabbit) => {
         await publish(application, { routingKey: `key.${number}` });
         expect((await dead).reason).toBe('attempts-exhausted');
         expect(handled.calls).toHaveLength(2);
-        expect(handled.calls[1].message.fields).toMatchObject({ exchange: 'shop', routingKey: `key.${number}` });
+        expect([handled.calls[1].message].flat()[0].fields).toMatchObject({
+          exchange: 'shop',
+          routingKey: `key.${number}`,
+        });
       },
     );
 
@@ -432,9 +439,10 @@ describeRabbit('the options of golevelup', (rabbit) => {
       await expect(connection.request({ exchange: 'shop', routingKey, timeout: 50 })).rejects.toBeInstanceOf(
         RpcTimeoutError,
       );
-      await expect(connection.request({ exchange: 'shop', routingKey: 'nobody' })).rejects.toMatchObject({
-        code: 'UNROUTABLE',
-      });
+      await expect(
+        connection.request({ exchange: 'shop', routingKey: 'nobody', publishOptions: { priority: 7 } }),
+      ).rejects.toMatchObject({ code: 'UNROUTABLE' });
+      expect(application.log.lines.join('\n')).toContain('AmqpConnection.request: priority: not sent');
     });
 
     test('a key that no handler of the queue has is a dead letter', async () => {
@@ -484,10 +492,15 @@ describeRabbit('the options of golevelup', (rabbit) => {
       const application = await start([], { defaultPublishOptions: { headers: { from: 'shop' } } });
       const connection = application.get(AmqpConnection);
       const { queue } = await channel.assertQueue(`queue-${++number}`);
-      await connection.publish('', queue, { a: 1 }, { messageId: 'm', correlationId: 'c', contentType: 'text/x' });
+      await connection.publish(
+        '',
+        queue,
+        { a: 1 },
+        { messageId: 'm', correlationId: 'c', contentType: 'text/x', priority: 7 },
+      );
       const came = await channel.get(queue, { noAck: true });
       expect(came && came.properties).toMatchObject({
-        ...{ messageId: 'm', correlationId: 'c', contentType: 'text/x', deliveryMode: 2 },
+        ...{ messageId: 'm', correlationId: 'c', contentType: 'text/x', deliveryMode: 2, priority: 7 },
         headers: { from: 'shop' },
       });
       for (const name of ['CC', 'userId', 'contentEncoding'])
@@ -495,7 +508,7 @@ describeRabbit('the options of golevelup', (rabbit) => {
           code: 'INVALID_OPTION',
         });
       await expect(connection.publish('shop', '', 1)).rejects.toMatchObject({ option: 'routingKey' });
-      const told = ['priority', 'timestamp', 'type', 'appId', 'mandatory', 'expiration'];
+      const told = ['timestamp', 'type', 'appId', 'mandatory', 'expiration'];
       for (const name of told) await connection.publish('', queue, 1, { [name]: 1 });
       await connection.publish('', queue, 1, { persistent: false, deliveryMode: 1 });
       for (const name of [...told, 'persistent', 'deliveryMode'])

@@ -50,13 +50,14 @@ export class TokenLogin {
   }
 
   private tries(given: unknown): boolean {
-    const now = this.clock.monotonic();
-    if (this.failures >= MOST_FAILURES && now - this.failedAt < WAIT_MS)
-      throw new Refusal(429, 'Too many wrong tokens: wait for half a minute');
     if (typeof given === 'string' && isSame(given, this.token)) {
       this.failures = 0;
       return true;
     }
+    // After the comparison: a stranger must not keep out who has the token.
+    const now = this.clock.monotonic();
+    if (this.failures >= MOST_FAILURES && now - this.failedAt < WAIT_MS)
+      throw new Refusal(429, 'Too many wrong tokens: wait for half a minute');
     this.failures++;
     this.failedAt = now;
     return false;

@@ -1,5 +1,5 @@
 import type { AsyncApiDocument } from './document.js';
-import { isObject, type Json } from './json.js';
+import { isObject, type Json, unpointed } from './json.js';
 import { schemaRows } from './schema-rows.js';
 
 /** Beside the page, at the names that the specification recommends. */
@@ -125,10 +125,6 @@ function found(document: AsyncApiDocument, reference: string): unknown {
   let at: unknown = document;
   for (const part of reference.replace(/^#\//, '').split('/')) at = isObject(at) ? at[unpointed(part)] : undefined;
   return at;
-}
-
-function unpointed(part: string): string {
-  return decodeURIComponent(part).replace(/~1/g, '/').replace(/~0/g, '~');
 }
 
 function lastOf(reference: unknown): string {

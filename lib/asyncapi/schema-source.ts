@@ -1,4 +1,4 @@
-import { isObject, type Json } from './json.js';
+import { isObject, type Json, unpointed } from './json.js';
 
 /** The document that a schema stands in, for what it refers to. */
 export type SchemaSource = Json;
@@ -16,7 +16,8 @@ export function resolved(source: SchemaSource, schema: unknown): unknown {
 function at(source: unknown, pointer: string): unknown {
   const names = pointer.split('/').slice(1);
   return names.reduce((value: unknown, name) => {
-    const key = decodeURIComponent(name).replace(/~1/g, '/').replace(/~0/g, '~');
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)[unpointed(name)]
+      : undefined;
   }, source);
 }

@@ -143,6 +143,13 @@ test('a document that cannot be made is told, and the application goes on', asyn
   expect((await get('/asyncapi/asyncapi.css')).status).toBe(200);
 });
 
+test('a reference that holds a bare percent sign is shown as it is', async () => {
+  const { documentPage } = await import('../../lib/asyncapi/document-page.js');
+  const operation = { action: 'receive', channel: { $ref: '#/channels/100%' } };
+  const document = { info, servers: {}, channels: {}, operations: { sold: operation }, components: { messages: {} } };
+  expect(documentPage(document as never, 'asyncapi/')).toContain('<code>100%</code>');
+});
+
 test('a page of a sample has at most 30 kB', async () => {
   const app = await unconnectedApplication(ShopModule);
   const document = asyncApi(app);

@@ -140,8 +140,8 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
   const requester: Requester = new Requester({
     ...{ clock, events, serializer, telemetry, system: transport.system, replies: transport.replies },
     obstacle: () => dispatcher.obstacle,
-    send: (route, body, publishOptions, queue) =>
-      publisher.request(route, body, publishOptions, options.propagate?.inHand()?.correlationId, queue),
+    send: (route, body, publishOptions, conversation) =>
+      publisher.request(route, body, publishOptions, options.propagate?.inHand()?.correlationId, conversation),
   });
   const recurring = new RecurringSchedules({ service, coordination, publisher, clock, log, events });
   const idempotencyStores = new IdempotencyStorePool({ clock });

@@ -198,23 +198,24 @@ export class Publisher {
 
   /**
    * Sends a request: it is confirmed or rejected, for it is worth nothing later. `correlation`: of what it is sent for;
-   * `queue`: where it goes by name. Rejects as `publish` does. @internal
+   * `conversation`: it may get several replies, each of which makes its sender wait longer, so that there is no deadline to
+   * tell; with the queue that it goes to by name. Rejects as `publish` does. @internal
    */
   request(
     route: RouteLike,
     body: unknown,
     options: PublishOptions,
     correlation?: string,
-    queue?: string,
+    conversation?: { readonly queue?: string },
   ): Promise<Receipt> {
     const keep = async (publication: Publication): Promise<Receipt> => {
       publication.keptElsewhere = true;
       const headers = publication.message.headers as Record<string, unknown>;
-      headers[requestHeader.deadline] = publication.expiresAt;
+      if (!conversation) headers[requestHeader.deadline] = publication.expiresAt;
       if (correlation !== undefined) headers[requestHeader.correlation] = correlation;
       return this.submit(publication);
     };
-    return this.compose(route, body, options, keep, queue);
+    return this.compose(route, body, options, keep, conversation?.queue);
   }
 
   /**

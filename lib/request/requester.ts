@@ -38,7 +38,12 @@ export interface RequesterEnvironment {
   /** Why nothing can be sent now; undefined: it can. */
   obstacle(): string | undefined;
   /** Sends at once, and keeps nothing for later. */
-  send(route: RouteLike, body: unknown, options: PublishOptions, queue?: string): Promise<Receipt>;
+  send(
+    route: RouteLike,
+    body: unknown,
+    options: PublishOptions,
+    conversation?: Pick<Conversation, 'queue'>,
+  ): Promise<Receipt>;
 }
 
 /** A request that may get several replies, and where it goes. @internal */
@@ -244,7 +249,7 @@ export class Requester {
       correlationId: id,
       replyTo: this.address,
     };
-    const publish = (): Promise<Receipt> => this.environment.send(route, body, written, conversation?.queue);
+    const publish = (): Promise<Receipt> => this.environment.send(route, body, written, conversation);
     (trace ? trace.run(publish) : publish()).catch((error: unknown) =>
       this.fail(id, error instanceof NotConnectedError ? lost(error.message, error) : error),
     );

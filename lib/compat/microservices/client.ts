@@ -166,7 +166,9 @@ export class MessagingClient extends ClientProxy<Events, Status> {
       const failed = (err: unknown): void => told({ err });
       try {
         const read = this.read(reply);
-        if (before === undefined && !isThenable(read)) return told(read);
+        if (isThenable(read))
+          read.then(undefined, () => undefined); // Also of one that fails before it is its turn.
+        else if (before === undefined) return told(read);
         before = (before ?? Promise.resolve()).then(() => read).then(told, failed);
       } catch (error) {
         failed(error);

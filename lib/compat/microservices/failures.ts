@@ -15,9 +15,10 @@ export function watchFailures(): void {
   if (filter[WATCHED]) return;
   const original = Reflect.get<Filter, 'catch'>(filter, 'catch');
   filter[WATCHED] = true;
-  filter.catch = function (this: Filter, exception: never, host: ArgumentsHost) {
-    const context: unknown = host.getArgByIndex(1);
+  filter.catch = function (this: Filter, exception: never, host?: Partial<ArgumentsHost>) {
+    // Some call the filter by themselves, without a host.
+    const context: unknown = host?.getArgByIndex?.(1);
     if (context instanceof MessagingRpcContext) context.failure ??= exception;
-    return original.call(this, exception, host);
+    return original.call(this, exception, host as ArgumentsHost);
   };
 }

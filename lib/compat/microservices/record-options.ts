@@ -17,7 +17,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   contentEncoding: 'encode the body in a serializer of your own, and say so in a header',
   type: 'nothing: the property holds the route. Put your own type into «headers»',
   appId: 'put it into «headers»',
-  priority: 'put it into «headers»: what is published here has no priority at the broker',
 };
 
 /** Left to this package: every message is persistent, and says when it was published. */
@@ -25,7 +24,7 @@ const OURS = ['persistent', 'deliveryMode', 'timestamp'];
 
 /** The options of RmqRecordBuilder, as those of a publish. @throws UnsupportedError that names what has no counterpart */
 export function publishOptionsOf(options: RmqRecordOptions = {}, headers?: Headers): RecordPublish {
-  const { headers: own, expiration, messageId, mandatory, contentType, ...rest } = options;
+  const { headers: own, expiration, messageId, mandatory, contentType, priority, ...rest } = options;
   for (const [name, value] of Object.entries(rest)) {
     if (value === undefined || OURS.includes(name)) continue;
     const help = REFUSED[name];
@@ -39,6 +38,7 @@ export function publishOptionsOf(options: RmqRecordOptions = {}, headers?: Heade
       ...(merged && { headers: merged }),
       ...(messageId !== undefined && { id: messageId }),
       ...(expiration !== undefined && { ttl: milliseconds(expiration) }),
+      ...(priority !== undefined && { priority }),
       ...(mandatory !== undefined && { unroutable: mandatory ? 'reject' : 'ignore' }),
     },
     ...(contentType !== undefined && { contentType }),

@@ -8,8 +8,10 @@ export type Decision = 'ack' | 'requeue' | 'dead-letter';
 
 /** What `@Ctx()` is: the context of Nest's RabbitMQ transport, on any broker. */
 export class MessagingRpcContext extends RmqContext {
-  /** What the handler decided; the first word counts. @internal */
+  /** What the handler decided; the first word counts, and of several handlers any that is no ack. @internal */
   decision: Decision | undefined;
+  /** Several handlers have the message. @internal */
+  isShared = false;
   /** What the handler failed with, before Nest's filter made of it what is told. @internal */
   failure: unknown;
   private message: Record<string, unknown> | undefined;
@@ -36,7 +38,7 @@ export class MessagingRpcContext extends RmqContext {
   override getChannelRef(): unknown {
     return (this.channel ??= channelOf((operation, decision) => {
       if (this.ended) this.tooLate(operation);
-      else this.decision ??= decision;
+      else if (this.decision === undefined || (this.isShared && this.decision === 'ack')) this.decision = decision;
     }));
   }
 

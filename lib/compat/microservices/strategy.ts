@@ -146,7 +146,8 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
     const own = new MessagingRpcContext(context, (operation) => this.tellTooLate(operation, context));
     const handler = this.getHandlerByPattern(context.route);
     try {
-      if (context.replyTo !== undefined) return await this.answer(own, handler, replies);
+      // An event that somebody wants an answer to is still an event: what fails is retried.
+      if (context.replyTo !== undefined && !handler?.isEventHandler) return await this.answer(own, handler, replies);
       if (!handler) return noHandler(context);
       return await this.handleOne(own, handler);
     } finally {
@@ -156,15 +157,19 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
 
   /** What an event comes to: its Observable is taken to the end. */
   private async handleOne(own: MessagingRpcContext, handler: MessageHandler): Promise<unknown> {
+    own.isShared = handler.next !== undefined;
+    let response: unknown;
     try {
-      await this.within(own, async () => wholeResultOf(await handler(own.messaging.payload, own)));
+      response = await this.within(own, async () => wholeResultOf(await handler(own.messaging.payload, own)));
     } catch (error) {
       own.failure ??= error;
       return outcomeOf(own);
     }
     // A filter may have made a result of a failure.
     own.failure = undefined;
-    return outcomeOf(own);
+    const outcome = outcomeOf(own);
+    const isAsked = outcome.type === 'ack' && own.messaging.replyTo !== undefined;
+    return isAsked ? ({ response, isDisposed: true } satisfies Reply) : outcome;
   }
 
   /** The last packet, which the engine answers with; those before are sent as they come. */
@@ -194,13 +199,20 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
       this.logger.error(error);
       return { err: { status: 'error', message: 'Internal server error' }, isDisposed: true };
     }
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const subscription = this.send(this.transformToObservable(result), (packet) => {
         if (!packet.isDisposed) return send(packet);
         resolve(packet);
       });
-      if (!subscription.closed)
-        context.signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });
+      if (subscription.closed) return;
+      const { signal } = context;
+      const end = (): void => {
+        // First: the end of the subscription looks as if all values had come.
+        reject(signal.reason as Error);
+        subscription.unsubscribe();
+      };
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
     });
   }
 
@@ -231,13 +243,14 @@ function noHandler({ delivery, queue, route }: MessageContext): Outcome {
 }
 
 /** @throws what is to be retried */
-function outcomeOf({ decision, failure }: MessagingRpcContext): Outcome {
+function outcomeOf({ decision, failure, isShared }: MessagingRpcContext): Outcome {
   if (decision === 'dead-letter')
     return Outcome.deadLetter(
       'unrecoverable',
       failure ?? new NackError('The handler has nacked the message, not to be requeued'),
     );
-  if (decision === 'ack' || (decision === undefined && failure === undefined)) return Outcome.ack;
+  // The ack of one of several handlers says nothing of the others.
+  if (failure === undefined ? decision !== 'requeue' : decision === 'ack' && !isShared) return Outcome.ack;
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- what the handler threw, whatever it is
   throw failure ?? new NackError('The handler has nacked the message');
 }

@@ -127,7 +127,7 @@ export function shopSuite(transport: () => Promise<TransportFactory>): void {
 
   test('every handler of an event gets it, with its message and pattern', async () => {
     const record = new RmqRecordBuilder({ id: 7 })
-      .setOptions({ headers: { tenant: 't1' }, messageId: 'order-7', expiration: 60_000 })
+      .setOptions({ headers: { tenant: 't1' }, messageId: 'order-7', expiration: 60_000, priority: 3 })
       .build();
     await lastValueFrom(client.emit('order.created', record));
     const [[, order, context]] = await untilSeen('order.created');
@@ -137,7 +137,7 @@ export function shopSuite(transport: () => Promise<TransportFactory>): void {
     expect(own.getPattern()).toBe('order.created');
     const { content, properties } = own.getMessage() as { content: Buffer; properties: Record<string, unknown> };
     expect(JSON.parse(content.toString())).toEqual({ pattern: 'order.created', data: { id: 7 } });
-    expect(properties).toMatchObject({ messageId: 'order-7', headers: { tenant: 't1', via: 'client' } });
+    expect(properties).toMatchObject({ messageId: 'order-7', priority: 3, headers: { tenant: 't1', via: 'client' } });
     expect(own.messaging).toMatchObject({ id: 'order-7', attempt: 1, route: 'order.created' });
     expect(own.getArgs()).toHaveLength(3);
     expect(own.getArgByIndex(2)).toBe('order.created');

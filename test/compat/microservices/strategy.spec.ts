@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { Controller, type INestApplication, type Type } from '@nestjs/common';
-import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { BadRequestException, Controller, type INestApplication, ParseIntPipe, type Type } from '@nestjs/common';
+import { BaseRpcExceptionFilter, Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import {
   memory,
@@ -19,7 +19,9 @@ import {
   rmqMicroservice,
 } from 'nestjs-messaging/compat/microservices';
 import { redis } from 'nestjs-messaging/redis';
-import { firstValueFrom, lastValueFrom, of, Subject } from 'rxjs';
+import { request, Requester } from 'nestjs-messaging/request';
+import { nestEnvelope } from 'nestjs-messaging/serializers';
+import { firstValueFrom, lastValueFrom, type Observable, of, Subject, toArray } from 'rxjs';
 import { CapturedLog, event, Seen } from '../../e2e/support/application.js';
 
 const seen = new Seen<unknown>();
@@ -46,6 +48,33 @@ class Handlers {
     if (attempt < 3) throw new Error('again');
   }
 
+  @EventPattern<string>('validated')
+  validated(@Payload('number', ParseIntPipe) number: number): void {
+    seen.add(['validated', number]);
+  }
+
+  @EventPattern<string>('shared')
+  acks(@Ctx() context: MessagingRpcContext): void {
+    settling(context).ack();
+  }
+
+  /** A second handler of the same event. */
+  @EventPattern<string>('shared')
+  acksNot(@Payload() how: string, @Ctx() context: MessagingRpcContext): void {
+    if (how === 'throws') throw new TypeError('not mine');
+    settling(context).nack(undefined, false, false);
+  }
+
+  @MessagePattern('two')
+  two(): Observable<number> {
+    return of(1, 2);
+  }
+
+  @MessagePattern('deadline')
+  deadline(@Ctx() { messaging: { deadline } }: MessagingRpcContext): string {
+    return typeof deadline;
+  }
+
   @MessagePattern('echo')
   echo(@Payload() data: unknown): unknown {
     return data;
@@ -65,6 +94,10 @@ class EventsOnly {
 
 @Controller()
 class None {}
+
+function settling(context: MessagingRpcContext): Record<'ack' | 'nack', (...given: unknown[]) => void> {
+  return context.getChannelRef() as never;
+}
 
 let app: INestApplication;
 let messaging: Messaging;
@@ -150,6 +183,58 @@ test('retries end where the handler succeeds', async () => {
   ]);
 });
 
+test('what a pipe refuses need not be tried again', async () => {
+  await boot({ strategy: { retry: { attempts: 3, unrecoverable: [BadRequestException] } } });
+  const given = event(messaging, 'dead-lettered');
+  await lastValueFrom(client().emit('validated', { number: 'none' }));
+  expect(await given).toMatchObject({ reason: 'unrecoverable', attempt: 1, error: expect.any(BadRequestException) });
+});
+
+test('an event that somebody wants an answer to is retried as well, and answered in the end', async () => {
+  await boot();
+  const before = seen.all.length;
+  expect(await lastValueFrom(client().send('counted', {}), { defaultValue: 'nothing' })).toBe('nothing');
+  expect(seen.all.slice(before)).toEqual([
+    ['counted', 1],
+    ['counted', 2],
+    ['counted', 3],
+  ]);
+});
+
+test.each([
+  ['throws', 'attempts-exhausted'],
+  ['nacks', 'unrecoverable'],
+])('the ack of one handler of an event does not hide that another one %s', async (how, reason) => {
+  await boot();
+  const given = event(messaging, 'dead-lettered');
+  const acked = event(messaging, 'settled', ({ outcome }) => outcome === 'ack');
+  await lastValueFrom(client().emit('shared', how));
+  expect(await Promise.race([given, acked])).toMatchObject({ reason });
+});
+
+test('a stream that is cut off is not taken for one that has ended', async () => {
+  await boot();
+  const given = event(messaging, 'dead-lettered');
+  const acked = event(messaging, 'settled', ({ outcome }) => outcome === 'ack');
+  const endless = request<unknown, number>('endless', { serializer: nestEnvelope() });
+  await expect(app.get(Requester).request(endless, {}, { timeout: 1_000 })).rejects.toMatchObject({
+    code: 'REQUEST_TIMEOUT',
+  });
+  expect(await Promise.race([given, acked])).toMatchObject({ reason: 'expired' });
+});
+
+test('a request for several replies has no deadline, for each of them makes its sender wait longer', async () => {
+  await boot();
+  expect(await firstValueFrom(client().send('deadline', {}))).toBe('undefined');
+  const deadline = request<unknown, string>('deadline', { serializer: nestEnvelope() });
+  expect(await app.get(Requester).request(deadline, {})).toBe('number');
+});
+
+test("Nest's last filter can be called without a host, as before", async () => {
+  await boot();
+  expect(() => new BaseRpcExceptionFilter().catch(new Error('alone') as never, undefined as never)).not.toThrow();
+});
+
 test('a process that only publishes starts no handler', async () => {
   await boot({ consume: false });
   expect(messaging.health().consumers).toEqual([]);
@@ -166,7 +251,7 @@ test('where a broker has no replies, handlers of requests are refused at boot, a
   const transport = redis({ url: 'redis://127.0.0.1:1' });
   await expect(boot({ transport })).rejects.toMatchObject({
     code: 'UNSUPPORTED',
-    message: expect.stringContaining('@MessagePattern (echo, endless)'),
+    message: expect.stringContaining('@MessagePattern (two, deadline, echo, endless)'),
   });
   await expect(boot({ transport, controller: EventsOnly, consume: true })).resolves.toBeUndefined();
 });
@@ -214,6 +299,27 @@ describe("serializers of Nest's", () => {
     const before = seen.all.length;
     await app.get(Publisher).publish('one', 'fine');
     expect((await seen.until(before + 1)).at(-1)).toEqual(['one', 'fine']);
+  });
+
+  test('a reply that cannot be read while the one before is still being read is nobody’s unhandled rejection', async () => {
+    await boot();
+    let read!: (value: unknown) => void;
+    const first = new Promise((resolve) => (read = resolve));
+    const second = Promise.reject(new Error('unreadable'));
+    const then = jest.spyOn(second, 'then');
+    const results = [first, second];
+    let taken!: () => void;
+    const both = new Promise<void>((resolve) => (taken = resolve));
+    const deserialize = (): unknown => {
+      if (results.length === 1) setImmediate(taken);
+      return results.shift();
+    };
+    const replies = client({ deserializer: { deserialize } as never }).send('two', {});
+    const told = firstValueFrom(replies.pipe(toArray())).catch((error: unknown) => error);
+    await both;
+    expect(then).toHaveBeenCalled();
+    read({ response: 1 });
+    expect(await told).toEqual(new Error('unreadable'));
   });
 
   test('serializers of both sides write what is asked and answered', async () => {

@@ -6,6 +6,7 @@ import {
   firstTooEarly,
   inFlight,
   problemsOf,
+  underWay,
   type Evidence,
 } from './checker.js';
 import type { Entry, Record } from './journal.js';
@@ -167,6 +168,15 @@ describe('a message of a key began too early', () => {
       firstTooEarly(entries(call('a'), end('a'), call('b'), failed, call('c'), crashed, call('d'), call('b'))),
     ).toBeUndefined();
   });
+});
+
+test('under way is each publish without a confirm, also one that is queued, and each running handler, also of a copy', () => {
+  const published = [attempt('a'), receipt('a'), attempt('b'), receipt('b', 'queued'), attempt('c'), attempt('d')];
+  expect(underWay(entries(...published, rejected('d', 'REFUSED'), start('a'), start('a')))).toBe(4);
+  expect(underWay(entries(...published, settled('b'), start('a'), start('a'), end('a'), start('c'), fail('c')))).toBe(
+    3,
+  );
+  expect(underWay(entries(attempt('a'), start('a'), receipt('a'), end('a')))).toBe(0);
 });
 
 test('a seed always gives the same numbers', () => {

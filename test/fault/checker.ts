@@ -132,6 +132,20 @@ export function problemsOf(result: Account, allowed: Allowance): string[] {
   return problems;
 }
 
+/** What is under way by now: publishes without a confirm, and running handlers. Each may come once more if it ends here. */
+export function underWay(entries: readonly Entry[]): number {
+  const open = new Set<string>();
+  const running = new Map<string, number>();
+  for (const { e, ...entry } of entries) {
+    const { id, outcome } = entry as { readonly id: string; readonly outcome?: string };
+    if (e === 'attempt') open.add(id);
+    else if ((e === 'receipt' && outcome === 'confirmed') || e === 'settled' || e === 'rejected') open.delete(id);
+    else if (e === 'start') running.set(id, (running.get(id) ?? 0) + 1);
+    else if (e === 'end' || e === 'fail') running.set(id, (running.get(id) ?? 0) - 1);
+  }
+  return [...running.values()].reduce((sum, count) => sum + Math.max(0, count), open.size);
+}
+
 /** A message of a key that came for the first time after a later one of its key; undefined when all is in order. */
 export function firstOutOfOrder(entries: readonly Entry[]): string | undefined {
   const latest = new Map<string, number>();

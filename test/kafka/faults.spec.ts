@@ -110,7 +110,8 @@ describeKafka(
       expect([result.lost, result.unexpected]).toEqual([[], []]);
     });
 
-    test('processes of the service come and go without a pause', async () => {
+    const many = process.env.LONG_RUNS ? test : test.skip;
+    many('processes of the service come and go without a pause', async () => {
       const topic = `load-${++topics}`;
       const load = await Load.start(transport(topic), 2_000);
       const others: Application[] = [];
@@ -121,11 +122,10 @@ describeKafka(
           await load.more(100);
           if (others.length > 1) await others.shift()!.close();
         },
-        process.env.LONG_RUNS ? 8 : 3,
+        8,
       );
     });
 
-    const many = process.env.LONG_RUNS ? test : test.skip;
     many('10,000 delayed messages wait while the broker is killed and started again', async () => {
       const { messaging, get } = await boot({
         imports: [

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { TransportFactory } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { migrateQueue, type MigratedQueue } from 'nestjs-messaging/topology';
+import { applyTopology, migrateQueue, type MigratedQueue } from 'nestjs-messaging/topology';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { withApp } from './support/application.js';
 import { legacy, QUEUE, taken, WANTED } from './support/legacy.js';
@@ -45,6 +45,27 @@ describeRabbit('a queue that is migrated', (rabbit) => {
       );
       expect(await listing(rabbit, url)).toBe(before);
     });
+  }, 60_000);
+
+  test('what is bound by headers is bound by them afterwards, and by nothing else', async () => {
+    const url = await rabbit.freshVhostUrl();
+    const exchanges = [{ name: 'by-header', type: 'headers' as const }];
+    const bindings = [{ exchange: 'by-header', key: '', arguments: { 'x-match': 'all', kind: 'ours' } }];
+    const requests = [{ ...WANTED[0], rabbitmq: { bindings } }];
+    await withApp(rabbitmq({ url, exchanges, queueType: 'classic' }), requests, (app) => applyTopology(app));
+    await withApp(rabbitmq({ url, exchanges }), requests, async (app) => {
+      expect(await migrateQueue(app, { queue: QUEUE })).toMatchObject({ changed: true });
+    });
+    const isRouted = (kind: string): Promise<boolean> =>
+      onChannel(url, async (channel) => {
+        let routed = true;
+        channel.once('return', () => (routed = false));
+        channel.publish('by-header', '', Buffer.from('{}'), { mandatory: true, headers: { kind } });
+        // On one channel what is returned comes before the next answer.
+        await channel.checkQueue(QUEUE);
+        return routed;
+      });
+    expect([await isRouted('ours'), await isRouted('theirs')]).toEqual([true, false]);
   }, 60_000);
 
   test('what cannot be migrated is refused by name', async () => {

@@ -9,6 +9,7 @@ export interface Binding {
   readonly queue: string;
   readonly exchange: string;
   readonly key: string;
+  readonly arguments?: Readonly<Record<string, unknown>>;
 }
 
 /** A binding that the service has made for a subscription; `unbound`: and taken back since. */
@@ -147,5 +148,15 @@ function decode({ content }: GetMessage): Written | undefined {
 }
 
 export function same(one: Binding, other: Binding): boolean {
-  return one.queue === other.queue && one.exchange === other.exchange && one.key === other.key;
+  return (
+    one.queue === other.queue &&
+    one.exchange === other.exchange &&
+    one.key === other.key &&
+    argumentsText(one.arguments) === argumentsText(other.arguments)
+  );
+}
+
+/** Whatever their order. */
+export function argumentsText(given: Binding['arguments'] = {}): string {
+  return JSON.stringify(Object.entries(given).sort(([one], [other]) => (one < other ? -1 : 1)));
 }

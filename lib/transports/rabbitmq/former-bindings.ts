@@ -85,7 +85,8 @@ export class FormerBindings {
     if (!model || unbind.length === 0) return;
     try {
       await withChannel(model, this.bound, async (channel) => {
-        for (const { queue, exchange, key } of unbind) await channel.unbindQueue(queue, exchange, key);
+        for (const { queue, exchange, key, arguments: given } of unbind)
+          await channel.unbindQueue(queue, exchange, key, given ?? {});
       });
     } catch (error) {
       const commands = unbind.map(commandToUnbind).join('; ');
@@ -167,7 +168,10 @@ export function recorded(
     .map((one) => (unbind.includes(one) ? { ...one, unbound: true as const } : one));
   const now: RecordedBinding[] = [
     ...former,
-    ...wanted.map(({ queue: to, exchange, key }) => ({ queue: to, exchange, key })),
+    ...wanted.map(({ queue: to, exchange, key, arguments: given }) => ({
+      ...{ queue: to, exchange, key },
+      ...(given && { arguments: given }),
+    })),
   ];
   const isNew = now.some((one) => !before.some((two) => same(one, two) && one.unbound === two.unbound));
   if (!isNew) return undefined;

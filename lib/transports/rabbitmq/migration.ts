@@ -7,7 +7,7 @@ import type { MigrationStep, QueueMigration } from '../../transport/provisioning
 import { withChannel } from './amqplib.js';
 import { describe, reply, replyCode, topologyMisconfiguration } from './broker-errors.js';
 import { Comparison } from './comparison.js';
-import type { BindingRecord } from './declared-record.js';
+import { argumentsText, type BindingRecord } from './declared-record.js';
 import type { Management } from './management.js';
 import { asideOf } from './names.js';
 import { check, type Operation, perform } from './operations.js';
@@ -212,7 +212,8 @@ export class RabbitmqMigration implements QueueMigration {
       ...wanted.flatMap(({ operation }): QueueBinding[] =>
         operation.kind === 'binding' && operation.queue === name ? [operation] : [],
       ),
-      ...[...(record ?? [])].flatMap(([, all]) =>
+      // What the broker tells is what there is.
+      ...[...(management ? [] : (record ?? []))].flatMap(([, all]) =>
         all.flatMap((one) => (one.queue === name && !one.unbound ? [{ ...one, kind: 'binding' as const }] : [])),
       ),
       ...others
@@ -221,7 +222,7 @@ export class RabbitmqMigration implements QueueMigration {
           ...{ kind: 'binding', queue: name, exchange: one.source, key: one.key, arguments: one.arguments },
         })),
     ];
-    const key = (one: QueueBinding): string => JSON.stringify([one.exchange, one.key, one.arguments ?? {}]);
+    const key = (one: QueueBinding): string => JSON.stringify([one.exchange, one.key, argumentsText(one.arguments)]);
     return [...new Map(known.map((one) => [key(one), one])).values()];
   }
 

@@ -1,7 +1,7 @@
 import type { PlannedEntry, TopologyPlan } from '../../transport/provisioning.js';
 import type { Topology } from '../../transport/topology.js';
 import type { Compared } from './comparison.js';
-import { type BindingRecord, type RecordedBinding, same } from './declared-record.js';
+import { argumentsText, type BindingRecord, type RecordedBinding, same } from './declared-record.js';
 import { commandToUnbind, recorded } from './former-bindings.js';
 import type { SeenBinding } from './management.js';
 import { mismatchText, missingText } from './mismatch-text.js';
@@ -140,12 +140,8 @@ function isSame(one: SeenBinding, operation: BindingOperation): boolean {
     one.source === source &&
     one.destination === destination &&
     one.key === key &&
-    JSON.stringify(sorted(one.arguments)) === JSON.stringify(sorted(operation.arguments ?? {}))
+    argumentsText(one.arguments) === argumentsText(operation.arguments)
   );
-}
-
-function sorted(given: Readonly<Record<string, unknown>>): [string, unknown][] {
-  return Object.entries(given).sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 /** Before anything is bound, so that nothing is bound without being on record. */
@@ -187,8 +183,11 @@ function unmanagedIn(wanted: readonly Wanted[], { record, bindings, queues }: Se
   const names = new Set(wanted.flatMap(({ operation }) => (operation.kind === 'queue' ? [operation.name] : [])));
   const bound = wanted.flatMap(({ operation }) => (operation.kind === 'binding' ? [operation] : []));
   const written = [...(record ?? [])].flatMap(([queue, all]) => all.map((one) => ({ ...one, of: queue })));
-  const seen = bindings?.flatMap(({ source: exchange, destination: queue, key, isToQueue }) =>
-    isToQueue && names.has(queue) && exchange !== '' ? [{ queue, exchange, key }] : [],
+  const seen = bindings?.flatMap(
+    ({ source: exchange, destination: queue, key, isToQueue, arguments: given }): RecordedBinding[] =>
+      isToQueue && names.has(queue) && exchange !== ''
+        ? [{ queue, exchange, key, ...(Object.keys(given).length > 0 && { arguments: given }) }]
+        : [],
   );
   const left = (seen ?? written.filter(({ unbound, queue }) => !unbound && names.has(queue))).filter(
     (one) => !bound.some((two) => same(one, two)),

@@ -43,7 +43,7 @@ export async function migrateQueue(app: INestApplicationContext, options: Migrat
     if (!provisioning?.migration)
       throw new UnsupportedError(`A queue of ${system} has nothing that messages have to be moved for`);
     const migration = await provisioning.migration(one.topologies, queue);
-    if (options.dryRun) return dryRun(migration, queue);
+    if (options.dryRun) return dryRun(migration, options);
     await migration.begin();
     try {
       return await run(migration, one, options);
@@ -56,11 +56,12 @@ export async function migrateQueue(app: INestApplicationContext, options: Migrat
 async function run(
   migration: QueueMigration,
   { transport }: ConnectionTopologies,
-  { queue, onStep = () => {} }: MigrationOptions,
+  { queue, onStep = () => {}, onWarning }: MigrationOptions,
 ): Promise<MigratedQueue> {
   const steps: string[] = [];
   let moved = 0;
   for (let step = await migration.next(); step; step = await migration.next()) {
+    if (steps.length === 0) warn(migration, onWarning);
     steps.push(step.what);
     onStep(step.what);
     if (step.move) moved += await moveMessages(transport, { ...step.move, home: queue }, systemClock);
@@ -69,7 +70,12 @@ async function run(
   return { queue, changed: steps.length > 0, steps, moved };
 }
 
-async function dryRun(migration: QueueMigration, queue: string): Promise<MigratedQueue> {
+async function dryRun(migration: QueueMigration, { queue, onWarning }: MigrationOptions): Promise<MigratedQueue> {
   const changed = (await migration.next()) !== undefined;
+  if (changed) warn(migration, onWarning);
   return { queue, changed, steps: changed ? migration.outline : [], moved: 0 };
+}
+
+function warn({ warnings = [] }: QueueMigration, onWarning: MigrationOptions['onWarning'] = () => {}): void {
+  for (const warning of warnings) onWarning(warning);
 }

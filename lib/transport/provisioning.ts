@@ -53,6 +53,8 @@ export interface PlannedDifference {
 export interface QueueMigration {
   /** What is to be done from here on, in words, as far as is known by now. */
   readonly outline: readonly string[];
+  /** What may be lost by it, and cannot be seen here. Default none. */
+  readonly warnings?: readonly string[];
   /** Keeps others from it until `end`. Rejects with a MessagingError where another one is at it. */
   begin(): Promise<void>;
   /** What is next; undefined: nothing is left to do. Rejects with a MessagingError where it cannot go on now. */

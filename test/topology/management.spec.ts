@@ -1,14 +1,20 @@
-import { expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { applyTopology, hasDifferences, migrateQueue, planTopology } from 'nestjs-messaging/topology';
 import { describeRabbitNode } from '../brokers/rabbitmq.js';
+import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { withApp } from './support/application.js';
 import { legacy, QUEUE, WANTED } from './support/legacy.js';
+import { onMigration } from './support/migration.js';
 import { onChannel } from './support/rabbitmq.js';
 
 describeRabbitNode('topology with the management plugin', (rabbit) => {
+  let node: RabbitNode;
+  beforeAll(async () => {
+    node = await rabbit.start({ plugins: ['rabbitmq_management'] });
+  }, 120_000);
+
   test('bindings are seen as they are; what others have bound is kept; a password is in no error', async () => {
-    const node = await rabbit.start({ plugins: ['rabbitmq_management'] });
     const url = node.url();
     const management = node.managementUrl();
     const transport = rabbitmq({ url, management });
@@ -31,5 +37,22 @@ describeRabbitNode('topology with the management plugin', (rabbit) => {
     const refused = await withApp(wrong, WANTED, (app) => planTopology(app)).catch((error: Error) => error.message);
     expect(refused).toMatch(/management plugin of RabbitMQ at 127\.0\.0\.1:\d+ answers with 401/);
     expect(refused).not.toContain('hunter2');
+  }, 120_000);
+
+  test('a queue whose messages somebody holds without consuming is not deleted', async () => {
+    const url = node.url();
+    await onChannel(url, (channel) => channel.deleteQueue(QUEUE));
+    await legacy(url, 2);
+    await onMigration(rabbitmq({ url, management: node.managementUrl() }), QUEUE, async (migration) => {
+      expect(migration.warnings).toEqual([]);
+      await (await migration.next())!.act!();
+      await onChannel(url, async (channel) => {
+        for (let count = 0; count < 2; count++) await channel.get(QUEUE);
+        const deleting = await migration.next();
+        expect(deleting!.what).toBe('delete «legacy»');
+        await expect(deleting!.act!()).rejects.toThrow('2 messages of the queue «legacy» are held by a process');
+      });
+    });
+    expect(await onChannel(url, (channel) => channel.checkQueue(QUEUE))).toMatchObject({ messageCount: 2 });
   }, 120_000);
 });

@@ -4,6 +4,7 @@ import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { applyTopology, migrateQueue, type MigratedQueue } from 'nestjs-messaging/topology';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { withApp } from './support/application.js';
+import { onMigration } from './support/migration.js';
 import { legacy, QUEUE, taken, WANTED } from './support/legacy.js';
 import { listing, onChannel } from './support/rabbitmq.js';
 
@@ -15,14 +16,22 @@ describeRabbit('a queue that is migrated', (rabbit) => {
     const url = await rabbit.freshVhostUrl();
     const ids = await legacy(url, 100);
     const steps: string[] = [];
-    const dry = await migrate(rabbitmq({ url }), { dryRun: true });
+    const warnings: string[] = [];
+    const onWarning = (text: string) => warnings.push(text);
+    const dry = await migrate(rabbitmq({ url }), { dryRun: true, onWarning });
+    for (const told of [warnings[0], dry.steps.join()])
+      expect(told).toMatch(/what others have bound to «legacy» is not seen[^]*holds without consuming[^]*are not seen/);
     expect(dry).toMatchObject({
       changed: true,
       moved: 0,
       steps: expect.arrayContaining([expect.stringContaining('delete «legacy.migrating»')]),
     });
-    const done = await migrate(rabbitmq({ url }), { onStep: (what: string) => steps.push(what) });
-    expect(done).toMatchObject({ changed: true, moved: 200, steps });
+    const done = await migrate(rabbitmq({ url }), {
+      onStep: (what: string) => steps.push(`${warnings.length} warnings: ${what}`),
+      onWarning,
+    });
+    expect(done).toMatchObject({ changed: true, moved: 200 });
+    expect(steps).toEqual(done.steps.map((step) => `2 warnings: ${step}`));
     const after = await listing(rabbit, url);
     expect(after).not.toContain('migrating');
     const found = await taken(url);
@@ -44,6 +53,36 @@ describeRabbit('a queue that is migrated', (rabbit) => {
         /1 consumers are at the queue «legacy»[^]*End the processes/,
       );
       expect(await listing(rabbit, url)).toBe(before);
+    });
+  }, 60_000);
+
+  test('it does not go on where another one has begun since its connection was lost', async () => {
+    const url = await rabbit.freshVhostUrl();
+    await legacy(url, 1);
+    await onMigration(rabbitmq({ url }), QUEUE, async (migration) => {
+      await migration.begin();
+      await migration.next();
+      // As the broker does it with a connection.
+      await migration.end();
+      await onChannel(url, async (channel) => {
+        await channel.assertQueue('legacy.migrating.owner', { exclusive: true, durable: false });
+        await expect(migration.next()).rejects.toThrow('Another process migrates «legacy»');
+      });
+    });
+  }, 60_000);
+
+  test('a queue that is made anew meanwhile is not deleted', async () => {
+    const url = await rabbit.freshVhostUrl();
+    await legacy(url, 0);
+    await onMigration(rabbitmq({ url }), QUEUE, async (migration) => {
+      await (await migration.next())!.act!();
+      const deleting = await migration.next();
+      expect(deleting!.what).toBe('delete «legacy»');
+      // Another one goes on, to its end.
+      expect(await migrate(rabbitmq({ url }))).toMatchObject({ changed: true });
+      const after = await listing(rabbit, url);
+      await deleting!.act!();
+      expect(await listing(rabbit, url)).toBe(after);
     });
   }, 60_000);
 

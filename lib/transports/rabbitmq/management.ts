@@ -22,8 +22,8 @@ export interface Management {
 export interface ManagedQueue {
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;
-  /** Delivered and not settled; of a moment ago. */
-  readonly unsettled: number;
+  /** Delivered and not settled; of some seconds ago. Undefined: it was not counted yet. */
+  readonly unsettled: number | undefined;
 }
 
 /** `url`: with user and password; neither is in an error. */
@@ -63,7 +63,7 @@ export function managementOf(url: string, vhost: string): Management {
       (await get('queues')).map((one) => ({
         name: String(one.name),
         arguments: one.arguments as ManagedQueue['arguments'],
-        unsettled: Number(one.messages_unacknowledged ?? 0),
+        unsettled: one.messages_unacknowledged as number | undefined,
       })),
   };
 }

@@ -21,6 +21,10 @@ type QueueBinding = Extract<Operation, { readonly kind: 'binding' }>;
 
 /** What was on its way to a queue when its last binding was taken away has come by then. */
 const SETTLED_AFTER_MS = 1_000;
+/** The management plugin counts every five seconds: what was taken of the queue before is counted by then. */
+const COUNTED_AFTER_MS = 6_000;
+/** What this has moved itself may still be counted as held. */
+const COUNTED_WITHIN_MS = 11_000;
 
 /** What there is of the queue, in the middle of anything. */
 interface Standing {
@@ -46,8 +50,10 @@ export interface MigrationContext extends ProvisioningContext {
  */
 export class RabbitmqMigration implements QueueMigration {
   readonly outline: readonly string[];
+  readonly warnings: readonly string[];
   private readonly wanted: Wanted<QueueOperation>;
   private readonly aside: string;
+  private begun = false;
   /** Done since this began: what is led where can not be asked for. */
   private readonly led = new Set<'aside' | 'back'>();
 
@@ -59,22 +65,39 @@ export class RabbitmqMigration implements QueueMigration {
     this.wanted = wantedQueue(queue, context.wanted);
     const { name } = this.wanted.operation;
     this.aside = asideOf(name);
+    const isAsked = context.management !== undefined;
+    const [bindings, held] = [
+      `what others have bound to «${name}» is not seen, and its bindings go with the queue`,
+      `messages of «${name}» that somebody holds without consuming (a look at dead letters, a redrive, the dashboard) are not seen, and go with the queue`,
+    ];
+    this.warnings = isAsked
+      ? []
+      : [
+          `Without «rabbitmq.management» ${bindings}; and ${held}. End all that uses it, and bind anew what others have bound`,
+        ];
     this.outline = [
-      `lead what is routed to «${name}» to «${this.aside}» instead`,
+      `lead what is routed to «${name}» to «${this.aside}» instead${isAsked ? '' : `: ${bindings}`}`,
       `move what waits in «${name}» there, in its order, each acked once its copy is confirmed`,
-      `delete «${name}», empty and without consumers, and make it anew`,
+      `delete «${name}», empty and without consumers, and make it anew${isAsked ? '' : `: ${held}`}`,
       `lead to it again what was routed to it, and move all back`,
       `delete «${this.aside}», empty`,
     ];
   }
 
-  begin(): Promise<void> {
+  async begin(): Promise<void> {
+    this.begun = true;
+    await this.keepOthersOut();
+  }
+
+  /** Again and again: with a connection that is lost goes what it held. */
+  private async keepOthersOut(): Promise<void> {
     const { ownership } = this.context;
-    return ownership.acquire(this.aside, `Another process migrates «${this.wanted.operation.name}»`);
+    if (this.begun) await ownership.acquire(this.aside, `Another process migrates «${this.wanted.operation.name}»`);
   }
 
   async next(): Promise<MigrationStep | undefined> {
     const { name } = this.wanted.operation;
+    await this.keepOthersOut();
     const { queue, isAsWanted, type, aside } = await this.standing();
     if (!aside && !queue)
       throw new TopologyMismatchError(`There is no queue «${name}»: topology apply makes it, or the application`);
@@ -132,11 +155,19 @@ export class RabbitmqMigration implements QueueMigration {
 
   /** What somebody holds without consuming any more. */
   private async refuseHeld(queue: string): Promise<void> {
-    const told = (await this.context.management?.queues())?.find(({ name }) => name === queue);
-    if (told && told.unsettled > 0)
-      throw new TopologyMismatchError(
-        `${told.unsettled} messages of the queue «${queue}» are held by a process, and would be lost with it. End that process, and call this again; what the broker counts is some seconds old`,
-      );
+    const { management, bound } = this.context;
+    if (!management) return;
+    let held: number | undefined;
+    for (let waited = 0; waited <= COUNTED_WITHIN_MS; waited += SETTLED_AFTER_MS) {
+      if (waited > 0) await sleep(bound.clock, SETTLED_AFTER_MS);
+      held = (await management.queues()).find(({ name }) => name === queue)?.unsettled;
+      if (held === 0) return;
+    }
+    throw new TopologyMismatchError(
+      held === undefined
+        ? `The management plugin does not tell how many messages of the queue «${queue}» are held by a process, which would be lost with it. Call this again once it counts`
+        : `${held} messages of the queue «${queue}» are held by a process, and would be lost with it. End that process, and call this again; what the broker counts is some seconds old`,
+    );
   }
 
   private refuseConsumed(queue: string, { consumerCount: count }: Replies.AssertQueue): void {
@@ -228,8 +259,12 @@ export class RabbitmqMigration implements QueueMigration {
 
   /** A classic queue goes only when it is empty and unused; of a quorum queue the broker cannot be asked that. */
   private async remove(queue: string, atomically: boolean): Promise<void> {
-    const { bound } = this.context;
-    await sleep(bound.clock, SETTLED_AFTER_MS);
+    const { bound, management } = this.context;
+    await sleep(bound.clock, management ? COUNTED_AFTER_MS : SETTLED_AFTER_MS);
+    await this.refuseHeld(queue);
+    await this.keepOthersOut();
+    // Another one may have gone on while this was cut off.
+    if ((await this.standing()).isAsWanted !== (queue === this.aside)) return;
     await this.onChannel(async (channel) => {
       // What a passive declare counts lags behind.
       const first = await channel.get(queue);

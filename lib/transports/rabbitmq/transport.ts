@@ -109,8 +109,13 @@ export class RabbitmqTransport extends BrokerTransport<RabbitmqParts, ChannelMod
     this.provisioning = new RabbitmqProvisioning(() => {
       const { service, connection, publishing } = this.connected();
       const redact = (text: string): string => connection.redact(text);
-      const either = { redact, get current() { return connection.current ?? publishing.connection.current; } }; // prettier-ignore
-      const ownership = new Ownership(either, this.bound);
+      // What one of the two connections owns the other one is refused.
+      let owner: ChannelModel | undefined;
+      const current = (): ChannelModel | undefined => {
+        const open = [connection.current, publishing.connection.current].filter((one) => one !== undefined);
+        return (owner = open.find((one) => one === owner) ?? open[0]);
+      };
+      const ownership = new Ownership({ redact, get current() { return current(); } }, this.bound); // prettier-ignore
       return { names, settings, service, bound: this.bound, ask: (question) => this.ask(question), redact, ownership };
     });
   }

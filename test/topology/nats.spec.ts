@@ -12,6 +12,8 @@ import {
   type SavedPlanEntry,
   type SavedTopologyPlan,
 } from 'nestjs-messaging/topology';
+import { topologiesOf } from '../../lib/topology/application-topologies.js';
+import { connected } from '../../lib/topology/topology-plan.js';
 import { describeNats } from '../brokers/nats.js';
 import { moduleWith, withApp } from './support/application.js';
 
@@ -95,6 +97,27 @@ describeNats('a plan, its application and a migration', (server) => {
     await app.close();
   }, 60_000);
 
+  test('another dead-letter queue is written down beside what was bound since the plan', async () => {
+    const [before, further, requests] = [
+      { dlq: { queue: 'shop:one' } },
+      { route: ['bound', 'bound.late'], dlq: { queue: 'shop:one' } },
+      { dlq: { queue: 'shop:two' } },
+    ].map((one): SubscribeRequest[] => [{ route: 'bound', name: 'bound', ...one }]);
+    await apply(transport, undefined, before);
+    await withApp(transport, requests, async (app) => {
+      const [one] = topologiesOf(app);
+      await connected(one, {}, async () => {
+        const planned = await one.transport.provisioning!.plan(one.topologies);
+        await apply(transport, undefined, further);
+        for (const entry of planned.entries) await entry.apply?.();
+      });
+    });
+    const after = entriesOf(await plan(transport, requests));
+    expect(after.filter(({ name }) => name.includes('shop:bound:queue'))).toMatchObject([
+      { action: 'unmanaged', name: 'events → shop:bound:queue by «bound.late»' },
+    ]);
+  }, 60_000);
+
   test('a queue of another topic is migrated once what waits by the old one is handled', async () => {
     const [before, requests] = ['old', 'new'].map((topic): SubscribeRequest[] => [
       { route: 'moved', topic, dlq: false },
@@ -107,10 +130,25 @@ describeNats('a plan, its application and a migration', (server) => {
     expect(planned).toContainEqual(expect.objectContaining({ action: 'migrate', name: 'shop:moved:queue' }));
     await expect(apply(transport, undefined, requests)).rejects.toThrow("topology migrate --queue 'shop:moved:queue'");
     const migrate = () => withApp(transport, requests, (app) => migrateQueue(app, { queue: 'shop:moved:queue' }));
-    await expect(migrate()).rejects.toThrow('1 messages of «old» wait in «shop:moved:queue»');
-    const message = await (await client.consumers.get('events', 'shop:moved:queue')).next();
+    const untouched = await listing(servers);
+    await expect(migrate()).rejects.toThrow(/1 messages of «old» wait in «shop:moved:queue»[^]*Nothing was changed/);
+    const consumer = await client.consumers.get('events', 'shop:moved:queue');
+    const message = await consumer.next();
     expect(message!.string()).toBe('one');
+    await expect(migrate()).rejects.toThrow(/and 1 are being handled[^]*Nothing was changed/);
     await message!.ackAck();
+    expect(await listing(servers)).toEqual(untouched);
+    await withApp(transport, requests, async (app) => {
+      const [one] = topologiesOf(app);
+      await connected(one, {}, async () => {
+        const migration = await one.transport.provisioning!.migration!(one.topologies, 'shop:moved:queue');
+        const unbinding = await migration.next();
+        await client.publish('old.moved', 'late');
+        await unbinding!.act!();
+        await expect(migration.next()).rejects.toThrow('Nothing is routed to «shop:moved:queue» now, until this was called again'); // prettier-ignore
+      });
+    });
+    await (await consumer.next())!.ackAck();
     expect(await migrate()).toMatchObject({ changed: true });
     expect(entriesOf(await plan(transport, requests)).some(({ action }) => action === 'migrate')).toBe(false);
     await client.publish('new.moved', 'two');

@@ -185,7 +185,12 @@ function changesOf(
   const entries: PlannedEntry[] = [];
   if (differences.length > 0) {
     // Where the dead letters go is written down only: nothing has to be moved.
-    const write = (): Promise<void> => ask(async (one) => void (await queues.update(one, record)));
+    const write = (): Promise<void> =>
+      ask(async (one) => {
+        // What another process has bound since the plan stays.
+        const now = (await queues.find(one, name))?.record ?? found.record;
+        await queues.update(one, queues.together(now, wanted));
+      });
     entries.push({
       ...entry,
       action: 'change',

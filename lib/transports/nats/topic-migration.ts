@@ -21,11 +21,10 @@ export interface MigrationContext {
 
 /**
  * A queue of another topic. What waits was routed by the old one and is told by it, so that the topic changes once the
- * former version has handled that: until then nothing new of the old topic comes.
+ * former version has handled that. Before nothing is unbound: what publishes by the old topic may not be known here.
  */
 export class TopicMigration implements QueueMigration {
   readonly outline: readonly string[];
-  private unbound = false;
 
   constructor(
     private readonly topology: Topology,
@@ -33,8 +32,7 @@ export class TopicMigration implements QueueMigration {
   ) {
     const { queue } = topology;
     this.outline = [
-      `route nothing more to «${queue}» by its former topic`,
-      'wait until what is in it was handled by the former version',
+      `route nothing more to «${queue}» by its former topic, once nothing waits in it and nobody consumes it`,
       `route to «${queue}» by its topic`,
     ];
   }
@@ -53,14 +51,19 @@ export class TopicMigration implements QueueMigration {
       if (!found) throw new TopologyMismatchError(`There is no queue «${queue}»: topology apply makes it`);
       const { record } = found;
       if (record.topic === wanted.topic) return undefined;
-      if (!this.unbound) return { what: this.outline[0], act: () => this.unbind(record) };
+      const open = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
       const waiting = await depthOf(link, found, names);
       const { info } = found;
       if (waiting > 0 || !(await isUnattended(link, info, clock)))
         throw new TopologyMismatchError(
-          `${waiting} messages of «${record.topic}» wait in «${queue}», and ${info.num_ack_pending} are being handled: let the former version handle them, end it, and call this again`,
+          `${waiting} messages of «${record.topic}» wait in «${queue}», and ${info.num_ack_pending} are being handled: let the former version handle them, end it, and call this again. ${
+            open.length > 0
+              ? 'Nothing was changed'
+              : `Nothing is routed to «${queue}» now, until this was called again with success, or the former version has started`
+          }`,
         );
-      return { what: this.outline[2], act: () => this.route(wanted, record) };
+      if (open.length > 0) return { what: this.outline[0], act: () => this.unbind(queue, open) };
+      return { what: this.outline[1], act: () => this.route(wanted, record) };
     });
   }
 
@@ -68,10 +71,8 @@ export class TopicMigration implements QueueMigration {
     return Promise.resolve();
   }
 
-  private async unbind({ queue, patterns }: QueueRecord): Promise<void> {
-    const open = Object.keys(patterns).filter((pattern) => patterns[pattern] === 0);
-    await this.context.ask((link) => this.context.queues.unbind(link, { queue, patterns: open, provision: true }));
-    this.unbound = true;
+  private async unbind(queue: string, patterns: readonly string[]): Promise<void> {
+    await this.context.ask((link) => this.context.queues.unbind(link, { queue, patterns, provision: true }));
   }
 
   private async route(wanted: QueueRecord, { routes, since, service = wanted.service }: QueueRecord): Promise<void> {

@@ -30,13 +30,14 @@ export function topologiesOf(app: INestApplicationContext, connection?: string):
   return chosen.map((messaging) => {
     const { service, transport, makeTransport } = messaging.described;
     const definitions = messaging.consumes ? explorer.queues(messaging) : [];
+    const others = messaging.foreign.flatMap((foreign) => foreign.topologies());
     return {
       connection: messaging.connection,
       service,
       transport,
       makeTransport,
-      topologies: definitions
-        .map(({ topology }) => ({ ...topology, provision: true }))
+      topologies: [...definitions.map(({ topology }) => topology), ...others]
+        .map((topology) => ({ ...topology, provision: true }))
         .filter(({ exclusive }) => exclusive === undefined)
         .flatMap((topology) => [topology, ...partsOf(topology)]),
       ofProcesses: definitions.flatMap(({ name, topology }) => (topology.exclusive ? [name] : [])),

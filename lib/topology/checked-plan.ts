@@ -26,7 +26,7 @@ export async function checkedPlan(
     }
   };
   const unseen = [
-    `${transport.system} is asked for what there is by the names of queues; which routes lead to them is compared by a start only`,
+    `${transport.system} is asked for what there is by the names of queues; which routes lead to them is compared by a start only. What is applied is declared as by a start, which takes away routes that the service had declared before, and does not any more, while nobody consumes the queue`,
   ];
   try {
     await connectOnce(transport, { service, timeoutMs, warn });

@@ -16,6 +16,8 @@ interface LimitState {
   readonly held: Readonly<Record<string, number>>;
   /** When the last of those that wait was asked to come. */
   readonly last: number;
+  /** The same of those that came when they were asked to, and wait once more. */
+  readonly again?: number;
   /** About how long a call takes, in milliseconds. */
   readonly takesMs: number;
 }
@@ -35,12 +37,18 @@ const WEIGHT = 0.2;
 
 /**
  * Asks for a permit under a token; `waited`: it was asked to come now. Whoever has to wait gets a time of his own, so that
- * those who wait come one after the other, and in their turn before who comes later.
+ * those who wait come one after the other, and in their turn before who comes later. `early`: he only looks whether there is
+ * room before his time, which he keeps.
  */
-export function permit({ rate, perMs, concurrency }: Limit, token: string, waited: boolean): Change<Permit> {
+export function permit(
+  { rate, perMs, concurrency }: Limit,
+  token: string,
+  waited: boolean,
+  early = false,
+): Change<Permit> {
   const partMs = perMs / PARTS;
   return (text, now) => {
-    const { part, begun, held, last, takesMs } = current(text, now, partMs);
+    const { part, begun, held, last, again = 0, takesMs } = current(text, now, partMs);
     const sum = begun.reduce((total, count) => total + count, 0);
     const running = Object.keys(held).length;
     const free = (rate === undefined || sum < rate) && (concurrency === undefined || running < concurrency);
@@ -48,9 +56,10 @@ export function permit({ rate, perMs, concurrency }: Limit, token: string, waite
     if (free && (waited || last <= now)) {
       const [newest, ...older] = begun;
       const taken = concurrency === undefined ? held : { ...held, [token]: now + PERMIT_MS };
-      const state: LimitState = { part, begun: [newest + 1, ...older], held: taken, last, takesMs };
+      const state: LimitState = { part, begun: [newest + 1, ...older], held: taken, last, again, takesMs };
       return { result: undefined, state: JSON.stringify(state), keepMs: keepMs + Math.max(0, last - now) };
     }
+    if (early) return { result: { waitMs: 1 } };
     const stepMs = Math.max(
       1,
       rate === undefined ? 0 : ((PARTS + 1) * partMs) / rate,
@@ -58,9 +67,10 @@ export function permit({ rate, perMs, concurrency }: Limit, token: string, waite
     );
     const rateAt = rate === undefined || sum < rate ? now : freeAt(part, begun, sum, rate, partMs);
     const earliest = Math.max(rateAt, concurrency !== undefined && running >= concurrency ? now + stepMs : now);
-    const asked = waited ? Math.max(earliest, now + 1) : Math.max(earliest, last + stepMs);
+    const asked = Math.max(earliest, now + 1, (waited ? again : last) + stepMs);
     const at = Math.ceil(Math.min(asked, now + LONGEST_MS));
-    const state: LimitState = { part, begun, held, last: Math.max(last, at), takesMs };
+    const own = { last: Math.max(last, at), again: waited ? at : again };
+    const state: LimitState = { part, begun, held, ...own, takesMs };
     return { result: { waitMs: at - now }, state: JSON.stringify(state), keepMs: keepMs + state.last - now };
   };
 }
@@ -104,11 +114,12 @@ function current(text: string | undefined, now: number, partMs: number): LimitSt
   if (!found) return none;
   const held = Object.fromEntries(Object.entries(found.held).filter(([, until]) => until > now));
   const last = Math.min(found.last, now + LONGEST_MS);
+  const again = Math.min(found.again ?? 0, now + LONGEST_MS);
   // The clock was set back, or the limit is for another time now: what is known counts as if it had just begun.
-  if (found.part > part) return { ...found, part, held, last };
+  if (found.part > part) return { ...found, part, held, last, again };
   const parts = Math.min(part - found.part, PARTS + 1);
   const begun = [...new Array<number>(parts).fill(0), ...found.begun].slice(0, PARTS + 1);
-  return { ...found, part, begun, held, last };
+  return { ...found, part, begun, held, last, again };
 }
 
 /** As long as what began counts, and how long a call takes is worth knowing. */

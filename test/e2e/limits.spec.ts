@@ -104,6 +104,19 @@ describe('limit', () => {
     expect(calls.every(({ attempt }) => attempt === 1)).toBe(true);
   });
 
+  test('without a key the queue behind a message that waits does so at the broker, for up to 30 seconds', async () => {
+    const app = await start();
+    await handle(app, { rate: 1, per: 60_000 }, undefined, { prefetch: 1 });
+    await publish(app, 4);
+    const ready = (): number | undefined => broker.queues().find(({ name }) => name === 'shop:job:queue')?.ready;
+    await clock.advance(29_000);
+    expect([calls.length, ready()]).toEqual([1, 2]);
+    await clock.advance(3_000);
+    expect(ready()).toBe(1);
+    await clock.advance(400_000);
+    expect(calls.map(({ n, attempt }) => [n, attempt])).toEqual([0, 1, 2, 3].map((n) => [n, 1]));
+  });
+
   test('a message without a key is not limited', async () => {
     const app = await start();
     await handle(app, { rate: 1, per: 60_000, key: () => undefined });

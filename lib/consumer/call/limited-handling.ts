@@ -90,10 +90,12 @@ export class LimitedHandling {
     const until = clock.monotonic() + mostMs;
     // What was put off here comes with its time.
     let waited = context.delivery.message.headers[header.notBefore] !== undefined;
+    let dueAt = 0;
     for (;;) {
+      const early = clock.monotonic() < dueAt;
       let answer: Permit;
       try {
-        answer = await store.change(key, permit(this.limit, token, waited));
+        answer = await store.change(key, permit(this.limit, token, waited, early));
       } catch (error) {
         this.failed(error);
         return Outcome.defer(STORE_DOWN_MS);
@@ -102,10 +104,18 @@ export class LimitedHandling {
       this.failing = false;
       if (!answer) return undefined;
       if (this.over(context)) return Outcome.giveBack;
-      if (clock.monotonic() + answer.waitMs > until) return Outcome.defer(answer.waitMs);
-      const lookMs = this.limit.concurrency === undefined ? answer.waitMs : Math.min(answer.waitMs, LOOK_MS);
-      await sleep(clock, lookMs, AbortSignal.any([this.stopping.signal, context.signal]));
+      const now = clock.monotonic();
+      if (!early) dueAt = now + answer.waitMs;
+      if (this.limit.key && dueAt > until) return Outcome.defer(dueAt - now);
+      const lookAt = this.limit.concurrency === undefined ? dueAt : Math.min(dueAt, now + LOOK_MS);
+      await sleep(
+        clock,
+        Math.max(0, Math.min(lookAt, until) - now),
+        AbortSignal.any([this.stopping.signal, context.signal]),
+      );
       if (this.over(context)) return Outcome.giveBack;
+      const leftMs = dueAt - clock.monotonic();
+      if (leftMs > 0 && clock.monotonic() >= until) return Outcome.defer(leftMs);
       waited = true;
     }
   }

@@ -78,6 +78,17 @@ describe('a rate', () => {
     expect(ask(of, 'a', true)).toBeUndefined();
   });
 
+  test('gives those who came in time and wait once more times one after the other, too', () => {
+    const of = limit({ rate: 2 });
+    ask(of);
+    ask(of);
+    const [first, second, third] = [ask(of, 'a', true)!, ask(of, 'b', true)!, ask(of, 'c', true)!];
+    expect([second - first, third - second]).toEqual([550, 550]);
+    const before = entry.text;
+    expect(entry.change(permit(of, 'a', true, true))?.waitMs).toBeGreaterThan(0);
+    expect(entry.text).toBe(before);
+  });
+
   test('survives a clock that is set back, or far ahead', async () => {
     const of = limit({ rate: 2 });
     ask(of);

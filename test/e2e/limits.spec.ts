@@ -117,6 +117,17 @@ describe('limit', () => {
     expect(calls.map(({ n, attempt }) => [n, attempt])).toEqual([0, 1, 2, 3].map((n) => [n, 1]));
   });
 
+  test('a handler that runs on past its timeout has its permit until it ends', async () => {
+    const app = await start();
+    const more = { timeout: 1_000, retry: { attempts: 2, backoff: () => 1 } };
+    await handle(app, { concurrency: 1 }, () => (calls.length === 1 ? wait(40_000) : Promise.resolve()), more);
+    await publish(app, 1);
+    await clock.advance(39_000);
+    expect(calls.length).toBe(1);
+    await clock.advance(30_000);
+    expect(calls.map(({ attempt }) => attempt)).toEqual([1, 2]);
+  });
+
   test('a message without a key is not limited', async () => {
     const app = await start();
     await handle(app, { rate: 1, per: 60_000, key: () => undefined });

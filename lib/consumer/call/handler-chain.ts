@@ -28,9 +28,13 @@ export function handlerChain(
   overdue: (running: Promise<unknown>, context: MessageContext) => void,
 ): HandlerChain {
   const composed = compose(middleware, handler);
-  const timed = timeoutMs === undefined ? composed : withTimeout(composed, timeoutMs, clock, overdue);
   const permits = limitedTo && coordination.store(`«limit» of the subscription «${name}»`);
   const limit = permits && new LimitedHandling(`${group}:${name}`, limitedTo, { store: permits, clock, events, log });
+  const runsOn = (running: Promise<unknown>, context: MessageContext): void => {
+    limit?.overdue(running, context);
+    overdue(running, context);
+  };
+  const timed = timeoutMs === undefined ? composed : withTimeout(composed, timeoutMs, clock, runsOn);
   const limited = limit ? limit.around(timed) : timed;
   if (!idempotent) return { handler: limited, idempotency: undefined, limit };
   const store = idempotencyStores.of(idempotent.store);

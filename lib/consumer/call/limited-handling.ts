@@ -27,7 +27,10 @@ interface HeldPermit {
   readonly key: string;
   readonly token: string;
   readonly context: MessageContext;
+  readonly beganAt: number;
   renewal?: Promise<void>;
+  /** The handler, which runs on past its timeout. */
+  overdue?: Promise<unknown>;
 }
 
 /** While the store does not answer, messages are put off by so much: a limit that nobody keeps would be none. */
@@ -75,7 +78,7 @@ export class LimitedHandling {
       return Outcome.giveBack;
     }
     if (this.limit.concurrency === undefined) return handler(context);
-    return this.holding({ key, token, context }, handler);
+    return this.holding({ key, token, context, beganAt: clock.monotonic() }, handler);
   }
 
   /** No handler is to be called with it any more. */
@@ -121,23 +124,32 @@ export class LimitedHandling {
   }
 
   private async holding(permitted: HeldPermit, handler: Handler): Promise<unknown> {
-    const { clock } = this.environment;
-    const beganAt = clock.monotonic();
     this.held.add(permitted);
     this.cancelTimer ??= this.renewLater();
     try {
       return await handler(permitted.context);
     } finally {
-      this.held.delete(permitted);
-      if (this.held.size === 0) {
-        this.cancelTimer?.();
-        this.cancelTimer = undefined;
-      }
-      const { key, token, renewal } = permitted;
-      // One that comes after the end would take the permit back.
-      await renewal;
-      await this.giveBack(key, token, clock.monotonic() - beganAt);
+      const end = (): Promise<void> => this.end(permitted);
+      if (permitted.overdue) void permitted.overdue.then(end, end);
+      else await end();
     }
+  }
+
+  /** A handler runs on past its timeout, and has its permit for as long. */
+  overdue(running: Promise<unknown>, context: MessageContext): void {
+    for (const one of this.held) if (one.context === context) one.overdue = running;
+  }
+
+  private async end(permitted: HeldPermit): Promise<void> {
+    this.held.delete(permitted);
+    if (this.held.size === 0) {
+      this.cancelTimer?.();
+      this.cancelTimer = undefined;
+    }
+    const { key, token, beganAt, renewal } = permitted;
+    // One that comes after the end would take the permit back.
+    await renewal;
+    await this.giveBack(key, token, this.environment.clock.monotonic() - beganAt);
   }
 
   /** What cannot be given back is free when it is over. */

@@ -151,11 +151,15 @@ describeSqs('createSqsHandler', (broker) => {
   it('calls nothing that follows a failure in its group, also where the event has more messages than are handled at once', async () => {
     const { module, publisher, name } = await application({ fifo: true });
     const handled: string[] = [];
-    await module.get<Messaging>(Messaging).subscribe({ route: 'order.packed', queue: 'few', prefetch: 1 }, (body) => {
-      const { text } = body as { text: string };
-      handled.push(text);
-      if (text.startsWith('bad')) return Outcome.retry(3_600_000);
-    });
+    const attempts: number[] = [];
+    await module
+      .get<Messaging>(Messaging)
+      .subscribe({ route: 'order.packed', queue: 'few', prefetch: 1 }, (body, { attempt }) => {
+        const { text } = body as { text: string };
+        handled.push(text);
+        attempts.push(attempt);
+        if (text.startsWith('bad')) return Outcome.retry(3_600_000);
+      });
     const few = await plain.send(new GetQueueUrlCommand({ QueueName: name.replace('orders', 'few') }));
     for (const key of ['a', 'b']) await publisher.publish('order.packed', { text: `${key}1` }, { key });
     const firsts = await received(few.QueueUrl, 2);
@@ -168,6 +172,11 @@ describeSqs('createSqsHandler', (broker) => {
     const event = eventOf(messages, name.replace('orders', 'few'));
     expect(failures(await createSqsHandler(module)(event))).toEqual(['bad-a2', 'a3', 'a4']);
     expect(handled).toEqual(['a1', 'bad-a2', 'b1', 'b2']);
+    // What went back uncalled has its attempts, in this process.
+    const [, , a3] = messages;
+    const again = { ...a3, ReceiptHandle: 'again', Attributes: { ...a3.Attributes, ApproximateReceiveCount: '2' } };
+    await createSqsHandler(module)(eventOf([again], name.replace('orders', 'few')));
+    expect([handled.at(-1), attempts.at(-1)]).toEqual(['a3', 1]);
   });
 
   it('reports what an outage took along, and handles the next event when the connection is back', async () => {

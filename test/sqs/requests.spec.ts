@@ -4,6 +4,8 @@ import type { Delivery } from '../../lib/transport/delivery.js';
 import type { Outgoing, PublishResult } from '../../lib/transport/outgoing.js';
 import type { Topology } from '../../lib/transport/topology.js';
 import type { Transport, TransportEvent } from '../../lib/transport/transport.js';
+import type { QueueBrowser } from '../../lib/transports/sqs/browser.js';
+import type { SqsDelivery } from '../../lib/transports/sqs/delivery.js';
 import type { SqsOptions } from '../../lib/transports/sqs/options.js';
 import { sqs } from '../../lib/transports/sqs/sqs.js';
 import { waitFor } from '../brokers/wait-for.js';
@@ -183,6 +185,19 @@ describe('The SQS transport, by its requests', () => {
     await waitFor(() => fake.of('ChangeMessageVisibilityBatch').length > 0, 'a heartbeat');
     const [{ Entries }] = fake.of<Batch>('ChangeMessageVisibilityBatch');
     expect(Entries).toEqual([{ Id: '0', ReceiptHandle: '3', VisibilityTimeout: 3 }]);
+  });
+
+  it('tells of a copy that is stored, though its original is deleted only at the second try, or not', async () => {
+    await connect();
+    await transport.declare(topology);
+    arrives({ id: '1' }, { id: '2' });
+    const browser = (await transport.queues!.browse('q')) as QueueBrowser;
+    const to: Outgoing = { ...outgoing('copy'), to: { kind: 'queue', queue: 'q' } };
+    const shown = [await browser.next(), await browser.next()] as SqsDelivery[];
+    fake.answers.DeleteMessageBatch = () => ({ fault: 'AccessDenied', status: 403 });
+    await expect(browser.move(shown[0], to)).resolves.toEqual({ status: 'confirmed' });
+    expect(fake.of('DeleteMessageBatch')).toHaveLength(2);
+    await browser.close();
   });
 
   it('rejects credentials that SQS refuses, with the remedy and without the secret', async () => {

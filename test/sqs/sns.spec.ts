@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { CreateTopicCommand, DeleteTopicCommand, ListSubscriptionsByTopicCommand, PublishCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'; // prettier-ignore
-import { CreateQueueCommand, GetQueueAttributesCommand, GetQueueUrlCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'; // prettier-ignore
+import { CreateQueueCommand, DeleteQueueCommand, GetQueueAttributesCommand, GetQueueUrlCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'; // prettier-ignore
 import { systemClock } from '../../lib/clock/clock.js';
 import type { Delivery } from '../../lib/transport/delivery.js';
 import type { Destination, Outgoing, PublishResult } from '../../lib/transport/outgoing.js';
@@ -207,6 +207,42 @@ describeSqs('SNS', (broker) => {
     expect(statuses(await publish(tags, outgoing('a', 'by tags')))).toEqual(['confirmed']);
     await waitFor(() => direct.length === 2 && subscribed.length === 2, 'two each');
     expect([bodies(direct), bodies(subscribed)]).toEqual([['by sns', 'by tags'], ['by sns', 'by tags']]); // prettier-ignore
+  });
+
+  it('brings a new route of a subscribed queue whose consumer is on tags now', async () => {
+    const options = settings(newPrefix());
+    const publisher = await connected(options);
+    await publisher.declare(queue('q', 'a'));
+    const tags = await connected({ ...options, topics: 'tags' });
+    const found = await consume(tags, queue('q', 'a', 'b'));
+    expect(statuses(await publish(publisher, outgoing('b')))).toEqual(['confirmed']);
+    await waitFor(() => found.length === 1, 'the new route');
+  });
+
+  it('fails only what goes to a topic that cannot be looked at', async () => {
+    const transport = await connected(settings(newPrefix()));
+    await transport.declare(queue('q', 'a'));
+    const to: Destination = { kind: 'route', route: 'a', topic: 'arn:aws:sns:us-east-1:000000000000:absent' };
+    const results = await publish(transport, outgoing('a'), outgoing('a', 'lost', { to }), outgoing('a'));
+    expect(statuses(results)).toEqual(['confirmed', 'failed', 'confirmed']);
+  });
+
+  it('leaves no subscription of a queue that it deletes, and takes one whose queue is gone for nobody', async () => {
+    const prefix = newPrefix();
+    const transport = await connected(settings(prefix));
+    await transport.declare({ ...queue('own', 'a'), exclusive: { expiresMs: 60_000 } });
+    await transport.declare(queue('q', 'b'));
+    const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: `${prefix}events` }));
+    const endpoints = async (): Promise<unknown[]> =>
+      (await sns.send(new ListSubscriptionsByTopicCommand({ TopicArn }))).Subscriptions!.map(({ Endpoint }) => Endpoint!.split(':').at(-1)); // prettier-ignore
+    expect((await endpoints()).sort()).toEqual([`${prefix}own`, `${prefix}q`]);
+    await transport.close();
+    expect(await endpoints()).toEqual([`${prefix}q`]);
+    const { QueueUrl } = await plain.send(new GetQueueUrlCommand({ QueueName: `${prefix}q` }));
+    await plain.send(new DeleteQueueCommand({ QueueUrl }));
+    const next = await connected(settings(prefix));
+    expect(await endpoints()).toEqual([`${prefix}q`]);
+    expect(statuses(await publish(next, outgoing('b')))).toEqual(['unroutable']);
   });
 
   it('keeps the order of a key, and stores once what is published twice, through FIFO topics and queues', async () => {

@@ -78,7 +78,9 @@ export class QueueBrowser extends ClaimingBrowser<SqsDelivery> {
   /** The copy, and then its original: after a death in between there are both. */
   protected async copy(delivery: SqsDelivery, to: Outgoing): Promise<PublishResult> {
     const result = await this.parts.copy(to);
-    if (result.status === 'confirmed') await this.remove(delivery);
+    // Where both fail the original comes again: the copy is stored all the same.
+    const remove = (): Promise<boolean> => this.remove(delivery).catch(() => false);
+    if (result.status === 'confirmed' && !(await remove())) await remove();
     return result;
   }
 

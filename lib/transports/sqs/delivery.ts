@@ -22,7 +22,7 @@ export interface Receipt {
   /** By the monotonic clock, before it was asked for. */
   readonly at: number;
   readonly leaseMs: number;
-  /** How often this process delivered the message again by itself. */
+  /** How often this process delivered the message again by itself, less how often it gave the message back uncalled. */
   readonly again?: number;
 }
 
@@ -39,7 +39,7 @@ export class SqsDelivery extends SettledOnce<Message, Settler> {
   ) {
     const { queue, topic: usual, at, leaseMs, again = 0 } = receipt;
     const { message, topic } = decode(received, queue, usual);
-    const count = Number(received.Attributes?.ApproximateReceiveCount ?? 1) - 1 + again;
+    const count = Math.max(0, Number(received.Attributes?.ApproximateReceiveCount ?? 1) - 1 + again);
     super(message, queue, topic === undefined, topic, count, received, settler);
     this.handle = received.ReceiptHandle!;
     this.receivedAt = at;

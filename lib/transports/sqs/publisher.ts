@@ -133,13 +133,17 @@ export class Publisher implements LinkPublisher<Link> {
   }
 
   private failPending(error: unknown): void {
-    const text = `SQS does not tell its queues: ${this.connection.describe(error)}`;
-    const result: PublishResult = { status: 'failed', error: new PublishFailedError(text) };
+    const result = this.untold('SQS does not tell its queues', error);
     for (const { outgoing, done } of this.pending.splice(0)) done(outgoing, result);
   }
 
-  private route(link: Link, sending: Sending, queues: readonly Place[]): void {
+  private untold(what: string, error: unknown): PublishResult {
+    return { status: 'failed', error: new PublishFailedError(`${what}: ${this.connection.describe(error)}`) };
+  }
+
+  private route(link: Link, sending: Sending, queues: readonly Place[] | Error): void {
     const { outgoing } = sending;
+    if (queues instanceof Error) return sending.done(outgoing, this.untold('SNS does not tell its topic', queues));
     if (queues.length === 0) {
       const error = unroutable(outgoing, this.settings.topic);
       sending.done(outgoing, outgoing.mandatory ? { status: 'unroutable', error } : CONFIRMED);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CreateQueueCommandOutput, GetQueueUrlCommandOutput } from '@aws-sdk/client-sqs';
 import type { Clock } from '../../clock/clock.js';
 import { InvalidOptionError, TopologyMismatchError } from '../../errors/configuration-errors.js';
@@ -53,7 +54,7 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
     const { prefix, topic } = options.settings;
     this.routes = new Routes(prefix, topic);
     this.operations = new Operations(this, options.service);
-    if (options.settings.topics === 'sns') this.topics = new Topics(options.settings, options.provision, this.routes);
+    if (options.settings.topics === 'sns') this.topics = new Topics(options, this.routes);
   }
 
   /** What is written of the topic of a message; undefined for one that goes to a queue by name. */
@@ -63,14 +64,14 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
     return to.kind === 'route' ? (to.topic ?? topic) : `${topic}.dlq`;
   }
 
-  /** The places of each message. What nobody seems to take is looked for once more. */
-  async find(link: Link, batch: readonly Outgoing[]): Promise<readonly (readonly Place[])[]> {
+  /** The places of each message, or why nobody can tell. What nobody seems to take is looked for once more. */
+  async find(link: Link, batch: readonly Outgoing[]): Promise<readonly (readonly Place[] | Error)[]> {
     const { clock, settings } = this.options;
     const isOld = clock.monotonic() - this.loadedAt >= settings.routesRefresh;
     if (isOld) await this.load(link);
     await this.topics?.load(link, batch);
     const found = batch.map(({ to }) => this.placesOf(to));
-    if (isOld || found.every((places) => places.length > 0)) return found;
+    if (isOld || found.every((places) => places instanceof Error || places.length > 0)) return found;
     await this.load(link);
     await this.topics?.load(link, batch);
     return batch.map(({ to }) => this.placesOf(to));
@@ -83,7 +84,7 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
     this.loadedAt = since;
   }
 
-  private placesOf(to: Destination): readonly Place[] {
+  private placesOf(to: Destination): readonly Place[] | Error {
     return this.topics?.placesOf(to) ?? this.routes.of(to);
   }
 
@@ -147,8 +148,11 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
 
   async remove(link: Link, queue: string): Promise<void> {
     const url = await this.url(link, queue);
+    const record = this.routes.records.get(queue);
     this.routes.forget(queue);
     if (url === undefined) return;
+    // A subscription outlives its queue.
+    if (record) await this.topics?.join(link, { ...record, patterns: [] }, record).catch(() => {});
     await link.ask(new link.sdk.DeleteQueueCommand({ QueueUrl: url })).catch((error: unknown) => {
       if (!isGone(error)) throw error;
     });
@@ -242,6 +246,8 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
     } else if (policy && !(await this.checkRedrive(link, record.queue, url)))
       await link.ask(new sdk.SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy: policy } }));
     if (this.topics) record = { ...record, subscribed: await this.topics.join(link, { ...record, url }, found) };
+    // Its filter is as it was: publishers send the queue its copies themselves.
+    else if (found?.subscribed && !isSameBinding(record, found)) record = { ...record, subscribed: false };
     const tags = tagsOf(record);
     const had = found ? tagsOf(found) : {};
     const TagKeys = surplusTags(Object.keys(had), tags);
@@ -269,6 +275,10 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
 /** Of one without tags, which somebody else has made: its name. */
 async function recordAt(link: Link, url: string, queue: string): Promise<QueueRecord> {
   return (await readRecord(link, url)) ?? { queue, url, patterns: [] };
+}
+
+function isSameBinding(one: Omit<QueueRecord, 'url'>, other: QueueRecord): boolean {
+  return one.topic === other.topic && isDeepStrictEqual([...one.patterns].sort(), [...other.patterns].sort());
 }
 
 function differenceOf({ queue, deadLetter }: Topology, found?: QueueRecord): string | undefined {

@@ -123,6 +123,8 @@ export async function arnOf(link: Link, url: string): Promise<string> {
 /** Which queues a message goes to. SQS knows no routes: what a queue is bound by stands in its tags. */
 export class Routes {
   records: ReadonlyMap<string, QueueRecord> = new Map();
+  /** The names on SQS of all that begin with the prefix, when it was looked last. */
+  listed: ReadonlySet<string> = new Set();
   private topics = new Map<string, Topic>();
   private known = new Map<string, readonly QueueRecord[]>();
 
@@ -140,6 +142,7 @@ export class Routes {
       urls.push(...(page.QueueUrls ?? []));
       NextToken = page.NextToken;
     } while (NextToken !== undefined);
+    this.listed = new Set(urls.map(nameIn));
     const few = new Limited(MOST_AT_ONCE);
     const records = await Promise.all(urls.map((url) => few.run(() => readRecord(link, url))));
     this.use(records.filter((record) => record !== undefined));
@@ -152,6 +155,11 @@ export class Routes {
 
   forget(queue: string): void {
     this.use([...this.records.values()].filter((record) => record.queue !== queue));
+  }
+
+  /** By its name on SQS. */
+  owns(name: string): boolean {
+    return [...this.records.values()].some(({ url }) => nameIn(url) === name);
   }
 
   of(to: Destination): readonly QueueRecord[] {
@@ -196,6 +204,8 @@ export class Routes {
     return [...new Set([...(topic.exact.get(route) ?? []), ...matching])];
   }
 }
+
+const nameIn = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
 
 interface Topic {
   readonly exact: Map<string, QueueRecord[]>;

@@ -21,6 +21,8 @@ const MOST_POLLS = 4;
 const SHORT_POLL_MS = 100;
 /** So many times the prefetch may be handled and not removed yet. */
 const MOST_ACKS = 4;
+/** Messages whose uncalled deliveries are remembered. */
+const MOST_EXCUSED = 1_000;
 
 /** Polls a queue as long as there is room, and settles in batches. What it holds is hidden from others, again and again. */
 export class SqsSession implements ConsumerSession, Settler {
@@ -31,6 +33,8 @@ export class SqsSession implements ConsumerSession, Settler {
   private readonly lanes?: Lanes;
   /** First of their group, until they come once more. */
   private readonly resting = new Map<SqsDelivery, CancelTimer>();
+  /** By the id of a message: how often it went back uncalled. SQS has counted that. */
+  private readonly unseen = new Map<string, number>();
   private readonly settlements: Settlements;
   private readonly waiters = new Waiters();
   private readonly over = new AbortController();
@@ -247,7 +251,10 @@ export class SqsSession implements ConsumerSession, Settler {
     const { topic, leaseMs } = this.options;
     const { queue } = this.record;
     const Kind = this.lanes ? FifoDelivery : SqsDelivery;
-    return messages.map((message) => new Kind(message, { queue, topic, at, leaseMs }, this));
+    return messages.map((message) => {
+      const again = -(this.unseen.get(message.MessageId!) ?? 0);
+      return new Kind(message, { queue, topic, at, leaseMs, again }, this);
+    });
   }
 
   private received(messages: readonly Message[], at: number): void {
@@ -309,9 +316,15 @@ export class SqsSession implements ConsumerSession, Settler {
     if (this.over.signal.aborted) return;
     for (const delivery of deliveries) {
       this.lose(delivery, unseen);
+      if (unseen) this.excuse(delivery.received.MessageId!);
       this.settlements.release({ delivery, delayMs: 0 });
       this.settle(delivery);
     }
+  }
+
+  private excuse(id: string): void {
+    this.unseen.set(id, (this.unseen.get(id) ?? 0) + 1);
+    if (this.unseen.size > MOST_EXCUSED) this.unseen.delete(this.unseen.keys().next().value!);
   }
 
   private nextTick(): CancelTimer {

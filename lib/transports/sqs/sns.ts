@@ -6,12 +6,13 @@ import type {
   ListTopicsCommandOutput,
   Subscription,
 } from '@aws-sdk/client-sns';
+import type { Clock } from '../../clock/clock.js';
 import { TopologyMismatchError, UnsupportedError } from '../../errors/configuration-errors.js';
 import type { Destination, Outgoing } from '../../transport/outgoing.js';
 import type { Topology } from '../../transport/topology.js';
 import { wordsOf } from '../../transport/topic-pattern.js';
 import { ROUTE, ROUTE_WORDS } from './codec.js';
-import { isGone } from './errors.js';
+import { isAnswer, isGone } from './errors.js';
 import type { Link } from './link.js';
 import { queueName } from './names.js';
 import type { Settings } from './options.js';
@@ -29,6 +30,14 @@ export interface SnsTopic {
   readonly mostBytes: number;
   /** What is subscribed to it: ARNs of queues, addresses. */
   readonly endpoints: ReadonlySet<string>;
+  /** When, by the monotonic clock. */
+  readonly at: number;
+}
+
+interface TopicsOptions {
+  readonly settings: Settings;
+  readonly provision: boolean;
+  readonly clock: Clock;
 }
 
 /** A queue, or a topic of SNS, and where it is. */
@@ -42,28 +51,42 @@ export interface Place {
 /** Topics of SNS: what is published by a route goes there once, and SNS copies it to the queues whose filter takes the route. */
 export class Topics {
   private readonly known = new Map<string, SnsTopic>();
+  /** Why a topic could not be looked at the last time. */
+  private readonly failures = new Map<string, Error>();
+  private readonly settings: Settings;
+  private readonly provision: boolean;
 
   constructor(
-    private readonly settings: Settings,
-    private readonly provision: boolean,
+    private readonly options: TopicsOptions,
     private readonly routes: Routes,
-  ) {}
+  ) {
+    ({ settings: this.settings, provision: this.provision } = options);
+  }
 
   forget(topic: string): void {
     this.known.delete(topic);
   }
 
-  /** Looks for topics that nobody has looked for; and at those again that may have got a subscriber who is none of our queues. */
+  /** Looks for topics that nobody has looked for; and, now and then, at those that nobody seems to be subscribed to. */
   async load(link: Link, batch: readonly Outgoing[]): Promise<void> {
     const names = new Set<string>();
-    for (const { to } of batch)
-      if (to.kind === 'route' && !(this.known.has(this.nameOf(to)) && this.placesOf(to)!.length > 0))
-        names.add(this.nameOf(to));
-    for (const name of names) this.known.set(name, await this.find(link, name));
+    for (const { to } of batch) if (to.kind === 'route' && this.mustLook(to)) names.add(this.nameOf(to));
+    for (const name of names) {
+      this.failures.delete(name);
+      try {
+        this.known.set(name, await this.find(link, name));
+      } catch (error) {
+        if (!isAnswer(error) && !(error instanceof TopologyMismatchError)) throw error;
+        this.known.delete(name);
+        this.failures.set(name, error as Error);
+      }
+    }
   }
 
   /** One topic for all queues that are subscribed to it, and for subscribers that are none of ours. Undefined: SNS has no part in it. */
-  placesOf(to: Destination): readonly Place[] | undefined {
+  placesOf(to: Destination): readonly Place[] | Error | undefined {
+    const failure = to.kind === 'route' ? this.failures.get(this.nameOf(to)) : undefined;
+    if (failure) return failure;
     const sns = to.kind === 'route' ? this.known.get(this.nameOf(to)) : undefined;
     if (!sns) return undefined;
     const queues = this.routes.of(to);
@@ -106,18 +129,29 @@ export class Topics {
     );
   }
 
+  private mustLook(to: Destination & { readonly kind: 'route' }): boolean {
+    const topic = this.known.get(this.nameOf(to));
+    const places = topic && this.placesOf(to);
+    if (!places || places instanceof Error) return true;
+    return places.length === 0 && this.options.clock.monotonic() - topic.at >= this.settings.routesRefresh;
+  }
+
   private nameOf({ topic }: { readonly topic?: string }): string {
     return topic ?? this.settings.topic;
   }
 
-  /** Somebody else is subscribed. */
-  private hasOthers({ endpoints }: SnsTopic): boolean {
-    const ours = new Set([...this.routes.records.values()].map(({ url }) => url.slice(url.lastIndexOf('/') + 1)));
-    return [...endpoints].some((endpoint) => !ours.has(endpoint.slice(endpoint.lastIndexOf(':') + 1)));
+  /** Somebody else is subscribed; a queue of ours that was deleted is nobody. */
+  private hasOthers({ arn, endpoints }: SnsTopic): boolean {
+    const beside = `${arn.replace(':sns:', ':sqs:').replace(/[^:]*$/, '')}${this.settings.prefix}`;
+    return [...endpoints].some((endpoint) => {
+      const name = endpoint.slice(endpoint.lastIndexOf(':') + 1);
+      return !this.routes.owns(name) && !(endpoint.startsWith(beside) && !this.routes.listed.has(name));
+    });
   }
 
   /** Queues that were subscribed are so again where somebody has deleted the topic. */
   private async find(link: Link, name: string): Promise<SnsTopic> {
+    const at = this.options.clock.monotonic();
     const arn = await this.arn(link, name);
     const { sdk, ask } = link.sns!;
     const command = new sdk.GetTopicAttributesCommand({ TopicArn: arn });
@@ -128,7 +162,7 @@ export class Topics {
       const endpoint = await arnOf(link, url);
       if (!endpoints.has(endpoint)) await subscribe(link, arn, endpoint, filterOf(patterns, queue));
     }
-    return { arn, mostBytes: Number(Attributes.MaximumMessageSize ?? MOST_BYTES), endpoints };
+    return { arn, mostBytes: Number(Attributes.MaximumMessageSize ?? MOST_BYTES), endpoints, at };
   }
 
   /** @throws TopologyMismatchError where there is none and none may be made */

@@ -7,17 +7,17 @@ import { pathToFileURL } from 'node:url';
 const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
-  lib: { most: 80_520, target: 36_500 },
+  lib: { most: 81_050, target: 36_500 },
   'lib/dashboard': { most: 2_933, target: 2_933 },
-  'lib/transports/kafka': { most: 3_405, target: 1_500 },
+  'lib/transports/kafka': { most: 3_430, target: 1_500 },
   'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_074, target: 1_200 },
   'lib/transports/nats': { most: 3_980, target: 2_700 },
   'lib/transports/postgres': { most: 1_758, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_322, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 3_090, target: 1_200, files: 21 },
-  'lib/transports/rabbitmq': { most: 6_590, target: 3_500 },
+  'lib/transports/sqs': { most: 3_230, target: 1_200, files: 21 },
+  'lib/transports/rabbitmq': { most: 6_620, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

@@ -11,18 +11,16 @@ import { isGone } from './errors.js';
 import { Lanes, putOffFor } from './lanes.js';
 import type { QueueRecord } from './routes.js';
 import { Settlements } from './settlements.js';
+import { shortPause } from './short-pause.js';
+import { Uncalled } from './uncalled.js';
 
 /** So many failed requests in a row end a session: what it holds is another's then. */
 const MOST_FAILURES = 5;
 const FAILED_PAUSE_MS = 250;
 /** Polls at a time, where one brings as much as it can. */
 const MOST_POLLS = 4;
-/** Between polls that do not wait. */
-const SHORT_POLL_MS = 100;
 /** So many times the prefetch may be handled and not removed yet. */
 const MOST_ACKS = 4;
-/** Messages whose uncalled deliveries are remembered. */
-const MOST_EXCUSED = 1_000;
 
 /** Polls a queue as long as there is room, and settles in batches. What it holds is hidden from others, again and again. */
 export class SqsSession implements ConsumerSession, Settler {
@@ -33,8 +31,7 @@ export class SqsSession implements ConsumerSession, Settler {
   private readonly lanes?: Lanes;
   /** First of their group, until they come once more. */
   private readonly resting = new Map<SqsDelivery, CancelTimer>();
-  /** By the id of a message: how often it went back uncalled. SQS has counted that. */
-  private readonly unseen = new Map<string, number>();
+  private readonly uncalled = new Uncalled();
   private readonly settlements: Settlements;
   private readonly waiters = new Waiters();
   private readonly over = new AbortController();
@@ -231,7 +228,7 @@ export class SqsSession implements ConsumerSession, Settler {
       if (found === MOST_AT_ONCE && this.polls.size < MOST_POLLS && this.room() > 0) this.startPoll();
       if (found > 0) continue;
       if (this.polls.size > 1) return;
-      if (!this.options.waits) await this.pauseShortly();
+      if (!this.options.waits) await shortPause(this.options.clock, this.waiters, this.over.signal);
     }
   }
 
@@ -240,21 +237,11 @@ export class SqsSession implements ConsumerSession, Settler {
     return prefetch - this.held.size - this.reserved - Math.max(0, this.settlements.unconfirmed - MOST_ACKS * prefetch);
   }
 
-  private async pauseShortly(): Promise<void> {
-    const woken = new AbortController();
-    const ended = AbortSignal.any([woken.signal, this.over.signal]);
-    await Promise.race([sleep(this.options.clock, SHORT_POLL_MS, ended), this.waiters.wait(ended)]);
-    woken.abort();
-  }
-
   private deliveriesOf(messages: readonly Message[], at: number): SqsDelivery[] {
     const { topic, leaseMs } = this.options;
-    const { queue } = this.record;
+    const of = { queue: this.record.queue, topic, at, leaseMs };
     const Kind = this.lanes ? FifoDelivery : SqsDelivery;
-    return messages.map((message) => {
-      const again = -(this.unseen.get(message.MessageId!) ?? 0);
-      return new Kind(message, { queue, topic, at, leaseMs, again }, this);
-    });
+    return messages.map((one) => new Kind(one, { ...of, again: -this.uncalled.of(one.MessageId!) }, this));
   }
 
   private received(messages: readonly Message[], at: number): void {
@@ -316,15 +303,10 @@ export class SqsSession implements ConsumerSession, Settler {
     if (this.over.signal.aborted) return;
     for (const delivery of deliveries) {
       this.lose(delivery, unseen);
-      if (unseen) this.excuse(delivery.received.MessageId!);
+      if (unseen) this.uncalled.add(delivery.received.MessageId!);
       this.settlements.release({ delivery, delayMs: 0 });
       this.settle(delivery);
     }
-  }
-
-  private excuse(id: string): void {
-    this.unseen.set(id, (this.unseen.get(id) ?? 0) + 1);
-    if (this.unseen.size > MOST_EXCUSED) this.unseen.delete(this.unseen.keys().next().value!);
   }
 
   private nextTick(): CancelTimer {

@@ -69,10 +69,16 @@ async function updatedApt(folder: string, suite: string): Promise<Apt> {
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`);
   await writeFile(config, network + lines.join(''));
   const env = { ...process.env, APT_CONFIG: config, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
+  // apt-get takes a lock on its state and ends where another has it: the brokers of one suite take turns.
+  let last: Promise<unknown> = Promise.resolve();
   const apt: Apt = async (directory, ...args) => {
     await mkdir(join(directory, 'partial'), { recursive: true });
     // «download» leaves its files in the working directory.
-    return runCommand('apt-get', ['-o', `Dir::Cache::archives=${directory}`, ...args], { env, cwd: directory });
+    const run = (): Promise<string> =>
+      runCommand('apt-get', ['-o', `Dir::Cache::archives=${directory}`, ...args], { env, cwd: directory });
+    const turn = last.then(run);
+    last = turn.catch(() => undefined);
+    return turn;
   };
   await apt(folder, 'update');
   return apt;

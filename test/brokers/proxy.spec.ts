@@ -40,11 +40,19 @@ describe('Proxy', () => {
     return { socket, echoed: () => text };
   }
 
+  /** Settles when the socket is closed, with its error's code. Node ends a socket before it resets it: either may be read first. */
+  async function closed(socket: Socket): Promise<string | undefined> {
+    let code: string | undefined;
+    socket.on('error', (error: NodeJS.ErrnoException) => (code = error.code));
+    await new Promise((resolve) => socket.once('close', resolve));
+    return code;
+  }
+
   test('passes bytes in both directions, and the end', async () => {
     const { socket, echoed } = await open();
-    const closed = once(socket, 'close');
+    const ended = closed(socket);
     socket.end('x'.repeat(3_000_000));
-    await closed;
+    expect(await ended).toBeUndefined();
     expect(echoed()).toHaveLength(3_000_000);
     await waitFor(() => proxy.connections === 0);
   });
@@ -79,13 +87,12 @@ describe('Proxy', () => {
     await waitFor(() => first.echoed() === 'ab' && second.echoed() === 'c');
   });
 
-  test('reset ends every connection with ECONNRESET', async () => {
+  test('reset ends every connection', async () => {
     const { socket } = await open();
     await waitFor(() => proxy.connections === 1);
-    const failed = once(socket, 'error');
-    failed.catch(() => undefined);
+    const cut = closed(socket);
     expect(proxy.reset()).toBe(1);
-    expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET' });
+    expect([undefined, 'ECONNRESET']).toContain(await cut);
     await waitFor(() => proxy.connections === 0);
   });
 
@@ -102,22 +109,22 @@ describe('Proxy', () => {
 
   test('cutAfter lets exactly so many bytes through', async () => {
     const { socket } = await open();
-    const failed = once(socket, 'error');
+    const reset = closed(socket);
     const cut = proxy.cutAfter(5);
     socket.write('abc');
     await waitFor(() => received === 'abc');
     socket.write('defgh');
     await cut;
     expect(received).toBe('abcde');
-    expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET' });
+    expect([undefined, 'ECONNRESET']).toContain(await reset);
   });
 
   test('endOver lets through what came before, and says the last words', async () => {
     const { socket, echoed } = await open();
-    const closed = once(socket, 'end');
+    const ended = once(socket, 'end');
     proxy.endOver(Buffer.from('bad'), Buffer.from('bye'));
     socket.write('good, bad, good');
-    await closed;
+    await ended;
     expect(echoed()).toBe('bye');
     await waitFor(() => received === 'good, ');
     proxy.endOver(undefined, Buffer.of());
@@ -140,7 +147,7 @@ describe('Proxy', () => {
   test('a broker that cannot be reached looks like a reset', async () => {
     server.close();
     const { socket } = await open();
-    expect((await once(socket, 'error'))[0]).toMatchObject({ code: 'ECONNRESET' });
+    expect([undefined, 'ECONNRESET']).toContain(await closed(socket));
   });
 });
 

@@ -26,6 +26,8 @@ const packages = [
   'reflect-metadata',
   'rxjs',
 ];
+/** What one sample alone needs. */
+const furtherPackages = { '08-outbox': ['typeorm'] };
 
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
@@ -37,7 +39,7 @@ if (Object.hasOwn(samples, sample)) {
   const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
   const compiled = entries().map(({ path, source }) => [path, `./${source.replace(/ts$/, 'js')}`]);
   const description = { name, version, private: true, type: 'module', exports: Object.fromEntries(compiled) };
-  await installSome(folder, packages, description);
+  await installSome(folder, [...packages, ...(furtherPackages[sample] ?? [])], description);
   await compile();
   await import(`../${folder}/sample/${sample}/main.js`);
 } else {

@@ -1,8 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { MessageContext, Subscribe } from 'nestjs-messaging';
 import { Outbox } from 'nestjs-messaging/outbox';
-import type { PoolClient } from 'pg';
+import type { EntityManager } from 'typeorm';
 import { Database } from './database.js';
+import { Order } from './order.entity.js';
 
 /** Reserves what was ordered: once per message, however often that comes. */
 @Injectable()
@@ -16,10 +17,10 @@ export class WarehouseService {
 
   @Subscribe('order.placed')
   async onOrderPlaced(order: { id: number }, context: MessageContext): Promise<void> {
-    const begin = (work: (tx: PoolClient) => Promise<void>): Promise<void> => this.database.transaction(work);
-    await this.outbox.inbox.once(context, begin, async (tx) => {
-      await tx.query('update orders set reserved = true where id = $1', [order.id]);
-      await this.outbox.add(tx, 'order.reserved', { id: order.id });
+    const begin = (work: (manager: EntityManager) => Promise<void>): Promise<void> => this.database.transaction(work);
+    await this.outbox.inbox.once(context, begin, async (manager) => {
+      await manager.update(Order, order.id, { reserved: true });
+      await this.outbox.add(manager, 'order.reserved', { id: order.id });
     });
   }
 

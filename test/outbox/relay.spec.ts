@@ -39,15 +39,18 @@ describePostgresNode('the relay', (postgres) => {
     options: OutboxOptions = {},
     server?: PostgresServer,
     more: MessagingModuleOptions = {},
+    pooler?: number,
   ) {
     const url = await (server ?? (await (shared ??= postgres.start()))).createDatabase();
+    const address = new URL(url);
+    if (pooler !== undefined) address.port = String(pooler);
     const broker = new MemoryBroker();
     const handled: Numbered[] = [];
     const apps: OutboxApplication[] = [];
     for (let at = 0; at < count; at++)
       apps.push(
         await startApplication(
-          { url, pollInterval: 20, ...options },
+          { url: address.href, pollInterval: 20, ...options },
           {
             transport: memory({ broker }),
             routes: [],
@@ -100,6 +103,28 @@ describePostgresNode('the relay', (postgres) => {
     expect(new Set(handled.map(({ n }) => n)).size).toBe(sent.length);
     expectOrder(handled, sent);
     await waitFor(async () => (await left()) === 0);
+  });
+
+  test('PgBouncer is in between, in transaction mode, and its connections are ended: each message arrives, in order', async () => {
+    const server = await (shared ??= postgres.start());
+    const pooler = await server.startPooler();
+    try {
+      const { pool, add, handled, left } = await start(2, { batchSize: 10, concurrency: 2 }, undefined, {}, pooler.port);
+      const end = `select pg_terminate_backend(pid) from pg_stat_activity where application_name like '% outbox' and datname = current_database()`;
+      let ended = 0;
+      const sent = ofKeys(200, 7);
+      for (let at = 0; at < sent.length; at += 20) {
+        await add(sent.slice(at, at + 20));
+        ended += (await pool.query(end)).rowCount!;
+      }
+      expect(ended).toBeGreaterThan(0);
+      await waitFor(() => new Set(handled.map(({ n }) => n)).size === sent.length);
+      await waitFor(async () => (await left()) === 0);
+      expectOrder(handled, sent);
+    } finally {
+      await closeApplications();
+      await pooler.stop();
+    }
   });
 
   test('a transaction that commits late is not passed over, and holds up nobody', async () => {

@@ -1,13 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import {
-  bounded,
-  memory,
-  MemoryBroker,
-  MessagingModule,
-  Publisher,
-  type MessageContext,
-  type TransportFactory,
-} from 'nestjs-messaging';
+import { bounded, MessagingModule, type MessageContext, type TransportFactory } from 'nestjs-messaging';
 import { Requester } from 'nestjs-messaging/request';
 import { systemClock } from '../../lib/clock/clock.js';
 import type { Transport } from '../../lib/transport/transport.js';
@@ -116,34 +108,3 @@ describeAllBrokers('a reply', (fresh) => {
     3 * WITHIN,
   );
 });
-
-test(
-  '10,000 requests that wait while the connection goes and comes all end with REPLY_LOST, and the next ones are answered',
-  async () => {
-    const broker = new MemoryBroker();
-    const answering = await application('quotes', memory({ broker }));
-    let silent = true;
-    const never = new Promise(() => {});
-    await answering.messaging.subscribe(
-      { route: 'quote', prefetch: 20_000, answers: { always: true } },
-      ({ n }: { n: number }) => (silent ? never : { n }),
-    );
-    const asking = await application('shop', memory({ broker }));
-    const requester = asking.get(Requester);
-    const asked = Array.from({ length: 10_000 }, (_, n) =>
-      requester.request('quote', { n }, { timeout: WITHIN }).catch((error: { code: string }) => error.code),
-    );
-    await waitFor(() => requester.pending === 10_000, 'all of them', WITHIN);
-    expect(await requester.request('quote', {}).catch((error: { code: string }) => error.code)).toBe(
-      'TOO_MANY_REQUESTS',
-    );
-    silent = false;
-    broker.faults.disconnect();
-    expect(new Set(await Promise.all(asked))).toEqual(new Set(['REPLY_LOST']));
-    expect(requester.pending).toBe(0);
-    await waitFor(() => asking.messaging.health().connection.state === 'connected', 'a connection', WITHIN);
-    await asking.get(Publisher).publish('quote', { n: -1 });
-    expect(await requester.request('quote', { n: 1 }, { queue: true, timeout: WITHIN })).toEqual({ n: 1 });
-  },
-  3 * WITHIN,
-);

@@ -1,3 +1,5 @@
+import { ClientProcess } from './client-process.mjs';
+
 /** This part of a filled queue passes before the measuring begins: the end of the client's start belongs to it. */
 const START_SHARE = 3;
 
@@ -23,6 +25,30 @@ const players = {
       play: () => client.run({ ...task, durationMs: settings.roundMs }),
       warmUp: () => client.run({ ...task, durationMs: settings.warmUpMs }),
     };
+  },
+
+  /** Its CPU time is that of who asks and of who answers; the parts are beside it. */
+  request(task, { client, place, stage, settings, packageDirectory }) {
+    const { profile } = settings;
+    const label = `${task.name}-${task.side}-answers`.replace(/[^\w]+/g, '-');
+    const answering = new ClientProcess({ title: label, path: task.answer }, { packageDirectory, profile, label });
+    const asked = `bench.asked.${task.side}.${task.queueType}`;
+    const type = (task.side !== 'ours' && task.theirs) || task.queueType;
+    const askedQueue = `${place.service}-${task.side}-${type}-asked`;
+    const askedQueueOptions = { durable: true, arguments: { 'x-queue-type': type } };
+    const whole = { ...task, asked, askedQueue, askedQueueOptions };
+    const play = async (changes = { durationMs: settings.roundMs }) => {
+      await answering.run(whole);
+      const figures = await client.run({ ...whole, ...changes });
+      const answeringMicros = (await answering.run(whole)).micros / figures.messages;
+      const askingMicros = figures.cpuMicros;
+      return { ...figures, cpuMicros: askingMicros + answeringMicros, askingMicros, answeringMicros };
+    };
+    const end = async () => {
+      await answering.end();
+      await stage.load.deleteQueues(task.side === 'ours' ? [`${place.service}-asked:${asked}:queue`] : [askedQueue]);
+    };
+    return { play, warmUp: () => play({ durationMs: settings.warmUpMs, inFlight: WARM }), end };
   },
 
   consume(task, { client, place, stage, settings }) {

@@ -48,7 +48,8 @@ function rowLines({ row, contestants, failures, summary }) {
 /** Where messages come evenly their number says nothing: then it is the latency. */
 function comparison(row, ours, theirs) {
   const [figure, name] = row.kind === 'paced' ? ['p50', 'p50'] : ['perSecond', 'messages/s'];
-  return `${name} ${verdict(ours, theirs, figure)}, CPU ${verdict(ours, theirs, 'cpuMicros')}`;
+  const tail = row.kind === 'request' ? `, p99 ${verdict(ours, theirs, 'p99')}` : '';
+  return `${name} ${verdict(ours, theirs, figure)}${tail}, CPU ${verdict(ours, theirs, 'cpuMicros')}`;
 }
 
 function grouped(results) {

@@ -22,7 +22,7 @@ export async function measureRow(row, contestants, { stage, placeOf, settings, p
     const place = placeOf(contestant.queueType ?? row.queueType, stage?.url);
     const player = playerOf(
       { ...row, ...contestant, ...place, variants: undefined },
-      { client, place, stage, settings },
+      { client, place, stage, settings, packageDirectory },
     );
     return { client, ...player };
   });
@@ -51,6 +51,7 @@ export async function measureRow(row, contestants, { stage, placeOf, settings, p
     return { rounds, failures };
   } finally {
     await Promise.all(players.map((player) => player?.client.end()));
+    await Promise.all(players.map((player) => player?.end?.()));
   }
 }
 

@@ -55,6 +55,24 @@ const pacedRow = (queueType) => ({
   perSecond: 1_000,
 });
 
+/** By turns who asks: the responder is a process of its own. `terms`: what the peers are told, beside the kind of queue. */
+const requestRows = [
+  { terms: 'quorum', queueType: 'quorum', sent: { persistent: true }, noAck: false },
+  { terms: 'classic', queueType: 'classic', sent: { persistent: true }, noAck: false },
+  { terms: 'defaults of each', queueType: 'quorum', theirs: 'classic', sent: {}, noAck: true },
+].flatMap(({ terms, ...rest }) =>
+  [1, 16, 256].map((inFlight) => ({
+    name: `request, ${inFlight} in flight, ${terms}`,
+    group: 'Requests, RabbitMQ',
+    on: 'rabbitmq',
+    kind: 'request',
+    sides: ['ours', 'golevelup', 'nest'],
+    prefetch: 256,
+    inFlight,
+    ...rest,
+  })),
+);
+
 export const rows = [
   ...publishRows('instant broker', instant),
   ...consumeRows('instant broker', instant),
@@ -67,6 +85,7 @@ export const rows = [
   ]),
   ...publishRows('nats', nats),
   ...consumeRows('nats', nats),
+  ...requestRows,
   ...costRows,
   ...[1, 100].map((inFlight) => ({
     name: `publish and handle, ${inFlight} in flight, embedded broker`,

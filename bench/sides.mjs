@@ -1,5 +1,5 @@
 /*
- * Who is measured. `publish` and `consume` are the scripts of its client processes; a `peer` is installed on demand in
+ * Who is measured. `publish`, `consume`, `request` and `answer` are the scripts of its client processes; a `peer` is installed on demand in
  * peers/<peer>. An `envelope` says that what it takes from a queue must be wrapped.
  */
 
@@ -14,6 +14,8 @@ export const sides = {
     title: 'nestjs-messaging',
     publish: 'clients/messaging-publish.mjs',
     consume: 'clients/messaging-consume.mjs',
+    request: 'clients/messaging-request.mjs',
+    answer: 'clients/messaging-answer.mjs',
     embedded: 'clients/embedded.mjs',
   },
   golevelup: {
@@ -21,6 +23,8 @@ export const sides = {
     peer: 'golevelup',
     publish: 'peers/golevelup/publish.mjs',
     consume: 'peers/golevelup/consume.mjs',
+    request: 'peers/golevelup/request.mjs',
+    answer: 'peers/golevelup/answer.mjs',
   },
   'rabbitmq-client': {
     title: 'rabbitmq-client',
@@ -33,6 +37,8 @@ export const sides = {
     peer: 'nest',
     publish: 'peers/nest/publish.mjs',
     consume: 'peers/nest/consume.mjs',
+    request: 'peers/nest/request.mjs',
+    answer: 'peers/nest/answer.mjs',
     envelope: true,
   },
 };
@@ -56,6 +62,6 @@ export function contestantsOf(row, wantedSides) {
 }
 
 function contestant(side, script) {
-  const { title, peer, envelope, [script]: path } = sides[side];
-  return { side, title, peer, envelope, path };
+  const { title, peer, envelope, answer, [script]: path } = sides[side];
+  return { side, title, peer, envelope, path, ...(script === 'request' && { answer }) };
 }

@@ -17,3 +17,4 @@ export const {
 export const { openTelemetry } = load('nestjs-messaging/opentelemetry');
 export const { nats } = load('nestjs-messaging/nats');
 export const { rabbitmq } = load('nestjs-messaging/rabbitmq');
+export const { Requester, Respond } = load('nestjs-messaging/request');

@@ -12,3 +12,9 @@ export function optionsOf({ url, exchange, queue, prefetch }) {
     socketOptions: { connectionOptions: { noDelay: true } },
   };
 }
+
+/** Requests go to their queue by its name, which both sides declare. */
+export function askingOptionsOf({ url, askedQueue: queue, askedQueueOptions: queueOptions, sent, prefetch }) {
+  const socketOptions = { connectionOptions: { noDelay: true } };
+  return { urls: [url], queue, queueOptions, ...sent, prefetchCount: prefetch, socketOptions };
+}

@@ -56,12 +56,22 @@ async function check(application, folder, major, node) {
 
     const missing = await runJson(node, folder, 'missing-peer.js');
     expect(missing.isMissingPeer && missing.message.includes('npm install amqplib'), JSON.stringify(missing));
+    await checkDashboard(node, folder);
     await checkJsonLog(node, folder, application.nest);
     await checkJest(node, folder);
     console.log(`${cell}: booted, healthy, 1 message handled (Nest ${found.nest}, Node ${found.node})`);
   } catch (error) {
     failures.push(`${cell}: ${error.message}`);
   }
+}
+
+/** The pages of the dashboard are in the package, and are served on Express and on Fastify. */
+async function checkDashboard(node, folder) {
+  const wanted = { stranger: 401, login: 204, script: true, service: 'packed', action: 200 };
+  const visit = JSON.stringify({ ...wanted, states: ['consuming', 'paused'] });
+  const found = await runJson(node, folder, 'dashboard.js');
+  for (const platform of ['express', 'fastify'])
+    expect(JSON.stringify(found[platform]) === visit, `the dashboard on ${platform}: ${JSON.stringify(found[platform])}`);
 }
 
 /** Nest's own JSON logger: a line is one record, with its fields where docs/operating.md says that they are. */

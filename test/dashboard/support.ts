@@ -9,6 +9,7 @@ import {
   Subscribe,
   memory,
   type memoryDeadLetterArchive,
+  type TransportFactory,
 } from 'nestjs-messaging';
 import { MessagingDashboardModule, type MessagingDashboardOptions } from 'nestjs-messaging/dashboard';
 import { waitFor } from '../brokers/wait-for.js';
@@ -38,6 +39,8 @@ export class Orders {
 
 export interface ShopOptions {
   readonly platform?: 'express' | 'fastify';
+  /** Default: the embedded broker. */
+  readonly transport?: TransportFactory;
   readonly dashboard?: MessagingDashboardOptions;
   readonly archive?: ReturnType<typeof memoryDeadLetterArchive>;
   readonly more?: ModuleMetadata;
@@ -70,6 +73,7 @@ export class Shop {
 
   static async open({
     platform = 'express',
+    transport = memory(),
     dashboard,
     archive,
     more = {},
@@ -81,7 +85,7 @@ export class Shop {
       imports: [
         MessagingModule.forRoot({
           service: 'shop',
-          transport: memory(),
+          transport,
           ...(archive && { deadLetters: { archive } }),
         }),
         MessagingDashboardModule.forRoot(dashboard ?? { insecure: true }),
@@ -98,6 +102,9 @@ export class Shop {
     const shop = new Shop(app, (await app.getUrl()).replace('[::1]', '127.0.0.1'), log);
     shop.archive = archive !== undefined;
     open.add(shop);
+    const consumes = (): boolean =>
+      shop.messaging.health().consumers.every(({ state }) => state === 'consuming' || state === 'paused');
+    await waitFor(consumes, 'its consumers', 30_000);
     return shop;
   }
 

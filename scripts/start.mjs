@@ -10,6 +10,7 @@ import { isStale } from './stale.mjs';
 import { told } from './told.mjs';
 
 const packages = [
+  '@aws-sdk/client-sqs',
   '@nats-io/jetstream',
   '@nats-io/transport-node',
   '@nestjs/common',

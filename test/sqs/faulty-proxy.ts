@@ -10,8 +10,12 @@ const faults: readonly Fault[] = ['cut before', 'answer lost', 'unavailable', 'e
 export class FaultyProxy {
   /** How many of each were made. */
   readonly made = new Map<Fault, number>();
+  /** By what was asked for (`SendMessageBatch`), how many entries each request had. */
+  readonly entries = new Map<string, number[]>();
   /** Of requests, 0 to 1, that something happens to. */
   rate = 0;
+  /** What happens once, to the next request of this kind. */
+  next?: { readonly request: string; readonly fault: Fault };
   private readonly random: Random;
 
   private constructor(
@@ -47,7 +51,8 @@ export class FaultyProxy {
     const body = Buffer.concat(await request.toArray());
     const text = body.toString();
     const batch = jsonBatch(request, text) ?? snsBatch(text);
-    const fault = this.random.next() < this.rate ? faults[Math.floor(this.random.next() * (batch ? 5 : 3))] : undefined;
+    if (batch) this.entries.set(batch.request, [...(this.entries.get(batch.request) ?? []), batch.ids.length]);
+    const fault = this.planned(batch) ?? this.drawn(batch);
     if (fault) this.made.set(fault, (this.made.get(fault) ?? 0) + 1);
     if (fault === 'cut before') return void request.socket.destroy();
     if (fault === 'unavailable') {
@@ -67,6 +72,17 @@ export class FaultyProxy {
     response.end(isTold ? batch!.withFailed(answer.body.toString(), left) : answer.body);
   }
 
+  private planned(batch: Batch | undefined): Fault | undefined {
+    if (!this.next || this.next.request !== batch?.request) return undefined;
+    const { fault } = this.next;
+    this.next = undefined;
+    return fault;
+  }
+
+  private drawn(batch: Batch | undefined): Fault | undefined {
+    return this.random.next() < this.rate ? faults[Math.floor(this.random.next() * (batch ? 5 : 3))] : undefined;
+  }
+
   private async forward({ method, url, headers }: IncomingMessage, body: Buffer) {
     const { hostname, port } = this.target;
     const asked = ask({ hostname, port, method, path: url, headers: { ...headers, 'content-length': body.length } });
@@ -82,6 +98,7 @@ export class FaultyProxy {
 
 /** A request of several entries, as its protocol has it. */
 interface Batch {
+  readonly request: string;
   readonly ids: readonly string[];
   readonly type: string;
   /** The answer in which no entry is named. */
@@ -92,9 +109,11 @@ interface Batch {
 }
 
 function jsonBatch({ headers }: IncomingMessage, text: string): Batch | undefined {
-  if (!/Batch$/.test(String(headers['x-amz-target']))) return undefined;
+  const request = /\w+Batch$/.exec(String(headers['x-amz-target']))?.[0];
+  if (request === undefined) return undefined;
   const input = JSON.parse(text) as { Entries: { Id: string }[] };
   return {
+    request,
     ids: input.Entries.map(({ Id }) => Id),
     type: 'application/x-amz-json-1.0',
     nothing: '{}',
@@ -112,6 +131,7 @@ function snsBatch(text: string): Batch | undefined {
   if (!form.some(([name, value]) => name === 'Action' && value === 'PublishBatch')) return undefined;
   const place = (name: string): number => Number(/^PublishBatchRequestEntries\.member\.(\d+)/.exec(name)?.[1] ?? 0);
   return {
+    request: 'PublishBatch',
     ids: form.filter(([name]) => /member\.\d+\.Id$/.test(name)).map(([, value]) => value),
     type: 'text/xml',
     nothing: '<PublishBatchResponse><PublishBatchResult></PublishBatchResult></PublishBatchResponse>',

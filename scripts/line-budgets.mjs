@@ -14,9 +14,9 @@ const budgets = {
   // With the broker in it.
   'lib/transports/memory': { most: 2_074, target: 1_200 },
   'lib/transports/nats': { most: 3_980, target: 2_700 },
-  'lib/transports/postgres': { most: 1_758, target: 1_200, files: 15 },
-  'lib/transports/redis': { most: 2_322, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 3_230, target: 1_200, files: 23 },
+  'lib/transports/postgres': { most: 1_766, target: 1_200, files: 15 },
+  'lib/transports/redis': { most: 2_330, target: 1_200, files: 15 },
+  'lib/transports/sqs': { most: 3_280, target: 1_200, files: 24 },
   'lib/transports/rabbitmq': { most: 6_620, target: 3_500 },
 };
 

@@ -27,11 +27,11 @@ export type RoutePlace = Pick<Topology, 'topic' | 'native'>;
 
 /** Where a route is published. */
 export function routeChannel(route: string, at: RoutePlace, protocol: TransportDescription): Json {
-  const binding = protocol.route?.(route, at);
+  const bindings = protocol.route?.(route, at);
   return {
     ...addressOf(route),
     title: route,
-    ...(binding && { bindings: { [protocol.binding]: binding } }),
+    ...(bindings && { bindings }),
     'x-nestjs-messaging-route': { route, topic: at.topic },
   };
 }
@@ -39,14 +39,14 @@ export function routeChannel(route: string, at: RoutePlace, protocol: TransportD
 /** What is consumed. The queue of a process alone has a parameter in its name. */
 export function queueChannel(queue: string, topology: Topology, protocol: TransportDescription): Json {
   const { patterns, topic, deadLetter, partitions, exclusive } = topology;
-  const { channel, details } = protocol.queue?.({ ...topology, queue }, queue) ?? {};
+  const { bindings, details } = protocol.queue?.({ ...topology, queue }, queue) ?? {};
   return {
     address: queue,
     title: queue,
     ...(exclusive && {
       parameters: { instance: { description: 'The host and a random text: each process has its own' } },
     }),
-    ...(channel && { bindings: { [protocol.binding]: channel } }),
+    ...(bindings && { bindings }),
     'x-nestjs-messaging-queue': {
       ...{ routes: [...patterns].sort(), topic, partitions, exclusive, ...details },
       ...(deadLetter && { deadLetter: deadLetter.queue }),
@@ -56,11 +56,11 @@ export function queueChannel(queue: string, topology: Topology, protocol: Transp
 
 /** Where given-up messages are kept; nothing consumes it. */
 export function deadLetterChannel(queue: string, topology: Topology, protocol: TransportDescription): Json {
-  const { channel, details } = protocol.queue?.(topology, queue) ?? {};
+  const { bindings, details } = protocol.queue?.(topology, queue) ?? {};
   return {
     address: queue,
     title: queue,
-    ...(channel && { bindings: { [protocol.binding]: channel } }),
+    ...(bindings && { bindings }),
     'x-nestjs-messaging-queue': { deadLetters: true, ...details },
   };
 }

@@ -1,19 +1,19 @@
 import type { Described } from '../consumer/subscription/subscription-options.js';
 import { InvalidOptionError, SubscriptionConflictError } from '../errors/configuration-errors.js';
-import { header } from '../message/headers.js';
 import type { StandardSchema } from '../message/standard-schema.js';
-import { jsonSerializer, type Serializer } from '../message/serializer.js';
 import type { FoundSubscription, MessagingExplorer } from '../messaging.explorer.js';
+import type { RequestContract } from '../message/request-contract.js';
 import type { Messaging } from '../messaging.js';
 import { DEFAULT_CONNECTION } from '../messaging.tokens.js';
-import type { TransportDescription } from '../transport/description.js';
 import { compilePattern, wordsOf } from '../transport/topic-pattern.js';
-import { deadLetterChannel, queueChannel, routeChannel, type RoutePlace } from './channels.js';
+import { addressOf, deadLetterChannel, queueChannel, routeChannel, type RoutePlace } from './channels.js';
 import type { AsyncApiDocument } from './document.js';
 import { type Json, isObject, ordered, plain, pointerTo } from './json.js';
+import { factsOf, HEADERS, OWN_HEADERS, protocolOf } from './message-facts.js';
 import { type MessageFacts, MessageRegistry } from './message-registry.js';
 import type { AsyncApiOptions } from './options.js';
 import { contract, described, type DescribedPublication, publicationsOf } from './publishes.decorator.js';
+import { type Answers, answersOf, replyChannel, replyMessages, replyOf } from './replies.js';
 import { receiveSemantics, sendSemantics } from './semantics.js';
 
 interface ChannelDraft {
@@ -26,20 +26,6 @@ interface OperationDraft {
   readonly messages: Set<string>;
   readonly content: Json;
 }
-
-const HEADERS = 'nestjs-messaging-headers';
-const number = (description: string): Json => ({ type: 'integer', description });
-const OWN_HEADERS: Json = {
-  type: 'object',
-  description: 'Headers of nestjs-messaging; those of the application come beside them.',
-  properties: {
-    [header.version]: number('Version of these headers.'),
-    [header.time]: number('When the message was first published, in milliseconds since the epoch.'),
-    [header.key]: { type: 'string', description: 'Messages of one key keep their order.' },
-    [header.expiresAt]: number('After this time no handler is called.'),
-    [header.notBefore]: number('Before this time no handler is called.'),
-  },
-};
 
 /** Makes one document of one application. */
 export class DocumentBuilder {
@@ -143,7 +129,8 @@ export class DocumentBuilder {
     const { deadLetter } = topology;
     if (deadLetter)
       this.channel(messaging, deadLetter.queue, deadLetterChannel(deadLetter.queue, topology, protocol), 'queue:', []);
-    const binding = protocol.receive?.(topology);
+    const bindings = protocol.receive?.(topology);
+    const reply = this.reply(messaging, answersOf(request, definition), place);
     this.operation(id, {
       channel: key,
       messages: new Set(messages),
@@ -151,7 +138,8 @@ export class DocumentBuilder {
         action: 'receive',
         title: place,
         ...said(request),
-        ...(binding && { bindings: { [protocol.binding]: binding } }),
+        ...(bindings && { bindings }),
+        ...(reply && { reply }),
         'x-nestjs-messaging': receiveSemantics(definition, transport.capabilities),
       },
     });
@@ -193,12 +181,14 @@ export class DocumentBuilder {
   }
 
   private addPublication(messaging: Messaging, publication: DescribedPublication): void {
-    const { route, schema, serializer } = contract(publication.route);
+    const { route, schema, serializer, reply: answer } = contract(publication.route) as RequestContract;
     const { transport, unroutable } = messaging.described;
     const protocol = protocolOf(transport);
     const message = this.message(factsOf(messaging, serializer), route, schema, `published: ${route}`);
     const channel = this.routeChannel(messaging, route, publication, message);
-    const binding = protocol.send?.();
+    const bindings = protocol.send?.();
+    const answers = answer && { routes: [route], schema: answer, serializer };
+    const reply = this.reply(messaging, answers, `published: ${route}`);
     this.operation(`send.${channel}`, {
       channel,
       messages: new Set([message]),
@@ -206,16 +196,30 @@ export class DocumentBuilder {
         action: 'send',
         title: `Publishes ${route}`,
         ...said(publication),
-        ...(binding && { bindings: { [protocol.binding]: binding } }),
+        ...(bindings && { bindings }),
+        ...(reply && { reply }),
         'x-nestjs-messaging': sendSemantics(unroutable, transport.capabilities),
       },
     });
   }
 
+  /** How an operation is answered; undefined: it is not. */
+  private reply(messaging: Messaging, answers: Answers | undefined, where: string): Json | undefined {
+    const { transport } = messaging.described;
+    if (!answers || !transport.replies) return undefined;
+    const messages = replyMessages(this.registry, messaging, answers);
+    for (const key of messages) if (!this.registry.schemas.has(key)) this.undocumented.add(`${where} (reply)`);
+    const name = answers.routes.join(',');
+    const channel = this.channel(messaging, `reply:${name}`, replyChannel(name, transport), 'reply:', messages);
+    return replyOf(channel, messages, transport);
+  }
+
   private routeChannel(messaging: Messaging, route: string, at: RoutePlace, ...messages: string[]): string {
     const { transport, topic: own } = messaging.described;
     const { topic = own } = at;
-    const name = topic === own ? route : `${topic}/${route}`;
+    // A name with «#» is refused by parsers.
+    const { address } = addressOf(route);
+    const name = topic === own ? address : `${topic}/${address}`;
     return this.channel(messaging, name, routeChannel(route, at, protocolOf(transport)), 'route:', messages);
   }
 
@@ -263,20 +267,6 @@ export class DocumentBuilder {
 
 /** What the compiler writes down where a parameter's type is no class of the application. */
 const NO_PAYLOAD_CLASS = new Set<unknown>([Object, Array, String, Number, Boolean, Promise, Function, Date, Buffer]);
-
-function protocolOf({ system, description }: Messaging['described']['transport']): TransportDescription {
-  return description ?? { protocol: system, binding: system };
-}
-
-function factsOf({ described }: Messaging, own?: Serializer): MessageFacts {
-  const { transport, serializer } = described;
-  const { correlationHeader } = protocolOf(transport);
-  return {
-    ...((own ?? serializer) === jsonSerializer && { contentType: 'application/json' }),
-    ...(correlationHeader !== undefined && { correlationId: { location: `$message.header#/${correlationHeader}` } }),
-    headers: { $ref: pointerTo('components', 'schemas', HEADERS) },
-  };
-}
 
 function said({ summary, description, tags = [], deprecated = false }: Described): Json {
   return { summary, description, ...tagged(tags), ...(deprecated && { 'x-deprecated': true }) };

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, type Json } from './json.js';
+import { isObject, type Json, unpointed } from './json.js';
 import { SchemaComparison } from './schema-comparison.js';
 import { resolved } from './schema-source.js';
 
@@ -20,11 +20,9 @@ type Action = 'send' | 'receive';
 /** What goes through one channel in one direction, over all operations of it. */
 interface Exchange {
   readonly action: Action;
-  readonly address: string;
   readonly channel: Json;
   readonly messages: ReadonlyMap<string, readonly Json[]>;
   readonly semantics: Json;
-  readonly told: unknown;
 }
 
 const WAITING = 'messages that wait in the old queue stay there: `npx nestjs-messaging queues` shows them';
@@ -64,22 +62,28 @@ function exchangesOf(source: Json): Map<string, Exchange> {
   const found = new Map<string, Exchange>();
   const operations = Object.values(isObject(source.operations) ? source.operations : {}).filter(isObject);
   for (const operation of operations) {
-    const channel = resolved(source, operation.channel) as Json;
-    if (!isObject(channel)) continue;
     const action = operation.action === 'send' ? 'send' : 'receive';
-    const key = `${action} ${topicOf(source, channel)}${String(channel.address)}${connectionOf(channel)}`;
-    const known = found.get(key);
-    const messages = new Map(known?.messages);
-    for (const ref of Array.isArray(operation.messages) ? operation.messages : []) {
-      const message = resolved(source, ref) as Json;
-      if (isObject(message))
-        messages.set(String(message.name), [...(messages.get(String(message.name)) ?? []), message]);
-    }
-    const semantics = isObject(operation['x-nestjs-messaging']) ? operation['x-nestjs-messaging'] : {};
-    const told = [known?.told, operation].filter(Boolean);
-    found.set(key, { action, address: String(channel.address), channel, messages, semantics, told });
+    addExchange(found, source, operation, action);
+    // Who answers sends the reply, and who asks reads it.
+    if (isObject(operation.reply)) addExchange(found, source, operation.reply, action === 'send' ? 'receive' : 'send');
   }
   return found;
+}
+
+function addExchange(found: Map<string, Exchange>, source: Json, part: Json, action: Action): void {
+  const channel = resolved(source, part.channel);
+  if (!isObject(channel)) return;
+  const address = typeof channel.address === 'string' ? channel.address : String(channel.title);
+  const key = `${action} ${topicOf(source, channel)}${address}${connectionOf(channel)}`;
+  const messages = new Map(found.get(key)?.messages);
+  for (const ref of Array.isArray(part.messages) ? part.messages : []) {
+    const message = resolved(source, ref);
+    if (!isObject(message)) continue;
+    const name = String(message.name);
+    messages.set(name, [...new Set([...(messages.get(name) ?? []), message])]);
+  }
+  const semantics = isObject(part['x-nestjs-messaging']) ? part['x-nestjs-messaging'] : {};
+  found.set(key, { action, channel, messages, semantics });
 }
 
 /** A route can be published in several places; that of the connection is not said. */
@@ -97,7 +101,7 @@ function connectionOf({ servers }: Json): string {
     String((server as { $ref?: string } | undefined)?.$ref ?? '')
       .split('/')
       .at(-1) ?? '';
-  return name === '' || name === 'default' ? '' : `@${decodeURIComponent(name)}`;
+  return name === '' || name === 'default' ? '' : `@${unpointed(name)}`;
 }
 
 function compareExchange(
@@ -134,7 +138,7 @@ function placeChanges(
   { channel: other }: Exchange,
 ): readonly DocumentChange[] {
   const found: DocumentChange[] = [];
-  if (!isDeepStrictEqual(one.bindings, other.bindings))
+  if (!isDeepStrictEqual(placeOf(one.bindings), placeOf(other.bindings)))
     found.push({
       verdict: 'breaks',
       id: `${key} bindings`,
@@ -168,6 +172,13 @@ function placeChanges(
       });
   }
   return found;
+}
+
+/** What says how long or how often is for whoever makes the queue. */
+const TUNING = new Set(['visibilityTimeout', 'messageRetentionPeriod', 'maxReceiveCount']);
+
+function placeOf(bindings: unknown): unknown {
+  return JSON.parse(JSON.stringify(bindings ?? null, (name, value: unknown) => (TUNING.has(name) ? undefined : value)));
 }
 
 interface Place {

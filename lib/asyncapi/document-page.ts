@@ -137,7 +137,9 @@ function link(name: string): string {
 }
 
 function anchor(name: string): string {
-  return `message-${encodeURIComponent(name).replace(/%/g, '_')}`;
+  // What is half a character cannot be a part of an address.
+  const whole = name.replace(/\p{Surrogate}/gu, '\u{FFFD}');
+  return `message-${encodeURIComponent(whole).replace(/%/g, '_')}`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,12 +1,15 @@
 import type { StandardSchema } from '../message/standard-schema.js';
+import type { DescribedBody } from '../message/serializer.js';
 import { type Json, pointerTo } from './json.js';
 import { payloadSchema, relocated } from './payload-schema.js';
 
 /** What is said of a message beside its payload. */
 export interface MessageFacts {
-  readonly contentType?: string;
   readonly correlationId?: Json;
+  /** Those of every message. */
   readonly headers: Json;
+  /** What its serializer makes of the payload, where that is known. */
+  readonly describe?: (route: string, payload: Json) => DescribedBody;
 }
 
 /** Messages and their schemas, each once, by names that documents can hold. */
@@ -23,7 +26,8 @@ export class MessageRegistry {
    */
   add(route: string, schema: StandardSchema | Json | undefined, facts: MessageFacts): string {
     const payload = schema && (isStandard(schema) ? payloadSchema(route, schema, this.lenient) : schema);
-    const identity = JSON.stringify([route, payload, facts]);
+    const { describe, headers: own, ...others } = facts;
+    const identity = JSON.stringify([route, payload, others, own, describe?.(route, payload ?? {})]);
     const known = this.keys.get(identity);
     if (known !== undefined) return known;
     const key = this.freeKey(
@@ -33,13 +37,18 @@ export class MessageRegistry {
         .replace(/[^\w.-]/g, '_'),
     );
     this.keys.set(identity, key);
+    const written = payload ? { $ref: pointerTo('components', 'schemas', key) } : {};
+    const { contentType, body = written, headers } = describe?.(route, written) ?? {};
     const { title, description, deprecated, examples, 'x-version': version } = (payload ?? {}) as Record<string, never>;
     this.messages.set(key, {
       name: route,
       ...{ title, description, deprecated, 'x-version': version },
       ...(Array.isArray(examples) && { examples: (examples as unknown[]).map((one) => ({ payload: one })) }),
-      ...facts,
-      payload: payload ? { $ref: pointerTo('components', 'schemas', key) } : {},
+      ...{ contentType, ...others },
+      headers: headers
+        ? { allOf: [own, { type: 'object', properties: headers, required: Object.keys(headers) }] }
+        : own,
+      payload: body,
     });
     if (payload) this.schemas.set(key, relocated(payload, pointerTo('components', 'schemas', key)));
     return key;

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { Described, Route } from '../consumer/subscription/subscription-options.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import type { RequestContract } from '../message/request-contract.js';
 import { checkName, checkPattern, checkRoute, knownKeys } from '../errors/option-checks.js';
 
 /** What is published: a contract, a route or pattern, or one of them with what documents say of it. */
@@ -15,7 +16,18 @@ export interface DescribedPublication extends Described {
 }
 
 const PUBLICATIONS = Symbol.for('nestjs-messaging:publications');
-const NAMES = ['route', 'schema', 'serializer', 'connection', 'topic', 'summary', 'description', 'tags', 'deprecated'];
+const NAMES = [
+  'route',
+  'schema',
+  'serializer',
+  'reply',
+  'connection',
+  'topic',
+  'summary',
+  'description',
+  'tags',
+  'deprecated',
+];
 
 /**
  * Says what a provider or controller publishes: `@Publishes(orderCreated, orderPaid)`. It is for documents only; nothing
@@ -49,8 +61,8 @@ export function described(publication: Publication): DescribedPublication {
   if (typeof publication === 'string') return { route: publication };
   if (typeof publication !== 'object' || publication === null)
     throw new InvalidOptionError('publishes', publication, 'a contract or a route');
-  const { route, schema, serializer, ...rest } = publication as DescribedPublication & Exclude<Route, string>;
-  const given = { ...(schema && { schema }), ...(serializer && { serializer }) };
+  const { route, schema, serializer, reply, ...rest } = publication as DescribedPublication & RequestContract;
+  const given = { ...(schema && { schema }), ...(serializer && { serializer }), ...(reply && { reply }) };
   return { ...rest, route: { ...contract(route), ...given } };
 }
 

@@ -23,6 +23,19 @@ export interface Serializer {
   deserialize(body: Buffer, properties: MessageProperties, message: DeserializeContext): unknown;
   /** How replies are written and read, where that is not as messages are. Default: as messages; `undefined` is an empty body. */
   readonly replies?: ReplySerializer;
+  /**
+   * What travels, for documents; `payload` is JSON Schema of what is published. Left out: of bodies nothing is known but that.
+   */
+  describe?(route: string, payload: object): DescribedBody;
+}
+
+/** What is written of payloads, as documents have it. */
+export interface DescribedBody {
+  readonly contentType: string;
+  /** JSON Schema of the body as it is read. Default: that of the payload. */
+  readonly body?: object;
+  /** JSON Schema of headers that it brings, by name; all of them are always there. */
+  readonly headers?: Readonly<Record<string, object>>;
 }
 
 /** Turns replies into bytes and back, with the errors among them. */
@@ -31,6 +44,8 @@ export interface ReplySerializer {
   serialize(reply: Reply, message: SerializeContext): SerializedPayload;
   /** Throwing rejects the request with UndecodableMessageError. */
   deserialize(body: Buffer, properties: MessageProperties, message: DeserializeContext): Reply;
+  /** As of messages; `error` is JSON Schema of what `error` of a reply is. */
+  describe?(route: string, value: object, error: object): DescribedBody;
 }
 
 /** What a request was answered with. */
@@ -95,6 +110,8 @@ export const jsonSerializer = {
     if (type.startsWith('text/')) return decodeText(body);
     throw new UndecodableMessageError(`The content type «${contentType}» is not known to the serializer`);
   },
+
+  describe: (): DescribedBody => ({ contentType: 'application/json' }),
 };
 
 /** @throws InvalidOptionError */
@@ -102,7 +119,8 @@ export function checkSerializer(option: string, serializer: Serializer): Seriali
   if (typeof serializer?.serialize !== 'function' || typeof serializer.deserialize !== 'function')
     throw new InvalidOptionError(option, serializer, 'an object with serialize() and deserialize()');
   const { replies } = serializer;
-  if (replies !== undefined) checkSerializer(`${option}.replies`, replies);
+  if (replies !== undefined)
+    checkSerializer(`${option}.replies`, replies as Pick<ReplySerializer, 'serialize'> as Serializer);
   return serializer;
 }
 

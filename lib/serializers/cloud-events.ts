@@ -57,6 +57,17 @@ const KNOWN: readonly (keyof CloudEventsOptions)[] = [
 ];
 const PREFIX = /^(cloudevents[_:]|ce[-_])(.+)$/i;
 const STRUCTURED = 'application/cloudevents+json';
+const CONTENT_TYPE = `${STRUCTURED}; charset=utf-8`;
+const text = (format?: string): object => ({ type: 'string', ...(format !== undefined && { format }) });
+/** What each event has, in JSON Schema; others can be beside them. */
+const ATTRIBUTES = {
+  specversion: { const: '1.0' },
+  id: text(),
+  source: text('uri-reference'),
+  type: text(),
+  time: text('date-time'),
+};
+const required = Object.keys(ATTRIBUTES) as readonly (keyof typeof ATTRIBUTES)[];
 const KNOWN_TYPE = /^(application\/(octet-stream|json)|text\/[^;]+|[^;]+\+json)\s*(;|$)/i;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -89,6 +100,13 @@ export function cloudEvents(options: CloudEventsOptions): CloudEventsSerializer 
       if (attributes.specversion !== undefined) return readBinary(body, properties, attributes);
       if (accept === 'cloudevents') throw undecodable('it has neither the content type nor the headers of one');
       return jsonSerializer.deserialize(body, properties);
+    },
+
+    describe(_, data) {
+      if (mode === 'structured')
+        return { contentType: CONTENT_TYPE, body: { type: 'object', properties: { ...ATTRIBUTES, data }, required } };
+      const headers = required.map((name) => [`${prefix}${name}`, ATTRIBUTES[name]] as const);
+      return { contentType: 'application/json', headers: Object.fromEntries(headers) };
     },
   };
 }
@@ -132,7 +150,7 @@ function structured(payload: unknown, attributes: Attributes): SerializedPayload
     ? { datacontenttype: 'application/octet-stream', data_base64: Buffer.from(payload).toString('base64') }
     : { ...(payload !== undefined && { datacontenttype: 'application/json', data: payload }) };
   const { body } = jsonSerializer.serialize({ ...attributes, ...data });
-  return { body, contentType: `${STRUCTURED}; charset=utf-8` };
+  return { body, contentType: CONTENT_TYPE };
 }
 
 function readStructured(body: Buffer, properties: MessageProperties, type: string): Decoded {

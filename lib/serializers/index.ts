@@ -1,5 +1,6 @@
 export { Decoded, type DecodedFields } from '../message/decoded.js';
 export {
+  type DescribedBody,
   type DeserializeContext,
   type Reply,
   type ReplySerializer,

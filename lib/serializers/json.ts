@@ -19,6 +19,7 @@ export function json(options: JsonOptions = {}): Serializer {
     serialize: (payload) => (payload === undefined ? { body: Buffer.alloc(0) } : jsonSerializer.serialize(payload)),
     deserialize: (body, properties) =>
       isEmptyJson(body, properties.contentType) ? undefined : jsonSerializer.deserialize(body, properties),
+    describe: jsonSerializer.describe,
   };
 }
 

@@ -3,6 +3,7 @@ import { checkBoolean, checkRoute, knownKeys } from '../errors/option-checks.js'
 import { type ErrorReply, errorReplyOf } from '../errors/request-errors.js';
 import { typeOfResult } from '../errors/result-checks.js';
 import { Decoded } from '../message/decoded.js';
+import { hasWildcard } from '../transport/topic-pattern.js';
 import { jsonSerializer, type ReplySerializer, type Serializer } from '../message/serializer.js';
 import { isEmptyJson } from './json.js';
 
@@ -46,6 +47,19 @@ export function nestEnvelope(options: NestEnvelopeOptions = {}): Serializer {
       });
     },
 
+    describe: (route, data) => ({
+      contentType: 'application/json',
+      body: {
+        type: 'object',
+        properties: {
+          pattern: hasWildcard(route) ? { type: 'string' } : { const: pattern ?? route },
+          data,
+          id: { type: 'string' },
+        },
+        required: ['pattern'],
+      },
+    }),
+
     replies,
   };
 }
@@ -67,6 +81,15 @@ const replies: ReplySerializer = {
     const { err, response } = payload;
     if (err === undefined || err === null || err === '') return { value: response };
     return { error: errorOf(err) };
+  },
+
+  describe(_, response, err) {
+    const answer = (properties: object, ...required: string[]): object => ({
+      type: 'object',
+      properties: { ...properties, isDisposed: { const: true } },
+      required: [...required, 'isDisposed'],
+    });
+    return { contentType: 'application/json', body: { anyOf: [answer({ response }), answer({ err }, 'err')] } };
   },
 };
 

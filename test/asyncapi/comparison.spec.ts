@@ -177,6 +177,11 @@ describe('what is around the payload', () => {
     expect(worst(one, other)).toBe('ok');
   });
 
+  test('a connection whose name was written by hand, with a bare percent sign, is one', () => {
+    const of = (server: string): unknown => documentOf('send', text, { channel: { servers: [{ $ref: `#/servers/${server}` }] } }); // prettier-ignore
+    expect(compareDocuments(of('100%'), of('a'))).toMatchObject([{ id: 'send shop:a:queue@100% removed' }, { id: 'send shop:a:queue@a added' }]); // prettier-ignore
+  });
+
   test('what is no document is refused', () => {
     expect(() => compareDocuments({}, documentOf('send', text))).toThrow('The old document is no AsyncAPI 3 document');
   });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Controller, Injectable, Module, type Provider, Scope } from '@nestjs/common';
-import { bounded, memory, message, MessagingModule, partitioned, Subscribe, SubscribeBatch } from 'nestjs-messaging';
+import { Controller, Injectable, Module, Scope } from '@nestjs/common';
+import { bounded, message, MessagingModule, partitioned, Subscribe, SubscribeBatch } from 'nestjs-messaging';
 import { type AsyncApiOptions, asyncApi, Publishes } from 'nestjs-messaging/asyncapi';
 import { unconnectedApplication } from 'nestjs-messaging/asyncapi';
 import { kafka } from 'nestjs-messaging/kafka';
@@ -9,25 +9,12 @@ import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import * as v from 'valibot';
 import { z } from 'zod';
 import { toYaml } from '../../lib/asyncapi/yaml.js';
-import type { TransportFactory } from '../../lib/transport/transport.js';
+import { documentOf } from './document-of.js';
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
-
-async function documentOf(
-  providers: Provider[],
-  options: AsyncApiOptions = {},
-  transport: TransportFactory = memory(),
-): Promise<any> {
-  const imports = [MessagingModule.forRoot({ service: 'shop', transport })];
-  @Module({ imports, providers })
-  class AppModule {}
-  const app = await unconnectedApplication(AppModule);
-  closing.push(() => app.close());
-  return asyncApi(app, options);
-}
 
 const order = z.object({ item: z.string(), amount: z.number().default(1) }).meta({ title: 'An order' });
 const orderCreated = message('order.created', order);
@@ -50,7 +37,7 @@ describe('the document of an application', () => {
       'shop:billing:queue',
       'shop:users:dlq',
       'shop:users:queue',
-      'user.*.signed.#',
+      'user.{word1}.signed.{words2}',
     ]);
     expect(operations['Orders.bill']).toMatchObject({
       action: 'receive',
@@ -84,7 +71,7 @@ describe('the document of an application', () => {
 
   test('a pattern is an address with parameters', async () => {
     const { channels } = await documentOf([Orders]);
-    expect(channels['user.*.signed.#']).toMatchObject({
+    expect(channels['user.{word1}.signed.{words2}']).toMatchObject({
       address: 'user.{word1}.signed.{words2}',
       parameters: { word1: { 'x-pattern': '*' }, words2: { 'x-pattern': '#' } },
     });

@@ -150,6 +150,15 @@ test('a reference that holds a bare percent sign is shown as it is', async () =>
   expect(documentPage(document as never, 'asyncapi/')).toContain('<code>100%</code>');
 });
 
+test('a name with half a character has a place on the page', async () => {
+  const { documentPage } = await import('../../lib/asyncapi/document-page.js');
+  const operation = { action: 'receive', channel: { $ref: '#/channels/a' }, messages: [{ $ref: '#/m/a\ud800' }] };
+  const document = { info, servers: {}, channels: {}, operations: { sold: operation }, components: { messages: { 'a\ud800': {} } } }; // prettier-ignore
+  const html = documentPage(document as never, 'asyncapi/');
+  const [, anchor] = /<section id="([^"]+)">/.exec(html)!;
+  expect(html).toContain(`href="#${anchor}"`);
+});
+
 test('a page of a sample has at most 30 kB', async () => {
   const app = await unconnectedApplication(ShopModule);
   const document = asyncApi(app);

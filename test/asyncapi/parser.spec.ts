@@ -3,12 +3,16 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { Module } from '@nestjs/common';
-import { message, MessagingModule } from 'nestjs-messaging';
+import { Injectable, Module } from '@nestjs/common';
+import { message, MessagingModule, partitioned, Subscribe } from 'nestjs-messaging';
 import { asyncApi, unconnectedApplication } from 'nestjs-messaging/asyncapi';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
+import { request, Respond } from 'nestjs-messaging/request';
+import { cloudEvents, nestEnvelope } from 'nestjs-messaging/serializers';
 import { z } from 'zod';
+import { documentOf } from './document-of.js';
 import { describeWithTools } from './tools.js';
+import { transports } from './transports.js';
 
 const golden = resolve(__dirname, 'golden');
 const folder = mkdtempSync(join(tmpdir(), 'asyncapi-'));
@@ -45,10 +49,42 @@ async function manyRoutes(): Promise<string> {
   return file;
 }
 
+const paid = message('order.paid', z.object({ id: z.string() }), { serializer: cloudEvents({ source: '/shop', mode: 'structured' }) }); // prettier-ignore
+const nested = message('order.nested', z.object({ id: z.string() }), { serializer: nestEnvelope() });
+const price = request('price', z.object({ item: z.string() }), z.object({ amount: z.number() }));
+
+@Injectable()
+class Orders {
+  @Subscribe('order.*.#', { name: 'orders', concurrency: partitioned() })
+  any(): void {}
+  @Subscribe(paid, { exclusive: true })
+  paid(): void {}
+}
+
+@Injectable()
+class Prices {
+  @Respond(price)
+  price(): { amount: number } {
+    return { amount: 1 };
+  }
+}
+
+/** One of each transport, with all that there is to tell. */
+async function ofTransports(): Promise<string[]> {
+  const written = Object.entries(transports).map(async ([name, transport]) => {
+    const { replies } = transport.create();
+    const document = await documentOf(replies ? [Orders, Prices] : [Orders], { publishes: [paid, nested, price] }, transport); // prettier-ignore
+    const file = join(folder, `${name.replace(/\W+/g, '-')}.json`);
+    writeFileSync(file, JSON.stringify(document));
+    return file;
+  });
+  return Promise.all(written);
+}
+
 describeWithTools('@asyncapi/parser', (load) => {
-  test('has nothing to say against the documents of the samples, and one of 200 routes', async () => {
-    const samples = readdirSync(golden).filter((name) => name.includes('rabbitmq') === name.startsWith('01'));
-    const files = [...samples.map((name) => join(golden, name)), await manyRoutes()];
+  test('has nothing to say against the documents of the samples, of each transport, and one of 200 routes', async () => {
+    const samples = readdirSync(golden).filter((name) => name.includes('rabbitmq') === /^(01|10|11)/.test(name));
+    const files = [...samples.map((name) => join(golden, name)), ...(await ofTransports()), await manyRoutes()];
     const parser = load.resolve('@asyncapi/parser');
     const found = execFileSync(process.execPath, ['-e', JUDGE, parser, ...files], { encoding: 'utf8' });
     expect(JSON.parse(found)).toEqual([]);

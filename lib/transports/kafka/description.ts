@@ -1,4 +1,4 @@
-import type { TransportDescription } from '../../transport/description.js';
+import type { DescribedBindings, TransportDescription } from '../../transport/description.js';
 import { property } from './codec.js';
 import type { Names } from './names.js';
 import type { Settings } from './options.js';
@@ -7,13 +7,12 @@ const VERSION = { bindingVersion: '0.5.0' };
 
 /** Topics and groups as the Kafka binding 0.5.0 of AsyncAPI names them. */
 export function describeKafka({ partitions, replicas, config }: Settings, names: Names): TransportDescription {
-  const topic = (name: string): object => ({ topic: name, partitions, replicas, ...VERSION });
+  const topic = (name: string): DescribedBindings => ({ kafka: { topic: name, partitions, replicas, ...VERSION } });
   return {
     protocol: config('').ssl ? 'kafka-secure' : 'kafka',
-    binding: 'kafka',
     correlationHeader: property.correlationId,
     route: (route, { topic: name }) => topic(names.routeTopic(name, route)),
-    queue: (_, name) => ({ channel: topic(names.queueTopic(name)) }),
-    receive: ({ queue }) => ({ groupId: { type: 'string', enum: [names.group(queue)] }, ...VERSION }),
+    queue: (_, name) => ({ bindings: topic(names.queueTopic(name)) }),
+    receive: ({ queue }) => ({ kafka: { groupId: { type: 'string', enum: [names.group(queue)] }, ...VERSION } }),
   };
 }

@@ -10,8 +10,8 @@ const filters = (topic: string, patterns: readonly string[]): string[] =>
 export function describeNats(names: Names): TransportDescription {
   return {
     protocol: 'nats',
-    binding: 'nats',
     correlationHeader: property.correlationId,
+    replyTo: { in: 'header', name: property.replyTo },
     queue: ({ queue, topic = names.stream, patterns }, name) => ({
       details: {
         stream: topic,
@@ -19,6 +19,6 @@ export function describeNats(names: Names): TransportDescription {
           name === queue ? [...filters(topic, patterns), directSubject(name, names)] : [directSubject(name, names)],
       },
     }),
-    receive: ({ queue }) => ({ queue, bindingVersion: '0.1.0' }),
+    receive: ({ queue }) => ({ nats: { queue, bindingVersion: '0.1.0' } }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { TransportDescription } from '../../transport/description.js';
 import type { Browser, QueueOperations } from '../../transport/queue-operations.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { type Attachment, type LinkParts, SingleConnectionTransport } from '../kit/single-connection-transport.js';
@@ -59,6 +60,12 @@ export class PostgresTransport extends SingleConnectionTransport<Own, Link, Post
 
   get host(): string {
     return this.settings.address.host;
+  }
+
+  /** AsyncAPI has no binding for it: the schema whose tables hold a queue stands beside the queue. */
+  get description(): TransportDescription {
+    const { schema } = this.settings;
+    return { protocol: 'postgres', queue: () => ({ details: { schema } }) };
   }
 
   native(): PostgresNative {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { TransportDescription } from '../../transport/description.js';
 import type { Browser, QueueOperations } from '../../transport/queue-operations.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { type Attachment, type LinkParts, SingleConnectionTransport } from '../kit/single-connection-transport.js';
@@ -66,6 +67,12 @@ export class RedisTransport extends SingleConnectionTransport<Own, Link, RedisSe
 
   get server(): Readonly<Record<string, string>> | undefined {
     return this.assembled?.upkeep.server;
+  }
+
+  /** AsyncAPI has no binding for what is used of Redis: the key of a queue's stream stands beside the queue. */
+  get description(): TransportDescription {
+    const protocol = this.settings.address.config().tls ? 'rediss' : 'redis';
+    return { protocol, queue: (_, name) => ({ details: { stream: this.names.queue(name)[0] } }) };
   }
 
   native(): RedisNative {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 
 /** What SQS takes of a queue's name. */
 const MOST_CHARACTERS = 80;
+const MOST_CHARACTERS_OF_TOPIC = 256;
 const HASH_CHARACTERS = 24;
 
 /** The name of a queue on SQS. Different texts stay different: `_3A` stands for a colon, `_5F` for an underscore. */
@@ -9,6 +10,11 @@ export function queueName(prefix: string, queue: string, ending = '', mostCharac
   const most = mostCharacters - prefix.length - ending.length;
   const name = escaped(queue, /[^A-Za-z0-9-]/gu, '_');
   return `${prefix}${name.length <= most ? name : shortened(name, queue, most)}${ending}`;
+}
+
+/** The name of a topic on SNS. */
+export function topicName(prefix: string, topic: string, fifo: boolean): string {
+  return queueName(prefix, topic, fifo ? '.fifo' : '', MOST_CHARACTERS_OF_TOPIC);
 }
 
 /** What a group or a de-duplication id may hold. */

@@ -25,11 +25,11 @@ import {
 } from './routes.js';
 
 /** Of a queue that is made: far above any attempts, so that only what no process of ours can handle is moved by SQS. */
-const MOST_RECEIVES = 1_000;
+export const MOST_RECEIVES = 1_000;
 /** With fewer, SQS would take messages away that are still to be retried. */
 const LEAST_RECEIVES = 100;
 /** Fourteen days, the longest that SQS keeps a message. */
-const RETENTION_SECONDS = 1_209_600;
+export const RETENTION_SECONDS = 1_209_600;
 /** So often a consumer says that it is there, and for so long it is believed. */
 export const PRESENT_EVERY_MS = 30_000;
 const BELIEVED_MS = 3 * PRESENT_EVERY_MS;

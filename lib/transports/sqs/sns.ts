@@ -14,13 +14,12 @@ import { wordsOf } from '../../transport/topic-pattern.js';
 import { ROUTE, ROUTE_WORDS } from './codec.js';
 import { isAnswer, isGone } from './errors.js';
 import type { Link } from './link.js';
-import { queueName } from './names.js';
+import { topicName } from './names.js';
 import type { Settings } from './options.js';
 import { arnOf, attributesOf, type QueueRecord, type Routes } from './routes.js';
 
 /** Of a message with its attributes, and of all of one request, unless the topic has a `MaximumMessageSize`. */
 const MOST_BYTES = 262_144;
-const MOST_OF_NAME = 256;
 /** Of the statement of a queue's policy that lets SNS send to it. */
 const SID = 'NestjsMessagingSns';
 
@@ -169,7 +168,7 @@ export class Topics {
   private async arn(link: Link, topic: string): Promise<string> {
     if (topic.startsWith('arn:')) return topic;
     const { prefix, fifo, host } = this.settings;
-    const Name = queueName(prefix, topic, fifo ? '.fifo' : '', MOST_OF_NAME);
+    const Name = topicName(prefix, topic, fifo);
     const { sdk, ask } = link.sns!;
     if (this.provision) {
       const command = new sdk.CreateTopicCommand({ Name, ...(fifo && { Attributes: { FifoTopic: 'true' } }) });

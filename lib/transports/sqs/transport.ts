@@ -3,11 +3,13 @@ import type { SQSClient } from '@aws-sdk/client-sqs';
 import { sleep } from '../../clock/sleep.js';
 import { TopologyMismatchError } from '../../errors/configuration-errors.js';
 import type { TransportCapabilities } from '../../transport/capabilities.js';
+import type { TransportDescription } from '../../transport/description.js';
 import type { Browser, QueueOperations } from '../../transport/queue-operations.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { type Attachment, type LinkParts, SingleConnectionTransport } from '../kit/single-connection-transport.js';
 import { QueueBrowser } from './browser.js';
 import { Claims } from './claims.js';
+import { describeSqs } from './description.js';
 import { EventSource, notConsumed, type SqsRecord } from './events.js';
 import { type Link, SqsDialer } from './link.js';
 import type { Settings } from './options.js';
@@ -73,6 +75,10 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
 
   get host(): string {
     return this.settings.host;
+  }
+
+  get description(): TransportDescription {
+    return describeSqs(this.settings);
   }
 
   native(): SqsNative {

@@ -1,4 +1,5 @@
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
+import type { Json } from '../asyncapi/json.js';
 import { connectOnce } from '../transport/connect-once.js';
 import type { PlannedEntry, TopologyPlan } from '../transport/provisioning.js';
 import type { Topology } from '../transport/topology.js';
@@ -39,7 +40,12 @@ export async function checkedPlan(
       note: error.message,
       apply: () => declare(),
     };
-    const queues = topologies.map((one): PlannedEntry => ({ ...named(one), action: 'add', apply: () => declare(one) }));
+    const queues = topologies.map((one): PlannedEntry => ({
+      ...named(one),
+      action: 'add',
+      ...madeWith(transport, one),
+      apply: () => declare(one),
+    }));
     return { entries: [base, ...queues], unseen };
   }
   const entries: PlannedEntry[] = [];
@@ -50,7 +56,13 @@ export async function checkedPlan(
     entries.push(
       isOther
         ? { ...named(topology), action: 'refuse', note: lack }
-        : { ...named(topology), action: 'add', note: lack, apply: () => declare(topology) },
+        : {
+            ...named(topology),
+            action: 'add',
+            ...madeWith(transport, topology),
+            note: lack,
+            apply: () => declare(topology),
+          },
     );
   }
   return { entries, unseen };
@@ -58,6 +70,13 @@ export async function checkedPlan(
 
 function named({ queue }: Topology): { readonly kind: string; readonly name: string } {
   return { kind: 'queue', name: queue };
+}
+
+/** In the words of the broker, as documents have them. */
+function madeWith({ description }: Transport, topology: Topology): Pick<PlannedEntry, 'wanted'> {
+  const { bindings = {}, details } = description?.queue?.(topology, topology.queue) ?? {};
+  const { bindingVersion: _, ...wanted } = Object.assign({}, ...Object.values(bindings), details) as Json;
+  return Object.keys(wanted).length > 0 ? { wanted } : {};
 }
 
 async function isOtherwise({ queues }: Transport, topology: Topology): Promise<boolean> {

@@ -1,8 +1,9 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { TopologyMismatchError } from '../errors/configuration-errors.js';
+import { isObject, type Json } from '../asyncapi/json.js';
 import { checkedPlan } from './checked-plan.js';
 import { connectOnce } from '../transport/connect-once.js';
-import type { PlannedAction, PlannedDifference, PlannedEntry, TopologyPlan } from '../transport/provisioning.js';
+import type { PlannedEntry, TopologyPlan } from '../transport/provisioning.js';
 import { type ConnectionTopologies, topologiesOf } from './application-topologies.js';
 
 const FORMAT = 'nestjs-messaging/topology-plan/1';
@@ -31,15 +32,8 @@ export interface SavedConnectionPlan {
   readonly unseen: readonly string[];
 }
 
-/** Null: there is none. */
-export interface SavedPlanEntry {
-  readonly action: PlannedAction;
-  readonly kind: string;
-  readonly name: string;
-  readonly wanted?: Readonly<Record<string, unknown>>;
-  readonly differences?: readonly PlannedDifference[];
-  readonly note?: string;
-}
+/** In its differences null: there is none. */
+export type SavedPlanEntry = Omit<PlannedEntry, 'apply'>;
 
 interface ConnectionPlan {
   readonly saved: SavedConnectionPlan;
@@ -67,6 +61,7 @@ export async function applyTopology(
   saved?: SavedTopologyPlan,
   options: TopologyOptions & { readonly onApplied?: (entry: SavedPlanEntry) => void } = {},
 ): Promise<SavedTopologyPlan> {
+  if (saved !== undefined) checkSaved(saved);
   return onEach(app, options, async (plans) => {
     const now = savedOf(plans);
     if (saved) refuseChanged(saved, now);
@@ -149,10 +144,18 @@ function savedOf(plans: readonly ConnectionPlan[]): SavedTopologyPlan {
   return { format: FORMAT, connections: plans.map(({ saved }) => saved) };
 }
 
-/** @throws TopologyMismatchError, also for what is no saved plan */
+/** @throws TopologyMismatchError for what is no saved plan */
+function checkSaved(saved: SavedTopologyPlan): void {
+  const { format, connections }: Partial<SavedTopologyPlan> = isObject(saved) ? saved : {};
+  const areAll = (list: unknown): list is readonly Json[] => Array.isArray(list) && list.every(isObject);
+  if (format !== FORMAT || !areAll(connections) || !connections.every(({ entries }) => areAll(entries)))
+    throw new TopologyMismatchError(
+      `The saved plan is none: «format» has to be «${FORMAT}», as topology plan writes it`,
+    );
+}
+
+/** @throws TopologyMismatchError */
 function refuseChanged(saved: SavedTopologyPlan, now: SavedTopologyPlan): void {
-  if (saved?.format !== FORMAT || !Array.isArray(saved.connections))
-    throw new TopologyMismatchError(`The saved plan is none: «format» has to be «${FORMAT}»`);
   const [before, after] = [saved, now].map((one) => new Set(one.connections.flatMap(linesOf)));
   const gone = [...before].filter((line) => !after.has(line));
   const come = [...after].filter((line) => !before.has(line));

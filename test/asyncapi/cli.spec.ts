@@ -59,7 +59,19 @@ describe('an application of its own process, without its broker', () => {
     expect(await run('export')).toMatchObject({ code: 2, err: expect.stringContaining('--app is required') });
     expect((await run('export', '--app', 'nowhere.js')).err).toContain('build the application first');
     expect(await run('check', ...app)).toMatchObject({ code: 2, err: expect.stringContaining('--against is required') }); // prettier-ignore
+    expect(await run('check', ...app, '--against', join(folder, 'nowhere.json'))).toMatchObject({ code: 2, err: expect.stringContaining('--against cannot be read') }); // prettier-ignore
   });
+
+  test('a file that is broken, an application that cannot be made, and a place where nothing can be written', async () => {
+    const other = (name: string): string[] => ['--app', `${resolve(__dirname, '../topology/app/others.module.mjs')}#${name}`]; // prettier-ignore
+    expect(await process_('check', ...app, '--against', file('half.json', '{"a":'))).toMatchObject({ code: 2, err: expect.stringContaining('--against is no JSON') }); // prettier-ignore
+    expect(await process_('export', ...other('Empty'))).toMatchObject({ code: 1, out: '', err: expect.stringContaining('There is no MessagingModule') }); // prettier-ignore
+    const failing = await process_('export', ...other('Failing'));
+    expect(failing).toMatchObject({ code: 1, out: '', err: expect.stringContaining('The address of the broker is not set') }); // prettier-ignore
+    expect(failing.err).not.toContain('hunter2');
+    expect(await process_('export', '--app', file('broken.cjs', 'module.exports = {'))).toMatchObject({ code: 2, out: '', err: expect.stringContaining('cannot be loaded') }); // prettier-ignore
+    expect(await process_('export', ...other('Embedded'), '--out', join(folder, 'nowhere/a.json'))).toMatchObject({ code: 2, out: '', err: expect.stringContaining('--out cannot be written') }); // prettier-ignore
+  }, 60_000);
 });
 
 describe('diff', () => {

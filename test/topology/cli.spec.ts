@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { main } from '../../lib/cli/main.js';
 import { describeRabbit } from '../brokers/rabbitmq.js';
 import { listing } from './support/rabbitmq.js';
@@ -18,8 +19,12 @@ interface Result {
 
 /** As users call it. */
 function cli(url: string, ...args: string[]): Promise<Result> {
+  return cliWith({ SHOP_BROKER: url }, ...args);
+}
+
+function cliWith(more: object, ...args: string[]): Promise<Result> {
   return new Promise((done) => {
-    const env = { ...process.env, SHOP_BROKER: url };
+    const env = { ...process.env, ...more };
     execFile(process.execPath, [bin, 'topology', ...args], { env }, (error, out, err) =>
       done({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
     );
@@ -40,6 +45,47 @@ test('wrong usage is told, with what may have been meant; of plan its exit code 
   expect(await run('topology', 'apply', '--pln', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('Did you mean «--plan»') }); // prettier-ignore
   expect(await run('topology', 'migrate', ...app)).toMatchObject({ code: 2, err: expect.stringContaining('--queue is required') }); // prettier-ignore
   expect((await run('topology', '--help')).out).toContain('topology migrate');
+});
+
+describe('bad input, without any broker', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'topology-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const file = (name: string, content: unknown): string => {
+    const path = join(folder, name);
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  };
+  const other = (name: string): string[] => ['--app', `${resolve(__dirname, 'app/others.module.mjs')}#${name}`];
+
+  test('a plan that cannot be read, and an application that is not there', async () => {
+    for (const plan of [join(folder, 'nowhere.json'), file('broken.json', '{"format":')])
+      expect(await run('topology', 'apply', ...app, '--plan', plan)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('--plan cannot be read as JSON') }); // prettier-ignore
+    for (const [what, code] of [['plan', 1], ['apply', 2]] as const) // prettier-ignore
+      expect(await run('topology', what, '--app', 'nowhere.js')).toMatchObject({ code, out: '', err: expect.stringContaining('build the application first') }); // prettier-ignore
+  });
+
+  test('a file that is no application, and one whose provider fails, without its password', async () => {
+    const broken = ['--app', file('broken.cjs', 'module.exports = {')];
+    expect(await cliWith({}, 'plan', ...broken)).toMatchObject({ code: 1, out: '', err: expect.stringContaining('cannot be loaded') }); // prettier-ignore
+    expect(await cliWith({}, 'plan', ...other('Empty'))).toMatchObject({ code: 1, out: '', err: expect.stringContaining('There is no MessagingModule') }); // prettier-ignore
+    const failing = await cliWith({}, 'plan', ...other('Failing'));
+    expect(failing).toMatchObject({ code: 1, out: '', err: expect.stringContaining('The address of the broker is not set') }); // prettier-ignore
+    expect(failing.err).not.toContain('hunter2');
+  }, 60_000);
+
+  test('a connection and a queue that are not there, and a place where nothing can be written', async () => {
+    const embedded = other('Embedded');
+    expect(await cliWith({}, 'apply', ...embedded, '--connection', 'audit')).toMatchObject({ code: 2, err: expect.stringContaining('--connection is "audit"; allowed: one of: default') }); // prettier-ignore
+    expect(await cliWith({}, 'migrate', ...embedded, '--queue', 'a')).toMatchObject({ code: 1, err: expect.stringContaining('nothing that messages have to be moved for') }); // prettier-ignore
+    const out = ['--out', join(folder, 'nowhere/plan.json')];
+    expect(await cliWith({}, 'plan', ...embedded, ...out)).toMatchObject({ code: 1, out: '', err: expect.stringContaining('--out cannot be written') }); // prettier-ignore
+    expect(await cliWith({}, 'plan', ...embedded)).toMatchObject({ code: 0, out: expect.stringContaining('Nothing to do') }); // prettier-ignore
+  }, 60_000);
+
+  test('a file that is JSON and no plan makes nothing', async () => {
+    for (const plan of [null, {}, { format: 'nestjs-messaging/topology-plan/1', connections: [null] }])
+      expect(await cliWith({}, 'apply', ...other('Embedded'), '--plan', file('none.json', plan))).toMatchObject({ code: 1, out: '', err: expect.stringContaining('The saved plan is none') }); // prettier-ignore
+  }, 60_000);
 });
 
 describeRabbit('topology from a shell', (rabbit) => {
@@ -69,5 +115,16 @@ describeRabbit('topology from a shell', (rabbit) => {
     const gone = await cli('amqp://me:hunter2@127.0.0.1:1', 'plan', ...app, '--timeout', '1s');
     expect(gone).toMatchObject({ code: 1, out: '', err: expect.stringContaining('No connection to rabbitmq at 127.0.0.1:1') }); // prettier-ignore
     expect(gone.err).not.toContain('hunter2');
+  }, 60_000);
+
+  test('a management plugin that is not there is one line without a password', async () => {
+    const free = createServer();
+    await new Promise<void>((done) => free.listen(0, '127.0.0.1', done));
+    const { port } = free.address() as { port: number };
+    await new Promise((done) => free.close(done));
+    const env = { SHOP_BROKER: url, SHOP_MANAGEMENT: `http://me:hunter2@127.0.0.1:${port}` };
+    const told = await cliWith(env, 'plan', ...app);
+    expect(told).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/^The management plugin of RabbitMQ at 127\.0\.0\.1:\d+ does not answer: .*\n$/) }); // prettier-ignore
+    expect(told.err).not.toContain('hunter2');
   }, 60_000);
 });

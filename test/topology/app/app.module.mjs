@@ -18,7 +18,10 @@ Module({
   imports: [
     MessagingModule.forRoot({
       service: 'shop',
-      transport: rabbitmq({ url: process.env.SHOP_BROKER ?? 'amqp://localhost' }),
+      transport: rabbitmq({
+        url: process.env.SHOP_BROKER ?? 'amqp://localhost',
+        ...(process.env.SHOP_MANAGEMENT && { management: process.env.SHOP_MANAGEMENT }),
+      }),
     }),
   ],
   providers: [Orders],

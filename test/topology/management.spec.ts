@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { applyTopology, hasDifferences, migrateQueue, planTopology } from 'nestjs-messaging/topology';
+import { commandToUnbind } from '../../lib/transports/rabbitmq/former-bindings.js';
 import { describeRabbitNode } from '../brokers/rabbitmq.js';
 import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { withApp } from './support/application.js';
@@ -54,5 +55,34 @@ describeRabbitNode('topology with the management plugin', (rabbit) => {
       });
     });
     expect(await onChannel(url, (channel) => channel.checkQueue(QUEUE))).toMatchObject({ messageCount: 2 });
+  }, 120_000);
+
+  test('the command that unbinds names the binding as the broker does: any key, and arguments', async () => {
+    const [queue, exchange] = ['unbinding', 'amq.headers'];
+    const { origin, username, password } = new URL(node.managementUrl());
+    const headers = { authorization: `Basic ${btoa(`${username}:${password}`)}` };
+    const api = (method: string, path = ''): Promise<Response> =>
+      fetch(`${origin}/api/bindings/%2F/e/${exchange}/q/${queue}${path}`, { method, headers });
+    const named = (key: string, given?: object): string =>
+      /properties_key='(.*?)'/.exec(commandToUnbind({ queue, exchange, key, arguments: given as never }))![1];
+    const remove = async (key: string): Promise<number> =>
+      (await api('DELETE', `/${encodeURIComponent(key)}`)).status;
+    const keys = ['', 'order.created', 'order.#', "it's ~ü% +"];
+    const given = { 'x-match': 'all', tenant: 'blue' };
+    await onChannel(node.url(), async (channel) => {
+      await channel.assertQueue(queue);
+      for (const key of keys) await channel.bindQueue(queue, exchange, key);
+      for (const key of ['', 'by.tenant']) await channel.bindQueue(queue, exchange, key, given);
+    });
+    for (const key of keys) expect([key, await remove(named(key))]).toEqual([key, 204]);
+    expect(commandToUnbind({ queue, exchange, key: '', arguments: given })).toContain(JSON.stringify(given));
+    expect(await remove('by.tenant')).toBe(404);
+    const left = (await (await api('GET')).json()) as { routing_key: string; properties_key: string }[];
+    expect(left).toHaveLength(2);
+    for (const { routing_key: key, properties_key: shown } of left) {
+      expect(named(key, given)).toMatch(/~…$/);
+      expect(shown.startsWith(named(key, given).slice(0, -1))).toBe(true);
+      expect(await remove(shown)).toBe(204);
+    }
   }, 120_000);
 });

@@ -184,6 +184,11 @@ function left({ queue, exchange, key }: Binding): string {
   return `«${queue}» is still bound to «${exchange}» by «${key}»: this service declared that before, and not any more`;
 }
 
-export function commandToUnbind({ queue, exchange, key }: Binding): string {
-  return `rabbitmqadmin delete binding source='${exchange}' destination_type=queue destination='${queue}' properties_key='${key}'`;
+/** The management plugin calls a binding by its key and a checksum of its arguments, which only the broker can tell. */
+export function commandToUnbind({ queue, exchange, key, arguments: given = {} }: Binding): string {
+  const shown = encodeURIComponent(key).replace(/[~']/g, (one) => (one === '~' ? '%7E' : '%27'));
+  const source = `source='${exchange}'`;
+  if (Object.keys(given).length === 0)
+    return `rabbitmqadmin delete binding ${source} destination_type=queue destination='${queue}' properties_key='${shown || '~'}'`;
+  return `rabbitmqadmin delete binding ${source} destination_type=queue destination='${queue}' properties_key='${shown}~…', which «rabbitmqadmin list bindings source destination arguments properties_key» shows for the arguments ${JSON.stringify(given)}`;
 }

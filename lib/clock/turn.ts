@@ -5,3 +5,8 @@
 export function nextTurn(callback: () => void): void {
   setImmediate(callback);
 }
+
+/** The same as a promise, for a loop that would otherwise never let go. */
+export function turned(): Promise<void> {
+  return new Promise(nextTurn);
+}

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { turned } from '../clock/turn.js';
 import { type ArchivedEntry, type ArchiveQuery, type DeadLetterArchive } from './dead-letter-archive.js';
 import { readDeadLetter } from './dead-letter.js';
 import type { DeadLetterPlace, Expiring, ExpiryCause } from './dead-letter-place.js';
@@ -53,7 +54,8 @@ export class ArchivePlace implements DeadLetterPlace {
         expiring,
         cause,
       );
-      if (chosen.length < page.length) return;
+      if (chosen.length < page.length || page.length < PAGE) return;
+      await turned();
     }
   }
 

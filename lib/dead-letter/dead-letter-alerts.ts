@@ -1,6 +1,8 @@
 import { errorMessage } from '../errors/redact.js';
 import type { DeadLetterAlert } from '../events/dead-letter-alert.js';
 import type { Log } from '../events/log.js';
+import type { PlaceSample } from './dead-letter-place.js';
+import { RecentArrivals } from './recent-arrivals.js';
 
 /** When somebody is to be told of dead letters, in all places that this process knows together. */
 export interface AlertsOptions {
@@ -12,31 +14,21 @@ export interface AlertsOptions {
   readonly onAlert?: (alert: DeadLetterAlert) => unknown;
 }
 
-/** What was seen in a place. */
-export interface PlaceSample {
-  readonly place: string;
-  readonly count: number;
-  /** When the oldest was given up, where that is too long ago. */
-  readonly oldest?: number;
-}
-
 type Kind = DeadLetterAlert['kind'];
-
-/** A window is kept in so many steps. */
-const STEPS = 100;
 
 /** Decides when an alert is raised and cleared. */
 export class DeadLetterAlerts {
   private readonly raised = new Map<Kind, DeadLetterAlert>();
-  /** Totals at the times at which they were taken; of a step the lowest. */
-  private readonly totals: { readonly at: number; total: number }[] = [];
-  private readonly known = new Set<string>();
+  private readonly arrivals: RecentArrivals | undefined;
 
   constructor(
     readonly options: AlertsOptions,
     private readonly log: Log,
     private readonly tell: (alert: DeadLetterAlert) => void,
-  ) {}
+  ) {
+    const within = options.deadLetters?.within;
+    this.arrivals = within === undefined ? undefined : new RecentArrivals(within);
+  }
 
   /** The alerts that stand, in words. */
   report(): string[] {
@@ -59,12 +51,11 @@ export class DeadLetterAlerts {
     const { deadLetters } = this.options;
     if (!deadLetters) return;
     const { above, within } = deadLetters;
-    if (within === undefined) {
+    if (!this.arrivals) {
       const message = `there are ${seen.count} dead letters, more than ${above}`;
       return this.set('dead-letters', seen.count > above, { ...seen, message });
     }
-    this.note(samples, seen.count, at, within);
-    const came = seen.count - Math.min(...this.totals.map(({ total }) => total));
+    const came = this.arrivals.observe(samples, at);
     const message = `${came} dead letters have come within ${within} ms, more than ${above}`;
     this.set('dead-letters', came > above, { ...seen, came, message });
   }
@@ -81,19 +72,6 @@ export class DeadLetterAlerts {
     const isOld = first < Infinity;
     const message = `the oldest dead letter was given up ${oldestAgeMs} ms ago, more than ${oldest}`;
     this.set('oldest-dead-letter', isOld, { ...seen, ...(isOld && { oldestAgeMs }), message });
-  }
-
-  private note(samples: readonly PlaceSample[], total: number, at: number, within: number): void {
-    // What a place held before anybody looked has not come now.
-    for (const { place, count } of samples) {
-      if (this.known.has(place)) continue;
-      this.known.add(place);
-      for (const one of this.totals) one.total += count;
-    }
-    const last = this.totals.at(-1);
-    if (last && at - last.at < within / STEPS) last.total = Math.min(last.total, total);
-    else this.totals.push({ at, total });
-    while (this.totals.length > 1 && this.totals[0].at < at - within) this.totals.shift();
   }
 
   private set(kind: Kind, isRaised: boolean, seen: Omit<DeadLetterAlert, 'kind' | 'state'>): void {

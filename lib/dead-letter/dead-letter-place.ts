@@ -31,3 +31,11 @@ export interface DeadLetterPlace {
   oldest(before: number): Promise<number | undefined>;
   expire(expiring: Expiring): Promise<void>;
 }
+
+/** What was seen in a place. */
+export interface PlaceSample {
+  readonly place: string;
+  readonly count: number;
+  /** When the oldest was given up, where that is too long ago. */
+  readonly oldest?: number;
+}

@@ -4,8 +4,8 @@ import { NotConnectedError } from '../errors/publish-errors.js';
 import type { DeadLetterAlert } from '../events/dead-letter-alert.js';
 import type { Log } from '../events/log.js';
 import type { DeadLetter } from './dead-letter.js';
-import { type AlertsOptions, DeadLetterAlerts, type PlaceSample } from './dead-letter-alerts.js';
-import type { DeadLetterLimits, DeadLetterPlace, ExpiryCause } from './dead-letter-place.js';
+import { type AlertsOptions, DeadLetterAlerts } from './dead-letter-alerts.js';
+import type { DeadLetterLimits, DeadLetterPlace, ExpiryCause, PlaceSample } from './dead-letter-place.js';
 
 /** A dead letter that was deleted because it was too old, or one too many. */
 export interface ExpiredDeadLetter {

@@ -1,3 +1,4 @@
+import { turned } from '../clock/turn.js';
 import {
   deleteDeadLetters,
   oldestDeadLetters,
@@ -33,6 +34,8 @@ export class PublisherPlace implements DeadLetterPlace {
       if (chosen.length === 0 || deleteDeadLetters(letters, chosen) === 0) return;
       for (const one of chosen)
         expiring.deleted(readPublisherDeadLetter(one), one.time < expiring.before ? 'maxAge' : 'maxCount');
+      if (page.length < TOGETHER) return;
+      await turned();
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import { turned } from '../clock/turn.js';
 import type { Delivery } from '../transport/delivery.js';
 import type { QueueOperations } from '../transport/queue-operations.js';
 import { readDeadLetter } from './dead-letter.js';
@@ -6,6 +7,8 @@ import type { DeadLetterPlace, Expiring } from './dead-letter-place.js';
 
 /** So many at the head whose time nobody has said are passed over. */
 const MOST_UNKNOWN = 100;
+/** A broker in this process answers without letting the event loop turn. */
+const LOOKS_TOGETHER = 100;
 /** What was seen first is looked for again after so long, though the count is the same. */
 const LOOK_AGAIN_MS = 600_000;
 
@@ -58,8 +61,10 @@ export class QueuePlace implements DeadLetterPlace {
     let first: number | undefined;
     const browser = await queues.browse(queue);
     let passed = 0;
+    let looks = 0;
     try {
       for (let next = await browser.next(); next && !expiring.isStopped(); next = await browser.next()) {
+        if (++looks % LOOKS_TOGETHER === 0) await turned();
         const letter = readDeadLetter(next.message, queue);
         const isOld = letter.time !== undefined && letter.time < expiring.before;
         // Asked anew for each: another process may be removing some, too.

@@ -225,17 +225,17 @@ export class DurableQueue {
     return this.storage.read('read', (file) => file.oldestDead(queue, limit), []);
   }
 
-  /** Deletes a dead entry for good; false when there is none. */
-  deleteDead({ queue, seq }: { readonly queue: string; readonly seq: number }): boolean {
-    const remove = (file: QueueFile): boolean =>
+  /** Deletes dead entries of a queue for good, in one transaction. Returns those that were there; none where the disk fails. */
+  deleteDead<T extends { readonly seq: number }>(queue: string, dead: readonly T[]): T[] {
+    const remove = (file: QueueFile): T[] =>
       file.transaction(() => {
-        if (!file.deleteDead(seq)) return false;
-        file.addTotals(queue, { depth: 0, bytes: 0, dead: -1 });
-        return true;
+        const gone = dead.filter(({ seq }) => file.deleteDead(seq));
+        if (gone.length > 0) file.addTotals(queue, { depth: 0, bytes: 0, dead: -gone.length });
+        return gone;
       });
-    const deleted = this.storage.read('delete', remove, false);
-    if (deleted) this.storage.statistics.add(queue, 0, 0, -1);
-    return deleted;
+    const gone = this.storage.read('delete', remove, []);
+    if (gone.length > 0) this.storage.statistics.add(queue, 0, 0, -gone.length);
+    return gone;
   }
 
   /** Writes what is pending now. True: everything is on the disk. */

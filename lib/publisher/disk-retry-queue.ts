@@ -289,8 +289,12 @@ class DiskDeadLetters implements PublisherDeadLetters {
     return this.queue.oldestDead(QUEUE, limit).map(readDead);
   }
 
-  delete({ seq }: PublisherDeadLetter): boolean {
-    return this.queue.deleteDead({ queue: QUEUE, seq });
+  delete(letter: PublisherDeadLetter): boolean {
+    return this.deleteAll([letter]) === 1;
+  }
+
+  deleteAll(letters: readonly PublisherDeadLetter[]): number {
+    return this.queue.deleteDead(QUEUE, letters).length;
   }
 }
 

@@ -1,3 +1,4 @@
+import { turned } from '../clock/turn.js';
 import type { DeadLetterPlace, Expiring } from '../dead-letter/dead-letter-place.js';
 import type { DeadEntry } from '../durable-queue/queue-entry.js';
 import type { DurableQueue } from '../durable-queue/durable-queue.js';
@@ -33,9 +34,11 @@ export class RequeuePlace implements DeadLetterPlace {
       const page = this.queue.oldestDead(this.queueName, TOGETHER);
       const chosen = page.filter(({ time }, at) => time < before || at < over);
       // A disk that fails deletes nothing.
-      const gone = chosen.filter((dead) => this.queue.deleteDead(dead));
+      const gone = this.queue.deleteDead(this.queueName, chosen);
       if (gone.length === 0) return;
       for (const dead of gone) expiring.deleted(letterOf(dead), dead.time < before ? 'maxAge' : 'maxCount');
+      if (page.length < TOGETHER) return;
+      await turned();
     }
   }
 }

@@ -164,8 +164,8 @@ describe('what became of an entry', () => {
       time: 5,
       body: kept.body,
     });
-    expect(two.queue.deleteDead(dead)).toBe(true);
-    expect(two.queue.deleteDead(dead)).toBe(false);
+    expect(two.queue.deleteDead('', [dead, { ...dead, seq: 99 }])).toEqual([dead]);
+    expect(two.queue.deleteDead('', [dead])).toEqual([]);
     expect(two.queue.totals('').dead).toBe(0);
   });
 

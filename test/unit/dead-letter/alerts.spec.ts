@@ -95,6 +95,34 @@ describe('an alert of dead letters', () => {
     expect(watched.states).toEqual(['dead-letters raised']);
   });
 
+  test('within a time is not about what somebody held for a look, however far the number fell, but about what is more', async () => {
+    const watched = await Watched.begin({ deadLetters: { above: 4, within: 10 * MINUTE } }, some(50));
+    for (const count of [0, 50, 10, 52, 51, 52]) await watched.hold(count);
+    expect(watched.alerts).toEqual([]);
+    for (const count of [20, 55]) await watched.hold(count);
+    expect(watched.alerts).toMatchObject([{ state: 'raised', came: 5, count: 55 }]);
+  });
+
+  test('within a time is about what comes after others were gone at two looks, as many as they may be', async () => {
+    const watched = await Watched.begin({ deadLetters: { above: 4, within: 10 * MINUTE } }, some(50));
+    for (const count of [0, 0, 50]) await watched.hold(count);
+    expect(watched.alerts).toMatchObject([{ state: 'raised', came: 50 }]);
+  });
+
+  test('within a time is not about a queue that is subscribed to again', async () => {
+    const watched = await Watched.begin({ deadLetters: { above: 4, within: 10 * MINUTE } });
+    const { app } = watched;
+    const other = 'orders:other:dlq';
+    app.transport.stored.set(other, some(50));
+    for (let times = 0; times < 2; times++) {
+      const subscription = await app.messaging.subscribe({ route: 'other' }, () => undefined);
+      await app.clock.advance(MINUTE);
+      await subscription.stop();
+      await app.clock.advance(2 * MINUTE);
+    }
+    expect(watched.alerts).toEqual([]);
+  });
+
   test('with above 0 is raised at the first one', async () => {
     const watched = await Watched.begin({ deadLetters: { above: 0, within: MINUTE } });
     await watched.hold(1);

@@ -194,6 +194,56 @@ describe('dead letters elsewhere', () => {
   });
 });
 
+describe('many dead letters', () => {
+  const MANY = 250;
+
+  /** The most that are deleted without the event loop turning, once all are gone. */
+  async function mostAtOnce(app: Application, begin: () => Promise<unknown>): Promise<number> {
+    const atOnce = [0];
+    let all = 0;
+    app.messaging.events.on('dead-letter-expired', () => {
+      atOnce[atOnce.length - 1]++;
+      all++;
+    });
+    let isOver = false;
+    const turning = (): void => {
+      atOnce.push(0);
+      if (!isOver) setImmediate(turning);
+    };
+    turning();
+    await begin();
+    while (all < MANY) await app.turn();
+    isOver = true;
+    await app.messaging.close();
+    return Math.max(...atOnce);
+  }
+
+  const many = Array.from({ length: MANY }, (_, at) => old(`m${at}`, MANY - at));
+
+  test('of a queue are deleted in parts, between which the event loop turns', async () => {
+    const app = await start({ deadLetters: { maxCount: 0 } });
+    app.transport.stored.set(DLQ, [...many]);
+    expect(await mostAtOnce(app, () => app.subscribe(() => undefined))).toBeLessThanOrEqual(100);
+  });
+
+  test('of the archive as well', async () => {
+    let store!: DeadLetterArchive;
+    const inner = memoryDeadLetterArchive();
+    const archive = { ...inner, durable: true, create: (environment: never) => (store = inner.create(environment)) };
+    const app = await start({ deadLetters: { archive, maxCount: 0 } });
+    await store.add(many.map((one) => archiveEntry('gone', one)));
+    expect(await mostAtOnce(app, () => app.subscribe(() => undefined))).toBeLessThanOrEqual(25);
+  });
+
+  test('of the publisher as well', async () => {
+    const app = await start({ deadLetters: { maxCount: 0 }, retryQueue: { store: diskRetryQueue({ directory: folder }) } }); // prettier-ignore
+    app.messaging.startChecks();
+    app.transport.disconnected();
+    for (const { id } of many) app.publish('order.created', 1, { id, ttl: 10 });
+    expect(await mostAtOnce(app, () => app.clock.advance(2 * MINUTE))).toBeLessThanOrEqual(100);
+  });
+});
+
 describe('limits', () => {
   test('are off by default: nothing is deleted, no timer runs, health says nothing of them', async () => {
     const app = await withOld({}, old('a', 1e9));

@@ -14,6 +14,8 @@ export interface ReplyPath {
    * reply can never be sent; `failed`, for a passing reason. It never rejects.
    */
   reply(address: string, message: WireMessage): Promise<PublishResult>;
+  /** Whether somebody waits at an address. Undefined, or no such method: the broker does not tell. It never rejects. */
+  awaited?(address: string): Promise<boolean | undefined>;
 }
 
 export interface ReplyHandlers {

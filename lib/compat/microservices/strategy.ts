@@ -181,16 +181,12 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
       );
       return { err: NO_MESSAGE_HANDLER, status: 'error', isDisposed: true } satisfies Reply;
     }
-    const last = await this.within(own, () => this.replied(own, handler, (reply) => replies.send(context, reply)));
+    const last = await this.within(own, () => this.replied(own, handler, replies));
     if (own.decision === undefined || own.decision === 'ack') return last;
     return outcomeOf(own);
   }
 
-  private async replied(
-    own: MessagingRpcContext,
-    handler: MessageHandler,
-    send: (reply: Reply) => Promise<void>,
-  ): Promise<Reply> {
+  private async replied(own: MessagingRpcContext, handler: MessageHandler, replies: Replies): Promise<Reply> {
     const { messaging: context } = own;
     let result: unknown;
     try {
@@ -200,9 +196,9 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
       return { err: { status: 'error', message: 'Internal server error' }, isDisposed: true };
     }
     return new Promise((resolve, reject) => {
-      const subscription = this.send(this.transformToObservable(result), (packet) => {
-        if (!packet.isDisposed) return send(packet);
-        resolve(packet);
+      const subscription = this.send(this.transformToObservable(result), async (packet) => {
+        if (packet.isDisposed) return resolve(packet);
+        if (!(await replies.send(context, packet))) subscription.unsubscribe();
       });
       if (subscription.closed) return;
       const { signal } = context;
@@ -211,8 +207,10 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
         reject(signal.reason as Error);
         subscription.unsubscribe();
       };
-      if (signal.aborted) end();
-      else signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) return end();
+      signal.addEventListener('abort', end, { once: true });
+      subscription.add(() => signal.removeEventListener('abort', end));
+      subscription.add(replies.watchSender(context, () => subscription.unsubscribe()));
     });
   }
 

@@ -5,6 +5,8 @@ import type { WireMessage } from '../../message/message.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import type { ReplyHandlers, ReplyPath } from '../../transport/reply-path.js';
 
+const PREFIX = 'reply:';
+
 /** The addresses of a memory broker at which somebody takes replies. */
 export type ReplyAddresses = Map<string, (message: WireMessage) => void>;
 
@@ -42,6 +44,10 @@ export class MemoryReplies implements ReplyPath {
     return CONFIRMED;
   }
 
+  async awaited(address: string): Promise<boolean | undefined> {
+    return address.startsWith(PREFIX) ? this.addresses.has(address) : undefined;
+  }
+
   up(): void {
     this.connected = true;
     if (this.handlers) this.take(this.handlers);
@@ -56,7 +62,7 @@ export class MemoryReplies implements ReplyPath {
   }
 
   private take(handlers: ReplyHandlers): void {
-    this.address = `reply:${randomUUID()}`;
+    this.address = `${PREFIX}${randomUUID()}`;
     this.addresses.set(this.address, (message) => handlers.reply(message));
     handlers.opened(this.address);
   }

@@ -5,6 +5,7 @@ import type { Outgoing, PublishResult } from '../../transport/outgoing.js';
 import { answered, type AnswerTimeout } from '../../clock/answered.js';
 import { type AddressEvents, ReplyInbox } from '../kit/reply-inbox.js';
 import { openChannel } from './amqplib.js';
+import { queueDepth } from './browser.js';
 import { decode, originOf } from './decode.js';
 import type { Names } from './names.js';
 
@@ -25,11 +26,21 @@ export class RabbitmqReplies extends ReplyInbox<ChannelModel> {
     super();
   }
 
-  /** Any queue may be an address. Of a direct one the broker does not tell whether somebody waits there. */
+  /** Any queue may be an address. Of what is sent to a direct one the broker does not tell whether somebody waits there. */
   async reply(address: string, message: WireMessage): Promise<PublishResult> {
     if (!this.link) return this.notConnected();
     const to = { kind: 'queue', queue: address } as const;
     return this.publish({ to, message, dedupeId: message.id, mandatory: true });
+  }
+
+  /** The broker answers for the address of a direct reply as for a queue, which is there as long as its client is. */
+  async awaited(address: string): Promise<boolean | undefined> {
+    const [model, bound] = [this.link, this.bound()];
+    if (!model || !bound) return undefined;
+    return queueDepth(model, bound, address).then(
+      (depth) => depth !== undefined,
+      () => undefined,
+    );
   }
 
   protected async receive(model: ChannelModel, on: AddressEvents): Promise<string> {

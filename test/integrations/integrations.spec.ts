@@ -125,7 +125,7 @@ test('an emitter that throws at once does not keep the next event of this proces
     });
   });
 
-  test('nestjs-pino: lines of a handler carry the message, assign works, and others carry none', async () => {
+  test('nestjs-pino: lines of 1,000 interleaved handlers carry their message, assign works, and others carry none', async () => {
     const { LoggerModule, PinoLogger } = load!('nestjs-pino');
     const lines: any[] = [];
     const stream = { write: (line: string) => lines.push(JSON.parse(line)) };
@@ -151,6 +151,19 @@ test('an emitter that throws at once does not keep the next event of this proces
     });
     for (const id of ['a', 'b']) await before.messaging.publisher.publish('asked', {}, { id, correlationId: 'c' });
     await done.until(2);
+    await before.messaging.subscribe({ route: 'many', prefetch: 1_000 }, async (_, { id }) => {
+      for (let turns = 0; turns < 3; turns++) await turn();
+      logger.assign({ user: id });
+      await turn();
+      logger.info('interleaved');
+      done.add(id);
+    });
+    const ids = Array.from({ length: 1_000 }, (_, n) => `m-${n}`);
+    await before.messaging.publisher.publishMany(ids.map((id) => ({ route: 'many', body: {}, id })));
+    await done.until(1_002);
+    const interleaved = lines.filter(({ msg }) => msg === 'interleaved');
+    expect(interleaved.map(({ user }) => user).sort()).toEqual([...ids].sort());
+    for (const { user, message } of interleaved) expect(message.messageId).toBe(user);
     logger.info('elsewhere');
     const own = lines.filter(({ msg }) => msg === 'handled' || msg === 'elsewhere');
     expect(own.map(({ user, from }) => [user, from])).toEqual([
@@ -183,19 +196,20 @@ test('an emitter that throws at once does not keep the next event of this proces
 
     afterEach(() => Sentry.close());
 
-    test('the scope of each message is its own, and its error is captured once, when it is given up', async () => {
+    test('the scopes of 1,000 interleaved handlers are their own, and each error is captured once, when its message is given up', async () => {
       const { messaging } = await start({ middleware: [sentry(Sentry)] });
       const dead = new Seen<unknown>();
       messaging.events.on('dead-lettered', (one) => dead.add(one));
-      await messaging.subscribe({ route: 'pay', prefetch: 100 }, async (_, { id }) => {
+      await messaging.subscribe({ route: 'pay', prefetch: 1_000 }, async (_, { id }) => {
         Sentry.setTag('own', id);
         for (let i = 0; i < 3; i++) await turn();
         throw new TypeError(`${id} is broken`);
       });
-      for (let n = 0; n < 20; n++) await messaging.publisher.publish('pay', {}, { id: `m-${n}` });
-      await dead.until(20);
+      const ids = Array.from({ length: 1_000 }, (_, n) => `m-${n}`);
+      await messaging.publisher.publishMany(ids.map((id) => ({ route: 'pay', body: {}, id })));
+      await dead.until(1_000);
       await Sentry.flush(5_000);
-      expect(events).toHaveLength(20);
+      expect(events.map(({ contexts }) => contexts.message.messageId).sort()).toEqual([...ids].sort());
       for (const { tags, contexts, fingerprint, exception } of events) {
         const id = contexts.message.messageId;
         expect(tags).toMatchObject({ own: id, 'messaging.queue': 'orders:pay:queue' });
@@ -203,7 +217,7 @@ test('an emitter that throws at once does not keep the next event of this proces
         expect(fingerprint).toEqual(['pay', 'TypeError']);
         expect(exception.values[0].value).toBe(`${id} is broken`);
       }
-      expect(spans).toHaveLength(40);
+      expect(spans).toHaveLength(2_000);
       expect(spans[0]).toMatchObject({ name: 'pay', is_segment: true, attributes: { 'sentry.op': 'queue.process' } });
     });
 

@@ -44,6 +44,7 @@ export function handlersOf(settings: CompatSettings, tools: HandlerTools): Compa
     const isAgain = taken.has(prototype);
     for (const { name, method, handler } of methods) {
       const place = `${String(wrapper.metatype?.name || wrapper.name)}.${name}`;
+      report.knows(place, method);
       if (handler.connection !== undefined && handler.connection !== (config.name ?? DEFAULT_NAME)) continue;
       if (isAgain) {
         if (isProvider)
@@ -67,8 +68,11 @@ export function handlersOf(settings: CompatSettings, tools: HandlerTools): Compa
           `${place}: its class is made for each request, and theirs would call it without what is injected. Give it the default scope, or handle the message with @Subscribe`,
         );
       const call = contextOf(wrapper.instance as object, method, name, tools);
-      for (const [at, merged] of configsOf(place, handler, settings).entries())
-        found.push({ place: at === 0 ? place : `${place}#${at + 1}`, config: merged, call });
+      for (const [at, merged] of configsOf(place, handler, settings).entries()) {
+        const own = at === 0 ? place : `${place}#${at + 1}`;
+        report.knows(own, method);
+        found.push({ place: own, config: merged, call });
+      }
     }
     if (methods.length > 0 && isTaken && !isAgain) taken.set(prototype, wrapper.instance);
   };

@@ -50,6 +50,12 @@ describeRabbit('the application of golevelup’s documentation, on Nest 11', (ra
         '- [ ] MessagingService.batch: batchOptions.timeout',
         '- [ ] MessagingService.failing: errorHandler',
       ]);
+      // Whose decorator it is makes no difference to where the method is written.
+      const written = beside.read('main.js').split('\n');
+      for (const line of report.filter((one) => one.includes('MessagingService.'))) {
+        const [, method, at] = /MessagingService\.(\w+):.* \(main\.js:(\d+)\)$/.exec(line)!;
+        expect(written[Number(at) - 1]).toMatch(new RegExp(`\\b${method}\\(`));
+      }
     },
     240_000,
   );

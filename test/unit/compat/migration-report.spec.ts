@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, jest, test } from '@jest/globals';
+import { join, relative } from 'node:path';
+import { runInThisContext } from 'node:vm';
+import { describe, expect, jest, test } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { MigrationReport } from '../../../lib/compat/migration-report.js';
 
@@ -46,4 +47,41 @@ test.each(['', 1, true])('%p is no place for a report', (target) => {
   expect(() => new MigrationReport('the other package', target as string)).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', option: 'report' }),
   );
+});
+
+describe('what is told of a method says where it is written', () => {
+  const lineOf = (where: string, method: object): string => {
+    const report = new MigrationReport('the other package', 'error');
+    report.knows(where, method);
+    report.differs(where, 'errorBehavior', 'retried');
+    report.differs('forRoot', 'name', 'another word');
+    expect(() => report.tell()).toThrow(/^(?:.*\n)*- forRoot: name: another word$/);
+    return report.entries[0];
+  };
+
+  test('by file and line', () => {
+    class Orders {
+      created(): void {}
+    }
+    expect(lineOf('Orders.created', Orders.prototype.created)).toMatch(
+      /^Orders\.created: errorBehavior: retried \(test\/unit\/compat\/migration-report\.spec\.ts:\d+\)$/,
+    );
+  });
+
+  test('as the source has it where there is a source map, and as it is run where there is none', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'report-'));
+    const file = join(folder, 'dist', 'orders.js');
+    mkdirSync(join(folder, 'dist'));
+    const made = (): object => runInThisContext('\n\n(function created() {})', { filename: file }) as object;
+    expect(lineOf('created', made())).toContain(`(${relative(process.cwd(), file)}:3)`);
+    // The third line of the compiled file is the sixth of the source.
+    const map = { version: 3, sources: ['../src/orders.ts'], names: [], mappings: ';;AAKA' };
+    writeFileSync(`${file}.map`, JSON.stringify(map));
+    expect(lineOf('created', made())).toContain(`(${relative(process.cwd(), join(folder, 'src/orders.ts'))}:6)`);
+    rmSync(folder, { recursive: true });
+  });
+
+  test('not where the engine cannot tell: what is no function', () => {
+    expect(lineOf('Orders.created', {})).toBe('Orders.created: errorBehavior: retried');
+  });
 });

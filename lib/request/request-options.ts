@@ -10,6 +10,8 @@ export interface RequestOptions {
   readonly headers?: Headers;
   /** Messages of one key keep their order. */
   readonly key?: string;
+  /** The message's priority at the broker: 0…255, higher first where the queue goes by it. Default: none. */
+  readonly priority?: number;
   /** Where to publish (RabbitMQ: the exchange). Default: the transport's. */
   readonly topic?: string;
   /** Without a connection wait for it, within the timeout, instead of rejecting with NotConnectedError. The body must stay as it is until then. Default false. */
@@ -21,6 +23,7 @@ export const REQUEST_OPTION_NAMES: readonly (keyof RequestOptions)[] = [
   'signal',
   'headers',
   'key',
+  'priority',
   'topic',
   'queue',
 ];

@@ -238,11 +238,12 @@ export class Requester {
 
   private send(pending: Pending): void {
     const { id, route, body, options, at, trace, conversation } = pending;
-    const { headers, key, topic } = options;
+    const { headers, key, priority, topic } = options;
     const written: PublishOptions = {
       ...conversation?.publish,
       ...(headers !== undefined && { headers }),
       ...(key !== undefined && { key }),
+      ...(priority !== undefined && { priority }),
       ...(topic !== undefined && { topic }),
       ttl: Math.max(1, at - this.environment.clock.monotonic()),
       unroutable: 'reject',

@@ -53,13 +53,11 @@ export class AmqpConnection {
         'an exchange: bind the queue of the responder, and ask by its routing key',
       );
     const timeout = options.timeout || defaultRpcTimeout;
-    const { contentType, ...others } = publishOptions;
+    const { contentType, priority, ...others } = publishOptions;
     const serializer = this.publishing.serializer(contentType);
     this.publishing.optionsOf(others, 'request', serializer);
     if (expiration !== undefined)
       this.settings.report.differs('AmqpConnection.request', 'expiration', 'a request is of use until its timeout');
-    if (publishOptions.priority !== undefined)
-      this.settings.report.differs('AmqpConnection.request', 'priority', 'not sent: a request has none');
     if (correlationId !== undefined)
       this.settings.report.differs(
         'AmqpConnection.request',
@@ -73,6 +71,7 @@ export class AmqpConnection {
         topic: exchange,
         timeout,
         headers: sent,
+        ...(priority !== undefined && { priority }),
       })) as T;
     } catch (error) {
       if (error instanceof RequestTimeoutError) throw new this.timeoutError(timeout, exchange, routingKey);

@@ -439,10 +439,17 @@ describeRabbit('the options of golevelup', (rabbit) => {
       await expect(connection.request({ exchange: 'shop', routingKey, timeout: 50 })).rejects.toBeInstanceOf(
         RpcTimeoutError,
       );
-      await expect(
-        connection.request({ exchange: 'shop', routingKey: 'nobody', publishOptions: { priority: 7 } }),
-      ).rejects.toMatchObject({ code: 'UNROUTABLE' });
-      expect(application.log.lines.join('\n')).toContain('AmqpConnection.request: priority: not sent');
+      await expect(connection.request({ exchange: 'shop', routingKey: 'nobody' })).rejects.toMatchObject({
+        code: 'UNROUTABLE',
+      });
+    });
+
+    test('one has the priority that is given', async () => {
+      const options = own();
+      const answered = new Handled(options, ({ message }) => message.properties.priority, RabbitRPC);
+      const connection = (await start([answered])).get(AmqpConnection);
+      const { routingKey } = options;
+      expect(await connection.request({ exchange: 'shop', routingKey, publishOptions: { priority: 7 } })).toBe(7);
     });
 
     test('a key that no handler of the queue has is a dead letter', async () => {

@@ -12,12 +12,12 @@ const budgets = {
   'lib/transports/kafka': { most: 3_430, target: 1_500 },
   'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.
-  'lib/transports/memory': { most: 2_074, target: 1_200 },
+  'lib/transports/memory': { most: 2_080, target: 1_200 },
   'lib/transports/nats': { most: 3_980, target: 2_700 },
   'lib/transports/postgres': { most: 1_766, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_330, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 3_280, target: 1_200, files: 24 },
-  'lib/transports/rabbitmq': { most: 6_620, target: 3_500 },
+  'lib/transports/rabbitmq': { most: 6_630, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

@@ -22,6 +22,7 @@ const packages = [
   '@swc/core',
   'amqplib',
   'esbuild',
+  'kafkajs',
   'pg',
   'preact',
   'reflect-metadata',

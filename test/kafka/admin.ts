@@ -1,4 +1,4 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs';
 import type { KafkaServer } from '../brokers/kafka/server.js';
 
 /** A plain client, around the proxy and every password. */
@@ -12,5 +12,16 @@ export async function withAdmin<T>(server: KafkaServer, work: (admin: Admin) => 
     return await work(admin);
   } finally {
     await admin.disconnect();
+  }
+}
+
+/** A plain client of a broker that needs no password. */
+export async function withProducer<T>(url: string, work: (producer: Producer) => Promise<T>): Promise<T> {
+  const producer = new Kafka({ brokers: [url], logLevel: logLevel.NOTHING }).producer();
+  await producer.connect();
+  try {
+    return await work(producer);
+  } finally {
+    await producer.disconnect();
   }
 }

@@ -25,7 +25,8 @@ export interface Delivery {
   ackConfirmed?(): Promise<boolean>;
   /**
    * Give the message back, to be delivered again after `delayMs` (default at once). Where the broker cannot hold it as
-   * long, after the longest time that it can.
+   * long, after the longest time that it can. What comes after it does not wait for it, with its key neither, unless the
+   * broker itself hands out nothing of a key before it.
    */
   release(delayMs?: number): void;
   /**

@@ -22,6 +22,12 @@ export abstract class ServerProcess {
     await killed(child);
   }
 
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    const { child } = this;
+    if (child && isRunning(child)) await new Promise((resolve) => child.once('exit', resolve));
+  }
+
   /** Kills it and starts it again on the same data and port. */
   async restart(): Promise<void> {
     await this.kill();

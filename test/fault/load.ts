@@ -58,6 +58,10 @@ export class Load {
     await waitFor(() => this.handled >= this.count, 'the rest', 25_000);
   }
 
+  stop(): void {
+    this.stopped = true;
+  }
+
   go(): void {
     this.stopped = false;
     this.running = this.publish();

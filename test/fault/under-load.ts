@@ -22,6 +22,20 @@ export interface FaultUnderLoad {
 export async function survived(
   load: Load,
   fault: () => Promise<void>,
+  options: FaultUnderLoad,
+): Promise<Account & { inFlight: number }> {
+  try {
+    return await disturbed(load, fault, options);
+  } catch (error) {
+    // It would go on for ever, and the process of the test with it.
+    load.stop();
+    throw error;
+  }
+}
+
+async function disturbed(
+  load: Load,
+  fault: () => Promise<void>,
   { times = 1, each, told = false }: FaultUnderLoad,
 ): Promise<Account & { inFlight: number }> {
   await load.more(each);

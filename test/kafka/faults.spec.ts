@@ -110,8 +110,7 @@ describeKafka(
       expect([result.lost, result.unexpected]).toEqual([[], []]);
     });
 
-    const many = process.env.LONG_RUNS ? test : test.skip;
-    many('processes of the service come and go without a pause', async () => {
+    test('processes of the service come and go without a pause', async () => {
       const topic = `load-${++topics}`;
       const load = await Load.start(transport(topic), 2_000);
       const others: Application[] = [];
@@ -122,11 +121,12 @@ describeKafka(
           await load.more(100);
           if (others.length > 1) await others.shift()!.close();
         },
-        8,
+        process.env.LONG_RUNS ? 8 : 3,
       );
     });
 
-    many('10,000 delayed messages wait while the broker is killed and started again', async () => {
+    const long = process.env.LONG_RUNS ? test : test.skip;
+    long('10,000 delayed messages wait while the broker is killed and started again', async () => {
       const { messaging, get } = await boot({
         imports: [
           MessagingModule.forRoot({

@@ -125,45 +125,41 @@ describeKafka(
       expect([...new Set(seen)].sort()).toEqual(['order.a/b 2', 'order.paid 1', 'order.theirs 4', 'paid: 1']);
     });
 
-    const long = process.env.LONG_RUNS ? test : test.skip;
-    long(
-      'messages of a key are handled in their order, by two processes of which one comes later and goes again',
-      async () => {
-        const topic = `topic-${++topics}`;
-        const seen = new Map<string, number[]>();
-        const handle = (application: Application): Promise<unknown> =>
-          application.messaging.subscribe(
-            { route: 'ordered', concurrency: partitioned({ lanes: 4 }), prefetch: 20 },
-            async (payload) => {
-              const { key, at } = payload as { key: string; at: number };
-              await new Promise((resolve) => setImmediate(resolve));
-              seen.set(key, [...(seen.get(key) ?? []), at]);
-            },
-          );
-        const first = await start(topic);
-        await handle(first);
-        const publisher = first.get(Publisher);
-        const keys = Array.from({ length: 8 }, (_, at) => `key-${at}`);
-        const publish = async (from: number, to: number): Promise<void> => {
-          for (let at = from; at < to; at++)
-            await Promise.all(keys.map((key) => publisher.publish('ordered', { key, at }, { key })));
-        };
-        const count = (): number => [...seen.values()].reduce((sum, list) => sum + new Set(list).size, 0);
-        await publish(0, 40);
-        const second = await start(topic);
-        await handle(second);
-        await publish(40, 80);
-        await second.close();
-        await publish(80, 120);
-        await waitFor(() => count() === 8 * 120, 'every message', 60_000);
-        for (const list of seen.values()) {
-          // What was in flight comes again when its partition changes hands, and what follows it once more in its order.
-          const firsts = [...new Set(list)];
-          expect(firsts).toEqual(Array.from({ length: 120 }, (_, at) => at));
-          expect(list.length - firsts.length).toBeLessThan(100);
-        }
-      },
-    );
+    test('messages of a key are handled in their order, by two processes of which one comes later and goes again', async () => {
+      const topic = `topic-${++topics}`;
+      const seen = new Map<string, number[]>();
+      const handle = (application: Application): Promise<unknown> =>
+        application.messaging.subscribe(
+          { route: 'ordered', concurrency: partitioned({ lanes: 4 }), prefetch: 20 },
+          async (payload) => {
+            const { key, at } = payload as { key: string; at: number };
+            await new Promise((resolve) => setImmediate(resolve));
+            seen.set(key, [...(seen.get(key) ?? []), at]);
+          },
+        );
+      const first = await start(topic);
+      await handle(first);
+      const publisher = first.get(Publisher);
+      const keys = Array.from({ length: 8 }, (_, at) => `key-${at}`);
+      const publish = async (from: number, to: number): Promise<void> => {
+        for (let at = from; at < to; at++)
+          await Promise.all(keys.map((key) => publisher.publish('ordered', { key, at }, { key })));
+      };
+      const count = (): number => [...seen.values()].reduce((sum, list) => sum + new Set(list).size, 0);
+      await publish(0, 40);
+      const second = await start(topic);
+      await handle(second);
+      await publish(40, 80);
+      await second.close();
+      await publish(80, 120);
+      await waitFor(() => count() === 8 * 120, 'every message', 60_000);
+      for (const list of seen.values()) {
+        // What was in flight comes again when its partition changes hands, and what follows it once more in its order.
+        const firsts = [...new Set(list)];
+        expect(firsts).toEqual(Array.from({ length: 120 }, (_, at) => at));
+        expect(list.length - firsts.length).toBeLessThan(100);
+      }
+    });
   },
   { own: true },
 );

@@ -137,7 +137,7 @@ export class KafkaBrowser implements Browser, RecordHolder {
     this.changed = () => waiting.abort();
     const { clock, link, queue } = this.parts;
     try {
-      await Promise.race([sleep(clock, SILENT_MS, waiting.signal), link.gone]);
+      await link.answered(sleep(clock, SILENT_MS, waiting.signal));
       if (!waiting.signal.aborted)
         throw new NotConnectedError(`Kafka has given nothing of «${queue}» for ${SILENT_MS / 1_000} s`);
     } finally {

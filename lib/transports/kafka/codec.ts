@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { header, type HeaderValue } from '../../message/headers.js';
 import { unsendable } from '../../message/header-values.js';
 import type { WireMessage } from '../../message/message.js';
@@ -133,8 +134,7 @@ function put(
 /** Bytes that are no text stay bytes. */
 function textOrBytes(value: Buffer | string): string | Buffer {
   if (typeof value === 'string') return value;
-  const text = value.toString();
-  return Buffer.byteLength(text) === value.length && !text.includes('\ufffd') ? text : value;
+  return isUtf8(value) ? value.toString() : value;
 }
 
 /** A key that is no text is told as `base64:` and its bytes. */

@@ -8,8 +8,8 @@ export interface Link {
   readonly client: KafkaLink;
   /** Topics that are there, and how many partitions they have. */
   topics: ReadonlyMap<string, number>;
-  /** Rejects when the link is gone. */
-  readonly gone: Promise<never>;
+  /** The answer to `work`; rejects when the link is gone before. */
+  answered<T>(work: Promise<T>): Promise<T>;
 }
 
 interface OpenLink extends Link {
@@ -49,7 +49,7 @@ export class KafkaDialer implements Dialer<Link> {
     });
     try {
       link = linkOf(client, await client.topics());
-      await Promise.race([this.prepare(link), link.gone]);
+      await link.answered(this.prepare(link));
       if (lost !== undefined) throw new Error(lost);
       return link;
     } catch (error) {
@@ -73,9 +73,22 @@ export class KafkaDialer implements Dialer<Link> {
   }
 }
 
+/** A race with one promise for all work would keep each piece of work in memory as long as the link is open. */
 function linkOf(client: KafkaLink, topics: ReadonlyMap<string, number>): OpenLink {
-  let end!: (reason: string) => void;
-  const gone = new Promise<never>((_, reject) => (end = (reason) => reject(new Error(reason))));
-  gone.catch(() => {});
-  return { client, topics, gone, end };
+  const waiting = new Set<(error: Error) => void>();
+  let gone: Error | undefined;
+  return {
+    client,
+    topics,
+    answered: (work) =>
+      new Promise((resolve, reject) => {
+        if (gone) reject(gone);
+        else waiting.add(reject);
+        void work.then(resolve, reject).finally(() => waiting.delete(reject));
+      }),
+    end(reason) {
+      gone = new Error(reason);
+      for (const reject of waiting) reject(gone);
+    },
+  };
 }

@@ -16,7 +16,7 @@ import type { Topics } from './topics.js';
 
 /** So much goes in one request: Kafka takes 1 MiB for one partition. */
 const MOST_RECORDS = 1_000;
-const MOST_BYTES = 500_000;
+const MOST_BYTES = 900_000;
 /** What a record takes beside key, body and headers, at most. */
 const OVERHEAD_BYTES = 100;
 
@@ -81,13 +81,8 @@ export class Publisher {
   private async sendTogether(link: Link, batch: readonly Sending[]): Promise<void> {
     let there = batch;
     try {
-      const missing = await Promise.race([
-        this.topics.provide(
-          link,
-          batch.map(({ record }) => record.topic),
-        ),
-        link.gone,
-      ]);
+      const topics = new Set(batch.map(({ record }) => record.topic));
+      const missing = await link.answered(this.topics.provide(link, topics));
       if (missing.size > 0) {
         there = batch.filter(({ record }) => !missing.has(record.topic));
         for (const { record, missing: say, tell } of batch) if (missing.has(record.topic)) tell(say());
@@ -103,7 +98,7 @@ export class Publisher {
   private async produce(link: Link, batch: readonly Sending[]): Promise<void> {
     const { clock, confirmTimeout } = this.environment;
     const produced = link.client.produce(batch.map(({ record }) => record));
-    await answered(Promise.race([produced, link.gone]), { clock, ms: confirmTimeout });
+    await answered(link.answered(produced), { clock, ms: confirmTimeout });
   }
 
   private async failed(link: Link, batch: readonly Sending[], error: unknown): Promise<void> {

@@ -73,10 +73,11 @@ export class Topics {
   }
 
   /** Makes sure that what is published by a route, or waits, has its topic. @returns those that are missing */
-  async provide(link: Link, topics: readonly string[]): Promise<ReadonlySet<string>> {
-    if (topics.every((topic) => link.topics.has(topic))) return NONE;
+  async provide(link: Link, topics: Iterable<string>): Promise<ReadonlySet<string>> {
+    const wanted = [...topics];
+    if (wanted.every((topic) => link.topics.has(topic))) return NONE;
     return this.answered(async () => {
-      const missing = await this.missing(link, [...new Set(topics)]);
+      const missing = await this.missing(link, wanted);
       const mine = missing.filter((topic) => !topic.startsWith(`${this.names.topic}.queue.`));
       if (!this.provision || mine.length === 0) return new Set(missing);
       await this.create(link, mine);

@@ -144,7 +144,7 @@ function define(headers: Record<string, HeaderValue>, name: string, value: Heade
 
 /** A client may cut white space at the ends; half a pair of surrogates has no bytes. */
 function isFitValue(value: string): boolean {
-  return !/[\r\n\0]/.test(value) && value.trim() === value && Buffer.from(value).toString() === value;
+  return !/[\r\n\0]|^\s|\s$/.test(value) && (value as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 function write(value: Exclude<HeaderValue, string | undefined>): [Type, string] {

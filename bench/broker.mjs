@@ -41,11 +41,22 @@ export async function startNats(version, directory) {
   return { url: server.url, stop: () => server.stop() };
 }
 
+/** A node of Kafka of this run alone: TEST_KAFKA_URL, else a private one as the tests start them. */
+export async function startKafka(directory) {
+  const { TEST_KAFKA_URL: given } = process.env;
+  if (given) return { url: given.replace(/^kafka:\/\//, ''), version: 'of TEST_KAFKA_URL', stop: async () => {} };
+  const load = createRequire(pathToFileURL(join(compileStarter(directory), 'kafka/x.js')));
+  const { installKafka, kafkaVersion } = load('./install.js');
+  const { KafkaServer } = load('./server.js');
+  const server = await KafkaServer.start(await installKafka());
+  return { url: server.url, version: kafkaVersion, stop: () => server.stop() };
+}
+
 /** The tests' starter is TypeScript: it is translated into `directory`, from where node_modules is found. */
 function compileStarter(directory) {
   const target = join(directory, 'brokers');
   for (const file of readdirSync(sources, { recursive: true })) {
-    if (file.endsWith('.yaml')) cpSync(join(sources, file), join(target, file));
+    if (/\.(yaml|xml)$/.test(file)) cpSync(join(sources, file), join(target, file));
     if (!file.endsWith('.ts') || file.endsWith('.spec.ts')) continue;
     const { code } = transformSync(readFileSync(join(sources, file), 'utf8'), {
       filename: file,

@@ -1,16 +1,17 @@
-import { startBroker, startNats } from './broker.mjs';
+import { startBroker, startKafka, startNats } from './broker.mjs';
 import { InstantBroker } from './instant-broker.mjs';
+import { KafkaLoad } from './kafka-load.mjs';
 import { Load } from './load.mjs';
 import { NatsLoad } from './nats-load.mjs';
 import { declare, placeOf, remove } from './place.mjs';
 import { queueTypes } from './rows.mjs';
-import { InstantStage, NatsStage, RabbitStage } from './stages.mjs';
+import { InstantStage, KafkaStage, NatsStage, RabbitStage } from './stages.mjs';
 
 /** Runs `work` with the brokers that are wanted, as stages by their names, and ends them. */
 export async function withBrokers(wanted, context, work) {
   const exchange = `bench-${process.pid}`;
   const place = (queueType, url) => placeOf(queueType, { url, exchange });
-  const hosts = Object.entries({ rabbitmq: onRabbit, nats: onNats, instant: instantly });
+  const hosts = Object.entries({ rabbitmq: onRabbit, nats: onNats, kafka: onKafka, instant: instantly });
   const waiting = hosts.filter(([name]) => wanted.has(name));
   const next = (stages, versions) => {
     const host = waiting.shift();
@@ -62,5 +63,20 @@ async function onNats({ settings, packageDirectory, directory }, place, work) {
     }
   } finally {
     await server.stop();
+  }
+}
+
+async function onKafka({ settings, packageDirectory, directory }, place, work) {
+  const { url, version, stop } = await startKafka(directory);
+  try {
+    const load = await KafkaLoad.connect(url);
+    try {
+      await declare([place('kafka', url)], packageDirectory);
+      await work(new KafkaStage(load, url, settings.settleMs), `Kafka ${version}`);
+    } finally {
+      await load.close();
+    }
+  } finally {
+    await stop();
   }
 }

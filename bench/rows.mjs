@@ -47,6 +47,15 @@ const rabbitmq = (queueType) => ({
 
 const nats = { group: 'NATS JetStream', on: 'nats', queueType: 'nats', sides: ['raw-nats', 'ours'] };
 
+/** Every record has one of 1,000 keys. Of rows of its own: `npm run bench:kafka`. */
+const kafka = {
+  group: 'Kafka',
+  on: 'kafka',
+  queueType: 'kafka',
+  sides: ['raw-kafka', 'ours', 'nest-kafka'],
+  apart: true,
+};
+
 const pacedRow = (queueType) => ({
   ...rabbitmq(queueType),
   name: `consume, 1,000/s, prefetch 100, ${queueType}`,
@@ -86,6 +95,14 @@ export const rows = [
   ...publishRows('nats', nats),
   ...consumeRows('nats', nats),
   ...requestRows,
+  ...publishRows('kafka', { ...kafka, keys: 1_000 }),
+  ...['', 'partitioned, '].map((how) => ({
+    name: `consume, prefetch 1,000, ${how}kafka`,
+    kind: 'consume',
+    prefetch: 1_000,
+    ordered: how !== '',
+    ...kafka,
+  })),
   ...costRows,
   ...[1, 100].map((inFlight) => ({
     name: `publish and handle, ${inFlight} in flight, embedded broker`,

@@ -16,7 +16,7 @@ else await main();
 
 async function main() {
   const wanted = rows
-    .filter(({ name }) => name.includes(settings.only ?? ''))
+    .filter(({ name, apart }) => (settings.only === undefined ? !apart : name.includes(settings.only)))
     .map((row) => ({ row, contestants: contestantsOf(row, settings.sides) }))
     .filter(({ contestants }) => contestants.length > 0);
   if (wanted.length === 0) throw new Error(`No row's name contains «${settings.only}» and has such a side`);

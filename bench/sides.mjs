@@ -9,6 +9,17 @@ export const sides = {
     publish: 'clients/raw-nats-publish.mjs',
     consume: 'clients/raw-nats-consume.mjs',
   },
+  'raw-kafka': {
+    title: 'kafkajs, batched',
+    publish: 'clients/raw-kafka-publish.mjs',
+    consume: 'clients/raw-kafka-consume.mjs',
+  },
+  'nest-kafka': {
+    title: '@nestjs/microservices, Kafka',
+    peer: 'nest',
+    publish: 'peers/nest/kafka-publish.mjs',
+    consume: 'peers/nest/kafka-consume.mjs',
+  },
   raw: { title: 'raw amqplib', publish: 'clients/raw-publish.mjs', consume: 'clients/raw-consume.mjs' },
   ours: {
     title: 'nestjs-messaging',
@@ -46,7 +57,7 @@ export const sides = {
 export const sideNames = Object.keys(sides);
 
 /** Those that speak AMQP. */
-export const amqpSideNames = sideNames.filter((side) => side !== 'raw-nats');
+export const amqpSideNames = sideNames.filter((side) => !side.endsWith('-nats') && !side.endsWith('-kafka'));
 
 /**
  * Who takes turns in a row, the yardstick first. A row compares whole sides by name, or variants of one, each with a

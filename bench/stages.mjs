@@ -57,6 +57,28 @@ export class NatsStage {
   }
 }
 
+/** A node of Kafka. Nothing is taken out of a log: the groups are moved on. */
+export class KafkaStage {
+  most = 60_000;
+
+  constructor(load, url, settleMs) {
+    this.load = load;
+    this.url = url;
+    this.settleMs = settleMs;
+  }
+
+  async empty(place) {
+    await this.load.cutOff(place);
+    await pause(this.settleMs);
+  }
+
+  async fill(place, count) {
+    await this.load.passOver(place);
+    await this.load.fill(place, count);
+    await pause(this.settleMs);
+  }
+}
+
 /** The instant broker has nothing to empty, and never runs out. */
 export class InstantStage {
   most = 200_000;

@@ -7,7 +7,8 @@ import { memoryIdempotencyStore, partitioned, sqliteIdempotencyStore } from './p
  * The options of a subscription that no message can carry: those that are functions or stores. The instant broker sends
  * one message again and again, so keys are counted here; `end` removes what was written.
  */
-export function featuresOf({ idempotent, lanes, keys }) {
+export function featuresOf({ idempotent, lanes, keys, ordered }) {
+  if (ordered) return { options: { concurrency: partitioned() }, end: () => {} };
   if (lanes) return { options: { concurrency: partitioned({ lanes, key: keysInTurn(keys) }) }, end: () => {} };
   if (!idempotent) return { options: {}, end: () => {} };
   const directory = mkdtempSync(join(tmpdir(), 'bench-idempotent-'));

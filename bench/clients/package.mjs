@@ -15,6 +15,7 @@ export const {
   sqliteIdempotencyStore,
 } = load('nestjs-messaging');
 export const { openTelemetry } = load('nestjs-messaging/opentelemetry');
+export const { kafka } = load('nestjs-messaging/kafka');
 export const { nats } = load('nestjs-messaging/nats');
 export const { rabbitmq } = load('nestjs-messaging/rabbitmq');
 export const { Requester, Respond } = load('nestjs-messaging/request');

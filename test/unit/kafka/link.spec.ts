@@ -12,7 +12,7 @@ it('what is asked on a link is answered, or rejected once the link is gone', asy
   };
   const ends: string[] = [];
   const dialer = new KafkaDialer({ host: 'one', redact: (text) => text }, client, async () => {});
-  const link = await dialer.open(0, { ended: (_, reason) => ends.push(reason) } as Parameters<typeof dialer.open>[1]);
+  const link = await dialer.open(0, { ended: (_, reason) => void ends.push(reason), warning() {} });
   await expect(link.answered(Promise.resolve('said'))).resolves.toBe('said');
   await expect(link.answered(Promise.reject(new Error('no')))).rejects.toThrow('no');
   const silent = link.answered(new Promise(() => {}));

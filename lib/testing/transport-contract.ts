@@ -13,6 +13,7 @@ import { lifecycleCases } from './contract/lifecycle.cases.js';
 import { missingDelaysCases } from './contract/missing-delays.cases.js';
 import { outageCases } from './contract/outage.cases.js';
 import { peerCases } from './contract/peer.cases.js';
+import { provisioningCases } from './contract/provisioning.cases.js';
 import { publishCases } from './contract/publish.cases.js';
 import { publishFaultCases } from './contract/publish-faults.cases.js';
 import { replyCases } from './contract/reply.cases.js';
@@ -58,6 +59,7 @@ const definitions: readonly CaseDefinition[] = [
   ...isolationCases,
   ...peerCases,
   ...replyCases,
+  ...provisioningCases,
 ];
 
 /**

@@ -31,6 +31,8 @@ export interface TransportHarness {
   readonly listsQueues?: boolean;
   /** The transports have `replies`. Default false. */
   readonly replies?: boolean;
+  /** The transports have `provisioning`. Default false. */
+  readonly provisioning?: boolean;
   /** The broker's count of a queue can lag behind its confirm. Default false. */
   readonly countsLate?: boolean;
   /** The password (or token) in the options of the transports: it must not show anywhere. */
@@ -131,6 +133,7 @@ const needs = {
   typedHeaders: (harness: TransportHarness) => !harness.textHeaders,
   listQueues: (harness: TransportHarness) => harness.listsQueues === true,
   replies: (harness: TransportHarness) => harness.replies === true,
+  provisioning: (harness: TransportHarness) => harness.provisioning === true,
   secret: (harness: TransportHarness) => harness.secret !== undefined,
   misconfigured: (harness: TransportHarness) => harness.misconfigured !== undefined,
   peer: (harness: TransportHarness) => harness.peer !== undefined,

@@ -18,6 +18,7 @@ const { capabilities } = nats({ stream, ackWait }).create();
 /** A NATS server for the contract. */
 export class NatsHarness extends ProxiedHarness {
   override readonly replies = true;
+  override readonly provisioning = true;
   readonly capabilities = capabilities;
   readonly deduplicates = true;
   readonly countsLate = true;

@@ -45,6 +45,7 @@ export abstract class ProxiedHarness implements TransportHarness {
   abstract readonly peer: HarnessPeer;
   readonly listsQueues: boolean = true;
   readonly replies: boolean = false;
+  readonly provisioning: boolean = false;
   readonly name: string;
   readonly secret?: string;
   readonly misconfigured?: () => Transport;

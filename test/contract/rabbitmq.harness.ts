@@ -26,6 +26,7 @@ export interface RabbitFeatures {
 /** A RabbitMQ for the contract. */
 export class RabbitHarness extends ProxiedHarness {
   override readonly replies = true;
+  override readonly provisioning = true;
   readonly capabilities = capabilities;
   readonly faults;
   readonly peer: HarnessPeer = {

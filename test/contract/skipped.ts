@@ -66,6 +66,14 @@ const replies = [
   'closed, it does not try to receive replies again: no timer is left',
 ];
 
+/** What there is they tell by the names of queues: `topology plan` asks by a check. */
+const plans = [
+  'a plan tells what is missing and makes nothing; applied it is there, and another plan has nothing to do',
+  'what the service has made and does not ask for is unmanaged in a plan, and stays with all that is in it',
+  'a difference is told by its name, with what is wanted and found; it is changed in place, or what helps is said',
+  'a plan rejects while there is no connection, and can be made when it is back',
+];
+
 /** A place is written for many messages together, every 20 ms: waiting for it would hold up each of them. */
 const acksOfTheirOwn = [
   'the connection falls amid acks: each has an answer, what is confirmed does not come again, nothing is lost',
@@ -109,7 +117,17 @@ const order = 'one consumer gets the messages of a queue in the order they were 
 /** Every case of the transport contract that a transport does not run, and nothing else. */
 export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
-  memory: [...retryByCopy, ...leases, listing, ...missingDelays, ...credentials, restart, ...poison, ...plainClients],
+  memory: [
+    ...retryByCopy,
+    ...leases,
+    listing,
+    ...missingDelays,
+    ...credentials,
+    restart,
+    ...poison,
+    ...plainClients,
+    ...plans,
+  ],
   /** RabbitMQ cancels a consumer where its queue goes away, and that case runs. */
   rabbitmq: [...retryByCopy, ...leases, cancelled],
   /** A server neither blocks publishers nor ends a consumer that stays. */
@@ -117,15 +135,25 @@ export const skipped = {
   /** A server that others run (TEST_NATS_URL) is not killed, and its password is not known. */
   natsByUrl: [...retryByCopy, ...blocking, cancelled, restart, ...credentials],
   /** As NATS; what waits is in a table beside the queue's own. */
-  postgres: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
+  postgres: [...plans, ...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
   /** A server that others run (TEST_POSTGRES_URL) is not killed, and its password is not known. */
-  postgresByUrl: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
+  postgresByUrl: [
+    ...plans,
+    ...replies,
+    ...retryByCopy,
+    ...blocking,
+    ...missingDelays,
+    cancelled,
+    restart,
+    ...credentials,
+  ],
   /** As PostgreSQL; what waits is in a set beside the queue's stream. */
-  redis: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
+  redis: [...plans, ...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled],
   /** A server that others run (TEST_REDIS_URL) is not killed, and its password is not known. */
-  redisByUrl: [...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
+  redisByUrl: [...plans, ...replies, ...retryByCopy, ...blocking, ...missingDelays, cancelled, restart, ...credentials],
   /** A log with places instead of a queue with messages; a broker that neither blocks publishers nor cancels consumers. */
   kafka: [
+    ...plans,
     ...expiry,
     ...replies,
     ...acksOfTheirOwn,
@@ -144,6 +172,7 @@ export const skipped = {
    * everything in memory, so that nothing outlives it, and takes any credentials. What waits is kept in the queue itself.
    */
   sqs: [
+    ...plans,
     ...replies,
     ...expiry,
     oldPlace,

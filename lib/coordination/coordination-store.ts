@@ -34,6 +34,12 @@ export interface CoordinationStore {
   close(): Promise<void>;
 }
 
+/**
+ * By so much the times may differ that processes are told, in milliseconds, where a store measures the clock of its server:
+ * what seems to be further ahead was written before a clock was set back.
+ */
+export const CLOCKS_DIFFER_MS = 5_000;
+
 /** What a store is made with. */
 export interface CoordinationStoreEnvironment {
   readonly clock: Clock;

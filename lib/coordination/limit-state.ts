@@ -1,4 +1,4 @@
-import type { Change } from './coordination-store.js';
+import { type Change, CLOCKS_DIFFER_MS } from './coordination-store.js';
 
 /** How many calls may begin in a time, and how many may run, over all processes. */
 export interface Limit {
@@ -109,7 +109,9 @@ function freeAt(part: number, begun: readonly number[], sum: number, rate: numbe
 
 function current(text: string | undefined, now: number, partMs: number): LimitState {
   const found = read(text);
-  const part = Math.floor(now / partMs);
+  const own = Math.floor(now / partMs);
+  // Where times differ a little the parts do not go back and forth: what began would be forgotten too early.
+  const part = found && found.part > own && (found.part - own) * partMs <= CLOCKS_DIFFER_MS ? found.part : own;
   const none = { part, begun: new Array<number>(PARTS + 1).fill(0), held: {}, last: 0, takesMs: FIRST_GUESS_MS };
   if (!found) return none;
   const held = Object.fromEntries(Object.entries(found.held).filter(([, until]) => until > now));

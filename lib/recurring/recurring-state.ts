@@ -1,4 +1,4 @@
-import type { Change } from '../coordination/coordination-store.js';
+import { type Change, CLOCKS_DIFFER_MS } from '../coordination/coordination-store.js';
 import type { CronTimes } from './cron-times.js';
 import type { MissedPolicy } from './recurring-options.js';
 
@@ -15,11 +15,19 @@ interface RecurringState {
 }
 
 /** What a process is to do next. */
-export type Turn =
+export type Turn = TurnNote &
   /** Look again in `waitMs`. */
-  | { readonly waitMs: number; readonly note?: string }
-  /** Publish for this time. */
-  | { readonly at: number; readonly note?: string };
+  (
+    | { readonly waitMs: number }
+    /** Publish for this time. */
+    | { readonly at: number }
+  );
+
+interface TurnNote {
+  readonly note?: string;
+  /** What is told of times before this one, or of who had it. */
+  readonly outcome?: 'taken-over' | 'passed-over';
+}
 
 /** What is said of one recurring message. */
 export interface Recurrence {
@@ -56,17 +64,20 @@ export function take(token: string, recurrence: Recurrence, counted: boolean): C
     const state = read(text) ?? { spec: recurrence.spec, done: now };
     const { fire, until = 0 } = state;
     // A lease that ends later than any can was given before the clock was set back.
-    if (fire !== undefined && until > now && until <= now + LEASE_MS)
+    if (fire !== undefined && until > now && until <= now + LEASE_MS + CLOCKS_DIFFER_MS)
       return { result: { waitMs: Math.min(until - now, LONGEST_WAIT_MS) } };
     if (fire !== undefined)
-      return write({ at: fire, note: 'the process that had it did not end it' }, claimed(state, fire, token, now));
+      return write(
+        { at: fire, note: 'the process that had it did not end it', outcome: 'taken-over' },
+        claimed(state, fire, token, now),
+      );
     if (state.done > now + AHEAD_MS)
       return write(
         { waitMs: 0, note: `was done up to ${iso(state.done)}, which is still to come: the clock was wrong` },
         { ...state, done: now },
       );
     const { at, passed } = due(state.done, now, recurrence, counted);
-    const told = passed ? { note: 'passes over times that were missed' } : {};
+    const told: TurnNote = passed ? { note: 'passes over times that were missed', outcome: 'passed-over' } : {};
     if (at !== undefined) return write({ at, ...told }, claimed(state, at, token, now));
     const next = recurrence.times.next(Math.max(state.done, now)) ?? Infinity;
     const result: Turn = { waitMs: Math.min(next - now, LONGEST_WAIT_MS), ...told };

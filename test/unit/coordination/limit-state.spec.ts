@@ -99,6 +99,16 @@ describe('a rate', () => {
     clock.now = () => 9e12;
     expect(ask(of)).toBeUndefined();
   });
+
+  test('is kept by processes whose times differ a little, also where a part of the time begins', () => {
+    const of = limit({ rate: 5 });
+    const begun: number[] = [];
+    let now = 0;
+    clock.now = () => now - (now % 2 ? 3 : 0);
+    for (now = 1_000_000; now < 1_010_000; now++) if (ask(of, 'a', true) === undefined) begun.push(now);
+    expect(begun.length).toBeGreaterThan(40);
+    for (let n = 5; n < begun.length; n++) expect(begun[n] - begun[n - 5]).toBeGreaterThanOrEqual(1_000 - 3);
+  });
 });
 
 describe('a concurrency', () => {

@@ -357,3 +357,23 @@ describe('times of day', () => {
     await expect(cronTimes('0 3 * * *', 'Berlin', now)).rejects.toThrow(/Europe\/Berlin/);
   });
 });
+
+test('a process whose time is a little behind takes nothing from another', async () => {
+  const asked: string[] = [];
+  const ends: (() => void)[] = [];
+  send = (id) => {
+    asked.push(id);
+    return new Promise((resolve) => ends.push(resolve));
+  };
+  await start();
+  const behind: CoordinationStore = {
+    change: (key, change) => store.change(key, (state, now) => change(state, now - 50)),
+    close: async () => undefined,
+  };
+  await clock.advance(HOUR - 10);
+  await start({ store: behind });
+  await clock.advance(2 * MINUTE);
+  expect(asked.length).toBe(1);
+  for (const end of ends) end();
+  await clock.advance(1);
+});

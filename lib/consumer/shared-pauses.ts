@@ -1,9 +1,8 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import type { Coordination } from '../coordination/coordination.js';
 import type { Change } from '../coordination/coordination-store.js';
+import { StoreOutage } from '../coordination/store-outage.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
-import { CoordinationStoreError } from '../errors/coordination-errors.js';
-import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { QueueConsumer } from './queue-consumer.js';
@@ -32,9 +31,16 @@ export class SharedPauses {
   private cancelTimer: CancelTimer | undefined;
   private started = false;
   private stopped = false;
-  private failing = false;
+  private readonly outage: StoreOutage;
 
-  constructor(private readonly environment: SharedPausesEnvironment) {}
+  constructor(private readonly environment: SharedPausesEnvironment) {
+    this.outage = new StoreOutage({
+      ...environment,
+      operation: 'pause',
+      failing: (reason) => `What is paused in all processes is not known now, and stays as it was: ${reason}`,
+      again: 'What is paused in all processes is known again',
+    });
+  }
 
   /** Pauses what is paused elsewhere, and goes on looking. Where the store does not answer nothing is paused. It never rejects. */
   async start(): Promise<void> {
@@ -93,15 +99,14 @@ export class SharedPauses {
   }
 
   private async look(): Promise<void> {
-    const { coordination, log } = this.environment;
+    const { coordination } = this.environment;
     try {
       const read: Change<Pauses> = (text, now) => ({ result: current(text, now) });
       const pauses = await coordination.store('pauseEverywhere').change(this.key, read);
-      if (this.failing) log.log('What is paused in all processes is known again');
-      this.failing = false;
+      this.outage.over();
       this.follow(pauses);
     } catch (error) {
-      this.failed(error);
+      this.outage.failed(error);
     }
   }
 
@@ -126,18 +131,6 @@ export class SharedPauses {
     const { coordination, clock } = this.environment;
     if (!this.started || this.stopped || (!coordination.shared && Object.keys(this.pauses).length === 0)) return;
     this.cancelTimer = clock.after(LOOK_MS, () => void this.look().then(() => this.arm()), { background: true });
-  }
-
-  private failed(thrown: unknown): void {
-    const { log, events } = this.environment;
-    const error =
-      thrown instanceof CoordinationStoreError
-        ? thrown
-        : new CoordinationStoreError(errorMessage(thrown), { cause: thrown });
-    if (!this.failing)
-      log.warn(`What is paused in all processes is not known now, and stays as it was: ${error.message}`);
-    this.failing = true;
-    if (events.has('store-error')) events.emit('store-error', { operation: 'pause', error });
   }
 
   private get key(): string {

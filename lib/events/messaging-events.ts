@@ -58,6 +58,17 @@ export interface MessagingEventMap {
     readonly key: string;
     readonly state: 'done' | 'in-progress';
   };
+  /** A message has to wait until all processes together are within the `limit` of its subscription. */
+  limited: { readonly id: string; readonly queue: string };
+  /**
+   * A time of a recurring message, in milliseconds since the epoch: `published`; `failed`, and tried again; `taken-over` from
+   * a process that did not end it; or it and those before it were missed, and are `passed-over`.
+   */
+  recurring: {
+    readonly name: string;
+    readonly at?: number;
+    readonly outcome: 'published' | 'failed' | 'taken-over' | 'passed-over';
+  };
   /** A transaction's outcome was asked for. `parked`: as often as may be, without an answer; somebody has to say. */
   'transaction-checked': {
     readonly id: string;
@@ -104,6 +115,8 @@ export const MESSAGING_EVENT_NAMES = [
   'dead-letter-alert',
   'store-error',
   'duplicate',
+  'limited',
+  'recurring',
   'transaction-checked',
   'reply-unexpected',
   'reply-undeliverable',

@@ -25,7 +25,10 @@ import { Relay } from './relay.js';
 import { clientOf, type OutboxTransaction } from './transactions/transaction.js';
 
 /** Options of a message in the outbox, as those of `publish`. What would treat its waiting in the publisher retry queue is not among them, since it never waits there. */
-export type OutboxMessageOptions = Omit<PublishOptions, 'attempts' | 'backoff' | 'retryQueuePriority' | 'ordered'>;
+export type OutboxMessageOptions = Omit<
+  PublishOptions,
+  'attempts' | 'backoff' | 'retryQueuePriority' | 'ordered' | 'unique'
+>;
 
 /** What was added. */
 export interface OutboxReceipt {

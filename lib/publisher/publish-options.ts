@@ -65,7 +65,7 @@ export interface PublishOptions {
 export type RouteLike = string | { readonly route: string };
 
 /** One message of `publishMany`; a contract as its route types the body. */
-export interface PublishEntry<R extends RouteLike = RouteLike> extends PublishOptions {
+export interface PublishEntry<R extends RouteLike = RouteLike> extends Omit<PublishOptions, 'unique'> {
   readonly route: R;
   readonly body: BodyOf<R>;
 }

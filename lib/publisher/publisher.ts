@@ -107,7 +107,11 @@ export class Publisher {
   }
 
   /** Sends `body` to one queue by its name, past all routing. Rejects like `publish`. */
-  async sendToQueue(queue: string, body: unknown, options: PublishOptions = NO_OPTIONS): Promise<Receipt> {
+  async sendToQueue(
+    queue: string,
+    body: unknown,
+    options: Omit<PublishOptions, 'unique'> = NO_OPTIONS,
+  ): Promise<Receipt> {
     checkShortText('queue', queue);
     return this.send
       ? this.send({ ...requestOf(queue, undefined, body, options), queue })

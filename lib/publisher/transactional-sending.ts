@@ -14,7 +14,7 @@ export interface LocalTransaction {
 export type LocalTransactionWork = (transaction: LocalTransaction) => unknown;
 
 /** Options of `publishInTransaction`. What is committed is sent until it arrives, whenever that is. */
-export interface TransactionOptions extends Omit<PublishOptions, 'attempts' | 'ordered'> {
+export interface TransactionOptions extends Omit<PublishOptions, 'attempts' | 'ordered' | 'unique'> {
   /**
    * Milliseconds that the local transaction may take. After that, and `transactions.grace`, it must have come to an end in
    * its database, whatever has become of this process. Default: the module's `transactions.timeout`.

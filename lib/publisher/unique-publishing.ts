@@ -1,11 +1,10 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import type { Coordination } from '../coordination/coordination.js';
-import type { Change, CoordinationStore } from '../coordination/coordination-store.js';
-import { CoordinationStoreError } from '../errors/coordination-errors.js';
+import { type Change, CLOCKS_DIFFER_MS, type CoordinationStore } from '../coordination/coordination-store.js';
+import { StoreOutage } from '../coordination/store-outage.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { checkShortText, knownKeys, numberBetween } from '../errors/option-checks.js';
-import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import { newMessageId } from '../message/message-id.js';
@@ -30,38 +29,44 @@ export interface UniquePublishingEnvironment {
 /** What is known of a key: the message, and whether it is sent. */
 interface UniqueState {
   readonly id: string;
-  /** Of the process that has it, until when: it publishes, or the message waits in its memory. */
+  /** Of the process that has it, until when: it publishes, or the message waits in its retry queue. */
   readonly token?: string;
   readonly until?: number;
-  /** It waits in a retry queue. */
-  readonly queued?: true;
+  /** Where it waits. */
+  readonly queued?: Stored;
 }
 
-/** A message that waits in the memory of this process. */
-interface Waiting {
+type Stored = NonNullable<Receipt['stored']>;
+
+/** A key that this process has: it publishes, or the message waits in its retry queue. */
+interface Held {
   readonly store: CoordinationStore;
   readonly key: string;
-  readonly id: string;
   readonly token: string;
-  /** By this process's monotonic clock. */
-  readonly endsAt: number;
+  /** By this process's monotonic clock, where the message waits. */
+  readonly endsAt?: number;
 }
 
 type Claim = { readonly id: string; readonly sent?: Receipt['outcome']; readonly waitMs?: number };
 
-/** So long a process that publishes is waited for, in milliseconds. */
+/** So long a process that does not renew its key is waited for, in milliseconds. */
 const LEASE_MS = 30_000;
+/** The same where the message is on its disk, for a process that comes after it will send it. */
+const DISK_LEASE_MS = 600_000;
 const LOOK_MS = 100;
 const LONGEST_MS = 30 * 86_400_000;
 
 /** Publishes once per key and time: the key is taken, the message sent, and that recorded. */
 export class UniquePublishing {
-  private readonly waiting = new Set<Waiting>();
+  private readonly held = new Set<Held>();
   private cancelTimer: CancelTimer | undefined;
   private closed = false;
-  private failing = false;
+  private readonly outage: StoreOutage;
 
-  constructor(private readonly environment: UniquePublishingEnvironment) {}
+  constructor(private readonly environment: UniquePublishingEnvironment) {
+    const failing = (reason: string): string => `What is published as unique may come twice: ${reason}`;
+    this.outage = new StoreOutage({ ...environment, operation: 'unique', failing });
+  }
 
   /**
    * Where the store does not answer the message is sent: twice rather than not at all.
@@ -94,46 +99,41 @@ export class UniquePublishing {
     forMs: number,
     send: () => Promise<Receipt>,
   ): Promise<Receipt> {
-    let receipt: Receipt;
+    const sending = this.hold({ store, key, token });
     try {
-      receipt = await send();
+      const receipt = await send();
+      if (receipt.outcome === 'confirmed') await this.asked(store, key, sent(receipt.id, token, forMs));
+      else await this.waits(receipt, { store, key, token }, forMs);
+      return receipt;
     } catch (error) {
       await this.asked(store, key, free(token));
       throw error;
+    } finally {
+      this.held.delete(sending);
     }
-    if (receipt.stored === 'memory') return this.keeping(receipt, store, key, token, forMs);
-    await this.asked(store, key, sent(receipt, token, forMs));
-    if (receipt.outcome === 'queued')
-      void receipt.settled.then(({ outcome, id }) =>
-        this.asked(store, key, settled(id, undefined, outcome === 'confirmed', forMs)),
-      );
-    return receipt;
   }
 
-  /** What waits in the memory of this process counts as sent for as long as the process lives. */
-  private async keeping(
-    receipt: Receipt,
-    store: CoordinationStore,
-    key: string,
-    token: string,
-    forMs: number,
-  ): Promise<Receipt> {
-    const { id } = receipt;
-    await this.asked(store, key, keep(id, token, forMs));
-    const waiting = { store, key, id, token, endsAt: this.environment.clock.monotonic() + forMs };
-    this.waiting.add(waiting);
-    this.arm();
-    void receipt.settled.then(({ outcome }) => {
-      this.waiting.delete(waiting);
-      return this.asked(store, key, settled(id, token, outcome === 'confirmed', forMs));
+  /** What waits in the retry queue of this process counts as sent for as long as the process lives, and its lease. */
+  private async waits({ id, stored = 'memory', settled }: Receipt, own: Held, forMs: number): Promise<void> {
+    const { store, key, token } = own;
+    await this.asked(store, key, renewed(token, forMs, stored));
+    const waiting = this.hold({ ...own, endsAt: this.environment.clock.monotonic() + forMs });
+    void settled.then(({ outcome }) => {
+      this.held.delete(waiting);
+      return this.asked(store, key, outcome === 'confirmed' ? sent(id, token, forMs) : free(token));
     });
-    return receipt;
   }
 
-  /** What waits is not kept any longer than a lease. */
+  /** What waits is not kept any longer than its lease. */
   close(): void {
     this.closed = true;
     this.cancelTimer?.();
+  }
+
+  private hold(held: Held): Held {
+    this.held.add(held);
+    this.arm();
+    return held;
   }
 
   private arm(): void {
@@ -144,30 +144,26 @@ export class UniquePublishing {
   private renew(): void {
     this.cancelTimer = undefined;
     const now = this.environment.clock.monotonic();
-    for (const one of this.waiting) {
-      const { store, key, id, token, endsAt } = one;
-      if (endsAt <= now) this.waiting.delete(one);
+    for (const one of this.held) {
+      const { store, key, token, endsAt } = one;
+      const keepMs = endsAt === undefined ? 2 * LEASE_MS : endsAt - now;
+      if (keepMs <= 0) this.held.delete(one);
       else
-        void this.asked(store, key, keep(id, token, endsAt - now)).then((kept) => {
-          if (kept === false) this.waiting.delete(one);
+        void this.asked(store, key, renewed(token, keepMs)).then((kept) => {
+          if (kept === false) this.held.delete(one);
         });
     }
-    if (this.waiting.size > 0) this.arm();
+    if (this.held.size > 0) this.arm();
   }
 
   /** Undefined where nobody knows. */
   private async asked<T>(store: CoordinationStore, key: string, change: Change<T>): Promise<T | undefined> {
-    const { log, events } = this.environment;
     try {
       const answer = await store.change(key, change);
-      this.failing = false;
+      this.outage.over();
       return answer;
-    } catch (cause) {
-      const error =
-        cause instanceof CoordinationStoreError ? cause : new CoordinationStoreError(errorMessage(cause), { cause });
-      if (!this.failing) log.warn(`What is published as unique may come twice: ${error.message}`);
-      this.failing = true;
-      if (events.has('store-error')) events.emit('store-error', { operation: 'unique', error });
+    } catch (error) {
+      this.outage.failed(error);
       return undefined;
     }
   }
@@ -177,31 +173,31 @@ export class UniquePublishing {
 function take(id: string, token: string): Change<Claim> {
   return (text, now) => {
     const state = read(text);
-    if (state && state.token === undefined)
-      return { result: { id: state.id, sent: state.queued ? 'queued' : 'confirmed' } };
+    if (state && state.token === undefined) return { result: { id: state.id, sent: 'confirmed' } };
     const left = (state?.until ?? 0) - now;
-    if (state && left > 0 && left <= LEASE_MS)
+    if (state && left > 0 && left <= leaseOf(state.queued) + CLOCKS_DIFFER_MS)
       return { result: state.queued ? { id: state.id, sent: 'queued' } : { id: state.id, waitMs: left } };
     const own = { id: state?.id ?? id, token, until: now + LEASE_MS };
     return { result: { id: own.id }, state: JSON.stringify(own), keepMs: 2 * LEASE_MS };
   };
 }
 
-function sent({ id, outcome }: Receipt, token: string, forMs: number): Change<boolean> {
+/** It is confirmed. What somebody else has taken over meanwhile is his. */
+function sent(id: string, token: string, forMs: number): Change<boolean> {
   return (text) => {
     const state = read(text);
     if (state && state.token !== token) return { result: false };
-    const now: UniqueState = { id, ...(outcome === 'queued' && { queued: true }) };
-    return { result: true, state: JSON.stringify(now), keepMs: forMs };
+    return { result: true, state: JSON.stringify({ id }), keepMs: forMs };
   };
 }
 
-/** It waits in the memory of a process, which has it for another while. False: somebody else has it now. */
-function keep(id: string, token: string, keepMs: number): Change<boolean> {
+/** The key is kept for another lease; `queued`: from now on its message waits there. False: somebody else has it. */
+function renewed(token: string, keepMs: number, queued?: Stored): Change<boolean> {
   return (text, now) => {
     const state = read(text);
     if (state?.token !== token) return { result: false };
-    const own: UniqueState = { id, token, until: now + LEASE_MS, queued: true };
+    const where = queued ?? state.queued;
+    const own: UniqueState = { ...state, until: now + leaseOf(where), ...(where && { queued: where }) };
     return { result: true, state: JSON.stringify(own), keepMs };
   };
 }
@@ -210,13 +206,8 @@ function free(token: string): Change<boolean> {
   return (text) => (read(text)?.token === token ? { result: true, state: null } : { result: false });
 }
 
-/** What was queued is confirmed, or will never be sent. */
-function settled(id: string, token: string | undefined, confirmed: boolean, forMs: number): Change<boolean> {
-  return (text) => {
-    const state = read(text);
-    if (state?.id !== id || !state.queued || state.token !== token) return { result: false };
-    return confirmed ? { result: true, state: JSON.stringify({ id }), keepMs: forMs } : { result: true, state: null };
-  };
+function leaseOf(queued: Stored | undefined): number {
+  return queued === undefined || queued === 'memory' ? LEASE_MS : DISK_LEASE_MS;
 }
 
 function read(text: string | undefined): UniqueState | undefined {

@@ -1,11 +1,12 @@
 import type { CancelTimer, Clock } from '../clock/clock.js';
 import { answered } from '../clock/answered.js';
 import type { CoordinationStore } from '../coordination/coordination-store.js';
+import { StoreOutage } from '../coordination/store-outage.js';
 import { CoordinationStoreError } from '../errors/coordination-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
 import type { Log } from '../events/log.js';
-import type { MessagingEvents } from '../events/messaging-events.js';
+import type { MessagingEventMap, MessagingEvents } from '../events/messaging-events.js';
 import { newMessageId } from '../message/message-id.js';
 import type { RecurringFire } from './recurring-options.js';
 import { begin, end, LEASE_MS, type Recurrence, renew, take } from './recurring-state.js';
@@ -41,6 +42,7 @@ const MOST_MAKING_MS = 600_000;
  */
 export class RecurringSchedule {
   private readonly key: string;
+  private readonly outage: StoreOutage;
   private cancelTimer: CancelTimer | undefined;
   private turn: Promise<void> = Promise.resolve();
   private begun = false;
@@ -54,6 +56,8 @@ export class RecurringSchedule {
     private readonly environment: RecurringEnvironment,
   ) {
     this.key = `recurring:${definition.service}:${definition.name}`;
+    const failing = (reason: string): string => `${this.title} waits for its coordination store: ${reason}`;
+    this.outage = new StoreOutage({ ...environment, operation: 'recurring', failing });
   }
 
   start(): void {
@@ -83,13 +87,16 @@ export class RecurringSchedule {
       const turn = await store.change(this.key, take(token, this.definition, this.counted));
       this.counted = 'at' in turn;
       this.tell(turn.note);
+      if (turn.outcome) this.emit(turn.outcome, 'at' in turn ? turn.at : undefined);
       if ('waitMs' in turn) {
         if (this.failures > 0) log.log(`${this.title} goes on`);
         this.failures = 0;
+        this.outage.over();
         return turn.waitMs;
       }
       await this.publish(turn.at, token);
       this.failures = 0;
+      this.outage.over();
       return 0;
     } catch (thrown) {
       return this.failed(thrownValue(thrown));
@@ -116,6 +123,7 @@ export class RecurringSchedule {
     } finally {
       stopRenewing();
       await this.ended(token, confirmed);
+      this.emit(confirmed ? 'published' : 'failed', at);
     }
   }
 
@@ -140,7 +148,7 @@ export class RecurringSchedule {
     try {
       await this.environment.store.change(this.key, end(token, confirmed));
     } catch (error) {
-      this.storeFailed(error);
+      this.outage.failed(error);
     }
   }
 
@@ -152,7 +160,7 @@ export class RecurringSchedule {
         LEASE_MS / 3,
         () => {
           arm();
-          store.change(this.key, renew(token)).catch((error: unknown) => this.storeFailed(error));
+          store.change(this.key, renew(token)).catch((error: unknown) => this.outage.failed(error));
         },
         { background: true },
       );
@@ -165,7 +173,7 @@ export class RecurringSchedule {
   private failed(error: unknown): number {
     const { log } = this.environment;
     const waitMs = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** Math.min(this.failures++, 10));
-    if (error instanceof CoordinationStoreError) this.storeFailed(error);
+    if (error instanceof CoordinationStoreError) this.outage.failed(error);
     else
       log.error(
         `${this.title} (${this.definition.place}) failed, and is tried again in ${waitMs} ms: ${errorMessage(error)}`,
@@ -173,14 +181,10 @@ export class RecurringSchedule {
     return waitMs;
   }
 
-  private storeFailed(thrown: unknown): void {
-    const { log, events } = this.environment;
-    const error =
-      thrown instanceof CoordinationStoreError
-        ? thrown
-        : new CoordinationStoreError(errorMessage(thrown), { cause: thrown });
-    if (this.failures <= 1) log.warn(`${this.title} waits for its coordination store: ${error.message}`);
-    if (events.has('store-error')) events.emit('store-error', { operation: 'recurring', error });
+  private emit(outcome: MessagingEventMap['recurring']['outcome'], at?: number): void {
+    const { events } = this.environment;
+    const { name } = this.definition;
+    if (events.has('recurring')) events.emit('recurring', { name, outcome, ...(at !== undefined && { at }) });
   }
 
   private tell(note: string | undefined): void {

@@ -38,8 +38,14 @@ export interface SenderParts {
   readonly storeFailed: (operation: string, error: unknown) => void;
 }
 
-const REFUSED = ['attempts', 'ordered'] as const;
-const OPTION_NAMES = [...PUBLISH_OPTION_NAMES.filter((name) => !REFUSED.includes(name as never)), 'timeout'];
+const UNTIL_IT_ARRIVES = 'what has committed is sent until it arrives, in the order of the commits or another';
+const REFUSED = {
+  attempts: UNTIL_IT_ARRIVES,
+  ordered: UNTIL_IT_ARRIVES,
+  unique:
+    'each that commits is sent; let the transaction itself refuse the second one, by a unique key of its database',
+} as const;
+const OPTION_NAMES = [...PUBLISH_OPTION_NAMES.filter((name) => !(name in REFUSED)), 'timeout'];
 const COMMITTED = { outcome: 'committed' } as const;
 
 type Ended = { readonly committed: true } | { readonly committed: false; readonly error: unknown };
@@ -62,12 +68,12 @@ export class TransactionalSender implements TransactionalSending {
       throw new InvalidOptionError('localTx', work, 'a function that runs the local transaction');
     if (typeof options !== 'object' || options === null)
       throw new InvalidOptionError('options', options, 'an object of publish options and «timeout»');
-    for (const refused of REFUSED)
+    for (const [refused, why] of Object.entries(REFUSED))
       if (refused in options)
         throw new InvalidOptionError(
           refused,
           (options as Record<string, unknown>)[refused],
-          'nothing for publishInTransaction: what has committed is sent until it arrives, in the order of the commits or another',
+          `nothing for publishInTransaction: ${why}`,
         );
     knownKeys('options', options, OPTION_NAMES);
     if (!this.parts.checkers.has(route))

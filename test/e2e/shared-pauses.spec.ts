@@ -1,39 +1,26 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { memory, MemoryBroker, MessagingModule } from 'nestjs-messaging';
+import { MessagingModule } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { type CoordinationStore, CoordinationStoreError, memoryCoordinationStore } from 'nestjs-messaging/stores';
 import { ManualClock } from 'nestjs-messaging/testing';
 import { type Application, boot, closeApplications } from './support/application.js';
+import { SharedCoordination } from './support/shared-coordination.js';
 
 const DAY = 86_400_000;
 
+let shared: SharedCoordination;
 let clock: ManualClock;
-let broker: MemoryBroker;
-let store: CoordinationStore;
-let down: boolean;
 let calls: number[];
 
 beforeEach(() => {
   clock = new ManualClock(Date.UTC(2030, 0, 1));
-  broker = new MemoryBroker({ clock });
-  const kept = memoryCoordinationStore().create({ clock });
-  store = {
-    change: async (key, change) => {
-      if (down) throw new CoordinationStoreError('down');
-      return kept.change(key, change);
-    },
-    close: async () => undefined,
-  };
-  down = false;
+  shared = new SharedCoordination(clock);
   calls = [];
 });
 afterEach(closeApplications);
 
 /** One more process of the service, with a subscription. */
 async function start(process: number): Promise<Application> {
-  const coordination = { kind: 'shared', create: () => store };
-  const imports = [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })];
-  const app = await boot({ imports });
+  const app = await shared.start();
   await app.messaging.subscribe({ route: 'job' }, () => void calls.push(process));
   return app;
 }
@@ -136,12 +123,12 @@ describe('a subscription that is paused everywhere', () => {
   test('stays as it is while the store is down; a process that starts then consumes until it answers', async () => {
     const one = await start(1);
     await one.messaging.pauseEverywhere('job');
-    down = true;
+    shared.down = true;
     const two = await start(2);
     await publish(two, 1);
     expect(calls).toEqual([2]);
     await expect(one.messaging.resumeEverywhere('job')).rejects.toMatchObject({ code: 'COORDINATION_STORE' });
-    down = false;
+    shared.down = false;
     await clock.advance(5_010);
     await publish(two, 3);
     expect(calls).toEqual([2]);

@@ -1,39 +1,35 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { memory, MemoryBroker, MessagingModule, type PublishOptions } from 'nestjs-messaging';
+import {
+  diskRetryQueue,
+  MemoryBroker,
+  message,
+  MessagingModule,
+  type MessagingModuleOptions,
+  type PublishOptions,
+} from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import { type CoordinationStore, CoordinationStoreError, memoryCoordinationStore } from 'nestjs-messaging/stores';
-import { ManualClock } from 'nestjs-messaging/testing';
+import { type CoordinationStore } from 'nestjs-messaging/stores';
+import type { ManualClock } from 'nestjs-messaging/testing';
+import { newDirectory } from '../brokers/run-directory.js';
 import { type Application, boot, closeApplications } from './support/application.js';
+import { SharedCoordination } from './support/shared-coordination.js';
 
 type Unique = NonNullable<PublishOptions['unique']>;
 
+let shared: SharedCoordination;
 let clock: ManualClock;
-let shared: MemoryBroker;
 let store: CoordinationStore;
-let down: boolean;
 let handled: { readonly n: number; readonly id: string }[];
 
 beforeEach(() => {
-  clock = new ManualClock();
-  shared = new MemoryBroker({ clock });
-  const kept = memoryCoordinationStore().create({ clock });
-  store = {
-    change: async (key, change) => {
-      if (down) throw new CoordinationStoreError('down');
-      return kept.change(key, change);
-    },
-    close: async () => undefined,
-  };
-  down = false;
+  shared = new SharedCoordination();
+  ({ clock, store } = shared);
   handled = [];
 });
 afterEach(closeApplications);
 
-async function start(own: CoordinationStore = store, broker = shared): Promise<Application> {
-  const coordination = { kind: 'shared', create: () => own };
-  const app = await boot({
-    imports: [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })],
-  });
+async function start(own = store, broker = shared.broker, options: MessagingModuleOptions = {}): Promise<Application> {
+  const app = await shared.start(options, { store: own, broker });
   await app.messaging.subscribe<{ n: number }>({ route: 'job' }, ({ n }, { id }) => void handled.push({ n, id }));
   return app;
 }
@@ -130,9 +126,64 @@ describe('a unique publish', () => {
     expect(await publish(two, 2, { for: 600_000 })).toMatchObject({ duplicate: true, outcome: 'confirmed' });
   });
 
+  test('that takes long to be sent keeps its key for as long, also for a process whose time is a little behind', async () => {
+    const behind: CoordinationStore = {
+      change: (key, change) => store.change(key, (state, now) => change(state, now - 50)),
+      close: async () => undefined,
+    };
+    const [one, two] = [await start(), await start(behind)];
+    let send = (): void => undefined;
+    const slow = { serialize: () => ({ body: Buffer.from('{"n":1}') }), deserialize: () => ({ n: 1 }) };
+    const schema = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value: unknown) => new Promise<{ value: unknown }>((resolve) => (send = () => resolve({ value }))),
+      },
+    } as const;
+    const unique = { key: 'a', for: 600_000 };
+    const first = one.messaging.publisher.publish(message('job', schema, { serializer: slow }), { n: 1 }, { unique });
+    await clock.advance(10);
+    const second = publish(two, 2, { for: 600_000 });
+    await clock.advance(200_000);
+    expect(handled).toEqual([]);
+    send();
+    await clock.advance(1_000);
+    expect([(await first).duplicate, (await second).duplicate]).toEqual([undefined, true]);
+    expect(handled.map(({ n }) => n)).toEqual([1]);
+  });
+
+  test('that waits on disk counts as sent while its process lives and ten minutes more; one that is lost there blocks no longer', async () => {
+    const apart = new MemoryBroker({ clock });
+    let dead = false;
+    const killed: CoordinationStore = {
+      change: (key, change) => (dead ? new Promise(() => undefined) : store.change(key, change)),
+      close: async () => undefined,
+    };
+    const retryQueue = { store: diskRetryQueue({ directory: newDirectory('unique') }) };
+    const [dying, two] = [await start(killed, apart, { retryQueue }), await start()];
+    apart.faults.refuse();
+    apart.faults.disconnect();
+    const day = { for: 86_400_000 };
+    const first = await publish(dying, 1, day);
+    expect(first).toMatchObject({ outcome: 'queued', stored: 'disk' });
+    await clock.advance(1_800_000);
+    expect(await publish(two, 2, day)).toMatchObject({ duplicate: true, outcome: 'queued', id: first.id });
+    dead = true;
+    await clock.advance(580_000);
+    expect(await publish(two, 3, day)).toMatchObject({ duplicate: true, outcome: 'queued', id: first.id });
+    await clock.advance(30_000);
+    expect(await publish(two, 4, day)).toMatchObject({ outcome: 'confirmed', id: first.id });
+    await clock.advance(10);
+    expect(handled).toEqual([{ n: 4, id: first.id }]);
+    dead = false;
+    apart.faults.accept();
+    await clock.advance(60_000);
+  });
+
   test('is sent while the store is down, and the log says so once', async () => {
     const one = await start();
-    down = true;
+    shared.down = true;
     expect([(await publish(one, 1)).outcome, (await publish(one, 2)).outcome]).toEqual(['confirmed', 'confirmed']);
     expect(one.log.lines.filter((line) => line.includes('may come twice')).length).toBe(1);
   });
@@ -149,8 +200,10 @@ describe('a unique publish', () => {
   test('is refused where only one message after the other could be told', async () => {
     const { messaging } = await start();
     const unique = { key: 'a', for: 1_000 };
-    await expect(messaging.publisher.sendToQueue('shop:job:queue', 1, { unique })).rejects.toThrow(/publish and emit/);
-    const [result] = await messaging.publisher.publishMany([{ route: 'job', body: 1, unique }]);
+    await expect(messaging.publisher.sendToQueue('shop:job:queue', 1, { unique } as never)).rejects.toThrow(
+      /publish and emit/,
+    );
+    const [result] = await messaging.publisher.publishMany([{ route: 'job', body: 1, unique } as never]);
     expect(result).toMatchObject({ outcome: 'rejected', error: { code: 'INVALID_OPTION' } });
   });
 

@@ -2,9 +2,8 @@ import type { CancelTimer, Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
 import type { CoordinationStore } from '../../coordination/coordination-store.js';
 import { endPermit, permit, PERMIT_MS, type Permit, renewPermit } from '../../coordination/limit-state.js';
-import { CoordinationStoreError } from '../../errors/coordination-errors.js';
+import { StoreOutage } from '../../coordination/store-outage.js';
 import { DeliveryLostError } from '../../errors/handling-errors.js';
-import { errorMessage } from '../../errors/redact.js';
 import { textResult } from '../../errors/result-checks.js';
 import type { Log } from '../../events/log.js';
 import type { MessagingEvents } from '../../events/messaging-events.js';
@@ -46,14 +45,21 @@ export class LimitedHandling {
   private readonly stopping = new AbortController();
   private readonly held = new Set<HeldPermit>();
   private cancelTimer: CancelTimer | undefined;
-  private failing = false;
+  private readonly outage: StoreOutage;
 
   constructor(
     /** What the limit belongs to, and what it is called. */
     private readonly scope: string,
     private readonly limit: LimitDefinition,
     private readonly environment: LimitedHandlingEnvironment,
-  ) {}
+  ) {
+    this.outage = new StoreOutage({
+      ...environment,
+      operation: 'limit',
+      failing: (reason) => `«${scope}»: messages wait, for the limit cannot be asked: ${reason}`,
+      again: `«${scope}»: the limit is kept again`,
+    });
+  }
 
   around(handler: Handler): Handler {
     return (context) => this.handle(context, handler);
@@ -88,24 +94,26 @@ export class LimitedHandling {
 
   /** Undefined: its turn has come. */
   private async turn(key: string, token: string, context: MessageContext): Promise<Outcome | undefined> {
-    const { store, clock, log } = this.environment;
+    const { store, clock } = this.environment;
     const mostMs = this.limit.key ? KEYED_WAIT_MS : WAIT_MS;
     const until = clock.monotonic() + mostMs;
     // What was put off here comes with its time.
     let waited = context.delivery.message.headers[header.notBefore] !== undefined;
     let dueAt = 0;
+    let told = waited;
     for (;;) {
       const early = clock.monotonic() < dueAt;
       let answer: Permit;
       try {
         answer = await store.change(key, permit(this.limit, token, waited, early));
       } catch (error) {
-        this.failed(error);
+        this.outage.failed(error);
         return Outcome.defer(STORE_DOWN_MS);
       }
-      if (this.failing) log.log(`«${this.scope}»: the limit is kept again`);
-      this.failing = false;
+      this.outage.over();
       if (!answer) return undefined;
+      if (!told) this.waits(context);
+      told = true;
       if (this.over(context)) return Outcome.giveBack;
       const now = clock.monotonic();
       if (!early) dueAt = now + answer.waitMs;
@@ -121,6 +129,11 @@ export class LimitedHandling {
       if (leftMs > 0 && clock.monotonic() >= until) return Outcome.defer(leftMs);
       waited = true;
     }
+  }
+
+  private waits({ delivery }: MessageContext): void {
+    const { events } = this.environment;
+    if (events.has('limited')) events.emit('limited', { id: delivery.message.id, queue: delivery.queue });
   }
 
   private async holding(permitted: HeldPermit, handler: Handler): Promise<unknown> {
@@ -156,7 +169,7 @@ export class LimitedHandling {
   private async giveBack(key: string, token: string, tookMs: number): Promise<void> {
     await this.environment.store
       .change(key, endPermit(this.limit, token, tookMs))
-      .catch((error: unknown) => this.failed(error));
+      .catch((error: unknown) => this.outage.failed(error));
   }
 
   private renewLater(): CancelTimer {
@@ -169,7 +182,7 @@ export class LimitedHandling {
         (kept) => {
           if (!kept && this.held.delete(one)) this.lost(one);
         },
-        (error: unknown) => this.failed(error),
+        (error: unknown) => this.outage.failed(error),
       );
     }
     this.cancelTimer = this.renewLater();
@@ -179,16 +192,5 @@ export class LimitedHandling {
     const text = `«${this.scope}»: the permit of ${nameOf(context.delivery.message)} was over before its handler was`;
     this.environment.log.warn(`${text}; another may run beside it`);
     context.abort(new DeliveryLostError(text));
-  }
-
-  private failed(thrown: unknown): void {
-    const { log, events } = this.environment;
-    const error =
-      thrown instanceof CoordinationStoreError
-        ? thrown
-        : new CoordinationStoreError(errorMessage(thrown), { cause: thrown });
-    if (!this.failing) log.warn(`«${this.scope}»: messages wait, for the limit cannot be asked: ${error.message}`);
-    this.failing = true;
-    if (events.has('store-error')) events.emit('store-error', { operation: 'limit', error });
   }
 }

@@ -358,7 +358,7 @@ describe('publishInTransaction', () => {
     [
       'an option of another name',
       (publish) => publish(ROUTE, 1, () => 1, { timeOut: 1 }),
-      '«options.timeOut» is 1; allowed: nothing of that name; there are: id, key, headers, topic, delay, at, ttl, backoff, retryQueuePriority, priority, unroutable, correlationId, replyTo, unique, serializer, timeout. Did you mean «timeout»?',
+      '«options.timeOut» is 1; allowed: nothing of that name; there are: id, key, headers, topic, delay, at, ttl, backoff, retryQueuePriority, priority, unroutable, correlationId, replyTo, serializer, timeout. Did you mean «timeout»?',
     ],
     [
       'a number of attempts',
@@ -366,6 +366,11 @@ describe('publishInTransaction', () => {
       '«attempts» is 3; allowed: nothing',
     ],
     ['ordered', (publish) => publish(ROUTE, 1, () => 1, { ordered: true, key: 'k' }), '«ordered» is true'],
+    [
+      'what is to be unique',
+      (publish) => publish(ROUTE, 1, () => 1, { unique: { key: 'k', for: 1 } }),
+      'by a unique key of its database',
+    ],
     ['no options', (publish) => publish(ROUTE, 1, () => 1, null), '«options» is null'],
     ['what cannot be written', (publish) => publish(ROUTE, { a: 1n }, () => 1), 'BigInt'],
     ['a body that is too large', (publish) => publish(ROUTE, 'x'.repeat(2 ** 20), () => 1), 'takes 1048576 at most'],

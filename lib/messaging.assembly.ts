@@ -83,6 +83,7 @@ export function assemble(connection: string, options: ResolvedOptions, unredacte
       deadLetterCounts: counts,
       watch,
       transactions,
+      coordination,
     });
   const telemetry = options.telemetry?.create(
     telemetryEnvironment({ connection, events, health }, transport, topic, clock),

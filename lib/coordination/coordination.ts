@@ -1,14 +1,26 @@
 import type { Clock } from '../clock/clock.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { DEFAULT_CONNECTION } from '../transport/connection-token.js';
+import { errorMessage } from '../errors/redact.js';
 import type { CoordinationStore, CoordinationStoreFactory } from './coordination-store.js';
 
 const NEEDED =
   'a store that all processes share, of nestjs-messaging/stores (docs/coordination.md lists them); memoryCoordinationStore() where the application is one process';
 
+/** The coordination store, as it was when it was asked last. */
+export interface CoordinationHealth {
+  /** `sqlite`, `postgres`, …. */
+  readonly store: string;
+  readonly reachable: boolean;
+  /** Why it is not. */
+  readonly reason?: string;
+}
+
 /** The coordination store of one connection: made when something needs it. */
 export class Coordination {
   private made: CoordinationStore | undefined;
+  /** Why it could not be asked, since when it could. */
+  private reason: string | undefined;
 
   constructor(
     private readonly factory: CoordinationStoreFactory | undefined,
@@ -29,7 +41,7 @@ export class Coordination {
   /** @throws InvalidOptionError without one, for what needs it */
   store(neededBy: string): CoordinationStore {
     if (!this.factory) throw new InvalidOptionError('coordination', undefined, `${NEEDED}. ${neededBy} needs it`);
-    return (this.made ??= entriesOf(this.connection, this.factory.create({ clock: this.clock })));
+    return (this.made ??= this.watched(entriesOf(this.connection, this.factory.create({ clock: this.clock }))));
   }
 
   /** Opens the store that processes share, if there is one. @throws what waiting cannot cure */
@@ -37,8 +49,40 @@ export class Coordination {
     if (this.shared) await this.store('').open?.();
   }
 
+  /** Nothing is asked for it. Undefined where there is no store that others may have, or nothing needs it. */
+  health(): CoordinationHealth | undefined {
+    if (!this.made || !this.shared) return undefined;
+    const { reason } = this;
+    return { store: this.factory!.kind, reachable: reason === undefined, ...(reason !== undefined && { reason }) };
+  }
+
   async close(): Promise<void> {
     await this.made?.close();
+  }
+
+  private watched(store: CoordinationStore): CoordinationStore {
+    return {
+      open: async () => store.open?.(),
+      close: () => store.close(),
+      change: async (key, change) => {
+        let own: { readonly error: unknown } | undefined;
+        try {
+          const result = await store.change(key, (state, now) => {
+            try {
+              return change(state, now);
+            } catch (error) {
+              own = { error };
+              throw error;
+            }
+          });
+          this.reason = undefined;
+          return result;
+        } catch (error) {
+          this.reason = own?.error === error ? undefined : errorMessage(error);
+          throw error;
+        }
+      },
+    };
   }
 }
 

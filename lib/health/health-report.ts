@@ -1,6 +1,7 @@
 import type { ConsumerState } from '../consumer/gate.js';
 import type { DeadLetterWatchReport } from '../dead-letter/dead-letter-watch.js';
 import type { OtherRetryQueue } from '../publisher/retry-queue-store.js';
+import type { CoordinationHealth } from '../coordination/coordination.js';
 import type { DeclinedDestination } from '../publisher/nacked-destinations.js';
 import type { ConsumerGroup } from '../transport/consumer-group.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
@@ -18,6 +19,8 @@ export interface HealthReport {
   readonly undeliverable?: number;
   /** Transactional sends, where there is a store for their records. */
   readonly transactions?: TransactionsHealth;
+  /** The coordination store that processes share, where there is one. */
+  readonly coordination?: CoordinationHealth;
 }
 
 export interface ConnectionHealth {

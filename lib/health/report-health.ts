@@ -1,4 +1,5 @@
 import type { QueueConsumer } from '../consumer/queue-consumer.js';
+import type { Coordination } from '../coordination/coordination.js';
 import type { SharedPauses } from '../consumer/shared-pauses.js';
 import type { Dispatcher } from '../publisher/dispatcher.js';
 import type { RetryQueueStore } from '../publisher/retry-queue-store.js';
@@ -19,6 +20,7 @@ export interface HealthSources {
   readonly deadLetterCounts: DeadLetterCounts;
   readonly watch?: DeadLetterWatch;
   readonly transactions?: Transactions;
+  readonly coordination?: Pick<Coordination, 'health'>;
 }
 
 /** Puts the report together from what the parts of a connection know of themselves. */
@@ -40,9 +42,11 @@ export function reportHealth(sources: HealthSources): HealthReport {
   const undeliverable = dispatcher.undeliverableCount + (transport.queues?.undeliverable?.() ?? 0);
   const nacked = retryQueue.depth > 0 ? dispatcher.nacked.report() : [];
   const transactions = sources.transactions?.health();
+  const coordination = sources.coordination?.health();
   const wanting =
     sources.watch?.isAlerted ||
     (transactions && (transactions.parked > 0 || transactions.unsent > 0 || transactions.reason !== undefined)) ||
+    coordination?.reachable === false ||
     nacked.length > 0 ||
     state.blocked ||
     publisherDeadLetters > 0 ||
@@ -67,6 +71,7 @@ export function reportHealth(sources: HealthSources): HealthReport {
     deadLetters: { publisher: publisherDeadLetters, queues: deadLetterCounts.report(), ...sources.watch?.report() },
     ...(undeliverable > 0 && { undeliverable }),
     ...(transactions && { transactions }),
+    ...(coordination && { coordination }),
   };
 }
 

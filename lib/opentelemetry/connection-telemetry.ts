@@ -57,6 +57,17 @@ export class ConnectionTelemetry implements Telemetry {
     this.endings.push(
       events.on('connected', (connected) => this.moved(parts, connected.host)),
       observeConnection(signals.meter, guard, { naming, connection }, state),
+      events.on('limited', ({ queue }) => signals.limited.add(1, { ...parts.shared, [attribute.destination]: queue })),
+      events.on('recurring', ({ name, outcome }) =>
+        signals.recurring.add(1, { ...naming.system, [attribute.recurringName]: name, [attribute.outcome]: outcome }),
+      ),
+      events.on('store-error', ({ operation, error }) =>
+        signals.storeErrors.add(1, {
+          ...naming.system,
+          [attribute.storeOperation]: operation,
+          [attribute.errorType]: errorType(error),
+        }),
+      ),
       events.on('dead-lettered', ({ delivery, reason, error }) =>
         signals.deadLettered.add(1, {
           ...parts.shared,

@@ -23,6 +23,8 @@ export const attribute = {
   attempt: 'nestjs_messaging.message.attempt',
   reason: 'nestjs_messaging.dead_letter.reason',
   connection: 'nestjs_messaging.connection',
+  recurringName: 'nestjs_messaging.recurring.name',
+  storeOperation: 'nestjs_messaging.store.operation',
 } as const;
 
 /** Seconds, as the conventions recommend for durations of messaging. */
@@ -78,6 +80,24 @@ export const metric = {
   dropped: counter(
     'nestjs_messaging.consumer.dropped.messages',
     'Number of messages dropped, because they have no dead-letter queue or by the wish of a handler.',
+  ),
+  limited: counter(
+    'nestjs_messaging.consumer.limited.messages',
+    'Number of messages that had to wait until all processes were within a limit.',
+  ),
+  recurring: {
+    ...counter('nestjs_messaging.recurring.times', 'Number of times of recurring messages, by what became of them.'),
+    unit: '{time}',
+  },
+  storeErrors: {
+    ...counter('nestjs_messaging.store.errors', 'Number of calls of a store that failed.'),
+    unit: '{error}',
+  },
+  paused: gauge('nestjs_messaging.consumer.paused', '{queue}', '1 where the queue is paused, else 0.'),
+  coordinationReachable: gauge(
+    'nestjs_messaging.coordination.reachable',
+    '{store}',
+    '1 where the coordination store answered when it was asked last, else 0.',
   ),
   inFlight: gauge('nestjs_messaging.consumer.in_flight', '{message}', 'Messages in this process, not settled yet.'),
   retryQueueDepth: gauge(

@@ -46,17 +46,31 @@ export function observeConnection(
   { naming, connection }: { readonly naming: Naming; readonly connection: string },
   state: () => TelemetryState,
 ): () => void {
+  const { paused, coordinationReachable } = metric;
   const { inFlight, retryQueueDepth, retryQueueBytes, retryQueueAge, publisherDeadLetters, deadLetterDepth } = metric;
   const shared = { ...naming.system, [attribute.connection]: connection };
-  const metrics = [inFlight, retryQueueDepth, retryQueueBytes, retryQueueAge, publisherDeadLetters, deadLetterDepth];
+  const metrics = [
+    paused,
+    coordinationReachable,
+    inFlight,
+    retryQueueDepth,
+    retryQueueBytes,
+    retryQueueAge,
+    publisherDeadLetters,
+    deadLetterDepth,
+  ];
   return observing(meter, guard, metrics, (observe) => {
-    const { consumers, retryQueue, deadLetters } = state();
+    const { consumers, retryQueue, deadLetters, coordination } = state();
+    if (coordination) observe(coordinationReachable, coordination.reachable ? 1 : 0, shared);
     observe(retryQueueDepth, retryQueue.depth, shared);
     observe(retryQueueBytes, retryQueue.bytes, shared);
     observe(retryQueueAge, retryQueue.oldestAgeMs / 1_000, shared);
     observe(publisherDeadLetters, deadLetters.publisher, shared);
-    for (const consumer of consumers)
-      observe(inFlight, consumer.inFlight, { ...shared, [attribute.destination]: consumer.queue });
+    for (const consumer of consumers) {
+      const labels = { ...shared, [attribute.destination]: consumer.queue };
+      observe(inFlight, consumer.inFlight, labels);
+      observe(paused, consumer.state === 'paused' ? 1 : 0, labels);
+    }
     for (const { queue, count } of deadLetters.queues)
       observe(deadLetterDepth, count, { ...shared, [attribute.destination]: queue });
   });

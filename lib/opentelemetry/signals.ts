@@ -29,6 +29,9 @@ export class TelemetrySignals {
   readonly redelivered: Counter;
   readonly deadLettered: Counter;
   readonly dropped: Counter;
+  readonly limited: Counter;
+  readonly recurring: Counter;
+  readonly storeErrors: Counter;
   private readonly propagator: Pick<TextMapPropagator, 'inject' | 'extract'>;
 
   constructor(
@@ -48,6 +51,9 @@ export class TelemetrySignals {
     this.redelivered = this.counter(metric.redelivered);
     this.deadLettered = this.counter(metric.deadLettered);
     this.dropped = this.counter(metric.dropped);
+    this.limited = this.counter(metric.limited);
+    this.recurring = this.counter(metric.recurring);
+    this.storeErrors = this.counter(metric.storeErrors);
   }
 
   inject(context: Context, headers: Record<string, unknown>): void {

@@ -39,12 +39,13 @@ export interface TelemetryEnvironment {
 
 /** What is observed now and then, instead of counted as it happens. */
 export interface TelemetryState {
-  readonly consumers: readonly { readonly queue: string; readonly inFlight: number }[];
+  readonly consumers: readonly { readonly queue: string; readonly inFlight: number; readonly state?: string }[];
   readonly retryQueue: { readonly depth: number; readonly bytes: number; readonly oldestAgeMs: number };
   readonly deadLetters: {
     readonly publisher: number;
     readonly queues: readonly { readonly queue: string; readonly count: number }[];
   };
+  readonly coordination?: { readonly reachable: boolean };
 }
 
 /** Told of what one connection does. */

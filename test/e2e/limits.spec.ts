@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
-  memory,
-  MemoryBroker,
   type MessageContext,
   MessagingModule,
   partitioned,
@@ -10,48 +8,26 @@ import {
   type TransportFactory,
 } from 'nestjs-messaging';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
-import {
-  type CoordinationStore,
-  type CoordinationStoreFactory,
-  CoordinationStoreError,
-  memoryCoordinationStore,
-} from 'nestjs-messaging/stores';
-import { ManualClock } from 'nestjs-messaging/testing';
+import { type CoordinationStore } from 'nestjs-messaging/stores';
+import type { ManualClock } from 'nestjs-messaging/testing';
 import { type Application, boot, closeApplications } from './support/application.js';
+import { SharedCoordination } from './support/shared-coordination.js';
 
 type LimitOptions = NonNullable<SubscriptionOptions['limit']>;
 
+let shared: SharedCoordination;
 let clock: ManualClock;
-let broker: MemoryBroker;
-let store: CoordinationStore;
-let kept: CoordinationStore;
-let down: boolean;
 /** What handlers were called with, and when. */
 let calls: { readonly n: number; readonly at: number; readonly attempt: number }[];
 
 beforeEach(() => {
-  clock = new ManualClock();
-  broker = new MemoryBroker({ clock });
-  kept = memoryCoordinationStore().create({ clock });
-  store = {
-    change: async (key, change) => {
-      if (down) throw new CoordinationStoreError('down');
-      return kept.change(key, change);
-    },
-    close: async () => undefined,
-  };
-  down = false;
+  shared = new SharedCoordination();
+  clock = shared.clock;
   calls = [];
 });
 afterEach(closeApplications);
 
-/** One more process of the service. */
-function start(own = store): Promise<Application> {
-  const coordination: CoordinationStoreFactory = { kind: 'shared', create: () => own };
-  return boot({
-    imports: [MessagingModule.forRoot({ service: 'shop', transport: memory({ broker }), clock, coordination })],
-  });
-}
+const start = (own?: CoordinationStore): Promise<Application> => shared.start({}, own && { store: own });
 
 interface Payload {
   readonly n: number;
@@ -108,7 +84,7 @@ describe('limit', () => {
     const app = await start();
     await handle(app, { rate: 1, per: 60_000 }, undefined, { prefetch: 1 });
     await publish(app, 4);
-    const ready = (): number | undefined => broker.queues().find(({ name }) => name === 'shop:job:queue')?.ready;
+    const ready = (): number | undefined => shared.broker.queues().find(({ name }) => name === 'shop:job:queue')?.ready;
     await clock.advance(29_000);
     expect([calls.length, ready()]).toEqual([1, 2]);
     await clock.advance(3_000);
@@ -173,15 +149,20 @@ describe('limit', () => {
   test('messages wait while the store is down, with no attempt spent, and go on when it is back', async () => {
     const app = await start();
     await handle(app, { rate: 100, per: 1_000 });
-    down = true;
+    shared.down = true;
     await publish(app, 3);
     await clock.advance(30_000);
     expect(calls).toEqual([]);
     expect(app.log.lines.filter((line) => line.includes('the limit cannot be asked')).length).toBe(1);
-    down = false;
+    expect(app.messaging.health()).toMatchObject({
+      status: 'degraded',
+      coordination: { store: 'shared', reachable: false, reason: 'down' },
+    });
+    shared.down = false;
     await clock.advance(6_000);
     expect(calls.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
     expect(app.log.lines.join('\n')).toContain('the limit is kept again');
+    expect(app.messaging.health()).toMatchObject({ status: 'up', coordination: { reachable: true } });
   });
 
   test('a handler whose permit another took while it was not renewed is told once', async () => {
@@ -195,15 +176,15 @@ describe('limit', () => {
     await handle(app, { concurrency: 1 }, work);
     await publish(app, 1);
     await clock.advance(1_000);
-    down = true;
-    const other = await start(kept);
+    shared.down = true;
+    const other = await start(shared.kept);
     await handle(other, { concurrency: 1 }, work);
     await publish(app, 2);
     await clock.advance(12_000);
     expect(calls.length).toBe(1);
     await clock.advance(10_000);
     expect(calls.length).toBe(2);
-    down = false;
+    shared.down = false;
     await clock.advance(15_000);
     expect(reason).toMatchObject({ code: 'DELIVERY_LOST' });
     const lost = [app, other].flatMap(({ log }) => log.lines.filter((line) => line.includes('was over before')));
@@ -221,9 +202,9 @@ describe('limit', () => {
     });
     await publish(app, 1);
     await clock.advance(1_000);
-    down = true;
+    shared.down = true;
     await clock.advance(20_000);
-    down = false;
+    shared.down = false;
     await clock.advance(6_000);
     await publish(app, 1);
     await clock.advance(20_000);
@@ -238,7 +219,7 @@ describe('limit', () => {
     const slow = await start({
       change: async (key, change) => {
         if (key.startsWith('limit:')) await held;
-        return kept.change(key, change);
+        return shared.kept.change(key, change);
       },
       close: async () => undefined,
     });

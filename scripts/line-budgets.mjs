@@ -13,7 +13,7 @@ const budgets = {
   'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_080, target: 1_200 },
-  'lib/transports/nats': { most: 3_980, target: 2_700 },
+  'lib/transports/nats': { most: 4_260, target: 2_700 },
   'lib/transports/postgres': { most: 1_766, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_330, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 3_280, target: 1_200, files: 24 },

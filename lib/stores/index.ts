@@ -50,6 +50,7 @@ export {
   type CoordinationStoreEnvironment,
   type CoordinationStoreFactory,
 } from '../coordination/coordination-store.js';
+export { type CoordinationHealth } from '../coordination/coordination.js';
 export { memoryCoordinationStore } from '../coordination/memory-coordination-store.js';
 export {
   sqliteCoordinationStore,
@@ -57,3 +58,5 @@ export {
 } from '../coordination/sqlite-coordination-store.js';
 export { postgresCoordinationStore } from './postgres-coordination-store.js';
 export { redisCoordinationStore } from './redis-coordination-store.js';
+export { natsCoordinationStore } from './nats-coordination-store.js';
+export { type NatsStoreOptions } from '../transports/nats/bucket-options.js';

@@ -113,9 +113,8 @@ export class Publisher {
     options: Omit<PublishOptions, 'unique'> = NO_OPTIONS,
   ): Promise<Receipt> {
     checkShortText('queue', queue);
-    return this.send
-      ? this.send({ ...requestOf(queue, undefined, body, options), queue })
-      : this.submit(this.prepare(queue, queue, body, options));
+    if (this.send) return this.send({ ...requestOf(queue, undefined, body, options), queue });
+    return this.submit(this.prepare(queue, queue, body, options));
   }
 
   /**
@@ -253,9 +252,8 @@ export class Publisher {
   }
 
   private publishTo(route: string, body: unknown, options: PublishOptions, contract?: Contract): Promise<Receipt> {
-    return this.send
-      ? this.send(requestOf(route, contract, body, options))
-      : this.submit(this.prepare(route, undefined, body, options, undefined, contract));
+    if (this.send) return this.send(requestOf(route, contract, body, options));
+    return this.submit(this.prepare(route, undefined, body, options, undefined, contract));
   }
 
   /** The caller may change the body while its schema takes time: what is sent is what was given. */
@@ -300,9 +298,8 @@ export class Publisher {
       const name = routeName(route);
       const contract = typeof route === 'object' ? route : undefined;
       const written = contract ? writtenBy(contract, options) : options;
-      return this.send
-        ? { route: name, body, options: written, ...(contract && { contract }) }
-        : this.prepare(name, undefined, body, written, undefined, contract);
+      if (this.send) return { route: name, body, options: written, ...(contract && { contract }) };
+      return this.prepare(name, undefined, body, written, undefined, contract);
     } catch (error) {
       return rejected(entry?.id ?? '', error);
     }

@@ -202,7 +202,7 @@ export class Bucket {
   }
 
   private async ensure({ streams }: JetStreamManager): Promise<void> {
-    const { bucket, replicas, storage } = this.place;
+    const { address, bucket, replicas, storage } = this.place;
     const wanted = {
       name: this.stream,
       subjects: [`${this.prefix}>`],
@@ -232,7 +232,7 @@ export class Bucket {
     } catch (error) {
       // Another process may make it at the same moment.
       if (codeOf(error) === apiCode.streamExists) return this.ensure({ streams } as JetStreamManager);
-      throw apiError(error, `the bucket «${bucket}»`, this.place.address.redact);
+      throw apiError(error, `the bucket «${bucket}»`, (text) => address.redact(text));
     }
   }
 

@@ -52,6 +52,50 @@ describeAllBrokers('CloudEvents', (fresh) => {
       list.map((one) => JSON.stringify(one, Object.keys({ ...told, a: 1, id: 1, from: 1, attempt: 1 }).sort())).sort();
     expect(inOrder(seen.all)).toEqual(inOrder(expected));
   });
+
+  test('find their handler by their type, where they are sent to a queue by its name', async () => {
+    const seen = new Seen<readonly unknown[]>();
+    const serializer = cloudEvents({ source: '/orders' });
+    const queue = {
+      ...{ queue: 'theirs', name: 'theirs', bind: false, serializer },
+      routeBy: ({ cloudEvent, route }: MessageContext) => cloudEvent?.type ?? route,
+    };
+    @Injectable()
+    class Handler {
+      @Subscribe({ ...queue, route: 'created', handles: 'com.acme.order.created' })
+      created(payload: unknown, { route }: MessageContext): void {
+        seen.add(['created', payload, route]);
+      }
+
+      @Subscribe({ ...queue, route: 'paid', handles: ['com.acme.order.paid', 'theirs'] })
+      paid(payload: unknown, { route }: MessageContext): void {
+        seen.add(['paid', payload, route]);
+      }
+    }
+    const transport = await fresh();
+    const { get, messaging } = await boot({
+      imports: [MessagingModule.forRoot({ service: 'orders', transport: transport() })],
+      providers: [Handler],
+    });
+    const send = (n: number, type?: string): Promise<unknown> =>
+      get(Publisher).sendToQueue('theirs', { n }, type === undefined ? {} : { serializer: serializer.with({ type }) });
+    await send(1, 'com.acme.order.created');
+    await send(2, 'com.acme.order.paid');
+    // What is no event has the name of its queue.
+    await send(3);
+    const all = [...(await seen.until(3))].sort(
+      ([, one], [, two]) => (one as { n: number }).n - (two as { n: number }).n,
+    );
+    expect(all).toEqual([
+      ['created', { n: 1 }, 'theirs'],
+      ['paid', { n: 2 }, 'theirs'],
+      ['paid', { n: 3 }, 'theirs'],
+    ]);
+    const dead = event(messaging, 'dead-lettered');
+    await send(4, 'com.acme.order.lost');
+    expect(await dead).toMatchObject({ reason: 'no-handler' });
+  });
+
   test('are what requests and their answers are where nothing else is accepted', async () => {
     @Injectable()
     class Quotes {

@@ -196,8 +196,16 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
       return { err: { status: 'error', message: 'Internal server error' }, isDisposed: true };
     }
     return new Promise((resolve, reject) => {
+      let isWatched = false;
+      // Before its first value it may be a handler that works: that is not left alone, whoever is gone.
+      const watch = (): void => {
+        if (isWatched || subscription.closed) return;
+        isWatched = true;
+        subscription.add(replies.watchSender(context, () => subscription.unsubscribe()));
+      };
       const subscription = this.send(this.transformToObservable(result), async (packet) => {
         if (packet.isDisposed) return resolve(packet);
+        watch();
         if (!(await replies.send(context, packet))) subscription.unsubscribe();
       });
       if (subscription.closed) return;
@@ -210,7 +218,6 @@ export class MessagingStrategy extends Server<Events, Status> implements CustomT
       if (signal.aborted) return end();
       signal.addEventListener('abort', end, { once: true });
       subscription.add(() => signal.removeEventListener('abort', end));
-      subscription.add(replies.watchSender(context, () => subscription.unsubscribe()));
     });
   }
 

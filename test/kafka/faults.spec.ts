@@ -87,8 +87,13 @@ describeKafka(
             (await admin.fetchTopicOffsets(topic)).every(({ high }) => Number(high) > 0);
           await waitFor(used, 'records in every partition');
         });
-        const places = await admin.fetchOffsets({ groupId: `${topic}.queue.load_3Aloaded_3Aqueue`, topics: [topic] });
-        expect(places[0].partitions.filter(({ offset }) => Number(offset) > 0)).toHaveLength(5);
+        const groupId = `${topic}.queue.load_3Aloaded_3Aqueue`;
+        // What was handled last is committed a moment later.
+        const isPlaced = async (): Promise<boolean> => {
+          const [{ partitions }] = await admin.fetchOffsets({ groupId, topics: [topic] });
+          return partitions.filter(({ offset }) => Number(offset) > 0).length === 5;
+        };
+        await waitFor(isPlaced, 'a place in every partition');
       });
     });
 

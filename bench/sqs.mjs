@@ -75,7 +75,7 @@ const sides = {
 /** One row of one side, in a process of its own. */
 async function measure(side, name) {
   const row = ROWS[name];
-  const { addMany, process: work, end } = await sides[side](`bench-${side}-${process.pid}-${Date.now()}`);
+  const { addMany, process: work, end } = await sides[side](`${side}-${process.pid}-${Date.now() % 1e9}`);
   const warm = 2_000;
   let finished;
   for (let sent = 0; sent < warm + (row.concurrency ? row.count : 0); sent += 1_000) await addMany(1_000);

@@ -16,7 +16,7 @@ const budgets = {
   'lib/transports/nats': { most: 4_260, target: 2_700 },
   'lib/transports/postgres': { most: 1_766, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_330, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 3_280, target: 1_200, files: 24 },
+  'lib/transports/sqs': { most: 3_380, target: 1_200, files: 25 },
   'lib/transports/rabbitmq': { most: 6_630, target: 3_500 },
 };
 

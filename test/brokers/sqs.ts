@@ -1,5 +1,6 @@
 import { afterAll, describe } from '@jest/globals';
 import { announcedSqs, type AvailableSqs } from './sqs/availability.js';
+import type { Emulator } from './sqs/install.js';
 import { SqsServer } from './sqs/server.js';
 
 /** SQS for one describe block. Its emulators are stopped after the block. */
@@ -16,9 +17,14 @@ export class SqsBroker {
     return this.sqs.packages !== undefined;
   }
 
+  /** Undefined: an endpoint that somebody else runs. */
+  get emulator(): Emulator | undefined {
+    return this.sqs.emulator;
+  }
+
   /** An emulator of its own. Takes a moment. */
   async start(): Promise<SqsServer> {
-    const server = await SqsServer.start(this.sqs.packages!);
+    const server = await SqsServer.start(this.sqs.emulator!, this.sqs.packages!);
     this.servers.push(server);
     return server;
   }

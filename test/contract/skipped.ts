@@ -114,6 +114,27 @@ const oldPlace = 'deliveries under way are reported lost once, cannot be settled
 /** Several polls of a standard queue are under way at a time. */
 const order = 'one consumer gets the messages of a queue in the order they were published';
 
+/** An answer that is lost while its connection stays. */
+const lostConfirms = [
+  'a lost confirm: failed after confirmTimeout, one resend is a duplicate with the same id, never a loss',
+  'lost confirms of a batch: each message gets its one result, after the resends nothing is missing',
+];
+
+/** SQS neither blocks publishers nor ends connections or consumers; what waits is kept in the queue itself. */
+const sqs = [
+  ...plans,
+  ...replies,
+  ...expiry,
+  oldPlace,
+  order,
+  ...blocking,
+  ...poison,
+  ...missingDelays,
+  cancelled,
+  restart,
+  credentials[0],
+];
+
 /** Every case of the transport contract that a transport does not run, and nothing else. */
 export const skipped = {
   /** The broker lives in the process: it ends with it, has no credentials, and no client but ours. */
@@ -167,23 +188,10 @@ export const skipped = {
     listing,
     cancelled,
   ],
-  /**
-   * SQS neither blocks publishers nor ends connections or consumers; the emulator holds
-   * everything in memory, so that nothing outlives it, and takes any credentials. What waits is kept in the queue itself.
-   */
-  sqs: [
-    ...plans,
-    ...replies,
-    ...expiry,
-    oldPlace,
-    order,
-    ...blocking,
-    ...poison,
-    ...missingDelays,
-    cancelled,
-    restart,
-    credentials[0],
-  ],
+  /** The emulators hold everything in memory, so that nothing outlives them, and take any credentials. */
+  sqs,
+  /** moto ends its connection after each answer. */
+  sqsByMoto: [...sqs, ...lostConfirms],
   /** These run on a node of their own instead: an alarm would block all other tests, and so on. */
   onSharedNode: [restart, ...blocking],
   /** A broker that others run (TEST_RABBITMQ_URL) is not made to block, not killed, and gets no users. */

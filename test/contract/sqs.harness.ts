@@ -8,6 +8,7 @@ import { tagged, untagged } from '../../lib/transports/kit/text-values.js';
 import { queueName } from '../../lib/transports/sqs/names.js';
 import { sqs } from '../../lib/transports/sqs/sqs.js';
 import { Proxy } from '../brokers/proxy.js';
+import type { Emulator } from '../brokers/sqs/install.js';
 import { environmentOfBroker } from './proxied.harness.js';
 
 /** Its secret, unmistakable where it shows. */
@@ -44,11 +45,12 @@ export class SqsHarness implements TransportHarness {
   private plain!: SQSClient;
   private refusing = false;
 
-  constructor() {
+  constructor(emulator?: Emulator) {
     this.faults = {
       disconnect: () => this.disconnect(),
       refuse: (on) => this.refuse(on),
-      dropConfirms: async (on) => this.dropConfirms(on),
+      // moto ends its connection after each answer: one that is lost is a connection that breaks, at once.
+      ...(emulator !== 'moto' && { dropConfirms: async (on) => this.dropConfirms(on) }),
       deleteQueue: (queue) => this.remove([queue]),
     };
   }

@@ -15,6 +15,9 @@ export class FakeSqs {
   polls = 0;
   /** By the name of an operation; the others answer as if all was well, and a poll without an answer is held open. */
   readonly answers: Partial<Record<string, (input: Json) => Answer | undefined>> = {};
+  /** Requests of this operation are answered when they are released. */
+  held?: string;
+  private readonly waiting: (() => void)[] = [];
   private readonly queues: Map<string, Json> = new Map();
 
   private constructor(private readonly server: Server) {}
@@ -35,6 +38,12 @@ export class FakeSqs {
     return this.requests.filter((request) => request.operation === operation).map(({ input }) => input as T);
   }
 
+  /** Holds nothing any more. */
+  release(): void {
+    this.held = undefined;
+    for (const resume of this.waiting.splice(0)) resume();
+  }
+
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     this.server.close();
@@ -47,6 +56,7 @@ export class FakeSqs {
     const operation = String(request.headers['x-amz-target']).split('.')[1];
     const input = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Json;
     this.requests.push({ operation, input });
+    if (this.held === operation) await new Promise<void>((resolve) => this.waiting.push(resolve));
     const answer = this.answers[operation]?.(input) ?? this.usual(operation, input);
     if (answer === undefined) {
       this.polls++;

@@ -139,6 +139,48 @@ describe('The SQS transport, by its requests', () => {
     expect(fake.of<Batch>('SendMessageBatch').slice(3).map(({ Entries }) => Entries.length)).toEqual([2, 2]); // prettier-ignore
   });
 
+  it('sends up to eight full batches at a time, and what is less with the next', async () => {
+    await connect();
+    await transport.declare(topology);
+    fake.held = 'SendMessageBatch';
+    const results = publish(...Array.from({ length: 125 }, (_, at) => outgoing(`${at}`)));
+    const sizes = (): number[] => fake.of<Batch>('SendMessageBatch').map(({ Entries }) => Entries.length);
+    await waitFor(() => sizes().length === 8, 'eight requests');
+    const later = publish(outgoing('later'));
+    expect(sizes()).toEqual(Array<number>(8).fill(10));
+    fake.release();
+    expect((await results).every(({ status }) => status === 'confirmed')).toBe(true);
+    await later;
+    expect(sizes().reduce((sum, one) => sum + one, 0)).toBe(126);
+    expect(sizes()).toHaveLength(13);
+  });
+
+  it('sends what comes one by one together, once the request that is under way has its answer', async () => {
+    await connect();
+    await transport.declare(topology);
+    expect((await publish(outgoing('known')))[0].status).toBe('confirmed');
+    fake.held = 'SendMessageBatch';
+    const first = publish(outgoing('first'));
+    await waitFor(() => fake.of('SendMessageBatch').length === 2, 'a request');
+    const rest = Array.from({ length: 4 }, async (_, at) => publish(outgoing(`${at}`)));
+    fake.release();
+    await Promise.all([first, ...rest]);
+    expect(fake.of<Batch>('SendMessageBatch').slice(1).map(bodies)).toEqual([['first'], ['0', '1', '2', '3']]);
+  });
+
+  it('sends nothing more to a busy service before the pause, then what it did not take first', async () => {
+    await connect();
+    await transport.declare(topology);
+    let isBusy = true;
+    fake.answers.SendMessageBatch = () => (isBusy ? { fault: 'ThrottlingException', status: 400 } : undefined);
+    const results = publish(...Array.from({ length: 200 }, (_, at) => outgoing(`${at}`)));
+    await waitFor(() => fake.of('SendMessageBatch').length >= 8, 'eight requests');
+    isBusy = false;
+    expect((await results).every(({ status }) => status === 'confirmed')).toBe(true);
+    const sent = fake.of<Batch>('SendMessageBatch').map(bodies);
+    expect(sent.slice(0, 8).flat()).toContain(sent[8][0]);
+  });
+
   it('refuses what is too large with its headers before it is sent', async () => {
     await connect();
     await transport.declare(topology);
@@ -265,12 +307,28 @@ describe('The SQS transport, by its requests', () => {
       await transport.declare(topology);
       const key = { 'messaging-key': 'k' };
       await publish(outgoing('1', key), outgoing('2', key), outgoing('3'), outgoing('4', key));
-      expect(fake.of<Batch>('SendMessageBatch').map(bodies)).toEqual([['1'], ['2', '3'], ['4']]);
+      expect(fake.of<Batch>('SendMessageBatch').map(bodies)).toEqual([['1', '3'], ['2'], ['4']]);
       expect(fake.of('CreateQueue')[0]).toMatchObject({
         QueueName: 'messaging-q.fifo',
         Attributes: { FifoQueue: 'true' },
       });
       expect(fake.of<Batch>('SendMessageBatch')[0].Entries[0].MessageGroupId).toBe('k');
+    });
+
+    it('sends several batches at a time, but of a key the next only when SQS has the one before it', async () => {
+      await connect({ fifo: true });
+      await transport.declare(topology);
+      fake.held = 'SendMessageBatch';
+      const numbers = Array.from({ length: 60 }, (_, at) => at);
+      const results = publish(...numbers.map((at) => outgoing(`${at}`, { 'messaging-key': `k${at % 30}` })));
+      await waitFor(() => fake.of('SendMessageBatch').length === 3, 'three requests');
+      fake.release();
+      await results;
+      const sent = fake.of<Batch>('SendMessageBatch').map(bodies);
+      expect(sent.slice(0, 3).flat().map(Number)).toEqual(numbers.slice(0, 30));
+      for (let key = 0; key < 30; key++)
+        expect(sent.flat().map(Number).filter((at) => at % 30 === key)).toEqual([key, key + 30]); // prettier-ignore
+      expect(sent.every((batch) => new Set(batch.map((at) => Number(at) % 30)).size === batch.length)).toBe(true);
     });
 
     it('refuses what is delayed', async () => {

@@ -1,8 +1,6 @@
-import type { SendMessageBatchCommandOutput } from '@aws-sdk/client-sqs';
-import { sleep } from '../../clock/sleep.js';
 import { nextTurn } from '../../clock/turn.js';
 import { MessagingError } from '../../errors/messaging-error.js';
-import { NotConnectedError, PublishFailedError, PublishRefusedError } from '../../errors/publish-errors.js';
+import { NotConnectedError, PublishFailedError } from '../../errors/publish-errors.js';
 import { unsendable } from '../../message/header-values.js';
 import { header, stringHeader } from '../../message/headers.js';
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
@@ -11,45 +9,17 @@ import { answered } from '../../clock/answered.js';
 import { delayedTooLong, tooLarge, unroutable } from '../kit/envelope.js';
 import type { LinkPublisher } from '../kit/single-connection-transport.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
-import { encode, type Encoded, MOST_BYTES } from './codec.js';
-import { isAnswer, isGone, isOverWhatWasSent, nameOf } from './errors.js';
+import { encode, type Encoded } from './codec.js';
 import type { Link } from './link.js';
 import { legalId } from './names.js';
 import type { Settings } from './options.js';
 import type { Queues } from './queues.js';
+import { SendLine, type Sending } from './send-line.js';
 import type { Place } from './sns.js';
 
 /** The longest that SQS delays one message. */
 export const MAX_DELAY_MS = 900_000;
-const MOST_ENTRIES = 10;
-/** What SQS did not take is sent again after so long, twice as long each time, and so many times: then core has it. */
-const AGAIN_AFTER_MS = 50;
-const MOST_FAILURES = 5;
-
-/** A message on its way to its queues. */
-interface Sending {
-  readonly outgoing: Outgoing;
-  readonly done: PublishDone;
-  /** Queues that have not answered. */
-  left: number;
-  failure?: PublishResult;
-}
-
-/** One copy of a message, for one queue. */
-interface Copy extends Encoded {
-  readonly sending: Sending;
-  /** How often SQS did not take it. */
-  failures: number;
-}
-
-/** What became of one entry of a request. */
-interface Fate {
-  readonly result: PublishResult;
-  /** Sending the same again may help. */
-  readonly again?: boolean;
-}
-
-/** Publishes in order: all of one turn, and what comes while a batch is under way, shares the next batch of its queue. */
+/** All of one turn, and what comes while batches are under way, shares the next batch of its queue. */
 export class Publisher implements LinkPublisher<Link> {
   private pending: Sending[] = [];
   private readonly lines = new Map<string, SendLine>();
@@ -193,137 +163,4 @@ export class Publisher implements LinkPublisher<Link> {
   private notConnected(): NotConnectedError {
     return new NotConnectedError(`Not connected to SQS: ${this.connection.reason}`);
   }
-}
-
-interface LineParts {
-  /** SQS may store what follows an entry that it did not take: so no group is twice in a request. */
-  readonly keepsOrder: boolean;
-  readonly environment: TransportEnvironment;
-  readonly describe: (error: unknown) => string;
-  readonly stored: () => void;
-  readonly gone: () => void;
-  readonly late: () => void;
-  readonly idle: () => void;
-}
-
-/** What is sent to one queue: a batch at a time, in order. What SQS did not take of a batch goes first with the next. */
-class SendLine {
-  private waiting: Copy[] = [];
-  private inFlight: readonly Copy[] = [];
-  private working = false;
-  private over = false;
-
-  constructor(
-    readonly link: Link,
-    private readonly place: Place,
-    private readonly parts: LineParts,
-  ) {}
-
-  add(copy: Copy): void {
-    this.waiting.push(copy);
-    if (this.working) return;
-    this.working = true;
-    // The rest of the turn shares the batch.
-    queueMicrotask(() => void this.work());
-  }
-
-  fail(result: PublishResult): void {
-    this.over = true;
-    const copies = [...this.inFlight, ...this.waiting];
-    this.inFlight = this.waiting = [];
-    for (const copy of copies) settle(copy, result);
-  }
-
-  private async work(): Promise<void> {
-    while (this.waiting.length > 0 && !this.over) {
-      const batch = (this.inFlight = this.nextBatch());
-      const fates = await this.send(batch);
-      if (this.over) return;
-      this.inFlight = [];
-      const again = batch.filter((copy, at) => fates[at].again && ++copy.failures < MOST_FAILURES);
-      batch.forEach((copy, at) => again.includes(copy) || settle(copy, fates[at].result));
-      if (batch.length > again.length) this.parts.stored();
-      this.waiting = [...again, ...this.waiting];
-      if (again.length === 0) continue;
-      const pauseMs = AGAIN_AFTER_MS * 2 ** (again[0].failures - 1);
-      await sleep(this.parts.environment.clock, pauseMs, this.link.signal);
-    }
-    this.working = false;
-    if (!this.over) this.parts.idle();
-  }
-
-  private nextBatch(): Copy[] {
-    let bytes = 0;
-    const most = this.place.sns?.mostBytes ?? MOST_BYTES;
-    const batch: Copy[] = [];
-    const groups = new Set<string>();
-    for (const copy of this.waiting) {
-      bytes += copy.bytes;
-      if (batch.length === MOST_ENTRIES || (bytes > most && batch.length > 0)) break;
-      const { MessageGroupId: group = '' } = copy.entry;
-      if (this.parts.keepsOrder && groups.has(group)) break;
-      groups.add(group);
-      batch.push(copy);
-    }
-    this.waiting = this.waiting.slice(batch.length);
-    return batch;
-  }
-
-  /** It does not reject. */
-  private async send(batch: readonly Copy[]): Promise<readonly Fate[]> {
-    const { environment, describe, late, gone } = this.parts;
-    const { clock, confirmTimeout: ms } = environment;
-    try {
-      return fatesOf(await answered(this.ask(batch), { clock, ms }, late), batch.length);
-    } catch (error) {
-      const text = `${this.place.sns ? 'SNS' : 'SQS'} did not store the message: ${describe(error)}`;
-      if (isGone(error)) gone();
-      // One that spoils a request must not take the others along.
-      else if (isAnswer(error) && isOverWhatWasSent(nameOf(error)))
-        return batch.length === 1 ? [refused(text)] : this.oneByOne(batch);
-      return batch.map(() => failed(text, isAnswer(error) && !isGone(error)));
-    }
-  }
-
-  private ask(batch: readonly Copy[]): Promise<BatchAnswer> {
-    const { link, place } = this;
-    const entries = batch.map(({ entry }, at) => ({ Id: String(at), ...entry }));
-    if (!place.sns) return link.ask(new link.sdk.SendMessageBatchCommand({ QueueUrl: place.url, Entries: entries }));
-    const PublishBatchRequestEntries = entries.map(({ MessageBody: Message, ...rest }) => ({ ...rest, Message }));
-    const { sdk, ask } = link.sns!;
-    return ask(new sdk.PublishBatchCommand({ TopicArn: place.url, PublishBatchRequestEntries }));
-  }
-
-  private async oneByOne(batch: readonly Copy[]): Promise<readonly Fate[]> {
-    const fates: Fate[] = [];
-    for (const copy of batch) fates.push(...(await this.send([copy])));
-    return fates;
-  }
-}
-
-type BatchAnswer = Pick<SendMessageBatchCommandOutput, 'Successful' | 'Failed'>;
-
-/** An entry that the answer does not name was not stored, as far as anybody knows. */
-function fatesOf({ Successful = [], Failed = [] }: BatchAnswer, count: number): readonly Fate[] {
-  const fates = Array.from({ length: count }, () => failed('SQS did not say what became of the message', true));
-  for (const { Id } of Successful) fates[Number(Id)] = { result: CONFIRMED };
-  for (const { Id, Code = '', Message = '', SenderFault } of Failed) {
-    const text = `SQS did not store the message: ${Code}${Message && `: ${Message}`}`;
-    fates[Number(Id)] = SenderFault && isOverWhatWasSent(Code) ? refused(text) : failed(text, true);
-  }
-  return fates;
-}
-
-function refused(text: string): Fate {
-  return { result: { status: 'refused', error: new PublishRefusedError(text) } };
-}
-
-function failed(text: string, again: boolean): Fate {
-  return { result: { status: 'failed', error: new PublishFailedError(text) }, again };
-}
-
-/** The message has its result when all its queues have answered: the worst. */
-function settle({ sending }: Copy, result: PublishResult): void {
-  if (result.status !== 'confirmed' && sending.failure?.status !== 'refused') sending.failure = result;
-  if (--sending.left === 0) sending.done(sending.outgoing, sending.failure ?? CONFIRMED);
 }

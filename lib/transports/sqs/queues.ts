@@ -67,7 +67,9 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
   /** The places of each message, or why nobody can tell. What nobody seems to take is looked for once more. */
   async find(link: Link, batch: readonly Outgoing[]): Promise<readonly (readonly Place[] | Error)[]> {
     const { clock, settings } = this.options;
-    const isOld = clock.monotonic() - this.loadedAt >= settings.routesRefresh;
+    // Of a queue that is known by its name nothing else is asked: one that is gone says so.
+    const isOpen = batch.some(({ to }) => to.kind !== 'queue' || !this.routes.records.has(to.queue));
+    const isOld = isOpen && clock.monotonic() - this.loadedAt >= settings.routesRefresh;
     if (isOld) await this.load(link);
     await this.topics?.load(link, batch);
     const found = batch.map(({ to }) => this.placesOf(to));

@@ -44,9 +44,21 @@ export function json(status: number, value: unknown): Response {
   return answer(status, JSON.stringify(value), JSON_TYPE);
 }
 
+/** What was compressed last, by its text: many pages ask for the same. */
+const packed = new Map<string, Promise<Buffer>>();
+const MOST_PACKED = 8;
+const MOST_KEPT_TEXT = 262_144;
+
 /** JSON that is written already; compressed where that is accepted, and worth it. */
 export async function written(text: string, accepted: string | null): Promise<Response> {
   if (text.length < WORTH_IT || !accepted?.includes('gzip')) return answer(200, text, JSON_TYPE);
-  const packed = await compress(text, { level: 1 });
-  return answer(200, packed, { ...JSON_TYPE, 'content-encoding': 'gzip', vary: 'accept-encoding' });
+  const headers = { ...JSON_TYPE, 'content-encoding': 'gzip', vary: 'accept-encoding' };
+  const before = packed.get(text);
+  if (before) return answer(200, await before, headers);
+  const compressing = compress(text, { level: 1 });
+  if (text.length <= MOST_KEPT_TEXT) {
+    if (packed.size >= MOST_PACKED) packed.delete(packed.keys().next().value!);
+    packed.set(text, compressing);
+  }
+  return answer(200, await compressing, headers);
 }

@@ -177,6 +177,11 @@ export class Messaging {
     return { service, provision, clock, shutdownTimeout, log: this.parts.log };
   }
 
+  /** Whether there is a store that other processes have, too. @internal */
+  get coordinated(): boolean {
+    return this.parts.coordination.shared;
+  }
+
   /** What documents of this connection are made of. @internal */
   get described(): MessagingDescription {
     const { service, serializer, unroutable, transport: factory } = this.options;

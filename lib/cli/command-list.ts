@@ -3,6 +3,7 @@ import { asyncApiDiffCommand } from './asyncapi-diff.command.js';
 import { asyncApiExportCommand } from './asyncapi-export.command.js';
 import type { Command } from './command.js';
 import { completionCommands } from './completion.command.js';
+import { dashboardCommand } from './dashboard.command.js';
 import { deadLettersDeleteCommand } from './dead-letters-delete.command.js';
 import { deadLettersListCommand } from './dead-letters-list.command.js';
 import { deadLettersRedriveCommand } from './dead-letters-redrive.command.js';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   queuesCommand,
   deadLettersCommand(DEAD_LETTERS),
   ...DEAD_LETTERS,
+  dashboardCommand,
   requeueCommand,
   requeueInspectCommand,
   requeueRetryCommand,

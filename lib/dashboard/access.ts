@@ -9,6 +9,8 @@ export interface DashboardAccess {
   readonly look?: boolean;
   /** Pause and resume the subscriptions of this process. */
   readonly pause?: boolean;
+  /** The same in all processes of the service, and in those that start later; needs the option `coordination` of the module. */
+  readonly pauseEverywhere?: boolean;
   readonly redrive?: boolean;
   readonly delete?: boolean;
 }
@@ -20,8 +22,8 @@ export const role = Object.freeze({
   /** Looks only, and at no body. */
   viewer: Object.freeze({}),
   /** Everything but deleting. */
-  operator: Object.freeze({ bodies: true, look: true, pause: true, redrive: true }),
-  all: Object.freeze({ bodies: true, look: true, pause: true, redrive: true, delete: true }),
+  operator: Object.freeze({ bodies: true, look: true, pause: true, pauseEverywhere: true, redrive: true }),
+  all: Object.freeze({ bodies: true, look: true, pause: true, pauseEverywhere: true, redrive: true, delete: true }),
 }) satisfies Readonly<Record<string, DashboardAccess>>;
 
 const PERMISSIONS = Object.keys(role.all) as Permission[];

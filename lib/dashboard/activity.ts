@@ -5,7 +5,7 @@ export interface Operation {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly operator: string;
-  /** `pause`, `resume`, `look`, `redrive`, `stop redrive`, `delete`. */
+  /** `pause`, `resume`, `pause everywhere`, `resume everywhere`, `look`, `redrive`, `stop redrive`, `delete`. */
   readonly action: string;
   /** What it was done to: a subscription, a queue, or a filter. */
   readonly subject: string;

@@ -36,6 +36,8 @@ const RUN_OPTIONS = ['dryRun', 'limit', 'rateLimit', 'canary', 'maxFailureRate']
 
 /** The answers below `api/v1`. */
 export class DashboardApi {
+  private latest: { readonly snapshot: object; readonly text: string } | undefined;
+
   constructor(private readonly parts: ApiParts) {}
 
   async get(call: WebCall, visitor: Visitor): Promise<Response> {
@@ -47,7 +49,7 @@ export class DashboardApi {
         operator: visitor.operator,
         token: this.parts.options.token !== undefined,
       });
-    if (name === 'snapshot') return written(JSON.stringify(this.parts.snapshot()), call.header('accept-encoding'));
+    if (name === 'snapshot') return written(this.snapshotText(), call.header('accept-encoding'));
     if (SECTIONS.includes(name as Section) && key === undefined)
       return json(200, this.parts.snapshot()[name as Section]);
     if (name === 'plan') return json(200, await this.plan(call, visitor));
@@ -74,6 +76,9 @@ export class DashboardApi {
       case 'POST subscriptions/*/pause':
       case 'POST subscriptions/*/resume':
         return this.pause(key, action as 'pause' | 'resume', call, visitor);
+      case 'POST subscriptions/*/pause-everywhere':
+      case 'POST subscriptions/*/resume-everywhere':
+        return this.pauseEverywhere(key, action === 'pause-everywhere', call, visitor);
       case 'POST redrives':
         return this.redrive(call, visitor);
       case 'DELETE redrives/*':
@@ -83,6 +88,13 @@ export class DashboardApi {
       default:
         throw notFound();
     }
+  }
+
+  /** Written once for all who ask for the same one. */
+  private snapshotText(): string {
+    const snapshot = this.parts.snapshot();
+    if (this.latest?.snapshot !== snapshot) this.latest = { snapshot, text: JSON.stringify(snapshot) };
+    return this.latest.text;
   }
 
   private async groups(call: WebCall, { access }: Visitor): Promise<object> {
@@ -117,7 +129,8 @@ export class DashboardApi {
 
   private known({ letters }: FoundLetters): object {
     const { archived, looks, ageMs } = this.parts.letters;
-    return { ageMs, count: letters.length, archive: archived, looks };
+    // By seconds: pages that ask for the same get the same.
+    return { ageMs: Math.floor(ageMs / 1_000) * 1_000, count: letters.length, archive: archived, looks };
   }
 
   private find(call: WebCall, access: Required<DashboardAccess>, fresh = false): Promise<FoundLetters> {
@@ -148,6 +161,21 @@ export class DashboardApi {
     messaging[action](name);
     activity.add(visitor.operator, action, name, 'done, in this process');
     return json(200, { name, action });
+  }
+
+  /** It is done when the other processes can see it: they follow within 5 s. */
+  private async pauseEverywhere(name: string, pausing: boolean, call: WebCall, visitor: Visitor): Promise<Response> {
+    allow(visitor, 'pauseEverywhere');
+    await readBody(call);
+    const { messaging, activity } = this.parts;
+    if (!messaging.coordinated)
+      throw new ConflictError(
+        'Other processes are reached by the option «coordination»: a store that all of them share',
+      );
+    const until = pausing ? await messaging.pauseEverywhere(name) : await messaging.resumeEverywhere(name);
+    const action = pausing ? 'pause everywhere' : 'resume everywhere';
+    activity.add(visitor.operator, action, name, until ? `until ${until.toISOString()}` : 'done, in all processes');
+    return json(200, { name, action, until });
   }
 
   private async redrive(call: WebCall, visitor: Visitor): Promise<Response> {

@@ -3,6 +3,7 @@ import { Dashboard } from './dashboard.js';
 import type { ObservedMessaging } from './observed-messaging.js';
 import { Refusal } from '../web/refusal.js';
 import type { WebCall } from '../web/request-checks.js';
+import { segmentsBehind } from '../web/segments.js';
 
 /** Answers requests of the dashboard. */
 export interface DashboardHandler {
@@ -35,21 +36,6 @@ function callOf(request: Request, path: string): WebCall {
     body: (most) => textOf(request, most),
     request,
   };
-}
-
-/** The path may stand behind a prefix, or a proxy may have taken it away. */
-function segmentsBehind(path: string, pathname: string): string[] {
-  const at = `${pathname}/`.indexOf(`${path}/`);
-  const behind = at < 0 ? pathname : pathname.slice(at + path.length);
-  return behind.split('/').filter(Boolean).map(decoded);
-}
-
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
 }
 
 async function textOf(request: Request, most: number): Promise<string> {

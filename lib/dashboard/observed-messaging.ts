@@ -6,6 +6,14 @@ import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { HealthReport } from '../health/health-report.js';
 
+/** What is known of a subscription from outside of its process, too. @internal */
+export interface ObservedSubscription
+  extends Pick<SubscriptionSummary, Known>, Partial<Omit<SubscriptionSummary, Known>> {
+  readonly reports: readonly QueueReport[];
+}
+
+type Known = 'name' | 'queue' | 'routes' | 'deadLetterQueue';
+
 /** What a dashboard uses of a connection: the injectable `Messaging`. */
 export interface ObservedMessaging {
   readonly connection: string;
@@ -14,10 +22,14 @@ export interface ObservedMessaging {
   health(): HealthReport;
   pause(name: string): void;
   resume(name: string): void;
+  pauseEverywhere(name: string): Promise<Date>;
+  resumeEverywhere(name: string): Promise<void>;
+  /** Whether the last two reach other processes. @internal */
+  readonly coordinated: boolean;
   /** @internal */
   readonly environment: { readonly service: string; readonly clock: Clock; readonly log: Log };
   /** @internal */
-  subscriptionSummaries(): readonly (SubscriptionSummary & { readonly reports: readonly QueueReport[] })[];
+  subscriptionSummaries(): readonly ObservedSubscription[];
   /** How many messages are ready in a queue; undefined where the broker does not say. @internal */
   depth(queue: string): Promise<number | undefined>;
 }

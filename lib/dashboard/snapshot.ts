@@ -32,7 +32,7 @@ export function takeSnapshot(parts: SnapshotParts): Record<Section, unknown> {
   const health = messaging.health();
   const { clock } = messaging.environment;
   const now = clock.now();
-  const subscriptions = subscriptionsOf(parts);
+  const subscriptions = subscriptionsOf(parts, health);
   return {
     overview: overviewOf(parts, health),
     subscriptions,
@@ -55,6 +55,7 @@ function overviewOf({ messaging, options, letters, rates, depths }: SnapshotPart
     environment: options.environment,
     service: messaging.environment.service,
     name: messaging.connection,
+    coordinated: messaging.coordinated,
     status: health.status,
     connection,
     ready: depths.sum,
@@ -94,10 +95,11 @@ function troublesOf(health: HealthReport): Trouble[] {
   return found;
 }
 
-function subscriptionsOf({ messaging, rates, depths }: SnapshotParts): object[] {
+function subscriptionsOf({ messaging, rates, depths }: SnapshotParts, { consumers }: HealthReport): object[] {
+  const reasonOf = new Map(consumers.map(({ queue, reason }) => [queue, reason]));
   return messaging.subscriptionSummaries().map(({ reports, ...summary }) => {
     const states = new Set(reports.map(({ state }) => state));
-    const reasons = reports.flatMap(({ reason }) => reason ?? []);
+    const reasons = reports.flatMap(({ queue }) => reasonOf.get(queue) ?? []);
     return {
       ...summary,
       state: states.size === 1 ? [...states][0] : [...states].join(', '),

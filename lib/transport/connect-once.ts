@@ -2,7 +2,7 @@ import { systemClock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { NotConnectedError } from '../errors/publish-errors.js';
 import { redactCredentials } from '../errors/redact.js';
-import type { Transport } from './transport.js';
+import type { Transport, TransportEvent } from './transport.js';
 
 /** How long the broker may take for an answer. */
 const ANSWER_WITHIN_MS = 10_000;
@@ -15,12 +15,14 @@ export interface ConnectingOnce {
   readonly warn: (message: string) => void;
   /** True: what is missing may be made. Default false. */
   readonly provision?: boolean;
+  /** Told of the connection, also once it is there. */
+  readonly onEvent?: (event: TransportEvent) => void;
 }
 
 /** For an operator's command. @throws MessagingError where there is no connection in time */
 export async function connectOnce(
   transport: Transport,
-  { service, timeoutMs, warn, provision = false }: ConnectingOnce,
+  { service, timeoutMs, warn, provision = false, onEvent }: ConnectingOnce,
 ): Promise<void> {
   const over = new AbortController();
   let connected = false;
@@ -33,6 +35,7 @@ export async function connectOnce(
     confirmTimeout: ANSWER_WITHIN_MS,
     provision,
     onEvent(event) {
+      onEvent?.(event);
       if (event.type === 'connected') {
         connected = true;
         over.abort();

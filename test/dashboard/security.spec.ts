@@ -91,6 +91,8 @@ describe('Roles', () => {
     const actions = {
       look: await look(shop),
       pause: await shop.act('POST', 'subscriptions/order.created/pause'),
+      pauseEverywhere: await shop.act('POST', 'subscriptions/order.created/pause-everywhere'),
+      resumeEverywhere: await shop.act('POST', 'subscriptions/order.created/resume-everywhere'),
       redrive: await shop.act('POST', 'redrives', await seen(shop)),
       stop: await shop.act('DELETE', 'redrives/x'),
       delete: await shop.act('POST', 'dead-letters/delete', await seen(shop)),

@@ -12,6 +12,7 @@ import {
   type TransportFactory,
 } from 'nestjs-messaging';
 import { MessagingDashboardModule, type MessagingDashboardOptions } from 'nestjs-messaging/dashboard';
+import type { CoordinationStoreFactory } from 'nestjs-messaging/stores';
 import { waitFor } from '../brokers/wait-for.js';
 import { CapturedLog } from '../e2e/support/application.js';
 
@@ -42,6 +43,8 @@ export interface ShopOptions {
   /** Default: the embedded broker. */
   readonly transport?: TransportFactory;
   readonly dashboard?: MessagingDashboardOptions;
+  /** Default: none. */
+  readonly coordination?: CoordinationStoreFactory;
   readonly archive?: ReturnType<typeof memoryDeadLetterArchive>;
   readonly more?: ModuleMetadata;
   readonly configure?: (app: INestApplication) => void;
@@ -74,6 +77,7 @@ export class Shop {
   static async open({
     platform = 'express',
     transport = memory(),
+    coordination,
     dashboard,
     archive,
     more = {},
@@ -86,6 +90,7 @@ export class Shop {
         MessagingModule.forRoot({
           service: 'shop',
           transport,
+          ...(coordination && { coordination }),
           ...(archive && { deadLetters: { archive } }),
         }),
         MessagingDashboardModule.forRoot(dashboard ?? { insecure: true }),

@@ -6,7 +6,7 @@ import { to } from './router.js';
 import type { Snapshot } from './types.js';
 
 const now = (): Snapshot => snapshot.value!;
-const may = (permission: 'pause'): boolean => session.value?.access[permission] === true;
+const may = (permission: 'pause' | 'pauseEverywhere'): boolean => session.value?.access[permission] === true;
 
 export function OverviewPage() {
   const { overview, redrives } = now();
@@ -65,11 +65,17 @@ export function OverviewPage() {
 }
 
 export function SubscriptionsPage() {
-  const { subscriptions } = now();
+  const { subscriptions, overview } = now();
+  const everywhere = overview.coordinated && may('pauseEverywhere');
   return (
     <>
       <Heading>Subscriptions</Heading>
-      <p class="note">Pausing stops the handlers of this process only. Rates are counted while a page is open.</p>
+      <p class="note">
+        {everywhere
+          ? 'Pausing stops the handlers of this process, and pausing everywhere those of all processes, for a day. '
+          : 'Pausing stops the handlers of this process only. '}
+        Rates are counted while a page is open.
+      </p>
       {subscriptions.length === 0 && <p>This process has no subscriptions.</p>}
       {subscriptions.map((one) => (
         <section class="card" key={one.queue} aria-label={one.name}>
@@ -78,8 +84,12 @@ export function SubscriptionsPage() {
               <Text of={one.name} />
             </h2>
             <State of={one.state} />
-            {may('pause') &&
-              (one.state === 'paused' ? <Turn name={one.name} what="resume" /> : <Turn name={one.name} what="pause" />)}
+            {may('pause') && !isPausedEverywhere(one) && (
+              <Turn name={one.name} what={one.state === 'paused' ? 'resume' : 'pause'} />
+            )}
+            {everywhere && (
+              <Turn name={one.name} what={isPausedEverywhere(one) ? 'resume-everywhere' : 'pause-everywhere'} />
+            )}
           </header>
           {one.reason !== undefined && (
             <p class="problem">
@@ -87,12 +97,14 @@ export function SubscriptionsPage() {
             </p>
           )}
           <dl class="facts">
-            <div>
-              <dt>Handler</dt>
-              <dd>
-                <Text of={one.handledBy} code />
-              </dd>
-            </div>
+            {one.handledBy !== undefined && (
+              <div>
+                <dt>Handler</dt>
+                <dd>
+                  <Text of={one.handledBy} code />
+                </dd>
+              </div>
+            )}
             <div>
               <dt>Queue</dt>
               <dd>
@@ -112,16 +124,19 @@ export function SubscriptionsPage() {
             <div>
               <dt>In flight</dt>
               <dd>
-                {one.inFlight} of {one.prefetch}
+                {one.inFlight}
+                {one.prefetch !== undefined && ` of ${one.prefetch}`}
               </dd>
             </div>
-            <div>
-              <dt>Attempts</dt>
-              <dd>
-                {one.attempts}
-                {one.idempotent && ', idempotent'}
-              </dd>
-            </div>
+            {one.attempts !== undefined && (
+              <div>
+                <dt>Attempts</dt>
+                <dd>
+                  {one.attempts}
+                  {one.idempotent && ', idempotent'}
+                </dd>
+              </div>
+            )}
             <div>
               <dt>Last five minutes</dt>
               <dd>
@@ -145,8 +160,18 @@ export function SubscriptionsPage() {
   );
 }
 
-function Turn({ name, what }: { name: string; what: 'pause' | 'resume' }) {
-  const label = what === 'pause' ? 'Pause' : 'Resume';
+const isPausedEverywhere = ({ reason }: Snapshot['subscriptions'][number]): boolean =>
+  reason?.startsWith('paused in all processes') === true;
+
+const TURNS = {
+  pause: 'Pause',
+  resume: 'Resume',
+  'pause-everywhere': 'Pause everywhere',
+  'resume-everywhere': 'Resume everywhere',
+};
+
+function Turn({ name, what }: { name: string; what: keyof typeof TURNS }) {
+  const label = TURNS[what];
   return (
     <Action
       label={`${label} ${name}`}

@@ -1,6 +1,6 @@
 /** What the API answers with, as far as the pages use it. */
 export interface Session {
-  access: Record<'bodies' | 'look' | 'pause' | 'redrive' | 'delete', boolean>;
+  access: Record<'bodies' | 'look' | 'pause' | 'pauseEverywhere' | 'redrive' | 'delete', boolean>;
   operator: string;
   token: boolean;
 }
@@ -9,6 +9,7 @@ export interface Overview {
   environment: string;
   service: string;
   name: string;
+  coordinated: boolean;
   status: 'up' | 'degraded' | 'down';
   connection: { state: string; since: string; host: string; reason?: string; advice?: string };
   ready?: number;
@@ -23,13 +24,13 @@ export interface Overview {
 
 export interface Subscription {
   name: string;
-  handledBy: string;
+  handledBy?: string;
   queue: string;
   routes: string[];
   deadLetterQueue?: string;
-  prefetch: number;
-  attempts: number;
-  idempotent: boolean;
+  prefetch?: number;
+  attempts?: number;
+  idempotent?: boolean;
   state: string;
   inFlight: number;
   reason?: string;

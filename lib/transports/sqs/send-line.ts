@@ -13,7 +13,7 @@ const MOST_ENTRIES = 10;
 /** What SQS did not take is sent again after so long, twice as long each time, and so many times: then core has it. */
 const AGAIN_AFTER_MS = 50;
 const MOST_FAILURES = 5;
-/** Requests for one queue at a time. */
+/** Requests for one FIFO queue at a time: groups keep the order. In a standard queue requests would overtake each other. */
 const MOST_BATCHES = 8;
 /** So many that have to wait for their group are looked past. */
 const MOST_PASSED = 1_000;
@@ -53,7 +53,7 @@ interface LineParts {
 }
 
 /**
- * What is sent to one queue, in batches: several at a time where they are full, so that what trickles in shares requests.
+ * What is sent to one queue, in batches: of a FIFO queue several at a time, where they are full; else one.
  * What SQS did not take of a batch goes first with the next; of a group that has to keep its order one is under way.
  */
 export class SendLine {
@@ -89,7 +89,8 @@ export class SendLine {
   }
 
   private start(): void {
-    while (!this.over && !this.isResting && this.underWay.size < MOST_BATCHES) {
+    const most = this.parts.keepsOrder ? MOST_BATCHES : 1;
+    while (!this.over && !this.isResting && this.underWay.size < most) {
       const batch = this.nextBatch();
       if (!batch) break;
       this.underWay.add(batch);

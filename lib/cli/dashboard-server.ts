@@ -16,8 +16,8 @@ export async function serveHere(
 ): Promise<{ readonly address: string; readonly close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     const { method = 'GET' } = request;
-    dashboard
-      .handle(webCall(request, path))
+    Promise.resolve()
+      .then(() => dashboard.handle(webCall(request, path)))
       .then((answer) => send(response as PlatformResponse, answer, method))
       .catch(() => response.destroy());
   });

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +38,13 @@ class Visit {
 
   async get(path: string): Promise<any> {
     return (await this.call('GET', `/api/v1/${path}`)).json();
+  }
+
+  /** A request target that need not be the path of a URL. */
+  raw(target: string): Promise<unknown> {
+    return new Promise((answered, failed) => {
+      request({ port: new URL(this.address).port, host: '127.0.0.1', path: target }, answered).on('error', failed).end();
+    });
   }
 
   async end(): Promise<CliResult> {
@@ -120,6 +128,8 @@ describe('The dashboard from a shell, of files', () => {
     const shown = await visit.get(`dead-letters/${letters[0].key}`);
     expect(shown.command).toContain('--archive <file>');
     expect(JSON.stringify(shown.body)).not.toContain('4111');
+    await expect(visit.raw('//')).rejects.toThrow('socket hang up');
+    expect((await visit.get('dead-letters')).count).toBe(2);
     expect(await visit.end()).toMatchObject({ code: 0, stderr: '' });
     await closeShops();
   }, 60_000);

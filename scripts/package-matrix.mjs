@@ -71,7 +71,10 @@ async function checkDashboard(node, folder) {
   const visit = JSON.stringify({ ...wanted, states: ['consuming', 'paused'] });
   const found = await runJson(node, folder, 'dashboard.js');
   for (const platform of ['express', 'fastify'])
-    expect(JSON.stringify(found[platform]) === visit, `the dashboard on ${platform}: ${JSON.stringify(found[platform])}`);
+    expect(
+      JSON.stringify(found[platform]) === visit,
+      `the dashboard on ${platform}: ${JSON.stringify(found[platform])}`,
+    );
 }
 
 /** Nest's own JSON logger: a line is one record, with its fields where docs/operating.md says that they are. */

@@ -43,7 +43,9 @@ class Visit {
   /** A request target that need not be the path of a URL. */
   raw(target: string): Promise<unknown> {
     return new Promise((answered, failed) => {
-      request({ port: new URL(this.address).port, host: '127.0.0.1', path: target }, answered).on('error', failed).end();
+      request({ port: new URL(this.address).port, host: '127.0.0.1', path: target }, answered)
+        .on('error', failed)
+        .end();
     });
   }
 

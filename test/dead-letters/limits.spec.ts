@@ -16,7 +16,11 @@ import type { DeadLetterAlert } from 'nestjs-messaging/health';
 import { kafka } from 'nestjs-messaging/kafka';
 import { postgres } from 'nestjs-messaging/postgres';
 import { redis } from 'nestjs-messaging/redis';
-import { type DeadLetterArchiveFactory, postgresDeadLetterArchive, redisDeadLetterArchive } from 'nestjs-messaging/stores';
+import {
+  type DeadLetterArchiveFactory,
+  postgresDeadLetterArchive,
+  redisDeadLetterArchive,
+} from 'nestjs-messaging/stores';
 import { archiveEntry } from '../../lib/dead-letter/dead-letter-collector.js';
 import { describeKafka } from '../brokers/kafka.js';
 import { describePostgres } from '../brokers/postgres.js';
@@ -45,7 +49,12 @@ class Service {
 
   async start({ alerts, ...options }: Options): Promise<Application> {
     const told = alerts && { ...alerts, onAlert: (alert: DeadLetterAlert) => void this.alerts.push(alert) };
-    const module = MessagingModule.forRoot({ service: this.name, retry: false, ...options, ...(told && { alerts: told }) });
+    const module = MessagingModule.forRoot({
+      service: this.name,
+      retry: false,
+      ...options,
+      ...(told && { alerts: told }),
+    });
     const application = await boot({ imports: [module] });
     application.messaging.events.on('dead-letter-expired', ({ id, cause }) => this.expired.push([id, cause]));
     await application.messaging.subscribe({ route: this.route }, () => {

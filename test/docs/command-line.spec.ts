@@ -19,7 +19,9 @@ const lines = readdirSync(resolve(__dirname, '../../docs'))
   .flatMap(({ code: text }) => text.split('\n'))
   .flatMap(
     (line) =>
-      line.match(/nestjs-messaging ((asyncapi|dashboard|dead-letters|queues|completion|requeue|topology)\b[^")#|]*)/)?.[1] ?? [],
+      line.match(
+        /nestjs-messaging ((asyncapi|dashboard|dead-letters|queues|completion|requeue|topology)\b[^")#|]*)/,
+      )?.[1] ?? [],
   );
 
 describe('docs/command-line.md', () => {

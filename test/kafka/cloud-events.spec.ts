@@ -151,6 +151,7 @@ describeKafka('the binding of CloudEvents to Kafka', (broker) => {
     expect(tombstones.map(({ headers, body }) => [headers['messaging-key'], body.length])).toContainEqual(['gone', 0]);
     expect(tombstones).toHaveLength(2);
     const rules = letters.map(({ error }) => error.message).join('\n');
-    for (const rule of ['«type» is required', '«specversion» is «1.0»', '«time» is a text']) expect(rules).toContain(rule);
+    for (const rule of ['«type» is required', '«specversion» is «1.0»', '«time» is a text'])
+      expect(rules).toContain(rule);
   });
 });

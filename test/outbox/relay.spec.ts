@@ -109,7 +109,13 @@ describePostgresNode('the relay', (postgres) => {
     const server = await (shared ??= postgres.start());
     const pooler = await server.startPooler();
     try {
-      const { pool, add, handled, left } = await start(2, { batchSize: 10, concurrency: 2 }, undefined, {}, pooler.port);
+      const { pool, add, handled, left } = await start(
+        2,
+        { batchSize: 10, concurrency: 2 },
+        undefined,
+        {},
+        pooler.port,
+      );
       const end = `select pg_terminate_backend(pid) from pg_stat_activity where application_name like '% outbox' and datname = current_database()`;
       let ended = 0;
       const sent = ofKeys(200, 7);

@@ -65,8 +65,7 @@ describeRabbitNode('topology with the management plugin', (rabbit) => {
       fetch(`${origin}/api/bindings/%2F/e/${exchange}/q/${queue}${path}`, { method, headers });
     const named = (key: string, given?: object): string =>
       /properties_key='(.*?)'/.exec(commandToUnbind({ queue, exchange, key, arguments: given as never }))![1];
-    const remove = async (key: string): Promise<number> =>
-      (await api('DELETE', `/${encodeURIComponent(key)}`)).status;
+    const remove = async (key: string): Promise<number> => (await api('DELETE', `/${encodeURIComponent(key)}`)).status;
     const keys = ['', 'order.created', 'order.#', "it's ~ü% +"];
     const given = { 'x-match': 'all', tenant: 'blue' };
     await onChannel(node.url(), async (channel) => {

@@ -33,7 +33,8 @@ export class RecentArrivals {
     this.last = { at, total };
     this.fall = total < before ? { at, total, before } : undefined;
     if (!this.fall) this.note({ at, total });
-    while (this.totals.length > 1 && this.totals[0].at < at - this.within) this.totals.shift();
+    // The last from before the window is what the window began with.
+    while (this.totals.length > 1 && this.totals[1].at <= at - this.within) this.totals.shift();
     return Math.max(0, total - Math.min(...this.totals.map((one) => one.total)));
   }
 

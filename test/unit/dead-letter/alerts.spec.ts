@@ -123,6 +123,13 @@ describe('an alert of dead letters', () => {
     expect(watched.alerts).toEqual([]);
   });
 
+  test('within a time shorter than the pause between two looks counts what came between them', async () => {
+    const watched = await Watched.begin({ deadLetters: { above: 2, within: 500 } }, some(50));
+    for (const count of [50, 53, 53, 53]) await watched.hold(count, 1_500);
+    expect(watched.alerts[0]).toMatchObject({ state: 'raised', came: 3, count: 53 });
+    expect(watched.states).toEqual(['dead-letters raised', 'dead-letters cleared']);
+  });
+
   test('with above 0 is raised at the first one', async () => {
     const watched = await Watched.begin({ deadLetters: { above: 0, within: MINUTE } });
     await watched.hold(1);

@@ -29,6 +29,9 @@ class NatsEntries implements VersionedEntries<number> {
   /** Where the next look at others begins, and how many are due. */
   private cursor = 1;
   private looks = 0;
+  /** What was the newest entry when the looks began anew: what is written meanwhile does not lead them on and on. */
+  private passEnd = 0;
+  private newest = 0;
   private tidying: Promise<void> | undefined;
   private closed = false;
 
@@ -69,7 +72,9 @@ class NatsEntries implements VersionedEntries<number> {
         if (found.version === version) throw this.failure('the server does not remove what is over');
         return found;
       }
-      if (!(await this.bucket.put(key, version, `${now + keepMs} ${state}`))) return this.read(key);
+      const revision = await this.bucket.put(key, version, `${now + keepMs} ${state}`);
+      if (revision === undefined) return this.read(key);
+      this.newest = revision;
       if (version === 0) this.tidyLater();
       return undefined;
     });
@@ -100,7 +105,8 @@ class NatsEntries implements VersionedEntries<number> {
     try {
       for (; this.looks > 0 && !this.closed; this.looks--) {
         const found = await this.bucket.next(this.cursor);
-        this.cursor = found ? found.revision + 1 : 1;
+        if (found && found.revision <= this.passEnd) this.cursor = found.revision + 1;
+        else [this.cursor, this.passEnd] = [1, this.newest];
         if (found && found.value !== '' && stateOf(found.value, await this.now()) === undefined)
           await this.bucket.remove(found.revision);
       }

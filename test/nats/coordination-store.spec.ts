@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { systemClock } from 'nestjs-messaging';
+import { type Clock, systemClock } from 'nestjs-messaging';
 import { type CoordinationStore, natsCoordinationStore, type NatsStoreOptions } from 'nestjs-messaging/stores';
 import { coordinationStoreContract } from 'nestjs-messaging/testing';
+import { Bucket } from '../../lib/transports/nats/bucket.js';
+import { bucketPlace } from '../../lib/transports/nats/bucket-options.js';
 import { describeNats, describeNatsNode } from '../brokers/nats.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { closePlain, connectPlain, managerOf } from './plain.js';
@@ -73,6 +75,43 @@ describeNats('the coordination store in NATS', (nats) => {
       return !Object.keys(state.subjects ?? {}).some((subject) => /over|deleted/.test(subject));
     }, 'what is over to be gone');
     expect(await look(store, 'kept')).toBe('a');
+  });
+
+  test('removes what is over however much is written meanwhile', async () => {
+    const bucket = randomUUID();
+    const store = open({ servers, bucket });
+    // They are looked at while they count, and are over later.
+    for (let n = 0; n < 5; n++) await store.change(`over-${n}`, () => ({ result: n, state: 'a', keepMs: 2_000 }));
+    const { streams } = await managerOf(servers);
+    let n = 0;
+    await waitFor(async () => {
+      // Each is the newest for a moment, and two come for each new key.
+      await store.change(`new-${n++}`, () => ({ result: 0, state: 'a', keepMs: KEEP }));
+      for (const key of ['busy', 'busier']) await increase(store, key);
+      const { state } = await streams.info(`KV_${bucket}`, { subjects_filter: `$KV.${bucket}.>` });
+      return !Object.keys(state.subjects ?? {}).some((subject) => subject.includes('over'));
+    }, 'what is over to be gone');
+  });
+
+  test('reads the clock of the server again before it goes by a reading that is old', async () => {
+    let slept = 0;
+    const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + slept };
+    const bucket = new Bucket(bucketPlace('store', { servers, bucket: randomUUID() }, ''), clock);
+    try {
+      const before = await bucket.now();
+      slept = 3_600_000;
+      expect((await bucket.now()) - before).toBeLessThan(1_800_000);
+    } finally {
+      await bucket.close();
+    }
+  });
+
+  test('in a bucket of memory is refused where it is to be kept in a file', async () => {
+    const bucket = randomUUID();
+    await open({ servers, bucket, storage: 'memory' }).open!();
+    await expect(open({ servers, bucket }).open!()).rejects.toThrow(
+      /storage is memory, which does not survive the server/,
+    );
   });
 
   test('in a bucket that is kept otherwise is refused at boot, with all that differs; so is an account without JetStream', async () => {

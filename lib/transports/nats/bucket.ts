@@ -81,9 +81,9 @@ export class Bucket {
     return this.look(query as MsgRequest);
   }
 
-  /** Writes over this revision, 0 where there is none. False: somebody came first. */
-  async put(key: string, revision: number, value: string): Promise<boolean> {
-    return (await this.publish(key, value, revision)) !== undefined;
+  /** Writes over this revision, 0 where there is none. @returns the new one; undefined: somebody came first */
+  async put(key: string, revision: number, value: string): Promise<number | undefined> {
+    return this.publish(key, value, revision);
   }
 
   /** Removes this revision. False: the server has not, for it is not there, or may not be removed. */
@@ -100,14 +100,16 @@ export class Bucket {
 
   /** The server's time, in milliseconds since the epoch, as exact as a message takes. */
   async now(): Promise<number> {
+    const known = this.reading;
+    // What is old is read again before it is used: a machine that slept has lost count.
+    if (known && this.clock.monotonic() - (await known).at >= CLOCK_EVERY_MS && this.reading === known)
+      this.reading = undefined;
     this.reading ??= this.read().catch((error: unknown) => {
       this.reading = undefined;
       throw error;
     });
-    const { offset, at } = await this.reading;
-    const now = this.clock.monotonic();
-    if (now - at >= CLOCK_EVERY_MS) this.reading = undefined;
-    return Math.floor(now + offset);
+    const { offset } = await this.reading;
+    return Math.floor(this.clock.monotonic() + offset);
   }
 
   async close(): Promise<void> {
@@ -225,6 +227,8 @@ export class Bucket {
           (name) => (config[name] ?? false) !== wanted[name] && !(config[name] === undefined && wanted[name] === 0),
         )
         .map((name) => `${name} is ${String(config[name])}, and has to be ${String(wanted[name])}`);
+      if (storage === 'file' && config.storage === 'memory')
+        differing.push('storage is memory, which does not survive the server, and has to be file');
       if (differing.length > 0)
         throw new TopologyMismatchError(
           `The bucket «${bucket}» is kept otherwise: ${differing.join('; ')}. Choose another «bucket»`,

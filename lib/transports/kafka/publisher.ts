@@ -14,7 +14,7 @@ import type { Names } from './names.js';
 import type { Settings } from './options.js';
 import type { Topics } from './topics.js';
 
-/** So much goes in one request: Kafka takes 1 MiB for one partition. */
+/** So much goes in one request, unless `maxBytes` is less: Kafka takes 1 MiB for one partition. */
 const MOST_RECORDS = 1_000;
 const MOST_BYTES = 900_000;
 /** What a record takes beside key, body and headers, at most. */
@@ -69,11 +69,12 @@ export class Publisher {
   }
 
   private takeSome(): Sending[] {
+    const most = Math.min(MOST_BYTES, this.settings.maxBytes);
     let bytes = 0;
     let count = 0;
     for (; count < Math.min(this.queue.length, MOST_RECORDS); count++) {
       bytes += sizeOf(this.queue[count].record);
-      if (count > 0 && bytes > MOST_BYTES) break;
+      if (count > 0 && bytes > most) break;
     }
     return this.queue.splice(0, count);
   }
@@ -157,7 +158,14 @@ export class Publisher {
 }
 
 function sizeOf({ key, value, headers }: OutgoingRecord): number {
-  let size = OVERHEAD_BYTES + value.length + (key?.length ?? 0);
-  for (const name of Object.keys(headers)) size += name.length + (headers[name]?.length ?? 0) + 4;
+  let size = OVERHEAD_BYTES + value.length + bytesOf(key);
+  for (const name of Object.keys(headers)) {
+    size += bytesOf(name) + 4;
+    for (const one of [headers[name]].flat()) size += bytesOf(one);
+  }
   return size;
+}
+
+function bytesOf(value: string | Buffer | null | undefined): number {
+  return typeof value === 'string' ? Buffer.byteLength(value) : (value?.length ?? 0);
 }

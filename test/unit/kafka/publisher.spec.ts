@@ -42,3 +42,38 @@ it('a delayed message that has nowhere to wait failed, and is not unroutable, al
   );
   expect(result).toMatchObject({ status: 'failed', missing: true });
 });
+
+it.each([
+  ['bodies', (n: number) => ({ key: `k${n}`, value: Buffer.alloc(30_000), headers: {} }), 3],
+  [
+    'keys and headers that are not ASCII',
+    (n: number) => ({
+      key: 'ж'.repeat(5_000),
+      value: Buffer.of(n),
+      headers: { text: 'ж'.repeat(5_000), more: ['ж'.repeat(5_000)] },
+    }),
+    3,
+  ],
+])('what goes in one request is no more than maxBytes: %s', async (_, recordOf, together) => {
+  const sent: number[] = [];
+  const produce = async (records: readonly unknown[]): Promise<void> => void sent.push(records.length);
+  const link: Link = {
+    client: { topics: async () => new Map([['events', 1]]), produce } as Partial<KafkaLink> as KafkaLink,
+    topics: new Map([['events', 1]]),
+    answered: (work) => work,
+  };
+  const connection = { current: link } as Partial<SupervisedConnection<Link>> as SupervisedConnection<Link>;
+  const clock = new ManualClock(1_000);
+  const environment = { clock, confirmTimeout: 1_000 } as Partial<TransportEnvironment> as TransportEnvironment;
+  const settings = checkOptions({ maxBytes: 100_000 });
+  const names = new Names('events');
+  const topics = new Topics(settings, names, false, clock, () => {});
+  const publisher = new Publisher(settings, names, environment, connection, topics, () => {});
+  const missing = (): PublishResult => ({ status: 'confirmed' });
+  await Promise.all(
+    Array.from({ length: 7 }, (_unused, n) => {
+      return new Promise((tell) => publisher.send({ record: { topic: 'events', ...recordOf(n) }, missing, tell }));
+    }),
+  );
+  expect(sent).toEqual([together, together, 1]);
+});

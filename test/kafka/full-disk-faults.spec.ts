@@ -46,8 +46,14 @@ class SmallDisk {
   }
 }
 
-const disk = process.getuid?.() === 0 ? SmallDisk.make() : undefined;
-const onSmallDisk = disk
+function canMakeOne(): boolean {
+  const tried = process.getuid?.() === 0 ? SmallDisk.make() : undefined;
+  tried?.remove();
+  return tried !== undefined;
+}
+
+let disk: SmallDisk | undefined;
+const onSmallDisk = canMakeOne()
   ? describeKafka
   : (): void => test.skip('a disk that is full: only root can make one', () => {});
 // After the node is gone.
@@ -59,6 +65,7 @@ onSmallDisk(
     let server: KafkaServer;
 
     beforeAll(async () => {
+      disk = SmallDisk.make();
       const sizes = ['log.segment.bytes', 'log.index.size.max.bytes'].map((name) => `${name}=1048576`);
       server = await broker.start({ properties: [`log.dirs=${join(disk!.path, 'data')}`, ...sizes] });
     });

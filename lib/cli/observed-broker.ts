@@ -5,6 +5,7 @@ import { ArchiveSearch } from '../dead-letter/archive-search.js';
 import type { DeadLetterArchive } from '../dead-letter/dead-letter-archive.js';
 import { DeadLetters } from '../dead-letter/dead-letters.js';
 import { UnsupportedError } from '../errors/configuration-errors.js';
+import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
 import { MessagingEvents } from '../events/messaging-events.js';
 import type { HealthReport } from '../health/health-report.js';
@@ -35,7 +36,9 @@ export class ObservedBroker implements ObservedMessaging {
   readonly environment: ObservedMessaging['environment'];
   private queues: readonly ListedQueue[] = [];
   private listedAt = -Infinity;
+  private askedAt = -Infinity;
   private listing = false;
+  private isFailing = false;
   private since = systemClock.now();
   private lost: string | undefined;
 
@@ -61,8 +64,10 @@ export class ObservedBroker implements ObservedMessaging {
 
   /** Asks the broker what there is. @throws what the broker answers */
   async refresh(): Promise<void> {
+    this.askedAt = systemClock.monotonic();
     this.queues = (await this.observed.list())?.queues ?? [];
     this.listedAt = systemClock.monotonic();
+    this.isFailing = false;
   }
 
   health(): HealthReport {
@@ -121,12 +126,15 @@ export class ObservedBroker implements ObservedMessaging {
     return new Set(this.queues.flatMap(({ deadLetterQueue }) => deadLetterQueue ?? []));
   }
 
-  /** While somebody looks. What was known stays where the broker does not answer: the connection says why. */
+  /** While somebody looks. Where the broker does not answer, what was known stays, with its age. */
   private refreshSoon(): void {
-    if (this.listing || systemClock.monotonic() - this.listedAt < AGAIN_MS) return;
+    if (this.listing || systemClock.monotonic() - this.askedAt < AGAIN_MS) return;
     this.listing = true;
     void this.refresh()
-      .catch(() => (this.listedAt = systemClock.monotonic()))
+      .catch((error: unknown) => {
+        if (!this.isFailing) this.observed.log.warn(`The queues are not listed any more: ${errorMessage(error)}`);
+        this.isFailing = true;
+      })
       .finally(() => (this.listing = false));
   }
 }

@@ -2,26 +2,29 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import { Refusal } from './refusal.js';
 
-const COOKIE = 'nestjs-messaging';
 const SESSION_S = 12 * 3_600;
 const MOST_FAILURES = 10;
 const WAIT_MS = 30_000;
 
 /** A token, asked for once and then remembered by a cookie that does not hold it. */
 export class TokenLogin {
+  /** Ports of one host share their cookies: the login of one token does not end that of another. */
+  private readonly name: string;
   private failures = 0;
   private failedAt = -Infinity;
 
   constructor(
     private readonly token: string,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.name = `nestjs-messaging-${this.hmac('cookie').slice(0, 8)}`;
+  }
 
   isKnown(cookies: string | null, authorization: string | null): boolean {
     if (authorization?.startsWith('Bearer ')) return this.tries(authorization.slice(7));
     for (const cookie of (cookies ?? '').split(';')) {
       const [name, value = ''] = cookie.trim().split('=');
-      if (name !== COOKIE) continue;
+      if (name !== this.name) continue;
       const [until, mark] = value.split('.');
       if (/^\d{1,12}$/.test(until) && Number(until) * 1_000 > this.clock.now() && isSame(mark ?? '', this.mark(until)))
         return true;
@@ -65,11 +68,15 @@ export class TokenLogin {
 
   /** Without a path it holds for where the page is, whatever is in front of that. */
   private cookie(value: string, seconds: number, secure: boolean): string {
-    return `${COOKIE}=${value}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure ? '; Secure' : ''}`;
+    return `${this.name}=${value}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure ? '; Secure' : ''}`;
   }
 
   private mark(until: string): string {
-    return createHmac('sha256', this.token).update(`dashboard session until ${until}`).digest('base64url');
+    return this.hmac(`dashboard session until ${until}`);
+  }
+
+  private hmac(text: string): string {
+    return createHmac('sha256', this.token).update(text).digest('base64url');
   }
 }
 

@@ -116,15 +116,20 @@ describe.each(['express', 'fastify'] as const)('Mounted in a Nest application on
     const entered = await shop.call('POST', '/messaging/login', { body: { token: TOKEN }, headers: OWN });
     expect(entered.status).toBe(204);
     const cookie = entered.headers.get('set-cookie')!;
-    expect(cookie).toMatch(/^nestjs-messaging=\d+\.[\w-]+; Max-Age=43200; HttpOnly; SameSite=Strict$/);
+    expect(cookie).toMatch(/^nestjs-messaging-[\w-]{8}=\d+\.[\w-]+; Max-Age=43200; HttpOnly; SameSite=Strict$/);
     expect(cookie).not.toContain(TOKEN);
     const session = { cookie: cookie.split(';')[0] };
     expect(await shop.get('overview', session)).toMatchObject({ status: 'up' });
-    expect(
-      (await shop.call('GET', '/messaging/api/v1/overview', { headers: { cookie: 'nestjs-messaging=9999999999.x' } }))
-        .status,
-    ).toBe(401);
+    const forged = session.cookie.replace(/=.*/, '=9999999999.x');
+    expect((await shop.call('GET', '/messaging/api/v1/overview', { headers: { cookie: forged } })).status).toBe(401);
     expect(await shop.get('overview', { authorization: `Bearer ${TOKEN}` })).toMatchObject({ status: 'up' });
+    // A browser sends one host the cookies of all its ports.
+    const other = await Shop.open({ platform, dashboard: { token: `${TOKEN}-of-another` } });
+    const login = { body: { token: `${TOKEN}-of-another` }, headers: OWN };
+    const second = (await other.call('POST', '/messaging/login', login)).headers.get('set-cookie')!.split(';')[0];
+    const names = [cookie, second].map((one) => one.split('=')[0]);
+    expect(new Set(names).size).toBe(2);
+    expect(await shop.get('overview', { cookie: `${second}; ${session.cookie}` })).toMatchObject({ status: 'up' });
   });
 });
 

@@ -96,6 +96,7 @@ describe('a transport as a stranger would write it', () => {
       'misconfigured',
       'peer',
       'replies',
+      'provisioning',
       ...faults,
     ];
     expect([...new Set(left.flatMap(({ unmet }) => unmet))].sort()).toEqual(missing.sort());

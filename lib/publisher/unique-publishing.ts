@@ -4,6 +4,7 @@ import type { Coordination } from '../coordination/coordination.js';
 import { type Change, CLOCKS_DIFFER_MS, type CoordinationStore } from '../coordination/coordination-store.js';
 import { StoreOutage } from '../coordination/store-outage.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
+import { MessagingError } from '../errors/messaging-error.js';
 import { checkShortText, knownKeys, numberBetween } from '../errors/option-checks.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
@@ -106,7 +107,7 @@ export class UniquePublishing {
       else await this.waits(receipt, { store, key, token }, forMs);
       return receipt;
     } catch (error) {
-      await this.asked(store, key, free(token));
+      await this.asked(store, key, left(token, error, forMs));
       throw error;
     } finally {
       this.held.delete(sending);
@@ -118,9 +119,10 @@ export class UniquePublishing {
     const { store, key, token } = own;
     await this.asked(store, key, renewed(token, forMs, stored));
     const waiting = this.hold({ ...own, endsAt: this.environment.clock.monotonic() + forMs });
-    void settled.then(({ outcome }) => {
+    void settled.then((settlement) => {
       this.held.delete(waiting);
-      return this.asked(store, key, outcome === 'confirmed' ? sent(id, token, forMs) : free(token));
+      const isSent = settlement.outcome === 'confirmed';
+      return this.asked(store, key, isSent ? sent(id, token, forMs) : left(token, settlement.error, forMs));
     });
   }
 
@@ -202,8 +204,16 @@ function renewed(token: string, keepMs: number, queued?: Stored): Change<boolean
   };
 }
 
-function free(token: string): Change<boolean> {
-  return (text) => (read(text)?.token === token ? { result: true, state: null } : { result: false });
+/** The key is for the next publish; so is the id where the broker may have the message all the same: a lost answer is no refusal. */
+function left(token: string, error: unknown, forMs: number): Change<boolean> {
+  const isKnown = error instanceof MessagingError && !error.retryable;
+  return (text) => {
+    const state = read(text);
+    if (state?.token !== token) return { result: false };
+    if (isKnown) return { result: true, state: null };
+    const own: UniqueState = { id: state.id, token, until: 0 };
+    return { result: true, state: JSON.stringify(own), keepMs: Math.min(forMs, DISK_LEASE_MS) };
+  };
 }
 
 function leaseOf(queued: Stored | undefined): number {

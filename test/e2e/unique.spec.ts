@@ -69,6 +69,23 @@ describe('a unique publish', () => {
     expect((await publish(one, 1)).outcome).toBe('confirmed');
   });
 
+  test('whose answer was lost leaves its key and its id to the next: the broker may have it all the same', async () => {
+    const [one, two] = [await start(), await start()];
+    shared.broker.faults.dropConfirms(true);
+    const lost = expect(publish(one, 1, {}, { attempts: 1 })).rejects.toMatchObject({ retryable: true });
+    await clock.advance(30_000);
+    await lost;
+    shared.broker.faults.dropConfirms(false);
+    const { outcome, id } = await publish(two, 2);
+    expect(outcome).toBe('confirmed');
+    await clock.advance(10);
+    expect(handled).toEqual([
+      { n: 1, id },
+      { n: 2, id },
+    ]);
+    expect(await publish(one, 3)).toMatchObject({ duplicate: true, id });
+  });
+
   test('whose process is killed after it was sent comes again under the same id; before, it is sent by the next', async () => {
     let answers = 1;
     const killed: CoordinationStore = {

@@ -75,6 +75,8 @@ describeRabbitNode('topology with the management plugin', (rabbit) => {
     });
     for (const key of keys) expect([key, await remove(named(key))]).toEqual([key, 204]);
     expect(commandToUnbind({ queue, exchange, key: '', arguments: given })).toContain(JSON.stringify(given));
+    const odd = { queue: "it's", exchange: "o'clock", key: 'a', arguments: {} };
+    expect(commandToUnbind(odd)).toContain(`source='o'\\''clock' destination_type=queue destination='it'\\''s'`);
     expect(await remove('by.tenant')).toBe(404);
     const left = (await (await api('GET')).json()) as { routing_key: string; properties_key: string }[];
     expect(left).toHaveLength(2);

@@ -187,8 +187,8 @@ function left({ queue, exchange, key }: Binding): string {
 /** The management plugin calls a binding by its key and a checksum of its arguments, which only the broker can tell. */
 export function commandToUnbind({ queue, exchange, key, arguments: given = {} }: Binding): string {
   const shown = encodeURIComponent(key).replace(/[~']/g, (one) => (one === '~' ? '%7E' : '%27'));
-  const source = `source='${exchange}'`;
-  if (Object.keys(given).length === 0)
-    return `rabbitmqadmin delete binding ${source} destination_type=queue destination='${queue}' properties_key='${shown || '~'}'`;
-  return `rabbitmqadmin delete binding ${source} destination_type=queue destination='${queue}' properties_key='${shown}~…', which «rabbitmqadmin list bindings source destination arguments properties_key» shows for the arguments ${JSON.stringify(given)}`;
+  const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+  const ends = `source=${quoted(exchange)} destination_type=queue destination=${quoted(queue)}`;
+  if (Object.keys(given).length === 0) return `rabbitmqadmin delete binding ${ends} properties_key='${shown || '~'}'`;
+  return `rabbitmqadmin delete binding ${ends} properties_key='${shown}~…', which «rabbitmqadmin list bindings source destination arguments properties_key» shows for the arguments ${JSON.stringify(given)}`;
 }

@@ -61,6 +61,8 @@ export class SendLine {
   private readonly underWay = new Set<readonly Copy[]>();
   private isStarting = false;
   private isResting = false;
+  /** By the monotonic clock. */
+  private restsUntil = 0;
   private over = false;
 
   constructor(
@@ -114,11 +116,15 @@ export class SendLine {
     this.start();
   }
 
-  /** A service that is busy gets nothing more meanwhile. */
+  /** A service that is busy gets nothing more meanwhile. Of several pauses the longest counts. */
   private async rest(ms: number): Promise<void> {
+    const { clock } = this.parts.environment;
+    this.restsUntil = Math.max(this.restsUntil, clock.monotonic() + ms);
     if (this.isResting) return;
     this.isResting = true;
-    await sleep(this.parts.environment.clock, ms, this.link.signal);
+    const { signal } = this.link;
+    for (let left = ms; left > 0 && !signal.aborted; left = this.restsUntil - clock.monotonic())
+      await sleep(clock, left, signal);
     this.isResting = false;
     this.start();
   }
@@ -173,7 +179,11 @@ export class SendLine {
 
   private async oneByOne(batch: readonly Copy[]): Promise<readonly Fate[]> {
     const fates: Fate[] = [];
-    for (const copy of batch) fates.push(...(await this.send([copy])));
+    for (const copy of batch) {
+      // Core sends again what failed with the link.
+      if (this.over) break;
+      fates.push(...(await this.send([copy])));
+    }
     return fates;
   }
 }

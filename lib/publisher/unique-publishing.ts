@@ -211,7 +211,8 @@ function left(token: string, error: unknown, forMs: number): Change<boolean> {
     const state = read(text);
     if (state?.token !== token) return { result: false };
     if (isKnown) return { result: true, state: null };
-    const own: UniqueState = { id: state.id, token, until: 0 };
+    // Nobody's: a renewal that is still under way does not take the key back.
+    const own: UniqueState = { id: state.id, token: '', until: 0 };
     return { result: true, state: JSON.stringify(own), keepMs: Math.min(forMs, DISK_LEASE_MS) };
   };
 }

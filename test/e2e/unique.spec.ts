@@ -86,6 +86,29 @@ describe('a unique publish', () => {
     expect(await publish(one, 3)).toMatchObject({ duplicate: true, id });
   });
 
+  test('whose answer was lost keeps the key from nobody, though its last renewal comes late', async () => {
+    const held: (() => void)[] = [];
+    const slow: CoordinationStore = {
+      change: async (key, change) => {
+        if (key.includes('unique:') && ++changes === 2) await new Promise<void>((resolve) => held.push(resolve));
+        return store.change(key, change);
+      },
+      close: async () => undefined,
+    };
+    let changes = 0;
+    const one = await start(slow, shared.broker, { confirmTimeout: 15_000 });
+    const two = await start();
+    shared.broker.faults.dropConfirms(true);
+    const lost = expect(publish(one, 1, {}, { attempts: 1 })).rejects.toMatchObject({ retryable: true });
+    await clock.advance(30_000);
+    await lost;
+    expect(held).toHaveLength(1);
+    held[0]();
+    await clock.advance(0);
+    shared.broker.faults.dropConfirms(false);
+    expect((await publish(two, 2)).outcome).toBe('confirmed');
+  });
+
   test('whose process is killed after it was sent comes again under the same id; before, it is sent by the next', async () => {
     let answers = 1;
     const killed: CoordinationStore = {

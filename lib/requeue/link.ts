@@ -1,6 +1,6 @@
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { type ConnectionListeners, SupervisedConnection } from '../transports/kit/supervised-connection.js';
-import { NatsDialer } from '../transports/nats/dialer.js';
+import { NatsDialer } from '../transports/nats/connection/dialer.js';
 import { loadClient, type RequeueSettings } from './requeue-options.js';
 
 const RECONNECT = { initial: 200, max: 2_000, jitter: 0.2 };

@@ -7,8 +7,8 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, refuseUndefined } from '../errors/option-checks.js';
 import type { RetryQueueStoreError } from '../errors/publish-errors.js';
 import type { RequeueTelemetry } from './requeue-telemetry.js';
-import { addressOf, type Address, serverUrls } from '../transports/nats/address.js';
-import { loadNatsCore, type NatsCore } from '../transports/nats/peers.js';
+import { addressOf, type Address, serverUrls } from '../transports/nats/connection/address.js';
+import { loadNatsCore, type NatsCore } from '../transports/nats/connection/peers.js';
 import { IngressSubject, isSubjectPattern } from './subject.js';
 
 /** Options of the requeue service; all but `dataDir` have a default. */

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type Clock, MessagingModule, Publisher, systemClock } from 'nestjs-messaging';
 import { nats } from 'nestjs-messaging/nats';
-import { delayHeader } from '../../lib/transports/nats/encode.js';
+import { delayHeader } from '../../lib/transports/nats/wire/encode.js';
 import { TYPES_HEADER } from '../../lib/transports/kit/text-values.js';
-import { DEDUPE_HEADER, property } from '../../lib/transports/nats/headers.js';
+import { DEDUPE_HEADER, property } from '../../lib/transports/nats/wire/headers.js';
 import { deadLetterSubject, directSubject, namesOf, routeSubject } from '../../lib/transports/nats/names.js';
 import { describeNats } from '../brokers/nats.js';
 import { boot, closeApplications } from '../e2e/support/application.js';

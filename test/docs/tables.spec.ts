@@ -39,8 +39,8 @@ import { type OutboxSettings, resolveOutboxOptions } from '../../lib/outbox/outb
 import { checkOptions as checkPostgresOptions } from '../../lib/transports/postgres/options.js';
 import { checkOptions as checkRedisOptions } from '../../lib/transports/redis/options.js';
 import { checkOptions as checkSqsOptions } from '../../lib/transports/sqs/options.js';
-import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publisher.js';
-import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/delay-path.js';
+import { MAX_DELAY_MS as MAX_NATS_DELAY_MS } from '../../lib/transports/nats/publishing/publisher.js';
+import { MAX_DELAY_MS } from '../../lib/transports/rabbitmq/topology/delay-path.js';
 import { checkOptions, checkSubscriptionOptions } from '../../lib/transports/rabbitmq/options.js';
 import { code, Markdown, type Row } from './markdown.js';
 

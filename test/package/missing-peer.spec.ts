@@ -21,7 +21,8 @@ function withClients(text: readonly string[], names = new Set<string>()): readon
 /** What each transport loads when it connects. */
 const peers = folders.flatMap((transport) => {
   const folder = join(root, 'lib/transports', transport);
-  const text = withClients(readdirSync(folder).map((file) => readFileSync(join(folder, file), 'utf8')));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  const text = withClients(files.map((file) => readFileSync(join(folder, file), 'utf8')));
   const loaded = [...text.join().matchAll(/[^.]import\('([^'.][^']*)'\)/g)].map(([, peer]) => peer);
   return loaded.map((peer) => ({ transport, peer, others: loaded.filter((other) => other !== peer) }));
 });

@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from '@jest/globals';
 import type { Outgoing } from '../../lib/transport/outgoing.js';
-import type { RawMessage } from '../../lib/transports/rabbitmq/decode.js';
+import type { RawMessage } from '../../lib/transports/rabbitmq/wire/decode.js';
 import { Proxy } from '../brokers/proxy.js';
 import { describeRabbitNode, isSince } from '../brokers/rabbitmq.js';
 import type { RabbitNode } from '../brokers/rabbitmq/node.js';

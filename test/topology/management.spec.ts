@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { rabbitmq } from 'nestjs-messaging/rabbitmq';
 import { applyTopology, hasDifferences, migrateQueue, planTopology } from 'nestjs-messaging/topology';
-import { commandToUnbind } from '../../lib/transports/rabbitmq/former-bindings.js';
+import { commandToUnbind } from '../../lib/transports/rabbitmq/topology/former-bindings.js';
 import { describeRabbitNode } from '../brokers/rabbitmq.js';
 import type { RabbitNode } from '../brokers/rabbitmq/node.js';
 import { withApp } from './support/application.js';

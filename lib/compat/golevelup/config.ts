@@ -3,7 +3,7 @@ import type { Options } from 'amqplib';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { knownKeys, oneOf } from '../../errors/option-checks.js';
 import type { MessagingModuleOptions } from '../../messaging.options.js';
-import type { RabbitmqExchange } from '../../transports/rabbitmq/exchanges.js';
+import type { RabbitmqExchange } from '../../transports/rabbitmq/topology/exchanges.js';
 import type { RabbitmqOptions } from '../../transports/rabbitmq/options.js';
 import { rabbitmq } from '../../transports/rabbitmq/rabbitmq.js';
 import { MigrationReport, type ReportTarget } from '../migration-report.js';

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { InvalidOptionError, SubscriptionConflictError } from '../../errors/configuration-errors.js';
 import { knownKeys } from '../../errors/option-checks.js';
 import type { Topology } from '../../transport/topology.js';
-import type { RabbitmqBinding } from '../../transports/rabbitmq/exchanges.js';
+import type { RabbitmqBinding } from '../../transports/rabbitmq/topology/exchanges.js';
 import type { RabbitmqSubscriptionOptions } from '../../transports/rabbitmq/options.js';
 import type { CompatSettings } from './config.js';
 import type { MessageHandlerOptions, QueueOptions, RabbitMQQueueConfig } from './interfaces.js';

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { integerBetween, knownKeys, numberBetween, oneOf } from '../../errors/option-checks.js';
-import type { Address } from './address.js';
+import type { Address } from './connection/address.js';
 import { checkOptions, type NatsOptions } from './options.js';
 
 /** Options of a store in NATS 2.9 or later, with JetStream. */

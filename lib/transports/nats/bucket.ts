@@ -7,10 +7,10 @@ import {
   MissingPeerError,
   TopologyMismatchError,
 } from '../../errors/configuration-errors.js';
-import { apiCode, apiError, codeOf, connectionMisconfiguration, describe } from './broker-errors.js';
+import { apiCode, apiError, codeOf, connectionMisconfiguration, describe } from './connection/broker-errors.js';
 import type { BucketPlace } from './bucket-options.js';
 import { tokenOf } from './names.js';
-import { loadNats, type NatsClient } from './peers.js';
+import { loadNats, type NatsClient } from './connection/peers.js';
 
 /** What is stored under a key; the revision is never used again. */
 export interface BucketEntry {

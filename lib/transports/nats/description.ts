@@ -1,7 +1,7 @@
 import type { TransportDescription } from '../../transport/description.js';
-import { property } from './headers.js';
+import { property } from './wire/headers.js';
 import { directSubject, type Names, tokenOf } from './names.js';
-import { filtersOf } from './patterns.js';
+import { filtersOf } from './topology/patterns.js';
 
 const filters = (topic: string, patterns: readonly string[]): string[] =>
   patterns.flatMap((pattern) => filtersOf(tokenOf(topic), pattern)).sort();

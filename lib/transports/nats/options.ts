@@ -1,7 +1,7 @@
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
 import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { checkBoolean, integerBetween, knownKeys, oneOf, refuseUndefined } from '../../errors/option-checks.js';
-import { addressOf, serverUrls, type Address } from './address.js';
+import { addressOf, serverUrls, type Address } from './connection/address.js';
 
 /** Options of `nats({…})`. */
 export interface NatsOptions {

@@ -1,7 +1,7 @@
 import type { DescribedBindings, TransportDescription } from '../../transport/description.js';
 import type { Names } from './names.js';
 import { checkSubscriptionOptions, type Settings } from './options.js';
-import { topologyOperations } from './topology.js';
+import { topologyOperations } from './topology/topology.js';
 
 const VERSION = { bindingVersion: '0.3.0' };
 

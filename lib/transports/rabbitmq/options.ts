@@ -3,9 +3,9 @@ import { InvalidOptionError } from '../../errors/configuration-errors.js';
 import { knownKeys, refuseUndefined, refuseUnset, oneOf } from '../../errors/option-checks.js';
 import type { QueueSplit } from '../../transport/topology.js';
 import { redactUrl } from '../kit/redactor.js';
-import { type Management, managementOf } from './management.js';
-import { parseAddress, type Address } from './address.js';
-import { checkBindings, checkExchanges, type RabbitmqBinding, type RabbitmqExchange } from './exchanges.js';
+import { type Management, managementOf } from './provisioning/management.js';
+import { parseAddress, type Address } from './connection/address.js';
+import { checkBindings, checkExchanges, type RabbitmqBinding, type RabbitmqExchange } from './topology/exchanges.js';
 
 export type QueueType = 'quorum' | 'classic';
 

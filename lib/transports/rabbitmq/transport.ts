@@ -15,22 +15,22 @@ import type {
 import type { AnswerTimeout } from '../../clock/answered.js';
 import { BrokerTransport } from '../kit/broker-transport.js';
 import { Renewal } from '../kit/renewal.js';
-import { withChannel } from './amqplib.js';
-import { QueueBrowser, queueDepth } from './browser.js';
-import type { RabbitmqConnection } from './connection.js';
-import { consumerCounts } from './consumer-counts.js';
-import { ConsumingSide } from './consuming-side.js';
-import { DeclaredRecord, recordQueue } from './declared-record.js';
-import { MAX_DELAY_MS } from './delay-path.js';
+import { withChannel } from './connection/amqplib.js';
+import { QueueBrowser, queueDepth } from './queues/browser.js';
+import type { RabbitmqConnection } from './connection/connection.js';
+import { consumerCounts } from './queues/consumer-counts.js';
+import { ConsumingSide } from './consuming/consuming-side.js';
+import { DeclaredRecord, recordQueue } from './queues/declared-record.js';
+import { MAX_DELAY_MS } from './topology/delay-path.js';
 import { describeRabbitmq } from './description.js';
-import { RabbitmqForwarder } from './forwarder.js';
+import { RabbitmqForwarder } from './publishing/forwarder.js';
 import { namesOf, type Names } from './names.js';
 import { type Settings, splitOf } from './options.js';
-import { Ownership } from './ownership.js';
-import { RabbitmqProvisioning } from './provisioning.js';
-import { PublishingSide } from './publishing-side.js';
-import { listQueues } from './queue-list.js';
-import { RabbitmqReplies } from './replies.js';
+import { Ownership } from './consuming/ownership.js';
+import { RabbitmqProvisioning } from './provisioning/provisioning.js';
+import { PublishingSide } from './publishing/publishing-side.js';
+import { listQueues } from './topology/queue-list.js';
+import { RabbitmqReplies } from './consuming/replies.js';
 import { TELEMETRY_NAMES } from './telemetry-names.js';
 
 /** amqplib's connections, for what this package does not do itself. Undefined while there is none. */

@@ -58,7 +58,7 @@ export const mutations = [
     name: 'a cancelled consumer stays away',
     edits: [
       [
-        'lib/transports/rabbitmq/consumer-session.ts',
+        'lib/transports/rabbitmq/consuming/consumer-session.ts',
         "this.end('the broker cancelled the consumer');\n      void this.close();",
         '',
       ],
@@ -100,7 +100,13 @@ export const mutations = [
   },
   {
     name: 'what the broker returns is taken for confirmed',
-    edits: [['lib/transports/rabbitmq/publish-channel.ts', 'if (entry) entry.returned = true;', 'if (entry) return;']],
+    edits: [
+      [
+        'lib/transports/rabbitmq/publishing/publish-channel.ts',
+        'if (entry) entry.returned = true;',
+        'if (entry) return;',
+      ],
+    ],
     caughtBy: { file: publishing, test: 'tells which of many messages nobody takes' },
   },
   {
@@ -139,7 +145,7 @@ export const mutations = [
     name: 'errors and log lines show passwords',
     edits: [
       [
-        'lib/transports/rabbitmq/dialer.ts',
+        'lib/transports/rabbitmq/connection/dialer.ts',
         'return this.addresses.reduce((clean, address) => address.redact(clean), text);',
         'return text;',
       ],
@@ -155,7 +161,7 @@ export const mutations = [
     name: 'a dead letter is encoded once more',
     edits: [
       [
-        'lib/transports/rabbitmq/publisher.ts',
+        'lib/transports/rabbitmq/publishing/publisher.ts',
         'body: outgoing.message.body,',
         "body: outgoing.to.kind === 'dead-letter' ? Buffer.from(JSON.stringify(outgoing.message.body.toString('base64'))) : outgoing.message.body,",
       ],
@@ -238,7 +244,7 @@ export const mutations = [
   },
   {
     name: 'an exchange comes back without its bindings',
-    edits: [['lib/transports/rabbitmq/declarations.ts', 'await this.context.bindAgain();', '']],
+    edits: [['lib/transports/rabbitmq/topology/declarations.ts', 'await this.context.bindAgain();', '']],
     caughtBy: { file: publishing, test: 'comes back when its exchange is deleted' },
   },
   {
@@ -248,14 +254,14 @@ export const mutations = [
   },
   {
     name: 'what does not confirm stays among the others',
-    edits: [['lib/transports/rabbitmq/publish-line-pair.ts', 'this.suspects.add(key, name);', '']],
+    edits: [['lib/transports/rabbitmq/publishing/publish-line-pair.ts', 'this.suspects.add(key, name);', '']],
     caughtBy: { cell: 'one-queue-hung' },
   },
   {
     name: 'a channel that is not closed in time ends the connection',
     edits: [
       [
-        'lib/transports/rabbitmq/publish-line.ts',
+        'lib/transports/rabbitmq/publishing/publish-line.ts',
         'channel.isOpen && channel.abandon()',
         "channel.isOpen && this.connection.destroy('late')",
       ],
@@ -266,7 +272,7 @@ export const mutations = [
     name: 'a hung destination is probed all the time',
     edits: [
       [
-        'lib/transports/rabbitmq/suspects.ts',
+        'lib/transports/rabbitmq/publishing/suspects.ts',
         'return !this.probed && this.clock.monotonic() >= this.nextProbeAt;',
         'return !this.probed;',
       ],
@@ -277,7 +283,7 @@ export const mutations = [
     name: 'a declaration may take for ever',
     edits: [
       [
-        'lib/transports/rabbitmq/amqplib.ts',
+        'lib/transports/rabbitmq/connection/amqplib.ts',
         'return answered(run(), bound,',
         'return answered(run(), { ...bound, ms: 2 ** 30 },',
       ],

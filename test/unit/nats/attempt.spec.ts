@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
-import { addressOf } from '../../../lib/transports/nats/address.js';
+import { addressOf } from '../../../lib/transports/nats/connection/address.js';
 import { waitFor } from '../../brokers/wait-for.js';
 
 const servers: Server[] = [];

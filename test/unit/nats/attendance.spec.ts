@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { ConsumerInfo } from '@nats-io/jetstream';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import { isUnattended } from '../../../lib/transports/nats/attendance.js';
-import type { Link } from '../../../lib/transports/nats/link.js';
+import { isUnattended } from '../../../lib/transports/nats/topology/attendance.js';
+import type { Link } from '../../../lib/transports/nats/connection/link.js';
 
 const info = (num_waiting: number, num_ack_pending = 0): ConsumerInfo =>
   ({ stream_name: 'events', name: 'q', num_waiting, num_ack_pending }) as ConsumerInfo;

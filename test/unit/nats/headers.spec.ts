@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals';
 import { MsgHdrsImpl } from '@nats-io/transport-node';
 import type { HeaderValue, Headers } from '../../../lib/message/headers.js';
 import type { WireMessage } from '../../../lib/message/message.js';
-import { decode } from '../../../lib/transports/nats/decode.js';
-import { encodeHeaders } from '../../../lib/transports/nats/encode.js';
+import { decode } from '../../../lib/transports/nats/wire/decode.js';
+import { encodeHeaders } from '../../../lib/transports/nats/wire/encode.js';
 
 const body = Buffer.from('body');
 

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { Msg } from '@nats-io/transport-node';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { Delivery } from '../../../lib/transport/delivery.js';
-import type { Link } from '../../../lib/transports/nats/link.js';
-import { PullSession } from '../../../lib/transports/nats/pull-session.js';
+import type { Link } from '../../../lib/transports/nats/connection/link.js';
+import { PullSession } from '../../../lib/transports/nats/consuming/pull-session.js';
 
 type Say = (error: Error | null, message: Msg) => void;
 

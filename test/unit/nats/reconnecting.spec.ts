@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import { SupervisedConnection } from '../../../lib/transports/kit/supervised-connection.js';
-import { NatsDialer } from '../../../lib/transports/nats/dialer.js';
-import type { Link } from '../../../lib/transports/nats/link.js';
+import { NatsDialer } from '../../../lib/transports/nats/connection/dialer.js';
+import type { Link } from '../../../lib/transports/nats/connection/link.js';
 
 /** A connection of the application's, which reconnects by itself: the test says when. */
 function given(): {

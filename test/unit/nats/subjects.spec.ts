@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { matchesPattern } from '../../../lib/transport/topic-pattern.js';
-import { Binding, filtersFor, type QueueRecord } from '../../../lib/transports/nats/binding.js';
+import { Binding, filtersFor, type QueueRecord } from '../../../lib/transports/nats/topology/binding.js';
 import {
   deadLetterSubject,
   directSubject,
@@ -10,7 +10,7 @@ import {
   routeSubject,
   tokenOf,
 } from '../../../lib/transports/nats/names.js';
-import { covers } from '../../../lib/transports/nats/patterns.js';
+import { covers } from '../../../lib/transports/nats/topology/patterns.js';
 
 const names = namesOf('events');
 const words = ['', 'a', 'b', 'a b', '*', '>', '%', '%41', '=', '=2E', 'Z\u00fcrich', '_x', '$JS', 'a/b'];

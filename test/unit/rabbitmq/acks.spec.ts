@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { Acks } from '../../../lib/transports/rabbitmq/acks.js';
+import { Acks } from '../../../lib/transports/rabbitmq/consuming/acks.js';
 import { seeded } from '../support/application.js';
 
 /** A channel as the broker keeps it: what was delivered on it and is not settled. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { readDeadLetter } from '../../../lib/dead-letter/dead-letter.js';
 import type { Headers } from '../../../lib/message/headers.js';
-import { withBrokerDeath } from '../../../lib/transports/rabbitmq/broker-deaths.js';
+import { withBrokerDeath } from '../../../lib/transports/rabbitmq/queues/broker-deaths.js';
 
 const DEATH = {
   queue: 'orders:queue',

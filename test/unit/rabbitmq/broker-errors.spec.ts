@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { topologyMisconfiguration } from '../../../lib/transports/rabbitmq/broker-errors.js';
+import { topologyMisconfiguration } from '../../../lib/transports/rabbitmq/connection/broker-errors.js';
 
 const answered = (text: string) =>
   Object.assign(new Error(`Operation failed: QueueDeclare; 406 (PRECONDITION-FAILED) with message "${text}"`), {

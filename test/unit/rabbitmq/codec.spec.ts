@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { ConsumeMessage } from 'amqplib';
 import type { Headers } from '../../../lib/message/headers.js';
 import type { WireMessage } from '../../../lib/message/message.js';
-import { decode, deliveryCountOf, originOf } from '../../../lib/transports/rabbitmq/decode.js';
-import { encode, leanerHeaders, refusal, targetOf } from '../../../lib/transports/rabbitmq/encode.js';
+import { decode, deliveryCountOf, originOf } from '../../../lib/transports/rabbitmq/wire/decode.js';
+import { encode, leanerHeaders, refusal, targetOf } from '../../../lib/transports/rabbitmq/wire/encode.js';
 import { namesOf } from '../../../lib/transports/rabbitmq/names.js';
 
 const names = namesOf('events');

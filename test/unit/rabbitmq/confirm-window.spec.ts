@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfirmWindow } from '../../../lib/transports/rabbitmq/confirm-window.js';
+import { ConfirmWindow } from '../../../lib/transports/rabbitmq/publishing/confirm-window.js';
 
 function filled(count: number): ConfirmWindow<number> {
   const window = new ConfirmWindow<number>();

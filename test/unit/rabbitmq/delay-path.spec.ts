@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { bandOf, delayLevels, MAX_DELAY_MS } from '../../../lib/transports/rabbitmq/delay-path.js';
-import { delayBands, delayEnds, pathHeaders } from '../../../lib/transports/rabbitmq/delay-topology.js';
+import { bandOf, delayLevels, MAX_DELAY_MS } from '../../../lib/transports/rabbitmq/topology/delay-path.js';
+import { delayBands, delayEnds, pathHeaders } from '../../../lib/transports/rabbitmq/topology/delay-topology.js';
 import { namesOf } from '../../../lib/transports/rabbitmq/names.js';
-import { inStages, type Operation } from '../../../lib/transports/rabbitmq/operations.js';
+import { inStages, type Operation } from '../../../lib/transports/rabbitmq/topology/operations.js';
 
 const sum = (levels: readonly number[]): number => levels.reduce((total, level) => total + 2 ** level, 0);
 

@@ -2,8 +2,12 @@ import { createRequire } from 'node:module';
 import { describe, expect, it, test } from '@jest/globals';
 import type { Options } from 'amqplib';
 import type { Headers, HeaderValue } from '../../../lib/message/headers.js';
-import { checkHeaderFrame, headerFrameBytes, headerFrameLimit } from '../../../lib/transports/rabbitmq/header-frame.js';
-import { fromTerms, toTerms, writableTimestamp } from '../../../lib/transports/rabbitmq/header-terms.js';
+import {
+  checkHeaderFrame,
+  headerFrameBytes,
+  headerFrameLimit,
+} from '../../../lib/transports/rabbitmq/wire/header-frame.js';
+import { fromTerms, toTerms, writableTimestamp } from '../../../lib/transports/rabbitmq/wire/header-terms.js';
 
 const load = createRequire(require.resolve('amqplib'));
 const codec = load('./lib/codec.js') as {

@@ -3,8 +3,8 @@ import { expect, it } from '@jest/globals';
 import type { ChannelModel } from 'amqplib';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { TransportEnvironment } from '../../../lib/transport/transport.js';
-import type { Address } from '../../../lib/transports/rabbitmq/address.js';
-import { RabbitmqConnection } from '../../../lib/transports/rabbitmq/connection.js';
+import type { Address } from '../../../lib/transports/rabbitmq/connection/address.js';
+import { RabbitmqConnection } from '../../../lib/transports/rabbitmq/connection/connection.js';
 
 /** A connection to a broker that always lets in. */
 async function start(): Promise<{

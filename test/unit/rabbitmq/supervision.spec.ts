@@ -1,11 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import type { AmqpError } from '../../../lib/transports/rabbitmq/amqplib.js';
+import type { AmqpError } from '../../../lib/transports/rabbitmq/connection/amqplib.js';
 import { reconnectDelay } from '../../../lib/transport/reconnect-delay.js';
-import { explainMismatch } from '../../../lib/transports/rabbitmq/broker-errors.js';
-import { isCausedByPublish, isolate, suspectsOf, type Verdict } from '../../../lib/transports/rabbitmq/isolation.js';
-import { NackWatch } from '../../../lib/transports/rabbitmq/nack-watch.js';
-import type { InFlight } from '../../../lib/transports/rabbitmq/publish-channel.js';
+import { explainMismatch } from '../../../lib/transports/rabbitmq/connection/broker-errors.js';
+import {
+  isCausedByPublish,
+  isolate,
+  suspectsOf,
+  type Verdict,
+} from '../../../lib/transports/rabbitmq/publishing/isolation.js';
+import { NackWatch } from '../../../lib/transports/rabbitmq/publishing/nack-watch.js';
+import type { InFlight } from '../../../lib/transports/rabbitmq/publishing/publish-channel.js';
 import { Undeliverable } from '../../../lib/transport/undeliverable.js';
 
 describe('backoff', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import { Suspects } from '../../../lib/transports/rabbitmq/suspects.js';
+import { Suspects } from '../../../lib/transports/rabbitmq/publishing/suspects.js';
 
 describe('Suspects', () => {
   it('lets one probe at a time through, after each timeout later, up to a minute', async () => {

@@ -29,7 +29,7 @@ const packages = [
   'rxjs',
 ];
 /** What one sample alone needs. */
-const furtherPackages = { '08-outbox': ['typeorm'] };
+const furtherPackages = { '08-outbox': ['typeorm'], '14-bridge': ['ioredis'] };
 
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 

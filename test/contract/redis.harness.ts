@@ -98,12 +98,17 @@ export class RedisHarness extends ProxiedHarness {
     );
     const head = JSON.parse(named.head.toString()) as Head;
     const headers = Object.fromEntries(Object.entries(head.headers).map(([name, value]) => [name, untagged(value)]));
-    return { id: head.id, body: named.body, headers, properties: head.properties };
+    return {
+      id: head.id,
+      body: named.body,
+      headers,
+      properties: head.properties ?? { contentType: 'application/json' },
+    };
   }
 }
 
 interface Head {
   readonly id?: string;
   readonly headers: Record<string, HeaderValue>;
-  readonly properties: PeerMessage['properties'];
+  readonly properties?: PeerMessage['properties'];
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { header, stringHeader } from '../../message/headers.js';
 import type { WireMessage } from '../../message/message.js';
-import { type JsonHead, readJsonHead, topicOf } from '../kit/json-head.js';
+import { type JsonHead, readJsonHead, topicOf, writeJsonHead } from '../kit/json-head.js';
 import { ClaimedOnce, type Claimer } from '../kit/settled-once.js';
 
 /** An entry of a stream, as a script hands it over: its id, names and values in turn, how often it was delivered before. */
@@ -18,6 +18,16 @@ export interface RedisEntry {
 export function keyOf({ headers }: WireMessage): string {
   const key = stringHeader(headers, header.key);
   return key === undefined ? '' : hash('sha256', key, 'hex').slice(0, 16);
+}
+
+/** What a head without properties says: it is said of most messages. */
+const JSON_ALONE = { contentType: 'application/json' };
+
+/** Everything of a message but its body, as it is stored. */
+export function writeHead(message: WireMessage, topic: string | undefined): string {
+  const { properties } = message;
+  const isUsual = properties.contentType === JSON_ALONE.contentType && Object.keys(properties).length === 1;
+  return writeJsonHead(isUsual ? { ...message, properties: undefined as never } : message, topic);
 }
 
 export class RedisDelivery extends ClaimedOnce<RedisEntry, Claimer<RedisDelivery>> {
@@ -66,8 +76,10 @@ const NAMES: Readonly<Record<string, Buffer>> = {
 function headOf(fields: readonly Buffer[]): JsonHead {
   const text = fieldOf(fields, 'head');
   try {
-    const head: unknown = text && JSON.parse(text.toString());
-    return typeof head === 'object' && head !== null ? head : {};
+    const head = text && (JSON.parse(text.toString()) as { -readonly [Name in keyof JsonHead]: unknown } | null);
+    if (typeof head !== 'object' || head === null) return {};
+    head.properties ??= JSON_ALONE;
+    return head;
   } catch {
     return {};
   }

@@ -59,9 +59,12 @@ end
 const publish = (full: boolean, flags?: string): Script =>
   script(
     `if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return {0} end
-local last = redis.call('GET', KEYS[2])
-if last and not (tonumber(last:match('^%d+')) and tonumber(last:match('^%d+')) < tonumber(ARGV[2])) then return {-1} end
-${NOW}local failed, lost, n = {}, {}, 0
+local last = redis.call('SET', KEYS[2], ARGV[2], 'PX', 86400000, 'GET')
+if last and not (tonumber(last:match('^%d+')) and tonumber(last:match('^%d+')) < tonumber(ARGV[2])) then
+  redis.call('SET', KEYS[2], last, 'PX', 86400000)
+  return {-1}
+end
+${full ? NOW : ''}local failed, lost, n = {}, {}, 0
 for at = 4, #ARGV, ${full ? 8 : 4} do
   local head, body, key, ok = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], true
   n = n + 1
@@ -96,9 +99,11 @@ ${
     : ''
 }  end
 end
-local told = ARGV[2]
-for _, one in ipairs(failed) do told = told .. ' ' .. one[1] end
-redis.call('SET', KEYS[2], told, 'PX', 86400000)
+if #failed > 0 then
+  local told = ARGV[2]
+  for _, one in ipairs(failed) do told = told .. ' ' .. one[1] end
+  redis.call('SET', KEYS[2], told, 'PX', 86400000)
+end
 local idle = {}
 for queue in ARGV[3]:gmatch('%Z+') do
   if redis.call('SREM', KEYS[3], queue) == 1 then idle[#idle + 1] = queue end

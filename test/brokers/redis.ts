@@ -23,6 +23,11 @@ export class RedisBroker {
     return this.redis.version;
   }
 
+  /** The clocks of its servers can be stepped. */
+  get steps(): boolean {
+    return this.redis.faketime !== undefined;
+  }
+
   /** Servers are of this run: they can be started, and given faults. Else there is only `sharedUrl`. */
   get ours(): boolean {
     return this.redis.root !== undefined;

@@ -1,59 +1,17 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { kafka } from '../../lib/transports/kafka/kafka.js';
 import { describeKafka } from '../brokers/kafka.js';
 import type { KafkaServer } from '../brokers/kafka/server.js';
+import { SmallDisk } from '../brokers/small-disk.js';
 import { closeApplications, event } from '../e2e/support/application.js';
 import { Load } from '../fault/load.js';
 import { survived } from '../fault/under-load.js';
 
 jest.setTimeout(180_000);
 
-/** A disk of 48 MB, in memory. Only root can make one: undefined for others. */
-class SmallDisk {
-  private constructor(readonly path: string) {}
-
-  static make(): SmallDisk | undefined {
-    const path = mkdtempSync(join(tmpdir(), 'small-disk-'));
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m,mode=700', 'small-disk', path], { stdio: 'ignore' });
-      return new SmallDisk(path);
-    } catch {
-      rmSync(path, { recursive: true });
-      return undefined;
-    }
-  }
-
-  /** Until nothing more can be written; gives how to have room again. */
-  fill(): () => void {
-    const ballast = join(this.path, 'ballast');
-    for (let size = 2 ** 20; size >= 2 ** 10; size /= 2)
-      for (;;)
-        try {
-          writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
-        } catch {
-          break;
-        }
-    return () => rmSync(ballast);
-  }
-
-  remove(): void {
-    execFileSync('umount', [this.path]);
-    rmSync(this.path, { recursive: true });
-  }
-}
-
-function canMakeOne(): boolean {
-  const tried = process.getuid?.() === 0 ? SmallDisk.make() : undefined;
-  tried?.remove();
-  return tried !== undefined;
-}
-
 let disk: SmallDisk | undefined;
-const onSmallDisk = canMakeOne()
+const onSmallDisk = SmallDisk.canBeMade
   ? describeKafka
   : (): void => test.skip('a disk that is full: only root can make one', () => {});
 // After the node is gone.
@@ -65,7 +23,7 @@ onSmallDisk(
     let server: KafkaServer;
 
     beforeAll(async () => {
-      disk = SmallDisk.make();
+      disk = SmallDisk.make(48);
       const sizes = ['log.segment.bytes', 'log.index.size.max.bytes'].map((name) => `${name}=1048576`);
       server = await broker.start({ properties: [`log.dirs=${join(disk!.path, 'data')}`, ...sizes] });
     });

@@ -22,7 +22,8 @@ describeRedisNode('under load, nothing is lost when', (redis) => {
     await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
   });
 
-  const start = (url: string): Promise<Load> => Load.start(transport({ url, lease: 2_000, pollInterval: 200 }), 2_000);
+  const start = (url: string, confirmTimeout?: number): Promise<Load> =>
+    Load.start(transport({ url, lease: 2_000, pollInterval: 200 }), 2_000, confirmTimeout);
 
   /** A client of somebody else. */
   function plain(server: RedisServer): Redis {
@@ -80,6 +81,44 @@ describeRedisNode('under load, nothing is lost when', (redis) => {
     const load = await start(url);
     await check(load, () => loseAnswers(load, proxy));
   });
+
+  test('its connections are half-open: nothing comes through, and nobody says so', async () => {
+    const server = await redis.start();
+    const { proxy, url } = await proxied(server);
+    const load = await start(url);
+    await check(
+      load,
+      async () => {
+        const lost = event(load.messaging, 'disconnected');
+        proxy.stall();
+        await lost;
+        proxy.resume();
+      },
+      2,
+    );
+  });
+
+  const stepped = redis.steps ? test : test.skip;
+  stepped(
+    'the clock of the server is stepped forth and back: nothing comes twice, and the log tells of it',
+    async () => {
+      const server = await redis.start({ steps: true });
+      const load = await start(server.url, 30_000);
+      const steps = [3_600_000, -3_600_000, 3 * 86_400_000, 0];
+      let at = 0;
+      let off = 0;
+      const step = async (): Promise<void> => {
+        const [before, now] = [off, steps[at++]];
+        off = now;
+        const told = new RegExp(`The clock of Redis went ${now > before ? 'forward' : 'back'} by`);
+        const lines = load.application.log.lines.length;
+        await server.stepClock(now);
+        const tells = (): boolean => load.application.log.lines.slice(lines).some((line) => told.test(line));
+        await waitFor(tells, 'a line about it');
+      };
+      expect(await check(load, step, steps.length)).toMatchObject({ duplicated: 0 });
+    },
+  );
 
   test('the server pauses its clients for longer than a confirm is waited for', async () => {
     const server = await redis.start();

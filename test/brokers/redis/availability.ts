@@ -8,6 +8,8 @@ export interface AvailableRedis {
   /** The folder to enter by chroot, and the program in it: servers of the tests' own can be started, and given faults. */
   root?: string;
   program?: string;
+  /** The library with which the clocks of its servers can be stepped. */
+  faketime?: string;
   /** A server that somebody else runs. */
   url?: string;
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { spawnInRoot } from '../chroot.js';
 import { freePorts } from '../free-ports.js';
 import { newDirectory } from '../run-directory.js';
 import { ServerProcess } from '../server-process.js';
+import { waitFor } from '../wait-for.js';
 import type { AvailableRedis } from './availability.js';
 
 export interface RedisServerOptions {
@@ -13,7 +14,23 @@ export interface RedisServerOptions {
   readonly password?: string;
   /** Settings beside the usual ones; `appendonly yes` and `appendfsync always` where they do not say otherwise. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where its data are; made here, and removed with the server. */
+  readonly directory?: string;
+  /** Its clock can be stepped, where the library for that is there. */
+  readonly steps?: boolean;
 }
+
+/** In its directory: how far its clock is off. */
+const CLOCK = 'clock';
+const FAKETIME = 'libfaketime.so.1';
+
+/** The clock is read again each second. With the allocator of libc: that of Redis asks for the time before the library can tell it. */
+const FAKED_TIME = {
+  LD_PRELOAD: `/data/${FAKETIME} /lib/x86_64-linux-gnu/libc.so.6`,
+  FAKETIME_TIMESTAMP_FILE: `/data/${CLOCK}`,
+  FAKETIME_CACHE_DURATION: '1',
+  FAKETIME_DONT_FAKE_MONOTONIC: '1',
+};
 
 export class RedisServer extends ServerProcess {
   private readonly password: string;
@@ -30,7 +47,9 @@ export class RedisServer extends ServerProcess {
 
   static async start(installed: AvailableRedis, options: RedisServerOptions = {}): Promise<RedisServer> {
     const [port] = await freePorts(1);
-    const directory = newDirectory(`${installed.title.toLowerCase()}-${installed.version}`);
+    const { directory = newDirectory(`${installed.title.toLowerCase()}-${installed.version}`) } = options;
+    mkdirSync(directory, { recursive: true });
+    if (options.steps) copyFileSync(installed.faketime!, join(directory, FAKETIME));
     const server = new RedisServer(installed, port, directory, options);
     await server.launch();
     return server;
@@ -63,8 +82,17 @@ export class RedisServer extends ServerProcess {
     }
   }
 
+  /** Its wall clock is so many milliseconds off from now on, those of its timers go on. Only with `steps`. */
+  async stepClock(ms: number): Promise<void> {
+    writeFileSync(join(this.directory, CLOCK), `${ms < 0 ? '-' : '+'}${Math.abs(ms) / 1_000}`);
+    await waitFor(async () => {
+      const [seconds] = await this.command<string[]>('time');
+      return Math.abs(Number(seconds) * 1_000 - (Date.now() + ms)) < 5_000;
+    }, 'the step of the clock');
+  }
+
   protected async launch(): Promise<void> {
-    const { settings } = this.options;
+    const { settings, steps } = this.options;
     const all = {
       port: String(this.port),
       bind: '127.0.0.1',
@@ -81,7 +109,7 @@ export class RedisServer extends ServerProcess {
     const { root, program, title, version } = this.installed;
     const child = spawnInRoot({
       root: root!,
-      env: { LC_ALL: 'C' },
+      env: { LC_ALL: 'C', ...(steps && FAKED_TIME) },
       directory: this.directory,
       log: this.logFile,
       command: [program!, '/data/redis.conf'],

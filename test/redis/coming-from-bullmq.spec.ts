@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
+import type { Provider } from '@nestjs/common';
+import type { Redis } from 'ioredis';
 import { bounded, fixed, type Messaging, MessagingModule, RetryLaterError, UnrecoverableError } from 'nestjs-messaging';
+import { Recurring, type RecurringFire } from 'nestjs-messaging/recurring';
 import { redis as transport } from 'nestjs-messaging/redis';
+import { redisCoordinationStore } from 'nestjs-messaging/stores';
 import { describeRedis } from '../brokers/redis.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications } from '../e2e/support/application.js';
@@ -20,9 +24,21 @@ const rows = (text: string): string[] =>
     .map((line) => /^\| (.*?) \|/.exec(line)![1]);
 
 describeRedis('coming from BullMQ', (redis) => {
-  afterEach(closeApplications);
+  const clients: Redis[] = [];
 
-  async function start(options: object = {}): Promise<Application & { prefix: string }> {
+  afterEach(async () => {
+    await closeApplications();
+    for (const client of clients.splice(0)) client.disconnect();
+  });
+
+  /** The option with which processes agree. */
+  async function coordinated(): Promise<object> {
+    const client = plainRedis(await redis.url());
+    clients.push(client);
+    return { coordination: redisCoordinationStore({ client, prefix: `bullmq-${process.pid}-${++prefixes}` }) };
+  }
+
+  async function start(options: object = {}, providers: Provider[] = []): Promise<Application & { prefix: string }> {
     const prefix = `bullmq-${process.pid}-${++prefixes}`;
     const module = MessagingModule.forRoot({
       service: 'orders',
@@ -30,7 +46,7 @@ describeRedis('coming from BullMQ', (redis) => {
       retry: { attempts: 3, backoff: fixed(20) },
       ...options,
     });
-    return { ...(await boot({ imports: [module] })), prefix };
+    return { ...(await boot({ imports: [module], providers })), prefix };
   }
 
   /** Subscribes, and gives the bodies in the order of their calls. */
@@ -143,13 +159,52 @@ describeRedis('coming from BullMQ', (redis) => {
     },
     async '`worker.pause()`'() {
       const { messaging } = await start();
-      const bodies: number[] = [];
-      const subscription = await messaging.subscribe<number>({ route }, (body) => void bodies.push(body));
-      await subscription.stop();
+      const bodies = await handled(messaging);
+      messaging.pause(route);
       await messaging.publisher.publish(route, 1);
-      const again = await handled(messaging);
-      await waitFor(() => again.length === 1);
       expect(bodies).toEqual([]);
+      messaging.resume(route);
+      await waitFor(() => bodies.length === 1);
+    },
+    async '`queue.pause()`'() {
+      const { messaging } = await start(await coordinated());
+      const bodies = await handled(messaging);
+      await messaging.pauseEverywhere(route);
+      await messaging.publisher.publish(route, 1);
+      expect(messaging.health()).toMatchObject({ status: 'degraded' });
+      expect(bodies).toEqual([]);
+      await messaging.resumeEverywhere(route);
+      await waitFor(() => bodies.length === 1);
+    },
+    async '`limiter: { max, duration }`'() {
+      const { messaging } = await start(await coordinated());
+      const times: number[] = [];
+      await handled(messaging, { limit: { rate: 2, per: 1_000 } }, () => times.push(performance.now()));
+      await messaging.publisher.publishMany([1, 2, 3].map((body) => ({ route, body })));
+      await waitFor(() => times.length === 3);
+      expect(times[2] - times[0]).toBeGreaterThanOrEqual(900);
+    },
+    async '`deduplication: { id, ttl }`'() {
+      const { messaging } = await start(await coordinated());
+      const bodies = await handled(messaging);
+      const unique = { key: 'invoice', for: 3_600_000 };
+      await messaging.publisher.publish(route, 1, { unique });
+      expect(await messaging.publisher.publish(route, 2, { unique })).toMatchObject({ duplicate: true });
+      await messaging.publisher.publish(route, 3);
+      await waitFor(() => bodies.includes(3));
+      expect(bodies).toEqual([1, 3]);
+    },
+    async '`queue.upsertJobScheduler(id, { pattern })`'() {
+      class Reports {
+        @Recurring('* * * * * *', route)
+        due({ at }: RecurringFire): number {
+          return at.getTime();
+        }
+      }
+      const { messaging } = await start(await coordinated(), [Reports]);
+      const bodies = await handled(messaging);
+      await waitFor(() => bodies.length === 2);
+      expect(bodies[1] - bodies[0]).toBeGreaterThanOrEqual(1_000);
     },
   };
 

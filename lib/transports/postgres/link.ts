@@ -4,6 +4,7 @@ import { connectionMisconfiguration, describe, type PostgresError } from '../../
 import { destroyClient, loadPg, type Pg, type WatchedPool, watchedPool } from '../../clients/postgres-pool.js';
 import type { Clock } from '../../clock/clock.js';
 import { answered } from '../../clock/answered.js';
+import { heartbeat } from '../../clock/heartbeat.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import { isOverWhatWasSent } from './broker-errors.js';
 import type { Settings } from './options.js';
@@ -86,7 +87,8 @@ export class PostgresDialer implements Dialer<Link> {
       else await checkVersion(link.main, settings.schema);
       if (notified && settings.preparedStatements) await this.listen(link, notified, on);
       await prepare?.(link);
-      link.stopHeartbeat = this.heartbeat(link, on);
+      const failed = (error: unknown): void => this.destroy(link, this.describe(error), on);
+      link.stopHeartbeat = heartbeat(this.options.clock, HEARTBEAT_MS, () => link.publish(PING), failed);
       return link;
     } catch (error) {
       void this.end(link);
@@ -166,24 +168,6 @@ export class PostgresDialer implements Dialer<Link> {
       await main.query('unlisten *');
       on.warning(`Notifications do not arrive, queues are looked into more often instead: ${this.describe(error)}`);
     }
-  }
-
-  private heartbeat(link: Link, on: LinkEvents<Link>): () => void {
-    const { clock } = this.options;
-    let cancel = (): void => {};
-    const beat = (): void => {
-      cancel = clock.after(
-        HEARTBEAT_MS,
-        () => {
-          answered(link.publish(PING), { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
-            this.destroy(link, this.describe(error), on),
-          );
-        },
-        { background: true },
-      );
-    };
-    beat();
-    return () => cancel();
   }
 }
 

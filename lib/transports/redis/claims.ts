@@ -17,6 +17,14 @@ export interface Found {
 
 type TurnAnswer = [status: number, dueMs: number, more: number, lost: number, taken: Taken[]];
 
+/** What a consumer asks for besides settling: keys that others may have, and messages, up to the id `last`. */
+interface Wanted {
+  readonly freed: readonly string[];
+  readonly room: number;
+  readonly last: string;
+}
+
+const NOTHING: Wanted = { freed: [], room: 0, last: '' };
 /** How the names of those begin that only look: those are judged by the clock of the server, for a look is short. */
 export const LOOK = 'browser-';
 /** The most that one script settles: arguments of a command of a script are limited. */
@@ -65,26 +73,8 @@ export class Claims {
     made: (taken: Taken) => RedisDelivery,
     last = '',
   ): Promise<Found | undefined> {
-    for (let from = MOST_AT_ONCE; from < Math.max(acks.length, releases.length); from += MOST_AT_ONCE)
-      if (
-        !(await this.step(
-          this.owner,
-          acks.slice(from, from + MOST_AT_ONCE),
-          releases.slice(from, from + MOST_AT_ONCE),
-          [],
-          0,
-        ))
-      )
-        return undefined;
     const freed = [...this.freed].slice(0, MOST_AT_ONCE);
-    const answer = await this.step(
-      this.owner,
-      acks.slice(0, MOST_AT_ONCE),
-      releases.slice(0, MOST_AT_ONCE),
-      freed,
-      room,
-      last,
-    );
+    const answer = await this.settle(this.owner, acks, releases, { freed, room, last });
     if (!answer) return undefined;
     for (const key of freed) this.freed.delete(key);
     const [, dueMs, more, lost, taken] = answer;
@@ -132,8 +122,7 @@ export class Claims {
 
   /** What an earlier consumer of this process had. */
   async takeOver(owner: string, acks: readonly RedisDelivery[], releases: readonly Release[]): Promise<void> {
-    for (let from = 0; from < Math.max(acks.length, releases.length); from += MOST_AT_ONCE)
-      await this.step(owner, acks.slice(from, from + MOST_AT_ONCE), releases.slice(from, from + MOST_AT_ONCE), [], 0);
+    await this.settle(owner, acks, releases);
     await this.leave(owner);
   }
 
@@ -143,24 +132,28 @@ export class Claims {
     this.freed.delete(key);
   }
 
-  private async step(
+  /** In as many steps as it takes; with the last one come what it wants besides, and the answer. */
+  private async settle(
     owner: string,
     acks: readonly RedisDelivery[],
     releases: readonly Release[],
-    freed: readonly string[],
-    room: number,
-    last = '',
+    wanted = NOTHING,
   ): Promise<TurnAnswer | undefined> {
     const { channel } = this.names;
-    const values: (string | number)[] = [owner, room, last, channel, this.queue, acks.length];
-    for (const { id } of acks) values.push(id);
-    values.push(releases.length * 4);
-    for (const { delivery, delayMs, unseen } of releases) {
-      const count = (delivery.deliveryCount ?? 0) + (unseen ? 0 : 1);
-      values.push(delivery.id, delivery.key, Math.ceil(delayMs), count);
-    }
-    values.push(freed.length, ...freed);
+    const isLast = Math.max(acks.length, releases.length) <= MOST_AT_ONCE;
+    const { freed, room, last } = isLast ? wanted : NOTHING;
+    const values: (string | number)[] = [owner, room, last, channel, this.queue];
+    const now = releases.slice(0, MOST_AT_ONCE);
+    const ids = acks.slice(0, MOST_AT_ONCE).map(({ id }) => id);
+    const given = now.flatMap(({ delivery: { id, key, deliveryCount = 0 }, delayMs, unseen }) => [
+      id,
+      key,
+      Math.ceil(delayMs),
+      deliveryCount + (unseen ? 0 : 1),
+    ]);
+    for (const list of [ids, given, freed]) values.push(list.length, ...list);
     const answer = await this.link.runForBytes<TurnAnswer>(scripts.turn, this.queueKeys, values);
-    return answer[0] < 0 ? undefined : answer;
+    if (answer[0] < 0) return undefined;
+    return isLast ? answer : this.settle(owner, acks.slice(MOST_AT_ONCE), releases.slice(MOST_AT_ONCE), wanted);
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock/clock.js';
 import { BrokerConfigurationError } from '../../errors/configuration-errors.js';
 import { loadPeer } from '../../errors/optional-peer.js';
 import { answered } from '../../clock/answered.js';
+import { heartbeat } from '../../clock/heartbeat.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import {
   connectionMisconfiguration,
@@ -106,7 +107,9 @@ export class RedisDialer implements Dialer<Link> {
       if (notified) await this.listen(link, notified);
       await prepare?.(link);
       surveyed?.(survey);
-      link.stopHeartbeat = this.heartbeat(link, on);
+      const ping = (): Promise<unknown> => Promise.all([client.ping(), link.subscriber?.ping()]);
+      const failed = (error: unknown): void => this.destroy(link, this.describe(error), on);
+      link.stopHeartbeat = heartbeat(clock, HEARTBEAT_MS, ping, failed);
       return link;
     } catch (error) {
       const said = [error, ...faults].find((one) => connectionMisconfiguration(one, settings.address));
@@ -202,25 +205,6 @@ export class RedisDialer implements Dialer<Link> {
     throw new BrokerConfigurationError(
       `Redis at ${settings.address.host}: the user lacks a permission for keys «{${settings.prefix}}:*» and their channel: ${refused.join('; ')}`,
     );
-  }
-
-  private heartbeat(link: Opened, on: LinkEvents<Link>): () => void {
-    const { clock } = this.options;
-    let cancel = (): void => {};
-    const beat = (): void => {
-      cancel = clock.after(
-        HEARTBEAT_MS,
-        () => {
-          const pings = Promise.all([link.client.ping(), link.subscriber?.ping()]);
-          answered(pings, { clock, ms: HEARTBEAT_MS }).then(beat, (error: unknown) =>
-            this.destroy(link, this.describe(error), on),
-          );
-        },
-        { background: true },
-      );
-    };
-    beat();
-    return () => cancel();
   }
 }
 

@@ -71,37 +71,15 @@ const DEFAULTS = {
   maxBytes: 2 ** 24,
 } as const;
 
-const KNOWN: readonly (keyof RedisOptions)[] = [
-  'url',
-  'cluster',
-  'options',
-  'prefix',
-  'topic',
-  'lease',
-  'pollInterval',
-  'maxBytes',
-];
+const KNOWN = [...Object.keys(DEFAULTS), 'options'] as (keyof RedisOptions)[];
 /** What leaving out means of the options that say where to connect. */
 const LEFT_OUT = { url: `«${DEFAULTS.url}»`, prefix: `«${DEFAULTS.prefix}»`, topic: `«${DEFAULTS.topic}»` };
 /** What the transport relies on: nothing is sent twice, and it connects again by itself. */
+// prettier-ignore
 const OURS = [
-  'lazyConnect',
-  'retryStrategy',
-  'maxRetriesPerRequest',
-  'enableOfflineQueue',
-  'enableReadyCheck',
-  'reconnectOnError',
-  'keyPrefix',
-  'protocol',
-  'commandTimeout',
-  'socketTimeout',
-  'blockingTimeout',
-  'autoResubscribe',
-  'stringNumbers',
-  'readOnly',
-  'host',
-  'port',
-  'db',
+  'lazyConnect', 'retryStrategy', 'maxRetriesPerRequest', 'enableOfflineQueue', 'enableReadyCheck', 'reconnectOnError',
+  'keyPrefix', 'protocol', 'commandTimeout', 'socketTimeout', 'blockingTimeout',
+  'autoResubscribe', 'stringNumbers', 'readOnly', 'host', 'port', 'db',
 ];
 
 export function checkOptions(options: RedisOptions): Settings {

@@ -88,32 +88,20 @@ export async function surveyOf(
   const policy = info.maxmemory_policy ?? 'noeviction';
   const evicts = info.maxmemory !== '0' && policy.startsWith('allkeys');
   const remarks = [
-    ...(logs
-      ? []
-      : [
-          `${at} does not write what it is sent to a log (appendonly is off): what it has confirmed is lost with its process. Set «appendonly yes» and «appendfsync always»`,
-        ]),
-    ...(logs && fsync === 'everysec'
-      ? [
-          `${at} syncs its log once a second (appendfsync everysec): a machine that loses power loses up to 2 s of what was confirmed, a process that dies nothing`,
-        ]
-      : []),
-    ...(logs && fsync === 'no'
-      ? [
-          `${at} leaves it to the system when its log is synced (appendfsync no): a machine that loses power loses what was confirmed`,
-        ]
-      : []),
-    ...(logs && fsync === undefined
-      ? [
-          `${at} does not tell how it syncs its log (CONFIG GET is refused): whether what it confirms outlives a loss of power is not known`,
-        ]
-      : []),
-    ...(evicts
-      ? [
-          `${at} deletes keys when it is full (maxmemory-policy ${policy}), whole queues among them, without a word. Set «maxmemory-policy noeviction»`,
-        ]
-      : []),
-  ];
+    !logs &&
+      `${at} does not write what it is sent to a log (appendonly is off): what it has confirmed is lost with its process. Set «appendonly yes» and «appendfsync always»`,
+    logs &&
+      fsync === 'everysec' &&
+      `${at} syncs its log once a second (appendfsync everysec): a machine that loses power loses up to 2 s of what was confirmed, a process that dies nothing`,
+    logs &&
+      fsync === 'no' &&
+      `${at} leaves it to the system when its log is synced (appendfsync no): a machine that loses power loses what was confirmed`,
+    logs &&
+      fsync === undefined &&
+      `${at} does not tell how it syncs its log (CONFIG GET is refused): whether what it confirms outlives a loss of power is not known`,
+    evicts &&
+      `${at} deletes keys when it is full (maxmemory-policy ${policy}), whole queues among them, without a word. Set «maxmemory-policy noeviction»`,
+  ].filter((one) => one !== false);
   const server = {
     version,
     role: 'primary',

@@ -16,13 +16,13 @@ const DAY = 86_400_000;
 
 /** With the page that tells more. */
 const transports: readonly (readonly [name: string, page: string, factory: TransportFactory])[] = [
-  ['RabbitMQ', 'options.md#rabbitmq', rabbitmq({})],
-  ['NATS JetStream', 'options.md#nats', nats({})],
+  ['RabbitMQ', 'rabbitmq.md', rabbitmq({})],
+  ['NATS JetStream', 'nats.md', nats({})],
   ['PostgreSQL', 'postgres.md', postgres({})],
   ['Redis', 'redis.md', redis({})],
   ['Kafka', 'kafka.md', kafka({})],
   ['SQS', 'sqs.md', sqs({ region: 'eu-central-1' })],
-  ['embedded', 'options.md#memory', memory()],
+  ['embedded', 'memory.md', memory()],
 ];
 
 const orders = { none: 'in one process', queue: 'yes, with partitions', key: 'yes' } as const;

@@ -1,5 +1,5 @@
 /** A test of ours: in a file, or a cell of the matrix. */
-interface Shown {
+export interface Shown {
   readonly file?: string;
   readonly name: string;
 }
@@ -15,6 +15,8 @@ export interface MeasuredFault {
 const boot = 'test/e2e/rabbitmq-boot.spec.ts';
 const retry = 'test/e2e/retry-and-dead-letters.spec.ts';
 const lifecycle = 'test/e2e/lifecycle.spec.ts';
+const invoices = 'test/e2e/sample-15.spec.ts';
+const depot = 'test/e2e/sample-13.spec.ts';
 
 export const measured: readonly MeasuredFault[] = [
   {
@@ -92,5 +94,40 @@ export const measured: readonly MeasuredFault[] = [
         name: 'sees its bytes, properties and header types survive retry and dead letter',
       },
     ],
+  },
+  {
+    fault: 'bus (Go): a handler of which only what is required is said',
+    theirs: '10 sent, none handled, all acked',
+    ours: 'all handled',
+    shownBy: [{ file: invoices, name: 'a handler of which only the route is said gets each of ten orders' }],
+  },
+  {
+    fault: 'bus (Go): a handler panics',
+    theirs: 'its key stays held, and the retry deletes the message as a duplicate',
+    ours: 'handled again, and once',
+    shownBy: [{ file: invoices, name: 'a handler that throws has its order again' }],
+  },
+  {
+    fault: 'bus (Go): a transaction slower than its check-back, then a send that fails',
+    theirs: 'committed, never sent, no error',
+    ours: 'sent',
+    shownBy: [
+      {
+        file: invoices,
+        name: 'a transaction that is slower than its check-back, and a send that then fails: it is sent',
+      },
+    ],
+  },
+  {
+    fault: 'mq-go: a handler fails once',
+    theirs: 'the message is deleted after one call',
+    ours: 'retried after a pause',
+    shownBy: [{ file: depot, name: 'one batch that fails on its way and four handlers that fail lose nothing' }],
+  },
+  {
+    fault: 'mq-go: one passing error of a batch',
+    theirs: 'the whole batch is lost',
+    ours: 'sent again',
+    shownBy: [{ file: depot, name: 'one batch that fails on its way and four handlers that fail lose nothing' }],
   },
 ];

@@ -4,6 +4,7 @@ import { faults } from './faults/all.js';
 import type { CellResult } from './matrix.js';
 import { measured } from './measured-faults.js';
 import type { StressResult } from './stress.js';
+import { type FaultCell, transportFaults, TRANSPORTS } from './transport-faults.js';
 
 const KEPT = '.build/fault-results.json';
 const DOCUMENT = 'docs/faults.md';
@@ -71,21 +72,12 @@ function documentOf({ cells, stress }: Kept): string {
       faults.map(({ name, title }) => [`\`${name}\``, title]),
     ),
     ...stressSection(stress),
-    '## Faults of other libraries',
-    'What was measured there beforehand, and the tests of ours that look for it; a name alone is a cell of the matrix.',
-    table(
-      ['Case', 'There', 'Here', 'Shown by'],
-      measured.map(({ fault, theirs, ours, shownBy }) => [
-        fault,
-        theirs,
-        ours,
-        shownBy.map(({ file, name }) => (file === undefined ? `\`${name}\`` : `${file}: «${name}»`)).join('; '),
-      ]),
-    ),
+    ...transportsSection(),
+    ...measuredSection(),
   ].join('\n\n');
 }
 
-const introduction = `# Faults
+export const introduction = `# Faults
 
 <!-- Written by \`npm run test:fault -- --write\`. Changes made by hand are lost. -->
 
@@ -111,7 +103,7 @@ A cell fails unless its fault really hit: something was in flight at that moment
 The accounting itself is tested with a planted loss, a planted duplicate and a planted message that nobody sent.
 
 Run it: \`npm run test:fault\` (whole matrix), \`npm run test:fault -- broker-killed --rabbitmq 4.0.5 --seed 7\` (a part
-of it), \`npm run test:stress\`. \`npm test\` runs a short part (another seed: FAULT_SEED).
+of it), \`npm run test:stress\`. \`npm run test:kills\` runs a short part (another seed: FAULT_SEED).
 
 Some faults cost a copy that no client can avoid: a broker that stored a message and could not say so has it twice after
 the resend. A quorum queue without a majority keeps what was in flight at the first confirm timeout, and each probe
@@ -192,6 +184,34 @@ function stressSection(results: readonly StressResult[]): string[] {
       ]),
     ),
   ];
+}
+
+export function measuredSection(): string[] {
+  return [
+    '## Faults of other libraries',
+    'What was measured there beforehand, and the tests of ours that look for it; a name alone is a cell of the matrix.',
+    table(
+      ['Case', 'There', 'Here', 'Shown by'],
+      measured.map(({ fault, theirs, ours, shownBy }) => [fault, theirs, ours, told(shownBy)]),
+    ),
+  ];
+}
+
+/** The same for every transport, by tests of theirs. */
+export function transportsSection(): string[] {
+  return [
+    '## On every transport',
+    'The matrix is of RabbitMQ. Other transports have tests of their own, which account for every message of a load where they are called `faults`. A name alone is a cell of the matrix; each test is in its `test` folder.',
+    table(
+      ['Fault', ...TRANSPORTS],
+      transportFaults.map(({ fault, shown }) => [fault, ...TRANSPORTS.map((transport) => told(shown[transport]))]),
+    ),
+  ];
+}
+
+function told(cell: FaultCell): string {
+  if ('absent' in cell) return cell.absent;
+  return cell.map(({ file, name }) => (file === undefined ? `\`${name}\`` : `${file}: «${name}»`)).join('; ');
 }
 
 function megabytes(bytes = 0): string {

@@ -8,7 +8,7 @@ const TRANSPORT = { most: 1_200, target: 1_200, files: 15 };
 
 const budgets = {
   lib: { most: 86_000, target: 36_500 },
-  'lib/dashboard': { most: 2_933, target: 2_933 },
+  'lib/dashboard': { most: 3_090, target: 3_090 },
   'lib/transports/kafka': { most: 3_460, target: 1_500 },
   'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.

@@ -9,7 +9,7 @@ export interface DashboardAccess {
   readonly look?: boolean;
   /** Pause and resume the subscriptions of this process. */
   readonly pause?: boolean;
-  /** The same in all processes of the service, and in those that start later; needs the option `coordination` of the module. */
+  /** The same in all processes of the service, and in those that start later (it needs the option `coordination` of the module); and in a single one of the fleet. */
   readonly pauseEverywhere?: boolean;
   readonly redrive?: boolean;
   readonly delete?: boolean;

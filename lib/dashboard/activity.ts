@@ -15,23 +15,39 @@ export interface Operation {
 const MOST = 200;
 const MOST_CHARACTERS = 200;
 
-/** What was done in this process, the newest first; each is a line of the log as well. */
+/** What was done in this process, the newest first. */
 export class Activity {
   private readonly operations: Operation[] = [];
+  /** Ends it. */
+  readonly stop: () => void;
 
-  constructor(private readonly messaging: ObservedMessaging) {}
+  constructor(private readonly messaging: ObservedMessaging) {
+    const { events, environment } = messaging;
+    this.stop = events.on('operated', (operation) => {
+      this.operations.unshift({ at: environment.clock.now(), ...operation });
+      if (this.operations.length > MOST) this.operations.pop();
+    });
+  }
 
   get all(): readonly Operation[] {
     return this.operations;
   }
 
   add(operator: string, action: string, what: string, result: string): void {
-    const { events, environment } = this.messaging;
-    const subject = what.slice(0, MOST_CHARACTERS);
-    const operation = { operator, action, subject, result };
-    this.operations.unshift({ at: environment.clock.now(), ...operation });
-    if (this.operations.length > MOST) this.operations.pop();
-    environment.log.log(`Dashboard: ${operator}, ${action} «${subject}»: ${result}`, operation);
-    events.emit('operated', operation);
+    tellOperation(this.messaging, operator, action, what, result);
   }
+}
+
+/** Tells whoever lists it, whoever listens, and the log. */
+export function tellOperation(
+  { events, environment }: ObservedMessaging,
+  operator: string,
+  action: string,
+  what: string,
+  result: string,
+): void {
+  const subject = what.slice(0, MOST_CHARACTERS);
+  const operation = { operator, action, subject, result };
+  environment.log.log(`Dashboard: ${operator}, ${action} «${subject}»: ${result}`, operation);
+  events.emit('operated', operation);
 }

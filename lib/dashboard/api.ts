@@ -2,6 +2,7 @@ import { knownKeys } from '../errors/option-checks.js';
 import type { DashboardAccess, Permission } from './access.js';
 import { json, written } from '../web/answers.js';
 import type { BodyViews } from './body-view.js';
+import type { FleetAction } from './fleet/fleet-member.js';
 import { queueOf } from './letter-groups.js';
 import type { FoundLetters, LetterSearch } from './letter-search.js';
 import { pageOfLetter, summaryOfLetter } from './letter-view.js';
@@ -79,6 +80,9 @@ export class DashboardApi {
       case 'POST subscriptions/*/pause-everywhere':
       case 'POST subscriptions/*/resume-everywhere':
         return this.pauseEverywhere(key, action === 'pause-everywhere', call, visitor);
+      case 'POST fleet/*/pause':
+      case 'POST fleet/*/resume':
+        return this.command(key, action as FleetAction, call, visitor);
       case 'POST redrives':
         return this.redrive(call, visitor);
       case 'DELETE redrives/*':
@@ -176,6 +180,17 @@ export class DashboardApi {
     const action = pausing ? 'pause everywhere' : 'resume everywhere';
     activity.add(visitor.operator, action, name, until ? `until ${until.toISOString()}` : 'done, in all processes');
     return json(200, { name, action, until });
+  }
+
+  /** In one process, this or another. */
+  private async command(id: string, action: FleetAction, call: WebCall, visitor: Visitor): Promise<Response> {
+    allow(visitor, 'pauseEverywhere');
+    const { name } = await readBody(call);
+    const { fleet, activity } = this.parts;
+    if (!fleet || typeof name !== 'string') throw notFound();
+    const where = await fleet.command(id, action, name, visitor.operator);
+    activity.add(visitor.operator, action, name, `done, in ${where}`);
+    return json(200, { name, action, where });
   }
 
   private async redrive(call: WebCall, visitor: Visitor): Promise<Response> {

@@ -2,6 +2,7 @@ import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, oneOf, refuseUndefined } from '../errors/option-checks.js';
 import { checkPath, checkProtection } from '../web/protection.js';
 import { type DashboardAccess, role } from './access.js';
+import { checkFleet, type FleetOptions } from './fleet/fleet-options.js';
 
 /** How much of a body leaves the process. */
 export interface DashboardBodies {
@@ -31,6 +32,8 @@ export interface DashboardOptions<R = Request> {
   readonly bodies?: DashboardBodies;
   /** The name of the environment, shown on each page. Default `NODE_ENV`. */
   readonly environment?: string;
+  /** Shows the other processes of the broker that have the same secret here or in `joinFleet`, too. Default: this one alone. */
+  readonly fleet?: FleetOptions;
 }
 
 export interface ResolvedDashboard {
@@ -40,10 +43,11 @@ export interface ResolvedDashboard {
   readonly operator: ((request: never) => unknown) | undefined;
   readonly bodies: Required<Omit<DashboardBodies, 'redact'>> & Pick<DashboardBodies, 'redact'>;
   readonly environment: string;
+  readonly fleet: FleetOptions | undefined;
 }
 
 export const DEFAULT_PATH = '/messaging';
-const NAMES = ['path', 'token', 'insecure', 'access', 'operator', 'bodies', 'environment'];
+const NAMES = ['path', 'token', 'insecure', 'access', 'operator', 'bodies', 'environment', 'fleet'];
 const MAX_BODY = 1_048_576;
 
 /** `others` are options that the caller has checked; `guarded`: it has a guard of its own. @throws InvalidOptionError */
@@ -67,6 +71,7 @@ export function resolveDashboard<R>(
     operator,
     bodies: resolveBodies(options.bodies ?? {}),
     environment,
+    fleet: options.fleet && checkFleet('dashboard.fleet', options.fleet),
   };
 }
 

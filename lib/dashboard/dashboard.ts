@@ -9,6 +9,8 @@ import { answer, empty, json } from '../web/answers.js';
 import { DashboardApi, type Visitor } from './api.js';
 import { BodyViews } from './body-view.js';
 import type { ResolvedDashboard } from './dashboard-options.js';
+import { memberOf } from './fleet/fleet-member.js';
+import { FleetWatch } from './fleet/fleet-watch.js';
 import { LetterSearch } from './letter-search.js';
 import { Letters } from './letters.js';
 import { LiveStreams } from './live-streams.js';
@@ -36,6 +38,8 @@ export class Dashboard implements Site {
   private readonly rates: Rates;
   private readonly depths: QueueDepths;
   private readonly letters: Letters;
+  private readonly activity: Activity;
+  private readonly fleet: FleetWatch | undefined;
   private readonly login: TokenLogin | undefined;
   private latest: { readonly at: number; readonly snapshot: Record<Section, unknown> } | undefined;
 
@@ -45,14 +49,15 @@ export class Dashboard implements Site {
   ) {
     const { clock } = messaging.environment;
     this.clock = clock;
-    const activity = new Activity(messaging);
+    this.activity = new Activity(messaging);
     const bodies = new BodyViews(options.bodies);
     this.letters = new Letters(messaging, options);
-    this.redrives = new Redrives(messaging, this.letters, activity);
+    this.redrives = new Redrives(messaging, this.letters, this.activity);
     this.rates = new Rates(messaging.events, clock);
     this.depths = new QueueDepths(messaging);
-    const { letters, redrives, rates, depths } = this;
-    const parts = { messaging, options, letters, redrives, rates, depths, activity };
+    this.fleet = options.fleet && new FleetWatch(memberOf(messaging, options.fleet), clock);
+    const { letters, redrives, rates, depths, activity, fleet } = this;
+    const parts = { messaging, options, letters, redrives, rates, depths, activity, fleet };
     const take = (): Record<Section, unknown> => takeSnapshot(parts);
     this.streams = new LiveStreams(clock, () => this.snapshot(take));
     const search = new LetterSearch(messaging, letters, bodies);
@@ -74,6 +79,8 @@ export class Dashboard implements Site {
     this.streams.close();
     this.redrives.stopAll();
     this.rates.stop();
+    this.activity.stop();
+    this.fleet?.close();
   }
 
   private async answer(call: WebCall): Promise<Response> {
@@ -154,6 +161,7 @@ export class Dashboard implements Site {
     const now = this.messaging.environment.clock.monotonic();
     this.rates.watch();
     this.depths.watch();
+    this.fleet?.watch();
     if (!this.latest || now - this.latest.at >= SNAPSHOT_MS || this.latest.at > now)
       this.latest = { at: now, snapshot: take() };
     return this.latest.snapshot;

@@ -5,4 +5,6 @@ export {
 } from './dashboard.module.js';
 export { createDashboardHandler, type DashboardHandler } from './dashboard-handler.js';
 export { type DashboardBodies, type DashboardOptions } from './dashboard-options.js';
+export { joinFleet } from './fleet/fleet-member.js';
+export { type FleetOptions } from './fleet/fleet-options.js';
 export { type DashboardAccess, role } from './access.js';

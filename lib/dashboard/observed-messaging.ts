@@ -5,6 +5,7 @@ import type { DeadLetters } from '../dead-letter/dead-letters.js';
 import type { Log } from '../events/log.js';
 import type { MessagingEvents } from '../events/messaging-events.js';
 import type { HealthReport } from '../health/health-report.js';
+import type { Transport } from '../transport/transport.js';
 
 /** What is known of a subscription from outside of its process, too. @internal */
 export interface ObservedSubscription
@@ -27,7 +28,14 @@ export interface ObservedMessaging {
   /** Whether the last two reach other processes. @internal */
   readonly coordinated: boolean;
   /** @internal */
-  readonly environment: { readonly service: string; readonly clock: Clock; readonly log: Log };
+  readonly environment: {
+    readonly service: string;
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly provision?: boolean;
+  };
+  /** Undefined: nobody else can be spoken with. @internal */
+  readonly described?: { readonly transport: Transport; readonly topic: string | undefined };
   /** @internal */
   subscriptionSummaries(): readonly ObservedSubscription[];
   /** How many messages are ready in a queue; undefined where the broker does not say. @internal */

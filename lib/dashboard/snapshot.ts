@@ -1,17 +1,14 @@
 import type { HealthReport } from '../health/health-report.js';
 import type { Activity } from './activity.js';
+import type { FleetWatch } from './fleet/fleet-watch.js';
 import type { ResolvedDashboard } from './dashboard-options.js';
 import type { Letters } from './letters.js';
 import type { ObservedMessaging } from './observed-messaging.js';
 import type { QueueDepths } from './queue-depths.js';
 import type { Rates } from './rates.js';
 import type { Redrives } from './redrives.js';
-
-/** Something that is wrong, and the page that helps. */
-interface Trouble {
-  readonly text: string;
-  readonly page: 'subscriptions' | 'dead-letters' | 'publisher' | 'queues' | '';
-}
+import { subscriptionStates } from './subscription-states.js';
+import { troublesOf } from './troubles.js';
 
 export interface SnapshotParts {
   readonly messaging: ObservedMessaging;
@@ -21,14 +18,16 @@ export interface SnapshotParts {
   readonly depths: QueueDepths;
   readonly redrives: Redrives;
   readonly activity: Activity;
+  /** Undefined: this process is in none. */
+  readonly fleet: FleetWatch | undefined;
 }
 
-export const SECTIONS = ['overview', 'subscriptions', 'queues', 'publisher', 'redrives', 'activity'] as const;
+export const SECTIONS = ['overview', 'subscriptions', 'queues', 'publisher', 'redrives', 'activity', 'fleet'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** What all tabs see of this process, by section; made of what is in memory. */
 export function takeSnapshot(parts: SnapshotParts): Record<Section, unknown> {
-  const { messaging, redrives, activity } = parts;
+  const { messaging, redrives, activity, fleet } = parts;
   const health = messaging.health();
   const { clock } = messaging.environment;
   const now = clock.now();
@@ -44,6 +43,7 @@ export function takeSnapshot(parts: SnapshotParts): Record<Section, unknown> {
     },
     redrives: redrives.all,
     activity: activity.all,
+    fleet: fleet?.told() ?? null,
   };
 }
 
@@ -69,46 +69,12 @@ function overviewOf({ messaging, options, letters, rates, depths }: SnapshotPart
   };
 }
 
-function troublesOf(health: HealthReport): Trouble[] {
-  const { connection, consumers, retryQueue, deadLetters, undeliverable = 0 } = health;
-  const found: Trouble[] = [];
-  const add = (isSo: boolean, page: Trouble['page'], text: string): void => void (isSo && found.push({ text, page }));
-  const down = connection.state !== 'connected';
-  add(down, '', `The connection is ${connection.state}: ${connection.reason ?? ''}. ${connection.advice ?? ''}`);
-  for (const { queue, state, reason } of consumers) {
-    add(reason !== undefined, 'subscriptions', `«${queue}»: ${reason}`);
-    add(reason === undefined && state === 'paused', 'subscriptions', `«${queue}» is paused`);
-  }
-  const queued = deadLetters.queues.reduce((sum, { count }) => sum + count, 0);
-  add(queued > 0, 'dead-letters', `${queued} dead letters are in queues`);
-  add(deadLetters.publisher > 0, 'publisher', `${deadLetters.publisher} messages could not be published`);
-  add(retryQueue.depth > 0, 'publisher', `${retryQueue.depth} messages wait to be published`);
-  add(retryQueue.healthy === false, 'publisher', 'The publisher retry queue cannot be written to its disk');
-  add(
-    (retryQueue.quarantined ?? 0) > 0,
-    'publisher',
-    `${retryQueue.quarantined} files or messages were put aside, since they cannot be read`,
-  );
-  for (const { to, reason } of retryQueue.nacked ?? [])
-    add(true, 'publisher', `The broker takes nothing for «${to}»: ${reason}`);
-  add(undeliverable > 0, 'publisher', `${undeliverable} delayed messages are due, and no queue takes them`);
-  return found;
-}
-
-function subscriptionsOf({ messaging, rates, depths }: SnapshotParts, { consumers }: HealthReport): object[] {
-  const reasonOf = new Map(consumers.map(({ queue, reason }) => [queue, reason]));
-  return messaging.subscriptionSummaries().map(({ reports, ...summary }) => {
-    const states = new Set(reports.map(({ state }) => state));
-    const reasons = reports.flatMap(({ queue }) => reasonOf.get(queue) ?? []);
-    return {
-      ...summary,
-      state: states.size === 1 ? [...states][0] : [...states].join(', '),
-      inFlight: reports.reduce((sum, { inFlight }) => sum + inFlight, 0),
-      ...(reasons.length > 0 && { reason: reasons[0] }),
-      ready: depths.of(summary.queue),
-      rates: rates.report(summary.queue),
-    };
-  });
+function subscriptionsOf({ messaging, rates, depths }: SnapshotParts, health: HealthReport): object[] {
+  return subscriptionStates(messaging, health).map((one) => ({
+    ...one,
+    ready: depths.of(one.queue),
+    rates: rates.report(one.queue),
+  }));
 }
 
 /** The queues that dead letters are in, as the broker counted them. */

@@ -40,6 +40,8 @@ export interface TransportCapabilities {
   readonly ackTimeoutName?: string;
   /** Queues that somebody else has made can be used as they are (`adopt` of a topology). Default false. */
   readonly adopts?: boolean;
+  /** A queue of one process alone stays where that process was killed, until somebody deletes it. Default false. */
+  readonly keepsExclusive?: boolean;
   /** The largest body in bytes that is sent at all; a larger one is refused before it reaches the broker. */
   readonly maxBytes: number;
 }

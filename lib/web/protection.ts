@@ -6,7 +6,8 @@ export interface Protection {
   readonly insecure?: boolean;
 }
 
-const MIN_TOKEN = 32;
+/** Characters of a secret. */
+export const MIN_TOKEN = 32;
 const PATH = /^(\/[\w.~-]+)+$/;
 
 /** `of` is the name of the options in errors. @throws InvalidOptionError */

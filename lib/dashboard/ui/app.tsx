@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import { act, get } from './api.js';
+import { FleetPage } from './fleet.js';
 import { LetterPage } from './letter.js';
 import { LettersPage } from './letters.js';
 import { follow, link, session, snapshot } from './live.js';
@@ -12,6 +13,7 @@ import type { Session } from './types.js';
 
 const PAGES: Record<string, [name: string, page: () => preact.JSX.Element]> = {
   '': ['Overview', () => <OverviewPage />],
+  fleet: ['Fleet', () => <FleetPage />],
   subscriptions: ['Subscriptions', () => <SubscriptionsPage />],
   queues: ['Queues', () => <QueuesPage />],
   'dead-letters': ['Dead letters', () => <LettersPage />],
@@ -31,7 +33,9 @@ function App() {
         <p role="status">Loading …</p>
       </main>
     );
-  const { environment, service } = snapshot.value.overview;
+  const { overview, fleet } = snapshot.value;
+  const { environment, service } = overview;
+  const pages = Object.entries(PAGES).filter(([path]) => path !== 'fleet' || fleet !== null);
   const page =
     name === 'dead-letters' && key !== undefined ? (
       <LetterPage key={key} letterKey={key} />
@@ -63,7 +67,7 @@ function App() {
       </header>
       <nav class="pages" aria-label="Pages">
         <ul>
-          {Object.entries(PAGES).map(([path, [title]]) => (
+          {pages.map(([path, [title]]) => (
             <li key={path}>
               <a href={to(path)} aria-current={path === name ? 'page' : undefined}>
                 {title}

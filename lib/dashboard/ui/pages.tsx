@@ -160,7 +160,7 @@ export function SubscriptionsPage() {
   );
 }
 
-const isPausedEverywhere = ({ reason }: Snapshot['subscriptions'][number]): boolean =>
+export const isPausedEverywhere = ({ reason }: { readonly reason?: string }): boolean =>
   reason?.startsWith('paused in all processes') === true;
 
 const TURNS = {

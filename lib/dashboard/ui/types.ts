@@ -94,6 +94,33 @@ export interface Operation {
   result: string;
 }
 
+export interface FleetProcess {
+  id: string;
+  service: string;
+  connection: string;
+  host: string;
+  pid: number;
+  startedAt: number;
+  version?: string;
+  status: 'up' | 'degraded' | 'down';
+  troubles: string[];
+  inFlight: number;
+  waiting: number;
+  subscriptions: { name: string; state: string; inFlight: number; reason?: string }[];
+  more: number;
+  answeredAt: number;
+  missed: number;
+}
+
+export interface Fleet {
+  /** The process that shows it. */
+  own: string;
+  problem?: string;
+  refused: Record<string, number>;
+  more: boolean;
+  processes: FleetProcess[];
+}
+
 export interface Snapshot {
   overview: Overview;
   subscriptions: Subscription[];
@@ -101,6 +128,8 @@ export interface Snapshot {
   publisher: PublisherState;
   redrives: Run[];
   activity: Operation[];
+  /** Null: this process is in none. */
+  fleet: Fleet | null;
 }
 
 export interface Letter {

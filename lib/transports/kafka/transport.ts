@@ -77,6 +77,7 @@ export class KafkaTransport extends BrokerTransport<Parts, Link> {
       keyOrder: 'key',
       maxDelayMs: MAX_DELAY_MS,
       leaseMs: Infinity,
+      keepsExclusive: true,
       maxBytes: settings.maxBytes,
     };
   }

@@ -62,6 +62,7 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
       // What is delayed waits with its publisher.
       maxDelayMs: settings.fifo || settings.topics === 'sns' ? 0 : MAX_DELAY_MS,
       leaseMs: settings.lease,
+      keepsExclusive: true,
       maxBytes: settings.maxBytes,
     };
     this.queues = {

@@ -2,10 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { waitFor } from '../../brokers/wait-for.js';
 import { closeShops, Shop, type ShopOptions, TOKEN } from '../support.js';
+import { memory, MemoryBroker } from 'nestjs-messaging';
 import { chromium, mayHaveChromium } from './chromium.js';
 
 const DLQ = 'shop:order.created:dlq';
-const PAGES = ['', 'subscriptions', 'queues', 'dead-letters', 'redrive', 'publisher', 'activity'];
+const PAGES = ['', 'fleet', 'subscriptions', 'queues', 'dead-letters', 'redrive', 'publisher', 'activity'];
 
 let browser: any;
 let axe = '';
@@ -131,6 +132,27 @@ describe('The pages in Chromium', () => {
     expect(await shop.messaging.deadLetters.count({ queue: DLQ })).toBe(2);
   });
 
+  inBrowser('a process of the fleet is paused and resumed from the page of another', async () => {
+    const broker = new MemoryBroker();
+    const options = { transport: memory({ broker }), dashboard: { insecure: true, fleet: { secret: TOKEN } } };
+    const other = await Shop.open(options);
+    const { page, wrong, go } = await visit(options);
+    await go('');
+    await page.getByRole('link', { name: 'Fleet', exact: true }).click();
+    const cards = page.locator('main section');
+    await cards.nth(1).waitFor();
+    expect(await cards.count()).toBe(2);
+    const others = cards.filter({ hasNotText: 'this process' });
+    const stateOf = (): string | undefined => other.messaging.health().consumers[0].state;
+    await others.getByRole('button', { name: /^Pause order\.created of shop, .+:\d+$/ }).click();
+    await others.getByText('«shop:order.created:queue» is paused').waitFor();
+    expect(stateOf()).toBe('paused');
+    await others.getByRole('button', { name: /^Resume order\.created/ }).click();
+    await others.getByRole('button', { name: /^Pause order\.created/ }).waitFor();
+    expect(stateOf()).toBe('consuming');
+    expect(wrong).toEqual([]);
+  });
+
   inBrowser(
     'with the keyboard alone: to the content, a pause, a dialog and out of it, and the focus is seen',
     async () => {
@@ -182,7 +204,12 @@ describe('The pages in Chromium', () => {
 
   describe.each(['light', 'dark'] as const)('%s', (colorScheme) => {
     inBrowser('no page breaks a rule of WCAG 2.2 A and AA that axe knows, and none is wider than 320 px', async () => {
-      const { shop, page, wrong, go } = await visit({}, { colorScheme, bypassCSP: true });
+      const dashboard = {
+        insecure: true,
+        bodies: { show: 'full' },
+        fleet: { secret: TOKEN, version: '1.4.0' },
+      } as const;
+      const { shop, page, wrong, go } = await visit({ dashboard }, { colorScheme, bypassCSP: true });
       await shop.fail([
         { id: 'a', customer: { name: 'Ada' } },
         { id: 'b', error: 'card declined' },
@@ -202,6 +229,7 @@ describe('The pages in Chromium', () => {
       for (const path of all) {
         await go(path);
         if (path.startsWith('dead-letters')) await page.locator('main table').first().waitFor();
+        if (path === 'fleet') await page.getByText('this process').waitFor();
         if (path.startsWith('redrive?')) await page.getByRole('heading', { name: 'Plan' }).waitFor();
         await page.evaluate(axe);
         const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];

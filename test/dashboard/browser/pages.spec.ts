@@ -1,73 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect } from '@jest/globals';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { waitFor } from '../../brokers/wait-for.js';
-import { closeShops, Shop, type ShopOptions, TOKEN } from '../support.js';
+import { Shop, TOKEN } from '../support.js';
 import { memory, MemoryBroker } from 'nestjs-messaging';
-import { chromium, mayHaveChromium } from './chromium.js';
+import { withBrowser } from './visit.js';
 
 const DLQ = 'shop:order.created:dlq';
 const PAGES = ['', 'fleet', 'subscriptions', 'queues', 'dead-letters', 'redrive', 'publisher', 'activity'];
 
-let browser: any;
-let axe = '';
-const contexts: any[] = [];
-
-beforeAll(async () => {
-  const found = await chromium();
-  if (found.reason !== undefined) return;
-  axe = found.axe;
-  browser = await found.open();
-}, 600_000);
-
-afterEach(async () => {
-  await Promise.all(contexts.splice(0).map((context) => context.close()));
-  await closeShops();
-});
-
-afterAll(async () => browser?.close());
-
-/** Where there is no browser that is said loudly, and with REQUIRE_BROWSER=1 it has failed before. */
-function inBrowser(name: string, run: () => Promise<void>): void {
-  (mayHaveChromium() ? test : test.skip)(
-    name,
-    async () => {
-      if (browser) await run();
-    },
-    120_000,
-  );
-}
-
-interface Visit {
-  readonly shop: Shop;
-  readonly page: any;
-  /** What should not happen: messages of the console, dialogs, requests to elsewhere. */
-  readonly wrong: string[];
-  go(path: string): Promise<void>;
-}
-
-async function visit(options: ShopOptions = {}, more: object = {}): Promise<Visit> {
-  const shop = await Shop.open({
-    ...options,
-    dashboard: options.dashboard ?? { insecure: true, bodies: { show: 'full' } },
-  });
-  const context = await browser.newContext({ viewport: { width: 1_200, height: 800 }, ...more });
-  contexts.push(context);
-  const page = await context.newPage();
-  const wrong: string[] = [];
-  page.on('console', (message: any) => message.type() === 'error' && wrong.push(message.text()));
-  page.on('pageerror', (error: Error) => wrong.push(error.message));
-  page.on('dialog', (dialog: any) => (wrong.push(dialog.message()), dialog.dismiss()));
-  page.on(
-    'request',
-    (request: any) =>
-      !request.url().startsWith(shop.url) && !request.url().startsWith('data:') && wrong.push(request.url()),
-  );
-  const go = async (path: string): Promise<void> => {
-    await page.goto(`${shop.url}/messaging#/${path}`);
-    await page.locator('main h1').waitFor();
-  };
-  return { shop, page, wrong, go };
-}
+const { inBrowser, visit, tools } = withBrowser();
 
 async function look(shop: Shop): Promise<void> {
   await shop.act('POST', 'looks', { queue: DLQ });
@@ -91,7 +32,7 @@ describe('The pages in Chromium', () => {
   inBrowser(
     'from a failing handler to a redrive: look, group, dry run, a canary that fails, and the rest',
     async () => {
-      const { shop, page, wrong, go } = await visit();
+      const { shop, context, page, wrong, go } = await visit();
       await shop.fail(Array.from({ length: 5 }, (_, at) => ({ id: `o${at}` })));
       await go('dead-letters');
       await page.getByRole('button', { name: `Look into the queue: ${DLQ}` }).click();
@@ -112,7 +53,7 @@ describe('The pages in Chromium', () => {
       await page.getByRole('button', { name: 'Redrive 5' }).click();
       await page.close();
       await waitFor(() => shop.orders.handled.length === 5, 'all of them, while no page is open');
-      const again = await contexts[0].newPage();
+      const again = await context.newPage();
       await again.goto(`${shop.url}/messaging#/redrive`);
       await again.getByText('5 redriven, 0 failed.').waitFor();
       expect(wrong).toEqual([]);
@@ -231,7 +172,7 @@ describe('The pages in Chromium', () => {
         if (path.startsWith('dead-letters')) await page.locator('main table').first().waitFor();
         if (path === 'fleet') await page.getByText('this process').waitFor();
         if (path.startsWith('redrive?')) await page.getByRole('heading', { name: 'Plan' }).waitFor();
-        await page.evaluate(axe);
+        await page.evaluate(tools.axe);
         const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
         const { violations } = await page.evaluate(`axe.run({ runOnly: ${JSON.stringify(tags)} })`);
         expect([path, violations.map(({ id, nodes }: any) => [id, nodes[0].html])]).toEqual([path, []]);

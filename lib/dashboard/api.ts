@@ -3,7 +3,6 @@ import type { DashboardAccess, Permission } from './access.js';
 import { json, written } from '../web/answers.js';
 import type { BodyViews } from './body-view.js';
 import type { FleetAction } from './fleet/fleet-member.js';
-import { queueOf } from './letter-groups.js';
 import type { FoundLetters, LetterSearch } from './letter-search.js';
 import { pageOfLetter, summaryOfLetter } from './letter-view.js';
 import { deleteLetters, type RunOptions } from './redrives.js';
@@ -121,13 +120,11 @@ export class DashboardApi {
   }
 
   private planOf(found: FoundLetters): object {
-    const queues = new Map<string, number>();
-    for (const held of found.letters) queues.set(queueOf(held), (queues.get(queueOf(held)) ?? 0) + 1);
     return {
       ...this.known(found),
       fingerprint: found.fingerprint,
       sample: found.letters.slice(0, SAMPLE).map(summaryOfLetter),
-      queues: [...queues].map(([queue, count]) => ({ queue, count })),
+      queues: found.queues,
     };
   }
 

@@ -1,7 +1,7 @@
 import { sleep } from '../clock/sleep.js';
 import type { BodyViews } from './body-view.js';
 import { fingerprintOf, type HeldLetter } from './held-letter.js';
-import { groupLetters, type LetterGroup } from './letter-groups.js';
+import { groupLetters, type LetterGroup, queueOf } from './letter-groups.js';
 import { parseFilter } from './letter-filter.js';
 import type { Letters } from './letters.js';
 import type { ObservedMessaging } from './observed-messaging.js';
@@ -10,6 +10,7 @@ import type { ObservedMessaging } from './observed-messaging.js';
 export class FoundLetters {
   private told: { readonly fingerprint: string } | undefined;
   private grouped: readonly LetterGroup[] | undefined;
+  private counted: FoundLetters['queues'] | undefined;
 
   constructor(
     readonly letters: readonly HeldLetter[],
@@ -20,9 +21,20 @@ export class FoundLetters {
     return (this.told ??= { fingerprint: fingerprintOf(this.letters) }).fingerprint;
   }
 
+  /** How many are in each queue. */
+  get queues(): readonly { readonly queue: string; readonly count: number }[] {
+    return (this.counted ??= countByQueue(this.letters));
+  }
+
   get groups(): readonly LetterGroup[] {
     return (this.grouped ??= groupLetters(this.letters, this.now));
   }
+}
+
+function countByQueue(letters: readonly HeldLetter[]): FoundLetters['queues'] {
+  const counts = new Map<string, number>();
+  for (const queue of letters.map(queueOf)) counts.set(queue, (counts.get(queue) ?? 0) + 1);
+  return [...counts].map(([queue, count]) => ({ queue, count }));
 }
 
 const MOST_KEPT = 20;

@@ -24,15 +24,22 @@ const SAFE = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
+/** By answer, a body that is there as a whole: a server of Node's sends it at once, and does not read it from a stream. */
+const whole = new WeakMap<Response, string | Uint8Array>();
+
+export const wholeBody = (given: Response): string | Uint8Array | undefined => whole.get(given);
+
 export function answer(
   status: number,
   body: string | Uint8Array | ReadableStream | null,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(body as BodyInit | null, {
+  const made = new Response(body as BodyInit | null, {
     status,
     headers: { 'cache-control': 'no-store', ...SAFE, ...headers },
   });
+  if (typeof body === 'string' || body instanceof Uint8Array) whole.set(made, body);
+  return made;
 }
 
 export const empty = (status: number, headers?: Readonly<Record<string, string>>): Response =>

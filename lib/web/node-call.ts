@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { wholeBody } from './answers.js';
 import { Refusal } from './refusal.js';
 import type { WebCall } from './request-checks.js';
 
@@ -63,6 +64,12 @@ export async function send(response: PlatformResponse, answer: Response, method:
   for (const name of raw.getHeaderNames()) if (name.startsWith('access-control-')) raw.removeHeader(name);
   raw.statusCode = answer.status;
   answer.headers.forEach((value, name) => raw.setHeader(name, value));
+  const body = wholeBody(answer);
+  if (body !== undefined) {
+    raw.setHeader('content-length', Buffer.byteLength(body));
+    raw.end(method === 'HEAD' ? undefined : body);
+    return;
+  }
   if (!answer.body || method === 'HEAD') {
     await answer.body?.cancel();
     raw.end();

@@ -6,7 +6,6 @@ import { openArchiveFile } from '../dead-letter/sqlite-dead-letter-archive.js';
 import { printable } from '../errors/printable.js';
 import { redactCredentials } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
-import { RetryQueueDirectory } from '../publisher/retry-queue-directory.js';
 import { connectOnce } from '../transport/connect-once.js';
 import type { Transport } from '../transport/transport.js';
 import { memory } from '../transports/memory/memory.js';
@@ -14,6 +13,7 @@ import { BROKER, BROKER_NOTES, brokerOf, connectTimeoutOf, isBrokerGiven } from 
 import { type Command, type Console, EXIT } from './command.js';
 import { serveHere } from './dashboard-server.js';
 import { type FlagValues, textOf, UsageError, wholeNumber } from './flags.js';
+import { LookedRetryQueue } from './looked-retry-queue.js';
 import { ObservedBroker } from './observed-broker.js';
 import { brokerName, listQueues, SCOPE, scopeOf } from './queue-scope.js';
 import { onStopSignal } from './stop-signals.js';
@@ -95,11 +95,8 @@ class Observation {
     try {
       const archive = archiveFile === undefined ? undefined : await openArchiveFile(archiveFile, systemClock);
       if (archive) closing.push(() => archive.close());
-      const publishers =
-        folder === undefined
-          ? NONE
-          : await RetryQueueDirectory.open(folder, { own: false, option: 'retryQueue.directory' });
-      if (publishers instanceof RetryQueueDirectory) closing.push(() => publishers.close());
+      const publishers = folder === undefined ? NONE : await LookedRetryQueue.open(folder, log);
+      if (publishers instanceof LookedRetryQueue) closing.push(() => publishers.close());
       const service = scope.service ?? (scope.queues?.join(', ') || names.join(', '));
       const list = async (): ReturnType<typeof listQueues> => (isBroker ? listQueues(transport, scope) : undefined);
       const host = isBroker ? transport.host : names.join(', ');

@@ -64,7 +64,9 @@ export class DashboardApi {
         404,
         'This dead letter is not here any more: redriven, deleted, or its queue was looked into again',
       );
-    return json(200, pageOfLetter(held, this.parts.bodies, visitor.access.bodies));
+    const { messaging, bodies } = this.parts;
+    const inMemory = messaging.health().retryQueue.store === 'memory';
+    return json(200, pageOfLetter(held, bodies, visitor.access.bodies, inMemory));
   }
 
   async act(call: WebCall, visitor: Visitor): Promise<Response> {

@@ -14,7 +14,8 @@ export function summaryOfLetter(held: HeldLetter): object {
 }
 
 /** A dead letter on a page of its own. */
-export function pageOfLetter(held: HeldLetter, bodies: BodyViews, mayRead: boolean): object {
+/** `inMemory`: the publisher keeps its dead letters where no command reaches. */
+export function pageOfLetter(held: HeldLetter, bodies: BodyViews, mayRead: boolean, inMemory: boolean): object {
   const { letter, bytes, archived } = held;
   const isHeld = letter.body.length === bytes;
   const body = isHeld ? bodies.view(letter.body, mayRead) : { bytes, hidden: 'Too large to be held for this page' };
@@ -26,7 +27,7 @@ export function pageOfLetter(held: HeldLetter, bodies: BodyViews, mayRead: boole
     body,
     archivedAt: archived?.at,
     trail: trailOf(held),
-    command: commandFor(held),
+    command: held.place === 'publisher' && inMemory ? undefined : commandFor(held),
   };
 }
 
@@ -52,8 +53,9 @@ function trailOf({ letter, archived }: HeldLetter): { at?: number; text: string 
 
 /** The same from a shell. */
 function commandFor({ place, letter }: HeldLetter): string | undefined {
-  if (letter.id === '' || place === 'publisher') return undefined;
-  const where = place === 'archive' ? '--archive <file>' : `--queue ${quoted(letter.deadLetterQueue!)}`;
+  if (letter.id === '') return undefined;
+  const files = { archive: '--archive <file>', publisher: '--retry-queue <folder>' };
+  const where = place === 'queue' ? `--queue ${quoted(letter.deadLetterQueue!)}` : files[place];
   return `npx nestjs-messaging dead-letters redrive ${where} --id ${quoted(letter.id)}`;
 }
 

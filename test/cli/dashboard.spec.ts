@@ -1,13 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sqliteDeadLetterArchive } from 'nestjs-messaging';
+import { waitFor } from '../brokers/wait-for.js';
 import { closeShops, OWN, Shop } from '../dashboard/support.js';
-import { BrokerClient, DLQ, ids, QUEUE } from '../dead-letters/support/broker-client.js';
+import { bodyOf, BrokerClient, DLQ, ids, QUEUE } from '../dead-letters/support/broker-client.js';
 import { describeBoth, type FreshBroker } from '../dead-letters/support/describe-both.js';
+import { Places } from '../dead-letters/support/places.js';
 import { Cli, type CliResult } from '../requeue/support/process.js';
 
 const NOWHERE = { BROKER_URL: '', AMQP_URL: '', NATS_URL: '' };
@@ -136,7 +138,48 @@ describe('The dashboard from a shell, of files', () => {
     await closeShops();
   }, 60_000);
 
+  describe('of a retry queue', () => {
+    const places = new Places();
+    afterAll(() => places.close());
+
+    test('shows what publishers have given up, while their applications come and use the folder', async () => {
+      const retryQueue = await places.retryQueue(ids(3), true);
+      const visit = await Visit.begin({}, '--retry-queue', retryQueue);
+      const { overview, publisher } = await visit.get('snapshot');
+      expect(overview).toMatchObject({ service: retryQueue, deadLetters: { queues: 0, publisher: 3 } });
+      expect(publisher).toMatchObject({ deadLetters: 3 });
+      const { letters } = await visit.get('dead-letters?filter=header.tenant:eve');
+      expect(letters).toMatchObject([{ id: 'm1', place: 'publisher', reason: 'unsendable', route: 'order.paid' }]);
+      const shown = await visit.get(`dead-letters/${letters[0].key}`);
+      expect(shown).toMatchObject({ error: { class: 'MessageTooLargeError' }, body: { json: ['object', {}] } });
+      expect(shown.command).toContain('--retry-queue <folder>');
+      expect(JSON.stringify(shown.body)).not.toContain(JSON.parse(bodyOf('m1').toString()).id);
+
+      const other = await places.retryQueue(ids(2, 'n'));
+      for (const name of readdirSync(other)) copyFileSync(join(other, name), join(retryQueue, name));
+      const count = async (): Promise<number> => (await visit.get('snapshot')).overview.deadLetters.publisher;
+      await waitFor(async () => (await count()) === 5, 'those of the application that came', 30_000);
+      expect((await visit.get('dead-letters?filter=id:n1')).count).toBe(1);
+      const { count: planned, fingerprint } = await visit.get('plan');
+      const seen = { filter: '', expected: { count: planned, fingerprint } };
+      expect((await visit.call('POST', '/api/v1/dead-letters/delete', seen)).status).toBe(403);
+      expect(await visit.end()).toMatchObject({ code: 0, stderr: '' });
+      expect(await places.found(other)).toMatchObject({ waiting: ['waiting'] });
+    }, 60_000);
+
+    test('with --bodies full shows what is in them, and together with an archive both', async () => {
+      const [retryQueue, file] = [await places.retryQueue(ids(2)), await places.archive(ids(3, 'a'))];
+      const visit = await Visit.begin({}, '--retry-queue', retryQueue, '--archive', file, '--bodies', 'full');
+      const { letters, count } = await visit.get('dead-letters?filter=queue:publisher');
+      expect([count, (await visit.get('dead-letters')).count]).toEqual([2, 5]);
+      const { body } = await visit.get(`dead-letters/${letters[0].key}`);
+      expect(JSON.stringify(body)).toContain(JSON.parse(bodyOf(letters[0].id).toString()).id);
+      expect(await visit.end()).toMatchObject({ code: 0, stderr: '' });
+    }, 60_000);
+  });
+
   test.each<[args: string[], said: string, code?: number]>([
+    [['--retry-queue', '/nowhere/retry-queue'], 'allowed: a directory that exists'],
     [[], '--broker is required'],
     [['--archive', '/nowhere/archive.sqlite'], 'there is no such file', 1],
     [['--port', '70000', '--archive', 'x'], '--port is 70000; allowed: 0 to 65535'],

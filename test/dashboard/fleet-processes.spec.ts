@@ -34,10 +34,15 @@ const transport = {
   postgres: (url) => postgres({ url }),
   redis: (url) => redis({ url }),
 }[SYSTEM](ADDRESS);
-const app = await NestFactory.createApplicationContext(MessagingModule.forRoot({ service: 'workers', transport }), { logger: ['error', 'warn'] });
+const join = (messaging) => joinFleet(messaging, { secret, version: ROLE });
+class Worker {}
+// One joins before it is connected, and the other afterwards.
+const providers = ROLE === 'one' ? [{ provide: 'fleet', inject: [Messaging], useFactory: join }] : [];
+const imports = [MessagingModule.forRoot({ service: 'workers', transport })];
+const app = await NestFactory.createApplicationContext({ module: Worker, imports, providers }, { logger: ['error', 'warn'] });
 app.enableShutdownHooks();
 const messaging = app.get(Messaging);
-joinFleet(messaging, { secret, version: ROLE });
+if (ROLE === 'other') join(messaging);
 await messaging.subscribe({ route: 'work' }, () => undefined);
 appendFileSync(JOURNAL, 'ready ' + ROLE + '\\n');
 `;

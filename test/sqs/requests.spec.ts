@@ -152,6 +152,22 @@ describe('The SQS transport, by its requests', () => {
     expect(fake.of<Batch>('SendMessageBatch').slice(1).map(bodies)).toEqual([['first'], ['0', '1', '2', '3']]);
   });
 
+  it('sends several full batches at a time, and of a key one', async () => {
+    await connect();
+    await transport.declare(topology);
+    fake.held = 'SendMessageBatch';
+    const keyed = Array.from({ length: 30 }, (_, at) => outgoing(`k${at}`, { 'messaging-key': 'k' }));
+    const results = publish(...keyed, ...Array.from({ length: 30 }, (_, at) => outgoing(`${at}`)));
+    const sent = (): string[] => fake.of<Batch>('SendMessageBatch').flatMap(bodies);
+    await waitFor(() => sent().length === 40, 'four requests');
+    expect(sent().filter((body) => body.startsWith('k'))).toHaveLength(10);
+    fake.release();
+    await results;
+    const numbers = sent().filter((body) => body.startsWith('k')).map((body) => Number(body.slice(1))); // prettier-ignore
+    expect(numbers).toEqual(Array.from({ length: 30 }, (_, at) => at));
+    expect(sent()).toHaveLength(60);
+  });
+
   it('sends nothing more to a busy service before the pause, then what it did not take first', async () => {
     await connect();
     await transport.declare(topology);
@@ -161,7 +177,8 @@ describe('The SQS transport, by its requests', () => {
       isBusy = false;
       return answer;
     };
-    const results = await publish(...Array.from({ length: 30 }, (_, at) => outgoing(`${at}`)));
+    const ofOneKey = Array.from({ length: 30 }, (_, at) => outgoing(`${at}`, { 'messaging-key': 'k' }));
+    const results = await publish(...ofOneKey);
     expect(results.every(({ status }) => status === 'confirmed')).toBe(true);
     const sent = fake.of<Batch>('SendMessageBatch').map(bodies);
     expect(sent[1]).toEqual(sent[0]);

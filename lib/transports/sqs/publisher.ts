@@ -124,22 +124,25 @@ export class Publisher implements LinkPublisher<Link> {
     const encoded = encode(outgoing, { topic, attributes, sns: queues[0].sns });
     if (encoded instanceof MessagingError) return sending.done(outgoing, { status: 'refused', error: encoded });
     sending.left = queues.length;
-    const entry = this.addressed(encoded.entry, outgoing);
-    for (const place of queues) this.lineOf(link, place).add({ ...encoded, entry, sending, failures: 0 });
+    const key = this.address(encoded.entry, outgoing);
+    const { entry, bytes } = encoded;
+    for (const place of queues) this.lineOf(link, place).add({ entry, bytes, sending, key, failures: 0 });
   }
 
-  private addressed(entry: Encoded['entry'], { message, dueAt, dedupeId }: Outgoing): Encoded['entry'] {
+  /** Gives what has to keep its order with others. */
+  private address(entry: Encoded['entry'], { message, dueAt, dedupeId }: Outgoing): string | undefined {
     const { fifo, fairQueues } = this.settings;
     const key = stringHeader(message.headers, header.key);
-    // What has no key waits for nobody.
-    if (fifo) return { ...entry, MessageGroupId: legalId(key ?? dedupeId), MessageDeduplicationId: legalId(dedupeId) };
+    if (fifo) {
+      entry.MessageDeduplicationId = legalId(dedupeId);
+      // What has no key waits for nobody.
+      return (entry.MessageGroupId = key === undefined ? entry.MessageDeduplicationId : legalId(key));
+    }
     const delayMs = dueAt === undefined ? 0 : dueAt - this.environment.clock.now();
-    return {
-      ...entry,
-      // Whole seconds, and not early.
-      ...(delayMs > 0 && { DelaySeconds: Math.min(900, Math.ceil(delayMs / 1_000)) }),
-      ...(fairQueues && key !== undefined && { MessageGroupId: legalId(key) }),
-    };
+    // Whole seconds, and not early.
+    if (delayMs > 0) entry.DelaySeconds = Math.min(900, Math.ceil(delayMs / 1_000));
+    if (fairQueues && key !== undefined) entry.MessageGroupId = legalId(key);
+    return key;
   }
 
   private lineOf(link: Link, place: Place): SendLine {
@@ -147,7 +150,7 @@ export class Publisher implements LinkPublisher<Link> {
     let line = this.lines.get(url);
     if (!line || line.link !== link) {
       line = new SendLine(link, place, {
-        keepsOrder: this.settings.fifo,
+        onePerKey: this.settings.fifo,
         environment: this.environment,
         describe: (error) => this.connection.describe(error),
         stored: () => this.stored(queue),

@@ -13,9 +13,9 @@ const MOST_ENTRIES = 10;
 /** What SQS did not take is sent again after so long, twice as long each time, and so many times: then core has it. */
 const AGAIN_AFTER_MS = 50;
 const MOST_FAILURES = 5;
-/** Requests for one FIFO queue at a time: groups keep the order. In a standard queue requests would overtake each other. */
+/** Requests for one queue at a time. They may overtake each other: of a key one message, or one batch, is under way. */
 const MOST_BATCHES = 8;
-/** So many that have to wait for their group are looked past. */
+/** So many that have to wait for their key are looked past. */
 const MOST_PASSED = 1_000;
 
 /** A message on its way to its queues. */
@@ -30,6 +30,8 @@ export interface Sending {
 /** One copy of a message, for one queue. */
 interface Copy extends Encoded {
   readonly sending: Sending;
+  /** What has the same is not overtaken. */
+  readonly key: string | undefined;
   /** How often SQS did not take it. */
   failures: number;
 }
@@ -42,8 +44,8 @@ interface Fate {
 }
 
 interface LineParts {
-  /** SQS may store what follows an entry that it did not take: so no group is twice in a request. */
-  readonly keepsOrder: boolean;
+  /** SQS may store what follows an entry that it did not take: so no key is twice in a request. */
+  readonly onePerKey: boolean;
   readonly environment: TransportEnvironment;
   readonly describe: (error: unknown) => string;
   readonly stored: () => void;
@@ -52,10 +54,7 @@ interface LineParts {
   readonly idle: () => void;
 }
 
-/**
- * What is sent to one queue, in batches: of a FIFO queue several at a time, where they are full; else one.
- * What SQS did not take of a batch goes first with the next; of a group that has to keep its order one is under way.
- */
+/** What is sent to one queue, in batches: several at a time, where they are full. What SQS did not take of one goes first. */
 export class SendLine {
   private waiting: Copy[] = [];
   private readonly underWay = new Set<readonly Copy[]>();
@@ -91,8 +90,7 @@ export class SendLine {
   }
 
   private start(): void {
-    const most = this.parts.keepsOrder ? MOST_BATCHES : 1;
-    while (!this.over && !this.isResting && this.underWay.size < most) {
+    while (!this.over && !this.isResting && this.underWay.size < MOST_BATCHES) {
       const batch = this.nextBatch();
       if (!batch) break;
       this.underWay.add(batch);
@@ -132,23 +130,25 @@ export class SendLine {
   /** Undefined: nothing may go now. */
   private nextBatch(): readonly Copy[] | undefined {
     const most = this.place.sns?.mostBytes ?? MOST_BYTES;
-    const { keepsOrder } = this.parts;
-    const groups = new Set(keepsOrder ? [...this.underWay].flat().map(groupOf) : []);
+    const busy = new Set<string | undefined>();
+    for (const batch of this.underWay) for (const { key } of batch) busy.add(key);
+    busy.delete(undefined);
     const batch: Copy[] = [];
     const passed: Copy[] = [];
     let bytes = 0;
-    let isFull = false;
     let at = 0;
-    for (; at < this.waiting.length && !isFull && passed.length < MOST_PASSED; at++) {
+    for (; at < this.waiting.length && batch.length < MOST_ENTRIES && passed.length < MOST_PASSED; at++) {
       const copy = this.waiting[at];
-      if (keepsOrder && groups.has(groupOf(copy))) passed.push(copy);
-      else if ((bytes += copy.bytes) > most && batch.length > 0) isFull = true;
-      else if (batch.push(copy) === MOST_ENTRIES) isFull = true;
-      if (keepsOrder) groups.add(groupOf(copy));
+      const { key } = copy;
+      const mustWait = key !== undefined && busy.has(key);
+      if (!mustWait && batch.length > 0 && bytes + copy.bytes > most) break;
+      (mustWait ? passed : batch).push(copy);
+      if (!mustWait) bytes += copy.bytes;
+      if (key !== undefined && (mustWait || this.parts.onePerKey)) busy.add(key);
     }
-    if (batch.length < MOST_ENTRIES && isFull) at--;
+    const isFull = batch.length === MOST_ENTRIES || at < this.waiting.length;
     if (batch.length === 0 || (!isFull && this.underWay.size > 0)) return undefined;
-    this.waiting = [...passed, ...this.waiting.slice(at)];
+    this.waiting.splice(0, at, ...passed);
     return batch;
   }
 
@@ -188,18 +188,19 @@ export class SendLine {
   }
 }
 
-const groupOf = ({ entry }: Copy): string => entry.MessageGroupId ?? '';
+const STORED: Fate = { result: CONFIRMED };
 
 type BatchAnswer = Pick<SendMessageBatchCommandOutput, 'Successful' | 'Failed'>;
 
 /** An entry that the answer does not name was not stored, as far as anybody knows. */
 function fatesOf({ Successful = [], Failed = [] }: BatchAnswer, count: number): readonly Fate[] {
-  const fates = Array.from({ length: count }, () => failed('SQS did not say what became of the message', true));
-  for (const { Id } of Successful) fates[Number(Id)] = { result: CONFIRMED };
+  const fates: Fate[] = [];
+  for (const { Id } of Successful) fates[Number(Id)] = STORED;
   for (const { Id, Code = '', Message = '', SenderFault } of Failed) {
     const text = `SQS did not store the message: ${Code}${Message && `: ${Message}`}`;
     fates[Number(Id)] = SenderFault && isOverWhatWasSent(Code) ? refused(text) : failed(text, true);
   }
+  for (let at = 0; at < count; at++) fates[at] ??= failed('SQS did not say what became of the message', true);
   return fates;
 }
 

@@ -17,6 +17,8 @@ export class FakeSqs {
   readonly answers: Partial<Record<string, (input: Json) => Answer | undefined>> = {};
   /** Requests of this operation are answered when they are released. */
   held?: string;
+  /** A token of a session that has run out. */
+  expired?: string;
   private readonly waiting: (() => void)[] = [];
   private readonly queues: Map<string, Json> = new Map();
 
@@ -57,7 +59,10 @@ export class FakeSqs {
     const input = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Json;
     this.requests.push({ operation, input });
     if (this.held === operation) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    const answer = this.answers[operation]?.(input) ?? this.usual(operation, input);
+    const token = request.headers['x-amz-security-token'];
+    const isExpired = token !== undefined && token === this.expired;
+    const fault = isExpired ? { fault: 'com.amazon.coral.service#ExpiredTokenException', status: 403 } : undefined;
+    const answer = fault ?? this.answers[operation]?.(input) ?? this.usual(operation, input);
     if (answer === undefined) {
       this.polls++;
       response.on('close', () => this.polls--);

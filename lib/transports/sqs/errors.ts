@@ -36,7 +36,7 @@ export function isGone(error: unknown): boolean {
 }
 
 const CREDENTIALS =
-  /^(InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|InvalidAccessKeyId|CredentialsProviderError|InvalidSecurity|OptInRequired)/;
+  /^(ExpiredToken|TokenRefreshRequired|InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|InvalidAccessKeyId|CredentialsProviderError|InvalidSecurity|OptInRequired)/;
 
 /** Why waiting cannot help to reach the service. */
 export function misconfiguration(error: unknown, host: string): BrokerConfigurationError | undefined {

@@ -4,7 +4,9 @@ import type * as Client from '@aws-sdk/client-sqs';
 import type { SQSClient, SQSClientConfig } from '@aws-sdk/client-sqs';
 import type { CancelTimer, Clock } from '../../clock/clock.js';
 import { sleep } from '../../clock/sleep.js';
+import type { BrokerConfigurationError } from '../../errors/configuration-errors.js';
 import { loadPeer } from '../../errors/optional-peer.js';
+import { NotConnectedError } from '../../errors/publish-errors.js';
 import type { Dialer, LinkEvents } from '../kit/supervised-connection.js';
 import { describe, isAnswer, isDenied, misconfiguration, nameOf } from './errors.js';
 import type { Settings } from './options.js';
@@ -26,6 +28,8 @@ const MOST_SOCKETS = 10_000;
  */
 export interface Link {
   readonly sdk: Sdk;
+  /** For what this package does not do itself. */
+  readonly client: SQSClient;
   /** Asks; a request that gets no answer is sent again, and ends the link in the end. */
   readonly ask: <Output>(command: object) => Promise<Output>;
   /** The same for a poll. */
@@ -38,6 +42,9 @@ export interface Link {
 
 interface Opened extends Link {
   readonly over: AbortController;
+  readonly clients: Clients;
+  /** Why SQS will not answer as this process is configured. */
+  refused?: BrokerConfigurationError;
   /** Nothing was answered for as long as a heartbeat is apart. */
   isIdle(): boolean;
   stopHeartbeat(): void;
@@ -57,11 +64,11 @@ interface Clients {
   readonly sns?: { readonly sdk: typeof SnsSdk; readonly client: SnsSdk.SNSClient };
 }
 
-/** Makes sure that SQS answers, and tells when it does not any more. */
+/**
+ * Makes sure that SQS answers, and tells when it does not any more. Each link has clients of its own: sockets that were kept
+ * from before an outage may be dead, and a client that has asked for credentials once does not ask again.
+ */
 export class SqsDialer implements Dialer<Link> {
-  /** They outlive links: only what is under way ends with one. */
-  clients?: Clients;
-
   constructor(private readonly options: DialerOptions) {}
 
   get name(): string {
@@ -78,22 +85,25 @@ export class SqsDialer implements Dialer<Link> {
 
   async open(_failures: number, on: LinkEvents<Link>): Promise<Link> {
     const { settings, prepare } = this.options;
-    const link = this.linkOf((this.clients ??= await this.load()), on);
+    const link = this.linkOf(await this.load(), on);
     try {
-      await this.ping(link, this.clients);
+      await this.ping(link);
       await prepare(link);
       // Between events Lambda freezes the process: what is asked then fails, though SQS is there.
       if (!settings.lambda) link.stopHeartbeat = this.heartbeat(link);
       return link;
     } catch (error) {
       void this.end(link);
-      throw misconfiguration(error, settings.host) ?? error;
+      throw link.refused ?? error;
     }
   }
 
   end(link: Link): Promise<void> {
-    (link as Opened).stopHeartbeat();
-    (link as Opened).over.abort();
+    const opened = link as Opened;
+    const { requests, polls, sns } = opened.clients;
+    opened.stopHeartbeat();
+    opened.over.abort();
+    for (const client of [requests, polls, sns?.client]) client?.destroy();
     return Promise.resolve();
   }
 
@@ -102,17 +112,10 @@ export class SqsDialer implements Dialer<Link> {
     void this.end(link);
   }
 
-  /** After the last link. */
-  close(): void {
-    this.clients?.requests.destroy();
-    this.clients?.polls.destroy();
-    this.clients?.sns?.client.destroy();
-  }
-
   /** Whoever may not list queues is known all the same. */
-  async ping(link: Link, { sdk } = this.clients!): Promise<void> {
+  async ping(link: Link): Promise<void> {
     const { prefix: QueueNamePrefix } = this.options.settings;
-    await link.ask(new sdk.ListQueuesCommand({ QueueNamePrefix, MaxResults: 1 })).catch((error: unknown) => {
+    await link.ask(new link.sdk.ListQueuesCommand({ QueueNamePrefix, MaxResults: 1 })).catch((error: unknown) => {
       if (!isDenied(error)) throw error;
     });
   }
@@ -137,8 +140,9 @@ export class SqsDialer implements Dialer<Link> {
     return { sdk, client: new sdk.SNSClient({ ...(config as SnsSdk.SNSClientConfig), requestHandler }) };
   }
 
-  private linkOf({ sdk, requests, polls, sns }: Clients, on: LinkEvents<Link>): Opened {
-    const { clock } = this.options;
+  private linkOf(clients: Clients, on: LinkEvents<Link>): Opened {
+    const { sdk, requests, polls, sns } = clients;
+    const { clock, settings } = this.options;
     const over = new AbortController();
     setMaxListeners(0, over.signal);
     let busyUntil = 0;
@@ -146,10 +150,16 @@ export class SqsDialer implements Dialer<Link> {
       for (let tries = 0; ; tries++) {
         try {
           const answer = await client.send(command as never, { abortSignal: over.signal });
-          busyUntil = clock.monotonic() + this.options.settings.heartbeat;
+          busyUntil = clock.monotonic() + settings.heartbeat;
           return answer as never;
         } catch (error) {
-          if (isAnswer(error) || over.signal.aborted || misconfiguration(error, '')) throw error;
+          if (over.signal.aborted) throw error;
+          link.refused = misconfiguration(error, settings.host);
+          if (link.refused) {
+            this.destroy(link, link.refused.message, on);
+            throw new NotConnectedError(link.refused.message);
+          }
+          if (isAnswer(error)) throw error;
           if (tries === TRY_AGAIN_MS.length || nameOf(error) === 'TimeoutError') {
             this.destroy(link, this.describe(error), on);
             throw error;
@@ -160,6 +170,8 @@ export class SqsDialer implements Dialer<Link> {
     };
     const link: Opened = {
       sdk,
+      client: requests,
+      clients,
       over,
       signal: over.signal,
       ask: (command) => send(requests, command),

@@ -27,7 +27,7 @@ const MAX_RELEASE_MS = 39_600_000;
 /** How much longer than a poll the consumers may take to close. */
 const CLOSE_MARGIN_MS = 4_000;
 
-/** The clients, for what this package does not do itself. Undefined until SQS has answered. */
+/** The client, for what this package does not do itself: undefined while SQS does not answer, and another one after that. */
 export interface SqsNative {
   readonly client: SQSClient | undefined;
   /** With `lambda: true`, for `createSqsHandler`: whether each message of an event was handled within so many milliseconds. */
@@ -83,7 +83,7 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
   }
 
   native(): SqsNative {
-    const client = this.sqs?.clients?.requests;
+    const client = this.assembled?.connection.current?.client;
     return this.settings.lambda
       ? { client, handle: (records, withinMs) => this.handle(records, withinMs) }
       : { client };
@@ -127,11 +127,6 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
 
   protected ping(link: Link): Promise<unknown> {
     return this.sqs!.ping(link);
-  }
-
-  protected override async end(parts: Own & LinkParts<Link, SqsSession, QueueRecord>): Promise<void> {
-    await super.end(parts);
-    this.sqs?.close();
   }
 
   private claims(link: Link, { url }: QueueRecord, waitTime = this.settings.waitTime): Claims {

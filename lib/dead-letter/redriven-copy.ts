@@ -1,5 +1,5 @@
 import { copiedProperties } from '../message/copied-properties.js';
-import { type Headers, header } from '../message/headers.js';
+import { type Headers, header, requestHeader } from '../message/headers.js';
 import { newMessageId } from '../message/message-id.js';
 import type { WireMessage } from '../message/message.js';
 import type { PublisherDeadLetter } from '../publisher/publisher-dead-letters.js';
@@ -17,6 +17,7 @@ const CLEARED = [
   header.originHost,
   header.expiresAt,
   header.notBefore,
+  requestHeader.deadline,
   header.suspect,
 ];
 

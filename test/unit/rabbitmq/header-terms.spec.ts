@@ -91,7 +91,7 @@ describe('the frame of the headers', () => {
   }); // prettier-ignore
   const properties = {
     messageId: 'ü', type: 'r', contentType: 'application/json', contentEncoding: 'utf-8', correlationId: 'c', replyTo: 'r',
-    appId: 'a', timestamp: 5, priority: 3,
+    appId: 'a', timestamp: 5, priority: 3, expiration: '10',
   }; // prettier-ignore
 
   it.each<[string, Options.Publish]>([

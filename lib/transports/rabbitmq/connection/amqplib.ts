@@ -105,7 +105,7 @@ export function publish(
     priority: options.priority,
     correlationId: options.correlationId,
     replyTo: options.replyTo,
-    expiration: undefined,
+    expiration: options.expiration,
     messageId: options.messageId,
     timestamp: options.timestamp,
     type: options.type,

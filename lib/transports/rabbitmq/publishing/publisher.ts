@@ -11,6 +11,7 @@ import { type Declarations, type DelayRoute, MissingTopologyError } from '../top
 import {
   encode,
   encodingError,
+  expirationOf,
   isDirectReply,
   isTableTooLarge,
   leanerHeaders,
@@ -121,14 +122,17 @@ export class Publisher {
   ): void {
     let entry: Sending | undefined;
     try {
-      const options = encode(outgoing.message, headers, outgoing.to, mandatory);
+      const { message, to } = outgoing;
+      // In a delay level it would take the message on too early.
+      const expiration = delay ? undefined : expirationOf(message, to, this.environment.clock.now());
+      const options = encode(message, headers, to, mandatory, expiration);
       const { exchange, routingKey } = target;
       entry = {
         exchange,
         routingKey,
-        body: outgoing.message.body,
+        body: message.body,
         options,
-        room: roomFor(outgoing.to),
+        room: roomFor(to),
         sentAt: now,
         returned: false,
         outgoing,

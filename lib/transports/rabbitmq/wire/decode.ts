@@ -1,5 +1,5 @@
 import type { ConsumeMessage, GetMessage } from 'amqplib';
-import { header, stringHeader, type Headers, type HeaderValue } from '../../../message/headers.js';
+import { header, requestHeader, stringHeader, type Headers, type HeaderValue } from '../../../message/headers.js';
 import type { WireMessage } from '../../../message/message.js';
 import { readProperties, routeOf } from '../../kit/envelope.js';
 import { fromTerms } from './header-terms.js';
@@ -74,7 +74,9 @@ function deadLetteredRoute(headers: Headers): string | undefined {
 
 /** What the broker and this transport added is taken off; what a copy must not carry as a property is kept as a header. */
 function cleanHeaders(received: Headers, raw: RawMessage): Headers {
-  const { userId, expiration } = raw.properties as { userId?: string; expiration?: string };
+  const { userId, expiration: kept } = raw.properties as { userId?: string; expiration?: string };
+  // That of a request follows from its deadline.
+  const expiration = requestHeader.deadline in received ? undefined : kept;
   if (userId === undefined && expiration === undefined && !hasInternal(received)) return received;
   const headers: MutableHeaders = {};
   for (const name of Object.keys(received)) {

@@ -1,12 +1,15 @@
 import type { Options } from 'amqplib';
 import { MessageTooLargeError, PublishRefusedError, SerializationError } from '../../../errors/publish-errors.js';
 import type { MessagingError } from '../../../errors/messaging-error.js';
-import { header, type Headers, type HeaderValue } from '../../../message/headers.js';
+import { header, type Headers, type HeaderValue, integerHeader, requestHeader } from '../../../message/headers.js';
 import type { WireMessage } from '../../../message/message.js';
 import type { Destination, Outgoing } from '../../../transport/outgoing.js';
 import { keptRoute, shorterErrors, tooLarge, typeOf } from '../../kit/envelope.js';
 import { toTerms, writableTimestamp } from './header-terms.js';
 import type { Names } from '../names.js';
+
+/** The broker closes the channel over more. */
+const LONGEST_MS = 2 ** 32 - 1;
 
 /** An AMQP address: what a message is published with. */
 export interface Target {
@@ -34,7 +37,13 @@ export function isDirectReply({ exchange, routingKey }: Target): boolean {
 }
 
 /** The AMQP properties and headers of a message. `headers` are the message's, or these with more. */
-export function encode(message: WireMessage, headers: Headers, to: Destination, mandatory: boolean): Options.Publish {
+export function encode(
+  message: WireMessage,
+  headers: Headers,
+  to: Destination,
+  mandatory: boolean,
+  expiration?: string,
+): Options.Publish {
   const { properties } = message;
   const route = keptRoute(message, to);
   return {
@@ -49,8 +58,16 @@ export function encode(message: WireMessage, headers: Headers, to: Destination, 
     appId: properties.appId,
     timestamp: writableTimestamp(properties.timestamp),
     priority: properties.priority,
+    expiration,
     headers: toTerms(route === undefined ? headers : { ...headers, [header.originRoute]: route }),
   };
+}
+
+/** For how long the broker keeps a request: as long as its sender waits for the reply. Undefined: as long as can be. */
+export function expirationOf({ headers }: WireMessage, to: Destination, now: number): string | undefined {
+  if (!(requestHeader.deadline in headers) || to.kind === 'dead-letter') return undefined;
+  const expiresAt = integerHeader(headers, header.expiresAt, 0, now + LONGEST_MS);
+  return expiresAt === undefined ? undefined : String(Math.max(1, Math.ceil(expiresAt - now)));
 }
 
 /** Why the message cannot be sent, before it is tried. */

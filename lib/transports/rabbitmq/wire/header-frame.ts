@@ -35,6 +35,7 @@ export function headerFrameBytes(options: Options.Publish): number {
     options.correlationId,
     options.replyTo,
     options.appId,
+    options.expiration as string | undefined,
   ])
     if (text !== undefined) bytes += 1 + Buffer.byteLength(text);
   if (options.timestamp !== undefined) bytes += 8;

@@ -17,7 +17,7 @@ const budgets = {
   'lib/transports/postgres': { most: 1_750, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_300, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 3_380, target: 1_200, files: 25 },
-  'lib/transports/rabbitmq': { most: 6_630, target: 3_500 },
+  'lib/transports/rabbitmq': { most: 6_690, target: 3_500 },
 };
 
 /** Lines of all kinds, as `wc -l` counts them. */

@@ -89,9 +89,10 @@ export class Consumer implements QueueConsumer, QueueReport {
     const reports = (this.reports = new ConsumerReports(topology.queue, events, clock, follower));
     this.settling = new Settling({ settlement: this.settlement, reports, log, leave: (work) => this.leave(work) });
     const stopped = (reason: string): void => reports.stopped(reason);
-    this.intake = new Intake({ transport, log, topology, prefetch, keepsOrder, stopped, attempts: this.attempts });
-    this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
     const { settlement, attempts, precheck, schedule, running, held } = this;
+    const ackDelayMs = own.answering?.ackDelayMs ?? 0;
+    this.intake = new Intake({ transport, log, topology, prefetch, ackDelayMs, keepsOrder, stopped, attempts });
+    this.gate = new Gate(this.intake, reports, definition.killSwitch, clock, () => this.next());
     this.giveBacks = new GiveBacks({ settlement, attempts, precheck, schedule, clock, log });
     this.overdue = new OverdueHandlers(timeoutMs ?? 0, clock, () =>
       log.warn(`«${this.queue}»: a handler runs on long after its timeout; another may start beside it now`),

@@ -1,14 +1,11 @@
 import { errorMessage } from '../errors/redact.js';
 import type { Log } from '../events/log.js';
-import type { Topology } from '../transport/topology.js';
-import type { SubscribeHandlers, Transport, TransportSubscription } from '../transport/transport.js';
+import type { SubscribeHandlers, SubscribeOptions, Transport, TransportSubscription } from '../transport/transport.js';
 import type { AttemptCount } from './settlement/attempt-count.js';
 
-export interface IntakeOptions {
+export interface IntakeOptions extends SubscribeOptions {
   readonly transport: Transport;
   readonly log: Log;
-  readonly topology: Topology;
-  readonly prefetch: number;
   /** Where messages keep their order, nobody else may get later ones while this consumer holds some. */
   readonly keepsOrder: boolean;
   /** To be told of interruptions. */
@@ -42,10 +39,10 @@ export class Intake {
 
   /** Declares the topology and begins to consume. @throws TopologyMismatchError and what else waiting cannot cure */
   async start(handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>): Promise<void> {
-    const { transport, topology, prefetch } = this.options;
+    const { transport, topology, prefetch, ackDelayMs = 0 } = this.options;
     await this.declare();
     this.subscription = await transport.subscribe(
-      { topology, prefetch },
+      { topology, prefetch, ackDelayMs },
       { ...handlers, state: (consuming, reason) => this.onState(consuming, reason) },
     );
     if (this.paused) this.pause();

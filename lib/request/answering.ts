@@ -32,6 +32,8 @@ export interface AnsweringEnvironment {
 const AGAIN_MS = 250;
 /** How long a reply is tried where the request does not say when its sender gives up. */
 const LONGEST_MS = 10_000;
+/** The acks of requests wait so long for each other: on a quorum queue each is a write that the next requests wait for. */
+const ACK_DELAY_MS = 10;
 
 /** Answers messages that say where, before they are settled: a reply that is lost with this process is given again by another. */
 export class Answering {
@@ -49,6 +51,11 @@ export class Answering {
     environment: AnsweringEnvironment,
   ): Answering | undefined {
     return answers && new Answering(topology.queue, answers, environment);
+  }
+
+  /** What is handled twice because its ack was not written yet is a request whose responder died: it may be. */
+  get ackDelayMs(): number {
+    return this.definition.when === 'always' ? ACK_DELAY_MS : 0;
   }
 
   /** Answers with what a handler call came to. The outcome then; undefined: there is nothing to answer, and it stays as it is. */

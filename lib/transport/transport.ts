@@ -124,6 +124,8 @@ export interface SubscribeOptions {
   readonly topology: Topology;
   /** The most unsettled deliveries at a time; at least 1. */
   readonly prefetch: number;
+  /** An ack may be written so many milliseconds later, with others: there a redelivery matters less than the work. Default 0. */
+  readonly ackDelayMs?: number;
 }
 
 export interface SubscribeHandlers {

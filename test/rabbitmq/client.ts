@@ -70,7 +70,8 @@ export class Client {
   async consume(topology: Topology, options: Partial<ConsumerOptions> = {}): Promise<TestConsumer> {
     const consumer = new TestConsumer(options.on ?? ((delivery) => delivery.ack()));
     await this.transport.declare(topology);
-    consumer.subscription = await this.transport.subscribe({ topology, prefetch: options.prefetch ?? 10 }, consumer);
+    const { prefetch = 10, ackDelayMs = 0 } = options;
+    consumer.subscription = await this.transport.subscribe({ topology, prefetch, ackDelayMs }, consumer);
     return consumer;
   }
 
@@ -81,6 +82,7 @@ export class Client {
 
 export interface ConsumerOptions {
   readonly prefetch: number;
+  readonly ackDelayMs: number;
   readonly on: (delivery: Delivery) => void;
 }
 

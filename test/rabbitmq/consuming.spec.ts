@@ -42,6 +42,17 @@ describeRabbit('consuming', (rabbit) => {
     expect(consumer.deliveries.map(({ message: one }) => one.headers)).toEqual(Array(3).fill({ own: 1 }));
   });
 
+  it('acks that wait for others are written with half of the prefetch, and before the transport is closed', async () => {
+    const name = 'ack-wait';
+    const consuming = await Client.connect(url);
+    const consumer = await consuming.consume(topologyOf(name), { prefetch: 4, ackDelayMs: 3_600_000 });
+    for (let n = 0; n < 21; n++) await client.insist(toRoute(name, `${n}`));
+    await consumer.received(21);
+    await consuming.close();
+    expect(consumer.lostOnes).toEqual([]);
+    expect((await channel.checkQueue(`tests:${name}:queue`)).messageCount).toBe(0);
+  });
+
   const onNode = rabbit.node ? it : it.skip;
 
   /** Those above a message that is held leave one by one: of more than thirty-two docs/receive.md promises less. */

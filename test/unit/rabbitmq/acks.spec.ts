@@ -85,6 +85,28 @@ test('acks of asynchronous handlers that end in one turn leave together, too', a
   expect(channel.frames).toEqual(['≤3']);
 });
 
+test('those that may wait leave together: when the wait is over, or with the most that may wait', async () => {
+  const frames: string[] = [];
+  const over: (() => void)[] = [];
+  const acks = new Acks((tag, upTo) => frames.push(upTo ? `≤${tag}` : `${tag}`), {
+    start: (end) => over.push(end),
+    most: 3,
+  });
+  for (let tag = 1; tag <= 8; tag++) acks.delivered(tag);
+  acks.give(1);
+  acks.give(2);
+  await turn();
+  expect(frames).toEqual([]);
+  over[0]();
+  expect(frames).toEqual(['≤2']);
+  for (const tag of [3, 4, 5, 6]) acks.give(tag);
+  expect(frames).toEqual(['≤2', '≤5']);
+  // One wait at a time.
+  expect(over).toHaveLength(2);
+  over[1]();
+  expect(frames).toEqual(['≤2', '≤5', '6']);
+});
+
 test('flush writes at once what was given, and nothing is written twice', async () => {
   const channel = new Channel();
   channel.deliver(2);

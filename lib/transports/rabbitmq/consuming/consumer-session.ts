@@ -19,6 +19,8 @@ export interface SessionOptions {
   /** The broker counts deliveries of this queue. */
   readonly counts: boolean;
   readonly prefetch: number;
+  /** How long acks wait for others. */
+  readonly ackDelayMs: number;
   /** For what the broker is asked. */
   readonly bound: AnswerTimeout;
   readonly handlers: Pick<SubscribeHandlers, 'delivery' | 'lost'>;
@@ -32,9 +34,7 @@ export class ChannelSession implements ConsumerSession, Settler {
   /** Resolves with the reason when the channel is gone or the broker cancelled the consumer. */
   readonly ended: Promise<string>;
   private readonly unsettled = new Set<RabbitmqDelivery>();
-  private readonly acks = new Acks((tag, upTo) => {
-    if (this.open) attempt(() => ackTag(this.channel, tag, upTo));
-  });
+  private readonly acks: Acks;
   private readonly releasing = new Map<RabbitmqDelivery, () => void>();
   private channel!: Channel;
   private countedIn: CountHeader | undefined;
@@ -61,6 +61,15 @@ export class ChannelSession implements ConsumerSession, Settler {
   );
 
   private constructor(private readonly options: SessionOptions) {
+    const { ackDelayMs, bound, prefetch } = options;
+    const start = (over: () => void): void => void bound.clock.after(ackDelayMs, over, { background: true });
+    this.acks = new Acks(
+      (tag, upTo) => {
+        if (this.open) attempt(() => ackTag(this.channel, tag, upTo));
+      },
+      // What waits takes room of what the broker could deliver.
+      ackDelayMs > 0 ? { start, most: prefetch / 2 } : undefined,
+    );
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
 

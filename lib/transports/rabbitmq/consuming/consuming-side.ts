@@ -32,7 +32,7 @@ const MOST_PREFETCH = 65_535;
 type Plan = ConsumerPlan<ChannelModel, ChannelSession>;
 
 /** How a queue is consumed. `declare` makes it exist. */
-interface Consuming extends Pick<SessionOptions, 'queue' | 'prefetch'> {
+interface Consuming extends Pick<SessionOptions, 'queue' | 'prefetch' | 'ackDelayMs'> {
   /** Known once it is declared. */
   readonly traits: () => Pick<SessionOptions, 'counts'> & Pick<Plan, 'mayStandBy'>;
   readonly handlers: SubscribeHandlers;
@@ -123,7 +123,7 @@ export class ConsumingSide {
   }
 
   async subscribe(
-    { topology, prefetch }: SubscribeOptions,
+    { topology, prefetch, ackDelayMs = 0 }: SubscribeOptions,
     handlers: SubscribeHandlers,
   ): Promise<TransportSubscription> {
     const { queue, partitionOf } = topology;
@@ -134,6 +134,7 @@ export class ConsumingSide {
       {
         queue,
         prefetch: Math.min(Math.max(1, prefetch), MOST_PREFETCH),
+        ackDelayMs,
         traits: () => this.topologies.traitsOf(topology),
         handlers,
         declare: async () => {
@@ -161,7 +162,8 @@ export class ConsumingSide {
     this.subscriptions.startOnce(() => {
       this.renewals.add(declare);
       const queue = this.names.dueQueue;
-      return this.plan({ queue, prefetch: FORWARDER_PREFETCH, traits: () => ({ counts: true }), handlers, declare });
+      const traits = (): ReturnType<Consuming['traits']> => ({ counts: true });
+      return this.plan({ queue, prefetch: FORWARDER_PREFETCH, ackDelayMs: 0, traits, handlers, declare });
     });
   }
 

@@ -57,6 +57,10 @@ export const requestHeader = {
   correlation: 'messaging-correlation-id',
   /** The message is the reply to a request that failed: its body says how. */
   error: 'messaging-error',
+  /** Whoever asked takes one reply of each responder, which says who it is. */
+  gather: 'messaging-gather',
+  /** The queue of the responder. */
+  responder: 'messaging-responder',
 } as const;
 
 export const WIRE_VERSION = 1;

@@ -202,19 +202,20 @@ export class Publisher {
   /**
    * Sends a request: it is confirmed or rejected, for it is worth nothing later. `correlation`: of what it is sent for;
    * `conversation`: it may get several replies, each of which makes its sender wait longer, so that there is no deadline to
-   * tell; with the queue that it goes to by name. Rejects as `publish` does. @internal
+   * tell, but where it `gathers` them; with the queue that it goes to by name. Rejects as `publish` does. @internal
    */
   request(
     route: RouteLike,
     body: unknown,
     options: PublishOptions,
     correlation?: string,
-    conversation?: { readonly queue?: string },
+    conversation?: { readonly queue?: string; readonly gathers?: true },
   ): Promise<Receipt> {
     const keep = async (publication: Publication): Promise<Receipt> => {
       publication.keptElsewhere = true;
       const headers = publication.message.headers as Record<string, unknown>;
-      if (!conversation) headers[requestHeader.deadline] = publication.expiresAt;
+      if (!conversation || conversation.gathers) headers[requestHeader.deadline] = publication.expiresAt;
+      if (conversation?.gathers) headers[requestHeader.gather] = 1;
       if (correlation !== undefined) headers[requestHeader.correlation] = correlation;
       return this.submit(publication);
     };

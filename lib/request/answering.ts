@@ -135,13 +135,15 @@ export class Answering {
   }
 
   private messageOf(
-    { route, correlationId }: MessageContext,
+    { route, correlationId, delivery }: MessageContext,
     reply: Reply,
-    headers: Headers = {},
+    error: Headers = {},
   ): Parameters<NonNullable<Transport['replies']>['reply']>[1] {
     const { clock, serializer } = this.environment;
     const time = clock.now();
     const id = newMessageId(time);
+    const gathered = requestHeader.gather in delivery.message.headers;
+    const headers = gathered ? { ...error, [requestHeader.responder]: this.queue } : error;
     const said = { id, route, time, headers, ...(correlationId !== undefined && { correlationId }) };
     const { body, contentType, headers: own } = replyBody(reply, serializer, said);
     return {

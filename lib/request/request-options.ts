@@ -18,6 +18,15 @@ export interface RequestOptions {
   readonly queue?: boolean;
 }
 
+/** Options of a request that several answer. */
+export interface RepliesOptions extends RequestOptions {
+  /** It ends after so many replies, before its timeout is over. 1…10,000; default 1,000. */
+  readonly max?: number;
+}
+
+export const DEFAULT_REPLIES = 1_000;
+export const MAX_REPLIES = 10_000;
+
 export const REQUEST_OPTION_NAMES: readonly (keyof RequestOptions)[] = [
   'timeout',
   'signal',

@@ -4,7 +4,7 @@ import type { Clock } from '../clock/clock.js';
 import { brand } from '../errors/brand.js';
 import { InvalidOptionError, UnsupportedError } from '../errors/configuration-errors.js';
 import type { MessagingError } from '../errors/messaging-error.js';
-import { checkBoolean, knownKeys, numberBetween } from '../errors/option-checks.js';
+import { checkBoolean, integerBetween, knownKeys, numberBetween } from '../errors/option-checks.js';
 import { NotConnectedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { ReplyLostError, RequestTimeoutError, TooManyRequestsError } from '../errors/request-errors.js';
@@ -13,14 +13,24 @@ import type { BodyOf } from '../message/message-contract.js';
 import type { WireMessage } from '../message/message.js';
 import type { AnswerOf, RequestContract } from '../message/request-contract.js';
 import type { Serializer } from '../message/serializer.js';
-import type { RequestTrace, Telemetry } from '../pipeline/telemetry.js';
+import type { Telemetry } from '../pipeline/telemetry.js';
 import type { PublishOptions, RouteLike } from '../publisher/publish-options.js';
 import type { Receipt } from '../publisher/receipt.js';
 import type { ReplyPath } from '../transport/reply-path.js';
 import { Deadlines } from './deadlines.js';
+import { Gathering } from './gathering.js';
+import { type Conversation, type Pending, reject, succeed } from './pending.js';
 import { answerIn } from './reply-body.js';
 import { checkedReply } from './reply-schema.js';
-import { DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, REQUEST_OPTION_NAMES, type RequestOptions } from './request-options.js';
+import {
+  DEFAULT_REPLIES,
+  DEFAULT_TIMEOUT_MS,
+  MAX_REPLIES,
+  MAX_TIMEOUT_MS,
+  type RepliesOptions,
+  REQUEST_OPTION_NAMES,
+  type RequestOptions,
+} from './request-options.js';
 import { UnexpectedReplies, type UnexpectedReply } from './unexpected-replies.js';
 
 /** Requests of one process that wait for their reply. */
@@ -42,36 +52,8 @@ export interface RequesterEnvironment {
     route: RouteLike,
     body: unknown,
     options: PublishOptions,
-    conversation?: Pick<Conversation, 'queue'>,
+    conversation?: Pick<Conversation, 'queue' | 'gathers'>,
   ): Promise<Receipt>;
-}
-
-/** A request that may get several replies, and where it goes. @internal */
-export interface Conversation {
-  readonly id: string;
-  /** The queue that it is sent to by name; undefined: it goes by its route. */
-  readonly queue?: string;
-  /** What else it is published with. */
-  readonly publish?: PublishOptions;
-  /** Takes the replies as they come, until `end` was called. The `timeout` begins anew with each. Must not throw. */
-  readonly take: (reply: WireMessage, end: () => void) => void;
-}
-
-/** A request that waits for its reply. */
-interface Pending {
-  readonly id: string;
-  readonly route: RouteLike;
-  readonly body: unknown;
-  readonly options: RequestOptions;
-  readonly timeoutMs: number;
-  at: number;
-  readonly trace: RequestTrace | undefined;
-  readonly aborted: (() => void) | undefined;
-  /** What it is sent within where it waits: the async context of whoever asked. */
-  within?: ReturnType<typeof AsyncLocalStorage.snapshot>;
-  readonly conversation: Conversation | undefined;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -85,7 +67,7 @@ export class Requester {
   /** Requests that wait for a connection. */
   private readonly waiting = new Set<Pending>();
   private readonly deadlines: Deadlines<Pending>;
-  private readonly replies = new UnexpectedReplies();
+  private readonly strays = new UnexpectedReplies();
   private state: 'closed' | 'opening' | 'open' = 'closed';
   private address: string | undefined;
   private lostBecause = 'Replies cannot be received yet';
@@ -103,7 +85,7 @@ export class Requester {
 
   /** Replies since the start that no request waited for: `late`, a `second` one, or of no request that is `unknown`. */
   get unexpected(): Readonly<Record<UnexpectedReply, number>> {
-    return this.replies.counts;
+    return this.strays.counts;
   }
 
   /**
@@ -123,6 +105,40 @@ export class Requester {
     return new Promise<unknown>((resolve, reject) =>
       this.begin(route, body, options, timeoutMs, resolve, reject),
     ) as Promise<AnswerOf<R>>;
+  }
+
+  /**
+   * Sends `body` on `route`, and gives the answer or the error of each responder as it comes: of each service that handles
+   * the route with `@Respond`, one. It ends after `max` of them, or when the `timeout` is over, with what came by then; a
+   * responder that is dead by then has none. It is sent when the iteration begins, and given up when that is broken off.
+   * @throws UnroutableError (nobody handles the route), and what else `request` throws but RemoteError,
+   * RequestTimeoutError and InvalidPayloadError of a reply
+   */
+  async *replies<R extends RouteLike>(
+    route: R,
+    body: BodyOf<R>,
+    options: RepliesOptions = NO_OPTIONS,
+  ): AsyncGenerator<PromiseSettledResult<AnswerOf<R>>, void, undefined> {
+    knownKeys('options', options, [...REQUEST_OPTION_NAMES, 'max']);
+    const { max = DEFAULT_REPLIES, ...asked } = options;
+    const gathering = new Gathering(integerBetween('max', max, 1, MAX_REPLIES));
+    const id = randomUUID();
+    const take = (reply: WireMessage, end: () => void): void => {
+      if (!gathering.take(reply, end)) this.stray(id, 'second');
+    };
+    this.converse(route, body, asked, { id, gathers: true, take }).then(
+      () => gathering.end(),
+      (error: unknown) => gathering.end({ error }),
+    );
+    try {
+      for (let reply = await gathering.next(); reply; reply = await gathering.next()) {
+        const answer = async (): Promise<unknown> => this.answerOf(route, reply as WireMessage);
+        const [result] = await Promise.allSettled([answer()]);
+        yield result as PromiseSettledResult<AnswerOf<R>>;
+      }
+    } finally {
+      this.finish(id, 'late');
+    }
   }
 
   /** Sends a request that may get several replies. Resolves when it has ended, and rejects as `request` does. @internal */
@@ -261,39 +277,48 @@ export class Requester {
     const pending = correlationId === undefined ? undefined : this.requests.get(correlationId);
     if (pending?.conversation) return this.goOn(pending, pending.conversation, message);
     if (pending) return this.answered(this.end(pending, 'second'), message);
-    const reason = this.replies.count(correlationId);
+    this.stray(correlationId, this.strays.kindOf(correlationId));
+  }
+
+  private stray(correlationId: string | undefined, reason: UnexpectedReply): void {
+    this.strays.counts[reason]++;
     const { events } = this.environment;
     if (events.has('reply-unexpected')) events.emit('reply-unexpected', { correlationId, reason });
   }
 
-  private goOn(pending: Pending, { take }: Conversation, message: WireMessage): void {
+  private goOn(pending: Pending, { take, gathers }: Conversation, message: WireMessage): void {
     const { id, timeoutMs } = pending;
-    this.deadlines.delete(pending, timeoutMs);
-    pending.at = this.environment.clock.monotonic() + timeoutMs;
-    this.deadlines.add(pending, timeoutMs);
-    take(message, () => {
-      if (this.requests.get(id) === pending) succeed(this.end(pending, 'second'), undefined);
-    });
+    if (!gathers) {
+      this.deadlines.delete(pending, timeoutMs);
+      pending.at = this.environment.clock.monotonic() + timeoutMs;
+      this.deadlines.add(pending, timeoutMs);
+    }
+    take(message, () => this.finish(id, 'second'));
   }
 
   private answered(pending: Pending, message: WireMessage): void {
-    const { route } = pending;
     try {
-      const { reply: schema, serializer } = route as Partial<RequestContract>;
-      const answer = answerIn(message, serializer ?? this.environment.serializer);
-      if (schema === undefined) succeed(pending, answer);
-      else
-        checkedReply(nameOf(route), schema, answer).then(
-          (checked) => succeed(pending, checked),
-          (error: unknown) => reject(pending, error),
-        );
+      const answer = this.answerOf(pending.route, message);
+      if (!(answer instanceof Promise)) return succeed(pending, answer);
+      answer.then(
+        (checked) => succeed(pending, checked),
+        (error: unknown) => reject(pending, error),
+      );
     } catch (error) {
       reject(pending, error);
     }
   }
 
+  /** A promise where a schema checks it. @throws as `answerIn` does */
+  private answerOf(route: RouteLike, message: WireMessage): unknown {
+    const { reply: schema, serializer } = route as Partial<RequestContract>;
+    const answer = answerIn(message, serializer ?? this.environment.serializer);
+    return schema === undefined ? answer : checkedReply(nameOf(route), schema, answer);
+  }
+
   private expired(pending: Pending): void {
-    const { id, route, timeoutMs } = pending;
+    const { id, route, timeoutMs, conversation } = pending;
+    if (conversation?.gathers && !this.waiting.has(pending)) return this.finish(id, 'late');
     this.fail(id, new RequestTimeoutError(`No reply to «${nameOf(route)}» within ${timeoutMs} ms`));
   }
 
@@ -309,28 +334,23 @@ export class Requester {
     if (pending) reject(this.end(pending, 'late'), error);
   }
 
+  private finish(id: string, next: 'late' | 'second'): void {
+    const pending = this.requests.get(id);
+    if (pending) succeed(this.end(pending, next), undefined);
+  }
+
   private end(pending: Pending, next: 'late' | 'second'): Pending {
     const { id, timeoutMs, aborted, options } = pending;
     this.requests.delete(id);
     this.waiting.delete(pending);
     this.deadlines.delete(pending, timeoutMs);
     if (aborted) options.signal?.removeEventListener('abort', aborted);
-    this.replies.remember(id, next);
+    this.strays.remember(id, next);
     return pending;
   }
 }
 
 const NO_OPTIONS: RequestOptions = Object.freeze({});
-
-function succeed({ resolve, trace }: Pending, answer: unknown): void {
-  trace?.ended(undefined);
-  resolve(answer);
-}
-
-function reject({ reject: told, trace }: Pending, error: unknown): void {
-  trace?.ended(error);
-  told(error);
-}
 
 function lost(reason: string, cause?: MessagingError): ReplyLostError {
   return new ReplyLostError(`${reason}. Whether the request was handled is not known`, cause && { cause });

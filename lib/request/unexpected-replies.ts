@@ -15,9 +15,7 @@ export class UnexpectedReplies {
     this.ended.set(id, reply);
   }
 
-  count(id: string | undefined): UnexpectedReply {
-    const reply = (id === undefined ? undefined : this.ended.get(id)) ?? 'unknown';
-    this.counts[reply]++;
-    return reply;
+  kindOf(id: string | undefined): UnexpectedReply {
+    return (id === undefined ? undefined : this.ended.get(id)) ?? 'unknown';
   }
 }

@@ -1,11 +1,10 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { bounded, MessagingModule, type MessageContext, type TransportFactory } from 'nestjs-messaging';
 import { Requester } from 'nestjs-messaging/request';
-import { systemClock } from '../../lib/clock/clock.js';
-import type { Transport } from '../../lib/transport/transport.js';
 import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications } from '../e2e/support/application.js';
 import { describeAllBrokers } from '../e2e/support/brokers.js';
+import { stranger } from './stranger.js';
 
 afterEach(closeApplications);
 
@@ -13,19 +12,6 @@ const WITHIN = 60_000;
 
 const application = (service: string, transport: TransportFactory): Promise<Application> =>
   boot({ imports: [MessagingModule.forRoot({ service, transport, reconnect: { initial: 20, max: 100 } })] });
-
-/** Somebody who knows the address of a requester, and answers what he likes. */
-async function stranger(factory: TransportFactory): Promise<Transport> {
-  const transport = factory.create();
-  let connected = false;
-  await transport.connect({
-    ...{ clock: systemClock, service: 'stranger', random: Math.random, confirmTimeout: 10_000, provision: true },
-    reconnect: { initial: 20, max: 200, jitter: 0.2 },
-    onEvent: ({ type }) => void (connected ||= type === 'connected'),
-  });
-  await waitFor(() => connected, 'a connection', WITHIN);
-  return transport;
-}
 
 describeAllBrokers('a reply', (fresh) => {
   test(

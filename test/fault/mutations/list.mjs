@@ -162,8 +162,8 @@ export const mutations = [
     edits: [
       [
         'lib/transports/rabbitmq/publishing/publisher.ts',
-        'body: outgoing.message.body,',
-        "body: outgoing.to.kind === 'dead-letter' ? Buffer.from(JSON.stringify(outgoing.message.body.toString('base64'))) : outgoing.message.body,",
+        'body: message.body,',
+        "body: to.kind === 'dead-letter' ? Buffer.from(JSON.stringify(message.body.toString('base64'))) : message.body,",
       ],
     ],
     caughtBy: { file: 'test/e2e/plain-client.spec.ts', test: 'sees its bytes, properties and header types survive' },

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from '@jest/globals';
 import { jsonSerializer } from 'nestjs-messaging';
-import { Requester, type RequestOptions } from 'nestjs-messaging/request';
+import { type RepliesOptions, Requester, type RequestOptions } from 'nestjs-messaging/request';
 import { ManualClock } from 'nestjs-messaging/testing';
 import { NotConnectedError, UnroutableError } from '../../../lib/errors/publish-errors.js';
 import { MessagingEvents } from '../../../lib/events/messaging-events.js';
@@ -204,3 +204,125 @@ describe('a requester', () => {
     expect(await ask()).toMatchObject({ code: 'PUBLISHER_CLOSED' });
   });
 });
+
+describe('replies of several responders', () => {
+  type Result = PromiseSettledResult<unknown>;
+
+  function gathering(options: RepliesOptions = {}) {
+    const { requester, ...rest } = bench();
+    const results: Result[] = [];
+    const ended = (async (): Promise<unknown> => {
+      for await (const result of requester.replies('a', {}, options)) results.push(result);
+      return 'ended';
+    })().catch(({ code, message }: Refusal) => ({ code, message }));
+    return { ...rest, requester, results, ended };
+  }
+
+  test('come as they are, answers and errors, until the timeout that they share is over; what comes then is late', async () => {
+    const { clock, turn, reply, idOf, sent, results, ended, requester } = gathering({ timeout: 100 });
+    await turn();
+    expect(sent[0].options).toMatchObject({ ttl: 100, unroutable: 'reject' });
+    await clock.advance(60);
+    reply(idOf(0), 1, { 'messaging-responder': 'a' });
+    reply(idOf(0), { code: 'GONE', message: 'gone' }, { 'messaging-responder': 'b', 'messaging-error': 1 });
+    // Of others nobody says who they are.
+    reply(idOf(0), 2);
+    reply(idOf(0), 2);
+    await turn();
+    expect(results).toMatchObject([
+      { status: 'fulfilled', value: 1 },
+      { status: 'rejected', reason: { code: 'GONE' } },
+      { status: 'fulfilled', value: 2 },
+      { status: 'fulfilled', value: 2 },
+    ]);
+    await clock.advance(39);
+    expect(requester.pending).toBe(1);
+    await clock.advance(1);
+    expect(await ended).toBe('ended');
+    reply(idOf(0), 3);
+    expect(requester.unexpected).toEqual({ late: 1, second: 0, unknown: 0 });
+  });
+
+  test('are one of each responder: its second one, after it died before its ack, is counted', async () => {
+    const { turn, reply, idOf, results, ended, requester, unexpected } = gathering({ max: 2 });
+    await turn();
+    reply(idOf(0), 1, { 'messaging-responder': 'a' });
+    reply(idOf(0), 2, { 'messaging-responder': 'a' });
+    expect(requester.unexpected.second).toBe(1);
+    reply(idOf(0), 3, { 'messaging-responder': 'b' });
+    expect(await ended).toBe('ended');
+    expect(results.map((result) => (result as { value?: unknown }).value)).toEqual([1, 3]);
+    expect(requester.pending).toBe(0);
+    reply(idOf(0), 4, { 'messaging-responder': 'c' });
+    expect(unexpected).toEqual([idOf(0), idOf(0)].map((correlationId) => ({ correlationId, reason: 'second' })));
+  });
+
+  test('that came before the connection is lost are given before the error', async () => {
+    const { turn, reply, idOf, results, ended, handlers } = gathering();
+    await turn();
+    reply(idOf(0), 1);
+    handlers().lost('pulled');
+    expect(await ended).toMatchObject({ code: 'REPLY_LOST' });
+    expect(results).toEqual([{ status: 'fulfilled', value: 1 }]);
+  });
+
+  test('are asked for when the iteration begins, and given up with it', async () => {
+    const { requester, sent, turn, reply, idOf } = bench();
+    const replies = requester.replies('a', {});
+    await turn();
+    expect(sent).toEqual([]);
+    const first = replies.next();
+    await turn();
+    reply(idOf(0), 1);
+    expect(await first).toEqual({ done: false, value: { status: 'fulfilled', value: 1 } });
+    expect(requester.pending).toBe(1);
+    await replies.return();
+    expect(requester.pending).toBe(0);
+    reply(idOf(0), 2);
+    expect(requester.unexpected.late).toBe(1);
+  });
+
+  test('that their schema refuses are errors, and the others are given', async () => {
+    const { requester, turn, reply, idOf } = bench();
+    const route = { route: 'a', reply: evenSchema } as unknown as string;
+    const replies = requester.replies(route, {}, { max: 2 });
+    const first = replies.next();
+    await turn();
+    reply(idOf(0), 1);
+    reply(idOf(0), 2);
+    expect(await first).toMatchObject({ value: { status: 'rejected', reason: { code: 'INVALID_PAYLOAD' } } });
+    expect(await replies.next()).toMatchObject({ value: { status: 'fulfilled', value: 2 } });
+    expect(await replies.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test.each([0, 10_001, 1.5, '2'])('refuses %p as the number of them', async (max) => {
+    const { ended, sent } = gathering({ max: max as number });
+    expect(await ended).toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('«max»') as unknown,
+    });
+    expect(sent).toEqual([]);
+  });
+
+  test('reject, where there can be none, as a request does', async () => {
+    const { requester, state } = bench();
+    const code = (): Promise<unknown> =>
+      requester
+        .replies('a', {})
+        .next()
+        .catch((error: Refusal) => error.code);
+    state.fails = new UnroutableError('nobody');
+    expect(await code()).toBe('UNROUTABLE');
+    state.obstacle = 'no connection';
+    expect(await code()).toBe('NOT_CONNECTED');
+    expect(requester.pending).toBe(0);
+  });
+});
+
+const evenSchema = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value: unknown) => ((value as number) % 2 === 0 ? { value } : { issues: [{ message: 'odd' }] }),
+  },
+};

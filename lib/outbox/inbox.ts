@@ -1,4 +1,5 @@
 import type { PostgresDatabase } from '../clients/postgres-database.js';
+import type { PostgresError } from '../clients/postgres-errors.js';
 import type { Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
 import { InvalidOptionError } from '../errors/configuration-errors.js';
@@ -18,6 +19,8 @@ const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 1_000;
 /** A transaction that runs for longer after its end was asked for is left to the next call, which waits for it. */
 const WAIT_MS = 30_000;
+/** The server has not given its number yet, since it crashed and forgot it. */
+const NO_SUCH_TRANSACTION = '22023';
 
 /**
  * Handles each message once: what its handler does in a transaction and the note that it did are committed together. The
@@ -88,18 +91,22 @@ export class Inbox {
   private async isCommitted(xact: string, scope: string, id: string, signal: AbortSignal): Promise<boolean> {
     const { clock, database, statements } = this;
     const deadline = clock.monotonic() + WAIT_MS;
+    let unseen = 0;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       let fate: unknown;
       try {
         const [row] = await database.query(statements.fate, [xact, scope, id]);
         fate = row.fate;
       } catch (error) {
-        fate = new TransactionRolledBackError(
-          `What became of the transaction is not known: ${database.describe(error)}`,
-        );
+        fate =
+          (error as PostgresError).code === NO_SUCH_TRANSACTION
+            ? 'aborted'
+            : new TransactionRolledBackError(
+                `What became of the transaction is not known: ${database.describe(error)}`,
+              );
       }
       if (fate === 'committed') return true;
-      if (fate === 'aborted') return false;
+      if (fate === 'aborted' || (fate === 'unseen' && ++unseen > 1)) return false;
       if (signal.aborted || clock.monotonic() >= deadline)
         throw fate instanceof Error ? fate : new TransactionRolledBackError('The transaction has not ended yet');
       await sleep(clock, pause, signal);

@@ -80,10 +80,12 @@ insert into ${pending} (${COLUMNS}) select ${COLUMNS.replace(', xact', ', pg_cur
     discard: `delete from ${parked} where id = any($1::text[]) returning 1 as one`,
     /** scope, id. No row: it is there. */
     record: `insert into ${handled} (scope, id) values ($1::text, $2::text) on conflict do nothing returning pg_current_xact_id()::text as xact`,
-    /** transaction, scope, id. The row is asked for where the server has forgotten the transaction. */
-    fate: `select case coalesce(case when $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status($1::text::xid8) end, 'forgotten')
-  when 'committed' then 'committed' when 'aborted' then 'aborted' when 'in progress' then 'in progress'
-  else case when exists (select from ${handled} where scope = $2::text and id = $3::text) then 'committed' else 'aborted' end end as fate`,
+    /**
+     * transaction, scope, id. The row proves the commit: a server that has crashed may give the number again. It is not seen
+     * (`unseen`) where the commit came while this was asked.
+     */
+    fate: `select case when exists (select from ${handled} where scope = $2::text and id = $3::text) then 'committed'
+  else case pg_xact_status($1::text::xid8) when 'in progress' then 'in progress' when 'committed' then 'unseen' else 'aborted' end end as fate`,
     /** milliseconds. */
     forgetHandled: `delete from ${handled} where ctid = any(array(
   select ctid from ${handled} where handled_at < now() - $1::float8 * interval '1 ms' limit 10000))`,

@@ -12,8 +12,8 @@ describePostgresNode('the inbox with pg', (postgres) => {
     await Promise.all(pools.splice(0).map((pool) => pool.end()));
   });
 
-  async function start(count = 1) {
-    const url = await postgres.url();
+  async function start(count = 1, given?: string) {
+    const url = given ?? (await postgres.url());
     const broker = new MemoryBroker();
     const options = { routes: [], transport: memory({ broker }), retry: { attempts: 20, backoff: fixed(5) } };
     const apps = [];
@@ -83,6 +83,30 @@ describePostgresNode('the inbox with pg', (postgres) => {
     await waitFor(async () => (await effects()).length === 1);
     expect(errors).toMatchObject([{ code: 'TRANSACTION_ROLLED_BACK' }]);
   });
+
+  test('a number that is given again after a crash of the server proves nothing', async () => {
+    // Nothing is in a file that no commit waits for.
+    const server = await postgres.start({
+      conf: ['wal_writer_delay=10s', 'autovacuum=off', 'bgwriter_lru_maxpages=0'],
+    });
+    const { apps, begin, effects } = await start(1, server.url());
+    const [{ messaging, outbox }] = apps;
+    let calls = 0;
+    await messaging.subscribe<number>({ route: 'n' }, (n, context) =>
+      outbox.inbox.once(context, begin, async (tx: PoolClient) => {
+        await tx.query('insert into effects values ($1)', [n]);
+        if (++calls > 1) return;
+        await server.kill();
+        await server.restart();
+        // Whoever comes next is given the number that was lost.
+        for (let other = 0; other < 10; other++) await server.query('create table if not exists others as select 1');
+        for (let other = 0; other < 10; other++) await server.query('insert into others values (1)');
+      }),
+    );
+    await messaging.publisher.publish('n', 1);
+    await waitFor(async () => (await effects().catch(() => [])).length === 1, 'the effect', 30_000);
+    expect([calls, await effects()]).toEqual([2, [1]]);
+  }, 60_000);
 
   test('a commit whose answer was lost is a success; a connection lost before it is not', async () => {
     const { apps, begin, effects, pool } = await start();

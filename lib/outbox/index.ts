@@ -13,6 +13,8 @@ export {
   OutboxModule,
   type OutboxRegistration,
 } from './outbox.module.js';
+export { postgresCommitStatus, type PostgresCommitStatusOptions } from './postgres-commit-status.js';
+export { postgresTransaction } from './postgres-transaction.js';
 export { sqlTransaction, type SqlTransaction } from './transactions/sql-transaction.js';
 export {
   type HostedTransaction,

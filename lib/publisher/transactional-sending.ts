@@ -10,8 +10,17 @@ export interface LocalTransaction {
   readonly signal: AbortSignal;
 }
 
-/** Runs the local transaction: resolving says that it has committed. */
-export type LocalTransactionWork = (transaction: LocalTransaction) => unknown;
+/** A local transaction whose database says what became of it, as `postgresTransaction()` makes it. */
+export interface ProvenTransaction {
+  /**
+   * Begins, runs and ends it. `prove` is called once in it, before anything is done, with what the database knows it by; when
+   * that has resolved it may go on.
+   */
+  run(transaction: LocalTransaction, prove: (proof: string) => Promise<void>): PromiseLike<unknown>;
+}
+
+/** Runs the local transaction: that it resolves says that it has committed, unless it is one that proves itself. */
+export type LocalTransactionWork = ((transaction: LocalTransaction) => unknown) | ProvenTransaction;
 
 /** Options of `publishInTransaction`. What is committed is sent until it arrives, whenever that is. */
 export interface TransactionOptions extends Omit<PublishOptions, 'attempts' | 'ordered' | 'unique'> {

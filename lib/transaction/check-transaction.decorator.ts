@@ -39,15 +39,21 @@ export function CheckTransaction<Body = never>(
   knownKeys('CheckTransaction', options, ['connection']);
   const { connection } = options;
   const request: CheckRequest = {
-    route: checkRoute('route', typeof route === 'object' && route !== null ? route.route : route),
+    route: checkedRoute('route', route),
     ...(connection !== undefined && { connection: checkShortText('connection', connection) }),
   };
-  if (/[*#]/.test(request.route)) throw new InvalidOptionError('route', request.route, 'a route without wildcards');
   return (target: object, property: string | symbol, descriptor?: PropertyDescriptor) => {
     checkMethod('@CheckTransaction', 'check transactions', target, property, descriptor);
     const own = (Reflect.getOwnMetadata(CHECKS, target, property) ?? []) as readonly CheckRequest[];
     Reflect.defineMetadata(CHECKS, [request, ...own], target, property);
   };
+}
+
+/** A route of transactional sends. @throws InvalidOptionError */
+export function checkedRoute(option: string, given: MessageContract | string): string {
+  const route = checkRoute(option, typeof given === 'object' && given !== null ? given.route : given);
+  if (/[*#]/.test(route)) throw new InvalidOptionError(option, route, 'a route without wildcards');
+  return route;
 }
 
 /** What `@CheckTransaction` said about a method; who overrides one without the decorator leaves that as it is. */

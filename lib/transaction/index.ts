@@ -1,4 +1,5 @@
 export { type CheckDecorator, CheckTransaction, type CheckTransactionOptions } from './check-transaction.decorator.js';
+export { type CommitStatus, type CommitStatusFactory } from './commit-status.js';
 export { memoryTransactionRecords } from './memory-transaction-records.js';
 export { sqliteTransactionRecords, type SqliteTransactionRecordsOptions } from './sqlite-transaction-records.js';
 export { type TransactionInDoubt, type TransactionOutcome } from './transaction-in-doubt.js';
@@ -17,6 +18,7 @@ export { type PendingTransaction, Transactions, type TransactionsHealth } from '
 export {
   type LocalTransaction,
   type LocalTransactionWork,
+  type ProvenTransaction,
   type TransactionOptions,
 } from '../publisher/transactional-sending.js';
 export {

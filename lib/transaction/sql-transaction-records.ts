@@ -19,6 +19,7 @@ const COMMIT = `${INSERT} ON CONFLICT (scope, id) DO UPDATE
 const OWN = 'scope = ? AND id = ? AND owner = ?';
 const NOTE = `UPDATE transaction_records SET state = ?, checks = ?, reason = ? WHERE ${OWN} AND state <> 'committed' RETURNING 1`;
 const REMOVE = `DELETE FROM transaction_records WHERE ${OWN} RETURNING 1`;
+const SCOPES = 'SELECT DISTINCT scope FROM transaction_records ORDER BY scope';
 const FIND = `SELECT ${COLUMNS} FROM transaction_records WHERE scope = ? AND id = ?`;
 const BEAT = `INSERT INTO transaction_owners (scope, owner, beats) VALUES (?, ?, 1)
   ON CONFLICT (scope, owner) DO UPDATE SET beats = transaction_owners.beats + 1 RETURNING 1`;
@@ -155,6 +156,11 @@ export class SqlTransactionRecords implements TransactionRecordStore {
   close(): Promise<void> {
     return this.table.close();
   }
+}
+
+/** Whose records there are. */
+export async function scopesIn(table: SharedTable): Promise<string[]> {
+  return Array.from(await table.call(() => rows(SCOPES)), ({ scope }) => scope as string);
 }
 
 function* insert(

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from '../errors/configuration-errors.js';
 import { integerBetween, knownKeys, numberBetween } from '../errors/option-checks.js';
 import type { Backoff } from '../retry/backoff.js';
+import type { CommitStatusFactory } from './commit-status.js';
 import { DEFAULT_BACKOFF } from './pauses.js';
 import type { TransactionRecordStoreFactory } from './transaction-record.js';
 
@@ -8,6 +9,8 @@ import type { TransactionRecordStoreFactory } from './transaction-record.js';
 export interface TransactionsOptions {
   /** Where their records are: `sqliteTransactionRecords({ file })`. */
   readonly store: TransactionRecordStoreFactory;
+  /** Where the database of local transactions says itself what became of them: `postgresCommitStatus({ url, routes })`. */
+  readonly commitStatus?: CommitStatusFactory;
   /** Milliseconds that a local transaction may take, where it is not said with it. Default 30,000. */
   readonly timeout?: number;
   /** Milliseconds beyond the timeout before it is asked what became of it. Default 5,000. */
@@ -23,20 +26,24 @@ export interface TransactionsOptions {
   readonly backoff?: Backoff;
 }
 
-export type ResolvedTransactionsOptions = Required<TransactionsOptions>;
+export type ResolvedTransactionsOptions = Required<Omit<TransactionsOptions, 'commitStatus'>> &
+  Pick<TransactionsOptions, 'commitStatus'>;
 
 const LONGEST = 2 ** 31 - 1;
 
 /** @throws InvalidOptionError */
 export function resolveTransactions(options: TransactionsOptions): ResolvedTransactionsOptions {
-  knownKeys('transactions', options, ['store', 'timeout', 'grace', 'lease', 'checks', 'backoff']);
-  const { store, backoff = DEFAULT_BACKOFF } = options;
+  knownKeys('transactions', options, ['store', 'commitStatus', 'timeout', 'grace', 'lease', 'checks', 'backoff']);
+  const { store, commitStatus, backoff = DEFAULT_BACKOFF } = options;
   if (typeof store !== 'object' || store === null || typeof store.create !== 'function')
     throw new InvalidOptionError('transactions.store', store, 'sqliteTransactionRecords({ file }) or another store');
+  if (commitStatus !== undefined && typeof commitStatus?.create !== 'function')
+    throw new InvalidOptionError('transactions.commitStatus', commitStatus, 'postgresCommitStatus({ url, routes })');
   if (typeof backoff !== 'function')
     throw new InvalidOptionError('transactions.backoff', backoff, 'exponential({…}), fixed(ms) or a function');
   return {
     store,
+    commitStatus,
     timeout: checkTimeout('transactions.timeout', options.timeout ?? 30_000),
     grace: numberBetween('transactions.grace', options.grace ?? 5_000, 0, LONGEST),
     lease: numberBetween('transactions.lease', options.lease ?? 15_000, 30, LONGEST),

@@ -109,11 +109,11 @@ export class Transactions {
     private readonly parts: TransactionsParts,
   ) {
     const { clock, scope, events, log, serializer, most, publish } = parts;
-    const { timeout, grace, lease, checks, backoff } = options;
+    const { commitStatus, timeout, grace, lease, checks, backoff } = options;
     const { owner } = this;
     const storeFailed = (operation: string, error: unknown): void => this.storeFailed(operation, error);
     const store = (this.store = options.store.create({ clock, scope }));
-    const checkers = (this.checkers = new TransactionCheckers(serializer, clock));
+    const checkers = (this.checkers = new TransactionCheckers(serializer, clock, commitStatus));
     const isRunning = (id: string): boolean => this.sender.runningIds.has(id);
     const shared = { store, owner, checkers, clock, storeFailed };
     const settling = (this.settling = new SettlingRecords({
@@ -204,7 +204,7 @@ export class Transactions {
     } catch (error) {
       this.storeFailed('leave', error);
     }
-    await this.store.close();
+    await Promise.all([this.store.close(), this.checkers.close()]);
   }
 
   /** Whether a message that was not sent is kept in a record. @internal */
@@ -292,7 +292,8 @@ function checkText(option: string, value: unknown): string {
   throw new InvalidOptionError(option, value, 'the id of a transaction');
 }
 
-function shown(record: TransactionRecord): PendingTransaction {
+/** A record as it is shown. */
+export function shown(record: TransactionRecord): PendingTransaction {
   const { id, route, state, preparedAt, checks, reason, body, seq } = record;
   return {
     ...{ id, messageId: messageOf(record).id, route, state, preparedAt: new Date(preparedAt), checks, body, seq },

@@ -25,7 +25,7 @@ export class OrdersService {
     return outcome;
   }
 
-  /** Asked after a crash, and where a transaction failed: the book knows. */
+  /** Asked after a crash, and where a transaction failed: the book knows. PostgreSQL would say it itself: postgresCommitStatus(). */
   @CheckTransaction('order.created')
   wasCreated({ id }: TransactionInDoubt): TransactionOutcome {
     return this.book.has(id) ? 'committed' : 'rolled-back';

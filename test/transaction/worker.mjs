@@ -3,10 +3,11 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { Messaging, MessagingModule, fixed } from 'nestjs-messaging';
+import { postgresCommitStatus, postgresTransaction } from 'nestjs-messaging/outbox';
 import { postgresTransactionRecords } from 'nestjs-messaging/stores';
 import { CheckTransaction, sqliteTransactionRecords } from 'nestjs-messaging/transaction';
 
-const { records, orders, broker, seed, mode, name, inPostgres } = JSON.parse(process.argv[2]);
+const { records, orders, broker, seed, mode, name, inPostgres, proven, step: lastStep } = JSON.parse(process.argv[2]);
 const PER_RUN = 200;
 const AT_A_TIME = 4;
 
@@ -15,7 +16,7 @@ const random = () => {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
   return state / 2 ** 32;
 };
-let left = mode === 'kill' ? 1 + Math.floor(random() * 300) : Infinity;
+let left = mode === 'kill' ? (lastStep ?? 1 + Math.floor(random() * 300)) : Infinity;
 const step = () => void (--left === 0 && process.kill(process.pid, 'SIGKILL'));
 
 /** Something that is called at a step, and answers at another. */
@@ -50,11 +51,27 @@ class Orders {
     return find.get(id) ? 'committed' : random() < 0.1 ? 'unknown' : 'rolled-back';
   }
 }
-CheckTransaction('order.created')(
-  Orders.prototype,
-  'wasCreated',
-  Object.getOwnPropertyDescriptor(Orders.prototype, 'wasCreated'),
-);
+if (!proven)
+  CheckTransaction('order.created')(
+    Orders.prototype,
+    'wasCreated',
+    Object.getOwnPropertyDescriptor(Orders.prototype, 'wasCreated'),
+  );
+
+/** A database that is asked at a step, and answers at another; now and then it is down. */
+function statusOf() {
+  const given = postgresCommitStatus({ url: proven, routes: ['order.created'] });
+  const create = (environment) => {
+    const status = mortal(given.create(environment), (method) => ['keep', 'ask'].includes(method));
+    return {
+      ...given,
+      keep: () => status.keep(),
+      close: () => status.close(),
+      ask: (proof) => (random() < 0.2 ? Promise.reject(new Error('the database is down')) : status.ask(proof)),
+    };
+  };
+  return { ...given, create };
+}
 
 async function storeOf() {
   const given = inPostgres
@@ -89,6 +106,7 @@ const module = MessagingModule.forRoot({
   consume: false,
   transactions: {
     store: await storeOf(),
+    ...(proven && { commitStatus: statusOf() }),
     ...{ timeout: 300, grace: 100, lease: 600, checks: 1_000, backoff: fixed(50) },
   },
 });
@@ -97,6 +115,31 @@ Reflect.defineMetadata('imports', [module], Root);
 Reflect.defineMetadata('providers', [Orders], Root);
 const app = await NestFactory.createApplicationContext(Root, { logger: ['fatal'] });
 const messaging = app.get(Messaging);
+
+const { Pool } = await import('pg');
+const pool = proven ? new Pool({ connectionString: proven, max: AT_A_TIME }) : undefined;
+
+/** Every statement is a step; most libraries resolve where the transaction was rolled back. */
+function inDatabase(message, fate) {
+  const begin = async (work) => {
+    const client = mortal(await pool.connect(), (method) => method === 'query');
+    try {
+      await client.query('begin');
+      await work(client);
+      await client.query(fate < 0.1 ? 'rollback' : 'commit');
+      if (fate > 0.2 && fate < 0.3) throw new Error('the answer was lost');
+    } catch (error) {
+      await client.query('rollback');
+      throw error;
+    } finally {
+      client.release();
+    }
+  };
+  return postgresTransaction(begin, async (tx) => {
+    await tx.query('insert into sent values ($1)', [message]);
+    if (fate > 0.1 && fate < 0.2) throw new Error('rolled back');
+  });
+}
 
 async function transact(number) {
   const message = `${name}-${number}`;
@@ -114,11 +157,15 @@ async function transact(number) {
     step();
     if (fate < 0.3) throw new Error('the answer was lost');
   };
-  await messaging.publisher
-    .publishInTransaction('order.created', { message }, local, { id: message })
-    .catch((error) => {
-      if (!/rolled back|answer was lost|TransactionUnknown/.test(`${error.name} ${error.message}`)) throw error;
-    });
+  const work = proven ? inDatabase(message, fate) : local;
+  await messaging.publisher.publishInTransaction('order.created', { message }, work, { id: message }).catch((error) => {
+    if (
+      !/rolled back|answer was lost|TransactionUnknown|TransactionTimeout|database is down/.test(
+        `${error.name} ${error.message}`,
+      )
+    )
+      throw error;
+  });
 }
 
 if (mode === 'kill') {
@@ -133,4 +180,5 @@ if (mode === 'drain') {
   while ((await messaging.transactions.list({ limit: 1 })).length > 0) await pause();
 }
 await app.close();
+await pool?.end();
 database.close();

@@ -17,6 +17,9 @@ import { requeueCommand } from './requeue.command.js';
 import { topologyApplyCommand } from './topology-apply.command.js';
 import { topologyMigrateCommand } from './topology-migrate.command.js';
 import { topologyPlanCommand } from './topology-plan.command.js';
+import { transactionsDecideCommand } from './transactions-decide.command.js';
+import { transactionsListCommand } from './transactions-list.command.js';
+import { transactionsShowCommand } from './transactions-show.command.js';
 
 const DEAD_LETTERS = [
   deadLettersListCommand,
@@ -41,5 +44,8 @@ export const COMMANDS: readonly Command[] = [
   topologyPlanCommand,
   topologyApplyCommand,
   topologyMigrateCommand,
+  transactionsListCommand,
+  transactionsShowCommand,
+  transactionsDecideCommand,
   ...completionCommands(() => COMMANDS),
 ];

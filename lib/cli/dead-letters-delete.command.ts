@@ -1,11 +1,10 @@
-import { createInterface } from 'node:readline/promises';
 import { hasCondition } from '../dead-letter/dead-letter-selection.js';
-import { type Command, type Console, EXIT } from './command.js';
+import { type Command, EXIT } from './command.js';
+import { confirmed, requireAnswer } from './confirmed.js';
 import { BROKER_NOTES } from './broker-flags.js';
 import { conditionsOf, FILTERS, JSON_FLAG, OPTION_NAMES } from './dead-letters-flags.js';
 import { PLACE, PLACE_NOTES, withPlace } from './dead-letters-place-flags.js';
 import { UsageError } from './flags.js';
-import { onStopSignal } from './stop-signals.js';
 
 export const deadLettersDeleteCommand: Command = {
   name: 'dead-letters delete',
@@ -28,8 +27,7 @@ export const deadLettersDeleteCommand: Command = {
     const filtered = hasCondition(conditions);
     if (values.all && filtered) throw new UsageError('--all and a filter do not go together');
     if (!values.all && !filtered) throw new UsageError('A filter is required, or --all');
-    if (!values.yes && !(console.stdin?.isTTY && console.stderr.isTTY))
-      throw new UsageError('--yes is required: there is nobody to be asked');
+    requireAnswer(values, console);
     return withPlace(values, console, 'change', async (place) => {
       if (!values.yes) {
         const { matched } = await place.redrive(conditions, { dryRun: true });
@@ -46,21 +44,3 @@ export const deadLettersDeleteCommand: Command = {
     });
   },
 };
-
-/** Ctrl-C, Ctrl-D and SIGTERM are answers, too: no. The terminal itself edits the line, so that nothing steers it. */
-async function confirmed({ stdin, stderr }: Console, question: string): Promise<boolean> {
-  const line = createInterface({ input: stdin!, output: stderr, terminal: false });
-  const ended = new AbortController();
-  const release = onStopSignal(() => ended.abort());
-  line.once('close', () => ended.abort());
-  try {
-    return /^y(es)?$/i.test((await line.question(question, { signal: ended.signal })).trim());
-  } catch (error) {
-    if (!ended.signal.aborted) throw error;
-    stderr.write('\n');
-    return false;
-  } finally {
-    release();
-    line.close();
-  }
-}

@@ -1,7 +1,7 @@
 import type { ArchivedDeadLetter } from '../dead-letter/archive-search.js';
 import type { DeadLetter } from '../dead-letter/dead-letter.js';
 import { printable } from '../errors/printable.js';
-import { header, type HeaderValue } from '../message/headers.js';
+import { header, type Headers, type HeaderValue } from '../message/headers.js';
 
 /** A table with a header; the last column is cut where it does not fit into `width`. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], width = Infinity): string {
@@ -47,13 +47,22 @@ export function describe(letter: DeadLetter | ArchivedDeadLetter): string {
     value === undefined ? [] : [`${name.padEnd(17)}  ${printable(value)}`],
   );
   const told = Object.entries(headers).filter(([name]) => name !== header.errorStack);
-  lines.push('', 'headers', ...told.map(([name, value]) => `  ${printable(name)}: ${printable(headerText(value))}`));
+  lines.push(...headerLines(told));
   if (error.stack !== undefined)
     lines.push('', 'stack', ...error.stack.split('\n').map((line) => `  ${printable(line)}`));
+  return [...lines, ...bodyLines(body)].join('\n');
+}
+
+/** Headers as a block of lines. */
+export function headerLines(headers: readonly (readonly [string, HeaderValue])[]): string[] {
+  return ['', 'headers', ...headers.map(([name, value]) => `  ${printable(name)}: ${printable(headerText(value))}`)];
+}
+
+/** A body as a block of lines. */
+export function bodyLines(body: Buffer): string[] {
   const { text, encoding } = bodyText(body);
-  lines.push('', `body (${body.length} bytes${encoding === 'base64' ? ', as base64' : ''})`);
-  lines.push(...text.split('\n').map((line) => `  ${printable(line)}`));
-  return lines.join('\n');
+  const title = `body (${body.length} bytes${encoding === 'base64' ? ', as base64' : ''})`;
+  return ['', title, ...text.split('\n').map((line) => `  ${printable(line)}`)];
 }
 
 function archiveFacts(letter: DeadLetter | ArchivedDeadLetter): [string, string][] {
@@ -73,22 +82,28 @@ export function toJson(letter: DeadLetter | ArchivedDeadLetter): object {
     ...(deadLetterQueue !== undefined && { deadLetterQueue }),
     ...(time !== undefined && { time: timeText(time) }),
     ...('archivedAt' in letter && { archivedAt: timeText(letter.archivedAt) }),
-    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, headerJson(value)])),
+    headers: headersJson(headers),
     body: text,
     encoding,
   };
 }
 
-function timeText(time: number | undefined): string {
+export function timeText(time: number | undefined): string {
   const date = time === undefined ? undefined : new Date(time);
   return date === undefined || Number.isNaN(date.getTime()) ? '-' : date.toISOString();
 }
 
-function bodyText(body: Buffer): { text: string; encoding: 'utf8' | 'base64' } {
+/** A body as text where it is UTF-8, else as base64. */
+export function bodyText(body: Buffer): { text: string; encoding: 'utf8' | 'base64' } {
   const text = body.toString('utf8');
   return Buffer.from(text).equals(body)
     ? { text, encoding: 'utf8' }
     : { text: body.toString('base64'), encoding: 'base64' };
+}
+
+/** Headers as JSON: bytes as base64. */
+export function headersJson(headers: Headers): object {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, headerJson(value)]));
 }
 
 function headerText(value: HeaderValue): string {

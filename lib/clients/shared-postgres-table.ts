@@ -81,6 +81,28 @@ export function sharedPostgresTable(
   return new SharedTable(definition, new SharedPostgresTable(place, definition, clock), clock);
 }
 
+/** The same where the table is already; none is made. @throws the table's error */
+export async function existingPostgresTable(
+  place: SharedPostgresPlace,
+  definition: TableDefinition,
+  clock: Clock,
+): Promise<SharedTable> {
+  const database = place.database();
+  try {
+    if (await isThere(database, place.schema, definition.table)) return sharedPostgresTable(place, definition, clock);
+  } catch (error) {
+    const why = database.misconfiguration(error)?.message ?? database.describe(error);
+    throw new definition.Failure(`The ${definition.noun} at ${database.host} cannot be opened: ${why}`, {
+      cause: error,
+    });
+  } finally {
+    await database.close();
+  }
+  throw new definition.Failure(
+    `There is no ${definition.noun} in PostgreSQL at ${database.host}, schema «${place.schema}»`,
+  );
+}
+
 /** The SQL that makes a store's table in a schema, for migrations of your own; else it is made when the store is opened. */
 export function tableSql(schema: string, { server: { version, schema: tables }, table }: TableDefinition): string {
   const s = quoted(schema);

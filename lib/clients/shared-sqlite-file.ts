@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Clock } from '../clock/clock.js';
 import { sleep } from '../clock/sleep.js';
@@ -40,6 +40,34 @@ export function sharedSqlitePlace(store: string, options: SharedSqliteFileOption
 /** The table of a store in such a file, and who calls it. */
 export function sharedSqliteTable(place: SharedSqlitePlace, definition: TableDefinition, clock: Clock): SharedTable {
   return new SharedTable(definition, new SharedSqliteFile(place, definition, clock), clock);
+}
+
+/**
+ * The same of a file that is such a store already; no other is made or written to.
+ * @throws MissingPeerError, and the table's error
+ */
+export async function existingSqliteTable(
+  place: SharedSqlitePlace,
+  definition: TableDefinition,
+  clock: Clock,
+): Promise<SharedTable> {
+  const sqlite = await loadSqlite(place.store);
+  try {
+    const database = sqlite.open(place.path, { readOnly: true });
+    try {
+      database.exec(`PRAGMA busy_timeout = ${place.waitMs}`);
+      assertIsOurs(database, definition);
+    } finally {
+      database.close();
+    }
+  } catch (cause) {
+    const why = existsSync(place.path) ? errorMessage(cause) : 'there is no such file';
+    throw new definition.Failure(
+      `${place.path} cannot be used as a ${definition.noun}, and was left as it is: ${why}`,
+      { cause },
+    );
+  }
+  return sharedSqliteTable(place, definition, clock);
 }
 
 /** A table in a file that several processes of a machine share. It is opened when it is needed, and again after a failure. */
@@ -139,7 +167,7 @@ function makeTables(database: SqliteDatabase, definition: TableDefinition): void
 }
 
 /** @throws Error when the file has not this table, or something else, or is of another version */
-export function assertIsOurs(database: SqliteDatabase, definition: TableDefinition): void {
+function assertIsOurs(database: SqliteDatabase, definition: TableDefinition): void {
   const { noun, sqlite } = definition;
   const { found, others, every } = contents(database, definition);
   if (every === 0 || others !== 0) throw new Error(`it is no ${noun}`);

@@ -1,15 +1,11 @@
-import { existsSync } from 'node:fs';
 import {
-  assertIsOurs,
+  existingSqliteTable,
   type SharedSqliteFileOptions,
   type SharedSqlitePlace,
   sharedSqlitePlace,
   sharedSqliteTable,
 } from '../clients/shared-sqlite-file.js';
-import { loadSqlite } from '../clients/sqlite.js';
 import type { Clock } from '../clock/clock.js';
-import { errorMessage } from '../errors/redact.js';
-import { DeadLetterArchiveError } from './dead-letter-archive-error.js';
 import type { DeadLetterArchiveFactory } from './dead-letter-archive.js';
 import { deadLettersTable, SqlDeadLetterArchive } from './sql-dead-letter-archive.js';
 
@@ -32,23 +28,7 @@ export function sqliteDeadLetterArchive(options: SqliteDeadLetterArchiveOptions)
  */
 export async function openArchiveFile(file: string, clock: Clock): Promise<SqlDeadLetterArchive> {
   const place = sharedSqlitePlace(NAME, { file });
-  const sqlite = await loadSqlite(NAME);
-  try {
-    const database = sqlite.open(place.path, { readOnly: true });
-    try {
-      database.exec(`PRAGMA busy_timeout = ${place.waitMs}`);
-      assertIsOurs(database, deadLettersTable);
-    } finally {
-      database.close();
-    }
-  } catch (cause) {
-    const why = existsSync(place.path) ? errorMessage(cause) : 'there is no such file';
-    throw new DeadLetterArchiveError(
-      `${place.path} cannot be used as a dead-letter archive, and was left as it is: ${why}`,
-      { cause },
-    );
-  }
-  return archiveIn(place, clock);
+  return new SqlDeadLetterArchive(await existingSqliteTable(place, deadLettersTable, clock));
 }
 
 function archiveIn(place: SharedSqlitePlace, clock: Clock): SqlDeadLetterArchive {

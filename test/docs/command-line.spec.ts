@@ -20,7 +20,7 @@ const lines = readdirSync(resolve(__dirname, '../../docs'))
   .flatMap(
     (line) =>
       line.match(
-        /nestjs-messaging ((asyncapi|dashboard|dead-letters|queues|completion|requeue|topology)\b[^")#|]*)/,
+        /nestjs-messaging ((asyncapi|dashboard|dead-letters|queues|completion|requeue|topology|transactions)\b[^")#|]*)/,
       )?.[1] ?? [],
   );
 

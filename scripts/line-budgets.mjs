@@ -14,7 +14,7 @@ const budgets = {
   // With the broker in it.
   'lib/transports/memory': { most: 2_080, target: 1_200 },
   'lib/transports/nats': { most: 4_260, target: 2_700 },
-  'lib/transports/postgres': { most: 1_750, target: 1_200, files: 15 },
+  'lib/transports/postgres': { most: 1_760, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_300, target: 1_200, files: 15 },
   'lib/transports/sqs': { most: 3_380, target: 1_200, files: 25 },
   'lib/transports/rabbitmq': { most: 6_690, target: 3_500 },

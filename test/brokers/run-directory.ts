@@ -11,9 +11,9 @@ const memoryFolder = '/dev/shm';
 /** What the brokers of a run take at most, with room to spare. */
 const enough = 4 * 2 ** 30;
 
-/** A new folder for one broker, inside the folder of this test run where there is one. */
-export function newDirectory(name: string): string {
-  return mkdtempSync(join(process.env[variable] ?? tmpdir(), `${prefix}${name}-`));
+/** A new folder for one broker, inside the folder of this test run where there is one, or inside of another. */
+export function newDirectory(name: string, within = process.env[variable] ?? tmpdir()): string {
+  return mkdtempSync(join(within, `${prefix}${name}-`));
 }
 
 /** In memory where there is room: brokers sync all the time, and no test takes the power away. */

@@ -4,7 +4,7 @@ import type { PublishResult } from '../../transport/outgoing.js';
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { type Batch, BatchingPublisher } from '../kit/batching-publisher.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
-import { isMissing, isOverValue } from './broker-errors.js';
+import { isMissing, isOverValue, isWithoutRoom } from './broker-errors.js';
 import { type Link, PostgresDialer } from './link.js';
 import type { Settings } from './options.js';
 import { PublishStatements, type Source } from './publish-statement.js';
@@ -62,6 +62,12 @@ export class Publisher extends BatchingPublisher<Link, Source> {
     link: Link,
   ): Promise<PublishResult> {
     if (!isAnswer(error as PostgresError)) await link.closed;
+    if (isWithoutRoom(error as PostgresError))
+      return {
+        status: 'failed',
+        error: new PublishFailedError(`${text}. It goes on once there is room`),
+        nacked: true,
+      };
     // Somebody has dropped the tables: who may makes them again with the next connection.
     const missing = isMissing(error as PostgresError);
     const { provision } = this.batching.environment;

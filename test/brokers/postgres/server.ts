@@ -19,6 +19,8 @@ export interface PostgresServerOptions {
   readonly password?: string;
   /** Further lines of postgresql.conf. */
   readonly conf?: readonly string[];
+  /** Its data are within this folder. */
+  readonly within?: string;
 }
 
 export class PostgresServer extends ServerProcess {
@@ -37,7 +39,13 @@ export class PostgresServer extends ServerProcess {
 
   static async start(version: string, root: string, options: PostgresServerOptions = {}): Promise<PostgresServer> {
     const [port] = await freePorts(1);
-    const server = new PostgresServer(version, port, root, newDirectory(`postgres-${version}`), options);
+    const server = new PostgresServer(
+      version,
+      port,
+      root,
+      newDirectory(`postgres-${version}`, options.within),
+      options,
+    );
     await server.initialize();
     await server.launch();
     return server;

@@ -6,6 +6,7 @@ import { waitFor } from '../brokers/wait-for.js';
 import { closeApplications } from '../e2e/support/application.js';
 import { Load } from '../fault/load.js';
 import { survived } from '../fault/under-load.js';
+import { closeTransports, PlainTransport } from './client.js';
 
 const SLOTS = 16_384;
 const password = 'cluster';
@@ -56,12 +57,22 @@ async function move(slot: number, from: RedisServer, to: RedisServer): Promise<n
 }
 
 describeRedisNode('a cluster', (redis) => {
-  afterEach(closeApplications);
+  afterEach(() => Promise.all([closeApplications(), closeTransports()]));
 
   test('of one node runs every script: all keys are in one slot', async () => {
     const nodes = await cluster(redis, 1);
     const load = await start(nodes);
     await survived(load, async () => void (await nodes[0].command('script', 'flush')), { each: 200 });
+  });
+
+  test('is refused by name where the option for it is not set', async () => {
+    const nodes = await cluster(redis, 2);
+    const slot = await nodes[0].command<number>('cluster', 'keyslot', '{messaging}:version');
+    const other = nodes[slot < SLOTS / 2 ? 1 : 0];
+    await expect(PlainTransport.connect({ url: other.url })).rejects.toMatchObject({
+      code: 'BROKER_CONFIGURATION',
+      message: expect.stringMatching(/is a node of a cluster .*Set «cluster» to true/),
+    });
   });
 
   const longRun = process.env.LONG_RUNS === '1' ? test : test.skip;

@@ -5,11 +5,10 @@ import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/ou
 import type { TransportEnvironment } from '../../transport/transport.js';
 import { type Batch, type BatchedSending, BatchingPublisher } from '../kit/batching-publisher.js';
 import { unroutable } from '../kit/envelope.js';
-import { writeJsonHead } from '../kit/json-head.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import { isAnswer, isOutOfMemory, isOverWhatWasSent } from './server.js';
 import { type Link, RedisDialer } from './link.js';
-import { keyOf, type RedisDelivery } from './message.js';
+import { keyOf, type RedisDelivery, writeHead } from './message.js';
 import type { Settings } from './options.js';
 import type { Names, Routes } from './routes.js';
 import { scripts } from './scripts.js';
@@ -107,7 +106,7 @@ export class Publisher extends BatchingPublisher<Link, Source> {
     if (sendings.length === 1 && !sendings[0].source && this.stored.delete(identityOf(sendings[0].outgoing)))
       return [CONFIRMED];
     for (;;) {
-      const { run, results } = this.prepared(link, sendings);
+      const { places, run, results } = this.prepared(link, sendings);
       const [status, failed = [], lost = []] = await this.within(connection, link, run());
       if (status < 0) throw new Error('another connection goes on for this one');
       if (status === 0) {
@@ -115,9 +114,9 @@ export class Publisher extends BatchingPublisher<Link, Source> {
         continue;
       }
       for (const [at, reason] of failed)
-        results[run.places[at - 1]] = failure(`Redis did not store the message: ${connection.redact(reason)}`);
+        results[places[at - 1]] = failure(`Redis did not store the message: ${connection.redact(reason)}`);
       for (const at of lost)
-        results[run.places[at - 1]] = {
+        results[places[at - 1]] = {
           status: 'failed',
           error: new DeliveryLostError('Another consumer has the message by now'),
         };
@@ -139,8 +138,8 @@ export class Publisher extends BatchingPublisher<Link, Source> {
     return failure(`${text}. Its memory is full (maxmemory): publishing goes on once there is room`, true);
   }
 
-  /** What stores them, by the routes as they are known now, and finds out whether those still hold; the results then. */
-  private prepared(link: Link, sendings: readonly Sending[]): { run: Run; results: PublishResult[] } {
+  /** What stores them if the routes are as they are known now; the places of what that stores, and the results then. */
+  private prepared(link: Link, sendings: readonly Sending[]) {
     const { names, routes } = this;
     const keys = [names.version, names.publisher(link.id), names.idle];
     const places = new Map<string, number>();
@@ -162,7 +161,7 @@ export class Publisher extends BatchingPublisher<Link, Source> {
       if (queues.length === 0 && mandatory) return { status: 'unroutable', error: unroutable(outgoing, routes.topic) };
       if (queues.length === 0 && !source) return CONFIRMED;
       sent.push(index);
-      const head = writeJsonHead(message, routes.topicOf(to));
+      const head = writeHead(message, routes.topicOf(to));
       values.push(
         queues.length === 1 ? placeOf(queues[0]) : queues.map(placeOf).join(),
         head,
@@ -183,13 +182,11 @@ export class Publisher extends BatchingPublisher<Link, Source> {
       this.sent.set(sendings, { number, places: sent });
       return link.run(script, keys, [routes.version, number, [...woken].join('\0'), ...values]);
     };
-    return { run: Object.assign(run, { places: sent }), results };
+    return { places: sent, run, results };
   }
 }
 
 type Answer = [status: number, failed?: [number, string][], lost?: number[]];
-/** `places`: of what it stores, among those that were given. */
-type Run = (() => Promise<Answer>) & { readonly places: readonly number[] };
 
 /** The client writes texts for less than half of what it takes for bytes. */
 function argumentOf(body: Buffer): string | Buffer {

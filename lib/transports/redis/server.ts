@@ -49,6 +49,8 @@ export function connectionMisconfiguration(error: unknown, address: Address): Me
   if (/NOPERM/.test(message))
     return new BrokerConfigurationError(`${at}: the user lacks a permission: ${address.redact(message)}`);
   if (/DB index|invalid DB/.test(message)) return new BrokerConfigurationError(`${at}: there is no such database`);
+  if (/^MOVED/.test(message))
+    return new BrokerConfigurationError(`${at} is a node of a cluster without the keys. Set «cluster» to true`);
   if (TLS_ERRORS.test(code)) return new BrokerConfigurationError(`${at}: TLS failed, ${address.redact(code)}`);
   return undefined;
 }

@@ -1,20 +1,41 @@
 // This package on Redis Streams beside ioredis used well, and beside BullMQ, on the server at the address that is given:
-// node bench/redis.mjs redis://localhost:6379 [rounds]. It deletes everything there.
+// node bench/redis.mjs redis://localhost:6379 [rounds] [--only WORDS] [--fsync everysec,always] [--rate N]. It deletes
+// everything there, and sets how its log is synced.
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { installPeer } from './peers.mjs';
 
-const BODY = { payload: 'p'.repeat(240) };
+const PAYLOAD = 'p'.repeat(240);
 const ROUTE = 'bench.done';
-const [, file, url = 'redis://localhost:6379', ...rest] = process.argv;
+/** Messages that a consumer has at most, where its kind can have more than it handles. */
+const PREFETCH = 256;
+const LATENCY_SECONDS = 4;
+const { values: asked, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: 'string', default: '' },
+    fsync: { type: 'string', default: 'everysec,always' },
+    rate: { type: 'string' },
+    row: { type: 'string' },
+    side: { type: 'string' },
+  },
+});
+const [url = 'redis://localhost:6379', rounds = '3'] = positionals;
+const file = fileURLToPath(import.meta.url);
 
 const ROWS = {
   'publish, one at a time': { count: 2_000, inFlight: 1 },
   'publish, 256 in flight': { count: 20_000, inFlight: 256 },
   'publish, 1,000 in a call': { count: 20_000, bulk: 1_000 },
-  'process, concurrency 1': { count: 5_000, concurrency: 1 },
+  'process, concurrency 1': { count: 2_000, concurrency: 1 },
+  'process, concurrency 8': { count: 10_000, concurrency: 8 },
+  'process, concurrency 32': { count: 20_000, concurrency: 32 },
   'process, concurrency 100': { count: 20_000, concurrency: 100 },
+  'memory of what waits': { count: 20_000, bulk: 1_000, memory: true },
+  latency: { concurrency: 32, latency: true },
 };
 
 /** Calls so often, so many at a time. */
@@ -33,6 +54,9 @@ function countdown(count) {
   return { handled: () => --count === 0 && done(), finished };
 }
 
+/** Each has its own time, and is made and read for itself. */
+const body = () => ({ at: performance.now(), payload: PAYLOAD });
+
 /** Each gives how to add and how to process, and how to end. */
 const sides = {
   async ours() {
@@ -45,43 +69,39 @@ const sides = {
     const application = await NestFactory.createApplicationContext(module, { logger: ['error'] });
     const messaging = application.get(Messaging);
     const subscribe = (concurrency, handler) =>
-      messaging.subscribe(
-        { route: ROUTE, prefetch: Math.max(10, concurrency * 2), concurrency: bounded(concurrency) },
-        handler,
-      );
+      messaging.subscribe({ route: ROUTE, prefetch: PREFETCH, concurrency: bounded(concurrency) }, handler);
     const stopped = await subscribe(1, () => {});
     await stopped.stop();
     return {
-      add: () => messaging.publisher.publish(ROUTE, BODY),
+      add: () => messaging.publisher.publish(ROUTE, body()),
       addMany: (count) =>
-        messaging.publisher.publishMany(Array.from({ length: count }, () => ({ route: ROUTE, body: BODY }))),
-      process: (concurrency, handler) => subscribe(concurrency, async () => handler()),
+        messaging.publisher.publishMany(Array.from({ length: count }, () => ({ route: ROUTE, body: body() }))),
+      process: (concurrency, handler) => subscribe(concurrency, async (data) => handler(data)),
       end: () => application.close(),
     };
   },
   async raw(peer) {
     const client = await peer('ioredis', ({ Redis }) => new Redis(url, { protocol: 2 }));
     const reader = client.duplicate();
-    const body = JSON.stringify(BODY);
+    const fields = () => ['id', randomUUID(), 'body', JSON.stringify(body())];
     await client.xgroup('CREATE', 'raw', 'g', '0', 'MKSTREAM').catch(() => {});
     return {
-      add: () => client.xadd('raw', '*', 'body', body),
+      add: () => client.xadd('raw', '*', ...fields()),
       addMany: async (count) => {
         const pipeline = client.pipeline();
-        for (let at = 0; at < count; at++) pipeline.xadd('raw', '*', 'body', body);
+        for (let at = 0; at < count; at++) pipeline.xadd('raw', '*', ...fields());
         await pipeline.exec();
       },
-      process: async (concurrency, handler) => {
+      process: async (_, handler) => {
         for (;;) {
-          const read = await reader.xreadgroup('GROUP', 'g', 'me', 'COUNT', Math.max(10, concurrency * 2), 'BLOCK', 1_000, 'STREAMS', 'raw', '>'); // prettier-ignore
+          const read = await reader.xreadgroup('GROUP', 'g', 'me', 'COUNT', PREFETCH, 'BLOCK', 1_000, 'STREAMS', 'raw', '>'); // prettier-ignore
           if (!read) continue;
           const ids = [];
-          for (const [id, [, text]] of read[0][1]) {
-            JSON.parse(text);
-            handler();
+          for (const [id, [, , , text]] of read[0][1]) {
+            await handler(JSON.parse(text));
             ids.push(id);
           }
-          await client.pipeline().xack('raw', 'g', ...ids).xdel('raw', ...ids).exec(); // prettier-ignore
+          void client.pipeline().xack('raw', 'g', ...ids).xdel('raw', ...ids).exec(); // prettier-ignore
         }
       },
       end: async () => [client, reader].forEach((one) => one.disconnect()),
@@ -98,10 +118,11 @@ const sides = {
     await queue.waitUntilReady();
     let worker;
     return {
-      add: () => queue.add(ROUTE, BODY),
-      addMany: (count) => queue.addBulk(Array.from({ length: count }, () => ({ name: ROUTE, data: BODY }))),
+      add: () => queue.add(ROUTE, body()),
+      addMany: (count) => queue.addBulk(Array.from({ length: count }, () => ({ name: ROUTE, data: body() }))),
       process: async (concurrency, handler) => {
-        worker = await peer('bullmq', ({ Worker }) => new Worker('bench', async () => handler(), { connection, concurrency })); // prettier-ignore
+        worker = await peer('bullmq', ({ Worker }) => new Worker('bench', async ({ data }) => handler(data), { connection, concurrency })); // prettier-ignore
+        await worker.waitUntilReady();
       },
       end: async () => {
         await worker?.close();
@@ -111,6 +132,44 @@ const sides = {
   },
 };
 
+const publishing = ({ bulk, inFlight }, { add, addMany }) =>
+  async function publish(count) {
+    if (bulk) for (let sent = 0; sent < count; sent += bulk) await addMany(bulk);
+    else await calls({ count, inFlight }, add);
+  };
+
+/** A number of what the server says of itself. */
+const told = (info, name) => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)[1]);
+
+/** How long it takes from the call to the handler, in ms, at so many a second. */
+async function latencyOf({ concurrency }, { add, process: work }, rate) {
+  const taken = [];
+  let expected = Infinity;
+  let done;
+  const finished = new Promise((resolve) => (done = resolve));
+  void work(concurrency, ({ at }) => {
+    taken.push(performance.now() - at);
+    if (taken.length >= expected) done();
+  });
+  const feed = async (seconds) => {
+    const start = performance.now();
+    const sent = [];
+    while (performance.now() - start < seconds * 1_000) {
+      const due = ((performance.now() - start) / 1_000) * rate;
+      while (sent.length < due) sent.push(add());
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await Promise.all(sent);
+    return sent.length;
+  };
+  const warm = await feed(1);
+  expected = warm + (await feed(LATENCY_SECONDS));
+  if (taken.length < expected) await finished;
+  const sorted = taken.slice(warm).sort((a, b) => a - b);
+  const at = (share) => sorted[Math.floor(sorted.length * share)];
+  return { p50: at(0.5), p99: at(0.99) };
+}
+
 /** One row of one side, in a process of its own. */
 async function measure(side, name) {
   const require = createRequire(new URL('peers/bullmq/', import.meta.url));
@@ -118,25 +177,33 @@ async function measure(side, name) {
   const admin = await peer('ioredis', ({ Redis }) => new Redis(url, { protocol: 2 }));
   await admin.flushall();
   const row = ROWS[name];
-  const { add, addMany, process: work, end } = await sides[side](peer);
+  const opened = await sides[side](peer);
+  console.log(JSON.stringify(await resultOf(row, opened, admin)));
+  await Promise.race([opened.end(), new Promise((resolve) => setTimeout(resolve, 3_000))]);
+  process.exit(0);
+}
+
+async function resultOf(row, opened, admin) {
+  if (row.latency) return latencyOf(row, opened, Number(asked.rate));
+  const { count } = row;
+  const publish = publishing(row, opened);
+  if (row.memory) {
+    const memory = async () => told(await admin.info('memory'), 'used_memory');
+    const before = await memory();
+    await publish(count);
+    return { bytes: ((await memory()) - before) / count };
+  }
   const serverCpu = async () => {
     const info = await admin.info('cpu');
-    const [user, system] = ['user', 'sys'].map((kind) =>
-      Number(new RegExp(`used_cpu_${kind}:([\\d.]+)`).exec(info)[1]),
-    );
-    return (user + system) * 1e6;
+    return (told(info, 'used_cpu_user') + told(info, 'used_cpu_sys')) * 1e6;
   };
-  const publish = async (count) => {
-    if (row.bulk) for (let sent = 0; sent < count; sent += row.bulk) await addMany(row.bulk);
-    else await calls({ count, inFlight: row.inFlight }, add);
-  };
-  const warm = Math.min(2_000, row.count / 2);
+  const warm = Math.min(2_000, count / 2);
   let finished;
   if (row.concurrency) {
-    for (let sent = 0; sent < row.count + warm; sent += 500) await addMany(500);
+    for (let sent = 0; sent < count + warm; sent += 500) await opened.addMany(500);
     const warmUp = countdown(warm);
-    const measured = countdown(row.count + warm);
-    void work(row.concurrency, () => {
+    const measured = countdown(count + warm);
+    void opened.process(row.concurrency, () => {
       warmUp.handled();
       measured.handled();
     });
@@ -145,44 +212,85 @@ async function measure(side, name) {
   } else await publish(warm);
   const [server, cpu, start] = [await serverCpu(), process.cpuUsage(), performance.now()];
   if (finished) await finished;
-  else await publish(row.count);
+  else await publish(count);
   const [seconds, used] = [(performance.now() - start) / 1_000, process.cpuUsage(cpu)];
-  const count = row.count;
-  const result = {
+  return {
     perSecond: count / seconds,
     client: (used.user + used.system) / count,
     server: ((await serverCpu()) - server) / count,
   };
-  console.log(JSON.stringify(result));
-  await Promise.race([end(), new Promise((resolve) => setTimeout(resolve, 3_000))]);
-  process.exit(0);
 }
 
-function compare(rounds) {
-  const refusal = installPeer('bullmq');
-  if (refusal) throw new Error(refusal);
-  const shown = (value) => value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 });
-  for (const name of Object.keys(ROWS)) {
-    const found = Object.fromEntries(Object.keys(sides).map((side) => [side, []]));
-    for (let round = 0; round < rounds; round++)
-      for (const side of Object.keys(sides)) {
-        const output = execFileSync(process.execPath, [file, url, '--row', side, name], {
-          encoding: 'utf8',
-          timeout: 300_000,
-        });
-        found[side].push(JSON.parse(output.trim().split('\n').at(-1)));
-      }
-    for (const [side, results] of Object.entries(found)) {
-      const best = results.reduce((one, other) => (other.perSecond > one.perSecond ? other : one));
-      const cells = [
-        `${shown(best.perSecond)}/s`,
-        `${shown(best.client)} µs client`,
-        `${shown(best.server)} µs server`,
-      ];
-      console.log(`${name.padEnd(26)} ${side.padEnd(8)} ${cells.map((cell) => cell.padStart(18)).join('')}`);
+const shown = (value) => value.toLocaleString('en', { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 });
+
+/** The best of each figure: the machine has other work as well. */
+function bestOf(results) {
+  const names = Object.keys(results[0]);
+  const best = (name) => results.map((one) => one[name]).reduce((a, b) => (name === 'perSecond' ? Math.max(a, b) : Math.min(a, b))); // prettier-ignore
+  return Object.fromEntries(names.map((name) => [name, best(name)]));
+}
+
+const UNITS = {
+  perSecond: '/s',
+  client: 'µs client',
+  server: 'µs server',
+  p50: 'ms p50',
+  p99: 'ms p99',
+  bytes: 'bytes',
+};
+
+/** One row of one side, as another process measured it. */
+function measured(side, name, rate) {
+  const args = [file, url, '--row', name, '--side', side, ...(rate ? ['--rate', String(rate)] : [])];
+  const output = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 300_000 });
+  return JSON.parse(output.trim().split('\n').at(-1));
+}
+
+/** Every row of every side by turns, and beside each what ours is of it. */
+function compare(names) {
+  const found = {};
+  for (const name of names) {
+    const samples = Object.fromEntries(Object.keys(sides).map((side) => [side, []]));
+    for (let round = 0; round < Number(rounds); round++)
+      for (const side of Object.keys(sides))
+        samples[side].push(measured(side, name, ROWS[name].latency && rateOf(found)));
+    found[name] = Object.fromEntries(Object.keys(sides).map((side) => [side, bestOf(samples[side])]));
+    for (const [side, best] of Object.entries(found[name])) {
+      const cells = Object.entries(best).flatMap(([figure, value]) => [
+        `${shown(value)} ${UNITS[figure]}`,
+        side === 'ours' ? '' : `÷ ${shown(found[name].ours[figure] / value)}`,
+      ]);
+      console.log(`${name.padEnd(26)} ${side.padEnd(8)} ${cells.map((cell) => cell.padStart(17)).join('')}`);
     }
   }
 }
 
-if (rest[0] === '--row') await measure(rest[1], rest[2]);
-else if (file === fileURLToPath(import.meta.url)) compare(Number(rest[0]) || 3);
+/** Half of what BullMQ adds and processes a second where one process does both. */
+function rateOf(found) {
+  if (asked.rate) return Number(asked.rate);
+  const [adds, handles] = ['publish, 256 in flight', 'process, concurrency 32'].map(
+    (name) => found[name]?.bullmq.perSecond,
+  );
+  if (!adds || !handles)
+    throw new Error('The row of latency needs those of BullMQ at 256 in flight and concurrency 32, or --rate');
+  return Math.floor(1 / (1 / adds + 1 / handles) / 2);
+}
+
+async function main() {
+  const refusal = installPeer('bullmq');
+  if (refusal) throw new Error(refusal);
+  const { Redis } = createRequire(new URL('peers/bullmq/', import.meta.url))('ioredis');
+  const admin = new Redis(url, { protocol: 2 });
+  const [, before] = await admin.config('GET', 'appendfsync');
+  for (const fsync of asked.fsync.split(',')) {
+    await admin.config('SET', 'appendonly', 'yes');
+    await admin.config('SET', 'appendfsync', fsync);
+    console.log(`## appendfsync ${fsync}`);
+    compare(Object.keys(ROWS).filter((name) => name.includes(asked.only)));
+  }
+  await admin.config('SET', 'appendfsync', before);
+  admin.disconnect();
+}
+
+if (asked.row) await measure(asked.side, asked.row);
+else await main();

@@ -9,7 +9,7 @@ import { waitFor } from '../brokers/wait-for.js';
 import { type Application, boot, closeApplications, event } from '../e2e/support/application.js';
 import { Load } from '../fault/load.js';
 import { loseAnswers, survived } from '../fault/under-load.js';
-import { withAdmin } from './admin.js';
+import { withAdmin, withProducer } from './admin.js';
 
 jest.setTimeout(180_000);
 
@@ -83,8 +83,9 @@ describeKafka(
       await withAdmin(server, async (admin) => {
         await check(load, async () => {
           await admin.createPartitions({ topicPartitions: [{ topic, count: 5 }] });
+          // A broker that has not heard of them yet tells of the old ones.
           const used = async (): Promise<boolean> =>
-            (await admin.fetchTopicOffsets(topic)).every(({ high }) => Number(high) > 0);
+            (await admin.fetchTopicOffsets(topic)).filter(({ high }) => Number(high) > 0).length === 5;
           await waitFor(used, 'records in every partition');
         });
         const groupId = `${topic}.queue.load_3Aloaded_3Aqueue`;
@@ -113,6 +114,40 @@ describeKafka(
       await load.more(300);
       const result = await load.finish(0, Date.now());
       expect([result.lost, result.unexpected]).toEqual([[], []]);
+    });
+
+    test('the topic is deleted, made again and longer than it was while its consumer does not read', async () => {
+      const topic = `load-${++topics}`;
+      const { messaging } = await boot({
+        imports: [MessagingModule.forRoot({ service: 'grown', transport: transport(topic) })],
+      });
+      const seen = new Set<unknown>();
+      await messaging.subscribe({ name: 'grown', route: '#', prefetch: 1 }, async (id, { signal }) => {
+        seen.add(id);
+        // Whoever learns that the log is another one gives the message up.
+        if (id === 'old-9') await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      });
+      const fill = (age: string, count: number): Promise<void> =>
+        withProducer(server.innerUrl, async (producer) => {
+          const messages = Array.from({ length: count }, (_, at) => ({ value: `"${age}-${at}"`, partition: 0 }));
+          await producer.send({ topic, messages });
+        });
+      // More than are held in memory: nothing is fetched until the handler has ended.
+      await fill('old', 1_000);
+      await waitFor(() => seen.size === 10, 'the one that blocks');
+      await withAdmin(server, async (admin) => {
+        const groupId = `${topic}.queue.grown_3Agrown_3Aqueue`;
+        const isPlaced = async (): Promise<boolean> =>
+          (await admin.fetchOffsets({ groupId, topics: [topic] }))[0].partitions.some(({ offset }) => offset === '9');
+        await waitFor(isPlaced, 'the place');
+        await admin.deleteTopics({ topics: [topic] });
+        const isGone = async (): Promise<boolean> => !(await admin.listTopics()).includes(topic);
+        await waitFor(isGone, 'no topic');
+        await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
+      });
+      await fill('new', 1_500);
+      const missing = (): number => Array.from({ length: 1_500 }, (_, at) => seen.has(`new-${at}`)).filter((one) => !one).length; // prettier-ignore
+      await waitFor(() => missing() === 0, 'all of the new topic', 60_000);
     });
 
     test('processes of the service come and go without a pause', async () => {

@@ -3,6 +3,8 @@ import { header, type HeaderValue } from '../../message/headers.js';
 import { unsendable } from '../../message/header-values.js';
 import type { WireMessage } from '../../message/message.js';
 import type { Outgoing } from '../../transport/outgoing.js';
+import { compilePattern, wordsOf } from '../../transport/topic-pattern.js';
+import type { Topology } from '../../transport/topology.js';
 import {
   type EnvelopeField,
   type EnvelopeWriter,
@@ -51,10 +53,6 @@ class HeaderTexts extends TextHeaders implements EnvelopeWriter {
   property(name: EnvelopeField, value: string | number | undefined): void {
     if (value !== undefined) this.text(property[name], value);
   }
-
-  override endTypes(): void {
-    super.endTypes();
-  }
 }
 
 /** @throws SerializationError for what cannot be written */
@@ -98,9 +96,32 @@ export function decode(record: IncomingRecord, queue: string, queueTopic: string
 }
 
 /** The route of a record of a topic with routes. One that says none, of a foreign publisher, has its type or its topic. */
-export function routeOfRecord({ headers, topic }: Pick<IncomingRecord, 'headers' | 'topic'>): string {
+function routeOfRecord({ headers, topic }: Pick<IncomingRecord, 'headers' | 'topic'>): string {
   const said = first(headers[ROUTE_HEADER]) ?? first(headers[property.type]);
   return said === undefined || said.length === 0 ? routeNamedBy(topic).route : said.toString();
+}
+
+/** Routes that were looked at: mostly the same few come again and again. */
+const MOST_KNOWN = 1_000;
+
+/** Patterns are held against the route of a record when it is read; what is sent to the queue by its name is always taken. */
+export function takenBy(
+  { patterns }: Pick<Topology, 'patterns'>,
+  queueTopic: string,
+): (record: IncomingRecord) => boolean {
+  const matchers = patterns.map(compilePattern);
+  const known = new Map<string, boolean>();
+  return (record) => {
+    if (record.topic === queueTopic) return true;
+    const route = routeOfRecord(record);
+    let isTaken = known.get(route);
+    if (isTaken === undefined) {
+      const words = wordsOf(route);
+      isTaken = matchers.some((matches) => matches(words));
+      if (known.size < MOST_KNOWN) known.set(route, isTaken);
+    }
+    return isTaken;
+  };
 }
 
 function routeIn({ topic }: IncomingRecord, found: Readonly<Record<string, string>>): string {
@@ -133,8 +154,8 @@ function put(
 
 /** Bytes that are no text stay bytes. */
 function textOrBytes(value: Buffer | string): string | Buffer {
-  if (typeof value === 'string') return value;
-  return isUtf8(value) ? value.toString() : value;
+  const text = value.toString();
+  return typeof value !== 'string' && text.includes('\uFFFD') && !isUtf8(value) ? value : text;
 }
 
 /** A key that is no text is told as `base64:` and its bytes. */

@@ -44,7 +44,8 @@ export interface Due {
 export function delayed(record: OutgoingRecord, due: Due, now: number, names: Names): OutgoingRecord {
   const { levelMs, until } = nextWait(due.dueAt, now);
   return {
-    ...record,
+    key: record.key,
+    value: record.value,
     topic: names.delayTopic(levelMs),
     headers: {
       ...record.headers,

@@ -79,6 +79,7 @@ export class Groups {
     for (const name of this.told.keys()) if (!topics.has(name)) this.told.delete(name);
     if (topics.size === 0) return;
     const states = await link.groups([...topics.keys()]);
+    await Promise.allSettled([...this.readers()].map((reader) => reader.look()));
     for (const [name, read] of topics) {
       const lag = await lagOf(link, name, read);
       const { state = 'Dead', members = 0 } = states.get(name) ?? {};

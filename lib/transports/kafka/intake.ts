@@ -18,7 +18,7 @@ export class Intake {
   private window?: OffsetWindow;
   private committed = -1;
   private highest = -1;
-  /** Times of what is settled ahead of the place. */
+  /** Times of what was settled ahead of the place when that was last looked at. */
   private readonly ahead = new Map<number, number>();
   /** What was settled ahead of this place before the partition was ours. */
   private before?: Ahead;
@@ -92,9 +92,7 @@ export class Intake {
   settle({ offset, timestamp }: IncomingRecord): void {
     const { window, ahead } = this;
     if (!window) return;
-    if (window.settle(offset)) {
-      for (const one of ahead.keys()) if (one < window.committable) ahead.delete(one);
-    } else if (offset > window.committable) {
+    if (!window.settle(offset) && offset > window.committable) {
       ahead.set(offset, timestamp);
       this.hasAhead = true;
     }
@@ -111,6 +109,7 @@ export class Intake {
     this.hasAhead = false;
     const { topic, partition } = this;
     const offset = this.window!.committable;
+    for (const one of this.ahead.keys()) if (one < offset) this.ahead.delete(one);
     const metadata = writeAhead(offset, this.ahead);
     return { topic, partition, offset, ...(metadata && { metadata }) };
   }

@@ -205,10 +205,10 @@ class KafkajsLink implements KafkaLink {
    */
   async produce(records: readonly OutgoingRecord[]): Promise<void> {
     const byTopic = new Map<string, Message[]>();
-    for (const { topic, ...message } of records) {
-      const messages = byTopic.get(topic);
-      if (messages) messages.push(message);
-      else byTopic.set(topic, [message]);
+    for (const record of records as readonly (OutgoingRecord & Message)[]) {
+      const messages = byTopic.get(record.topic);
+      if (messages) messages.push(record);
+      else byTopic.set(record.topic, [record]);
     }
     const { producer, sockets } = (this.producing ??= await asked(this.newProducer()));
     try {

@@ -6,11 +6,11 @@ import type { Topology } from '../../transport/topology.js';
 import type { Undeliverable } from '../../transport/undeliverable.js';
 import { KafkaBrowser } from './browser.js';
 import type { KafkaLink } from './client-port.js';
+import { takenBy } from './codec.js';
 import { lagOf } from './groups.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { GroupReader } from './reader.js';
-import { takenBy } from './taken.js';
 import type { Topics } from './topics.js';
 
 /** Of a transport that is connected. */

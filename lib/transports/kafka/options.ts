@@ -68,19 +68,8 @@ const DEFAULTS = {
   sessionTimeout: 30_000,
   compression: 'none',
   maxBytes: 900_000,
-} as const;
-const KNOWN: readonly (keyof KafkaOptions)[] = [
-  'brokers',
-  'topic',
-  'routes',
-  'mechanism',
-  'options',
-  'partitions',
-  'replicas',
-  'sessionTimeout',
-  'compression',
-  'maxBytes',
-];
+} as const satisfies { readonly [Name in Exclude<keyof KafkaOptions, 'options'>]-?: KafkaOptions[Name] };
+const KNOWN: readonly string[] = [...Object.keys(DEFAULTS), 'options'];
 const NOT_THEIRS = ['brokers', 'clientId', 'socketFactory', 'logLevel', 'logCreator', 'retry'];
 
 export function checkOptions(options: KafkaOptions): Settings {

@@ -3,6 +3,7 @@ import { PublishFailedError, PublishRefusedError } from '../../errors/publish-er
 import { CONFIRMED, type Outgoing, type PublishResult } from '../../transport/outgoing.js';
 import type { PublishDone, TransportEnvironment } from '../../transport/transport.js';
 import { answered } from '../../clock/answered.js';
+import { nextTurn, turned } from '../../clock/turn.js';
 import { delayedTooLong, tooLarge, unroutable } from '../kit/envelope.js';
 import type { SupervisedConnection } from '../kit/supervised-connection.js';
 import type { ClientError, OutgoingRecord } from './client-port.js';
@@ -28,7 +29,7 @@ export interface Sending {
   readonly tell: (result: PublishResult) => void;
 }
 
-/** Sends records in the order in which they are given, as many in one request as there are, one request at a time. */
+/** Sends records in their order, one request at a time: what is published in a turn, or meanwhile, shares the next one. */
 export class Publisher {
   private queue: Sending[] = [];
   private sending = false;
@@ -56,7 +57,7 @@ export class Publisher {
     this.queue.push(sending);
     if (this.sending) return;
     this.sending = true;
-    queueMicrotask(() => void this.sendAll());
+    nextTurn(() => void this.sendAll());
   }
 
   private async sendAll(): Promise<void> {
@@ -64,6 +65,8 @@ export class Publisher {
       const link = this.connection.current;
       if (link) await this.sendTogether(link, this.takeSome());
       else this.failAll(this.queue.splice(0), `Not connected to Kafka: ${this.connection.reason}`);
+      // Whoever was told publishes the next: a request for the first of them would keep the others waiting.
+      await turned();
     }
     this.sending = false;
   }
@@ -159,9 +162,10 @@ export class Publisher {
 
 function sizeOf({ key, value, headers }: OutgoingRecord): number {
   let size = OVERHEAD_BYTES + value.length + bytesOf(key);
-  for (const name of Object.keys(headers)) {
-    size += bytesOf(name) + 4;
-    for (const one of [headers[name]].flat()) size += bytesOf(one);
+  for (const name in headers) {
+    const text = headers[name];
+    if (Array.isArray(text)) for (const one of text) size += bytesOf(one) + bytesOf(name) + 4;
+    else size += bytesOf(text) + bytesOf(name) + 4;
   }
   return size;
 }

@@ -10,6 +10,7 @@ import type {
   MemberHandlers,
   TopicPartition,
 } from './client-port.js';
+import { isOverMissingTopic } from './errors.js';
 import { Intake, keyOf } from './intake.js';
 
 /** Acks are written together, so often at most. */
@@ -172,11 +173,20 @@ export class GroupReader implements MemberHandlers {
 
   /** Somebody has deleted these topics, and they are there again: what was read of them says nothing about what they have now. */
   madeAnew(topics: readonly string[]): void {
-    const topic = topics.find((one) => this.options.topics.includes(one));
-    if (topic === undefined || this.ending !== undefined) return;
-    const what = `the topic «${topic}» was deleted and made again`;
+    const mine = topics.filter((one) => this.options.topics.includes(one));
+    if (mine.length === 0 || this.ending !== undefined) return;
+    const what = `the topic «${mine.join('» or «')}» was deleted and made again`;
     this.options.warn(`«${this.options.group}» reads all that there is: ${what}. Messages can come again`);
     this.ended(what);
+  }
+
+  /** Kafka forgets the places of groups together with the topic: one that was committed and is gone was another log's. */
+  async look(): Promise<void> {
+    const { committed } = this;
+    for (const topic of new Set(committed.map((place) => place.topic))) {
+      const there = new Set((await this.options.placesIn(topic)).map(keyOf));
+      if (committed.some((place) => place.topic === topic && !there.has(keyOf(place)))) this.madeAnew([topic]);
+    }
   }
 
   ended(reason: string): void {
@@ -303,6 +313,8 @@ export class GroupReader implements MemberHandlers {
       for (const [at, { offset }] of places.entries()) intakes[at].wasCommitted(offset);
     } catch (error) {
       for (const intake of intakes) intake.wasNotCommitted();
+      // Once the topic is there again the place would be taken, in a log that has nothing to do with it.
+      if (isOverMissingTopic(error)) this.madeAnew([...new Set(places.map(({ topic }) => topic))]);
       throw error;
     }
   }

@@ -17,6 +17,7 @@ import { Renewal } from '../kit/renewal.js';
 import { SupervisedConnection } from '../kit/supervised-connection.js';
 import type { ConsumerSession } from '../kit/supervised-consumer.js';
 import type { GroupPlace, KafkaClient } from './client-port.js';
+import { takenBy } from './codec.js';
 import { MAX_DELAY_MS } from './delayed.js';
 import { DelaySession } from './delays.js';
 import { Groups } from './groups.js';
@@ -29,7 +30,6 @@ import { checkSubscriptionOptions, type Settings } from './options.js';
 import { Publisher } from './publisher.js';
 import { GroupReader } from './reader.js';
 import { QueueSession } from './session.js';
-import { takenBy } from './taken.js';
 import { Topics } from './topics.js';
 
 const CONSUMERS_CLOSE_WITHIN_MS = 8_000;

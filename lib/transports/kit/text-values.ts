@@ -85,7 +85,7 @@ export abstract class TextHeaders {
   }
 
   /** After the last header: what those are that are no text. */
-  protected endTypes(): void {
+  endTypes(): void {
     if (this.types) this.line(TYPES_HEADER, asciiJson(this.types));
   }
 

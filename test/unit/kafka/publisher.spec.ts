@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
 import type { Outgoing, PublishResult } from '../../../lib/transport/outgoing.js';
 import type { TransportEnvironment } from '../../../lib/transport/transport.js';
-import type { KafkaLink } from '../../../lib/transports/kafka/client-port.js';
+import type { KafkaLink, OutgoingRecord } from '../../../lib/transports/kafka/client-port.js';
 import { decode } from '../../../lib/transports/kafka/codec.js';
 import type { Link } from '../../../lib/transports/kafka/link.js';
 import { Names } from '../../../lib/transports/kafka/names.js';
@@ -43,6 +43,40 @@ it('a delayed message that has nowhere to wait failed, and is not unroutable, al
   expect(result).toMatchObject({ status: 'failed', missing: true });
 });
 
+/** A publisher, and how many records each of its requests had. */
+function publishing(maxBytes?: number) {
+  const sent: number[] = [];
+  const produce = async (records: readonly unknown[]): Promise<void> => void sent.push(records.length);
+  const link: Link = {
+    client: { topics: async () => new Map([['events', 1]]), produce } as Partial<KafkaLink> as KafkaLink,
+    topics: new Map([['events', 1]]),
+    answered: (work) => work,
+  };
+  const connection = { current: link } as Partial<SupervisedConnection<Link>> as SupervisedConnection<Link>;
+  const clock = new ManualClock(1_000);
+  const environment = { clock, confirmTimeout: 1_000 } as Partial<TransportEnvironment> as TransportEnvironment;
+  const settings = checkOptions(maxBytes === undefined ? {} : { maxBytes });
+  const names = new Names('events');
+  const topics = new Topics(settings, names, false, clock, () => {});
+  const publisher = new Publisher(settings, names, environment, connection, topics, () => {});
+  const missing = (): PublishResult => ({ status: 'confirmed' });
+  const send = (record: Omit<OutgoingRecord, 'topic'>): Promise<PublishResult> =>
+    new Promise((tell) => publisher.send({ record: { topic: 'events', ...record }, missing, tell }));
+  return { sent, send };
+}
+
+it('what is published in answer to one request shares the next one, however late in the turn', async () => {
+  const { sent, send } = publishing();
+  const lane = async (steps: number): Promise<void> => {
+    for (let round = 0; round < 3; round++) {
+      await send({ key: null, value: Buffer.alloc(0), headers: {} });
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+    }
+  };
+  await Promise.all([0, 1, 5, 20].map(lane));
+  expect(sent).toEqual([4, 4, 4]);
+});
+
 it.each([
   ['bodies', (n: number) => ({ key: `k${n}`, value: Buffer.alloc(30_000), headers: {} }), 3],
   [
@@ -55,25 +89,7 @@ it.each([
     3,
   ],
 ])('what goes in one request is no more than maxBytes: %s', async (_, recordOf, together) => {
-  const sent: number[] = [];
-  const produce = async (records: readonly unknown[]): Promise<void> => void sent.push(records.length);
-  const link: Link = {
-    client: { topics: async () => new Map([['events', 1]]), produce } as Partial<KafkaLink> as KafkaLink,
-    topics: new Map([['events', 1]]),
-    answered: (work) => work,
-  };
-  const connection = { current: link } as Partial<SupervisedConnection<Link>> as SupervisedConnection<Link>;
-  const clock = new ManualClock(1_000);
-  const environment = { clock, confirmTimeout: 1_000 } as Partial<TransportEnvironment> as TransportEnvironment;
-  const settings = checkOptions({ maxBytes: 100_000 });
-  const names = new Names('events');
-  const topics = new Topics(settings, names, false, clock, () => {});
-  const publisher = new Publisher(settings, names, environment, connection, topics, () => {});
-  const missing = (): PublishResult => ({ status: 'confirmed' });
-  await Promise.all(
-    Array.from({ length: 7 }, (_unused, n) => {
-      return new Promise((tell) => publisher.send({ record: { topic: 'events', ...recordOf(n) }, missing, tell }));
-    }),
-  );
+  const { sent, send } = publishing(100_000);
+  await Promise.all(Array.from({ length: 7 }, (_unused, n) => send(recordOf(n))));
   expect(sent).toEqual([together, together, 1]);
 });

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../../../lib/clock/manual-clock.js';
-import type {
-  GroupMember,
-  IncomingRecord,
-  KafkaLink,
-  MemberHandlers,
-  TopicPartitionOffset,
+import {
+  ClientError,
+  type GroupMember,
+  type IncomingRecord,
+  type KafkaLink,
+  type MemberHandlers,
+  type TopicPartitionOffset,
 } from '../../../lib/transports/kafka/client-port.js';
 import type { Intake } from '../../../lib/transports/kafka/intake.js';
 import { GroupReader } from '../../../lib/transports/kafka/reader.js';
@@ -19,10 +20,11 @@ const of = (from: { topic: string; partition: number }, ...offsets: number[]): I
 class ScriptedMember implements GroupMember {
   readonly commits: TopicPartitionOffset[][] = [];
   refusing = false;
+  refusal = new Error('The group is rebalancing');
   left = 0;
 
   async commit(offsets: readonly TopicPartitionOffset[]): Promise<void> {
-    if (this.refusing) throw new Error('The group is rebalancing');
+    if (this.refusing || this.refusal instanceof ClientError) throw this.refusal;
     this.commits.push([...offsets]);
   }
 
@@ -58,14 +60,17 @@ async function joined() {
   } as unknown as KafkaLink;
   const [told, warned]: string[][] = [[], []];
   const warn = (message: string): void => void warned.push(message);
-  const options = { group: 'g', topics: ['events', 'queue'], clock, takes: () => true, prefetch: 10, warn, placesIn: async () => [] }; // prettier-ignore
+  const there: TopicPartitionOffset[] = [];
+  const placesIn = async (topic: string): Promise<TopicPartitionOffset[]> =>
+    there.filter((place) => place.topic === topic);
+  const options = { group: 'g', topics: ['events', 'queue'], clock, takes: () => true, prefetch: 10, warn, placesIn };
   const reader = await GroupReader.join(client, options);
   reader.attach({
     wake: () => {},
     revoked: ({ topic, partition }: Intake) => told.push(`revoked ${topic} ${partition}`),
     over: (reason) => told.push(`over ${reason}`),
   });
-  return { clock, member, handlers, reader, told, warned };
+  return { clock, member, handlers, reader, told, warned, there };
 }
 
 describe('a member of a group', () => {
@@ -93,6 +98,33 @@ describe('a member of a group', () => {
       expect(warned).toEqual([expect.stringContaining('deleted and made again')]);
     },
   );
+
+  it('ends where its place was refused for a topic that is not there: it would be taken once that is made again', async () => {
+    const { handlers, reader, member, told } = await joined();
+    handlers.assigned([events, queue], true);
+    await turn();
+    void handlers.records(events, of(events, 7), 8);
+    member.refusal = new ClientError('gone', 'UNKNOWN_TOPIC_OR_PARTITION');
+    reader.settle(reader.next()!);
+    await turn();
+    expect(told).toEqual(['over the topic «events» was deleted and made again']);
+  });
+
+  it('finds by a look that a place which it has committed is gone, and by no other', async () => {
+    const { handlers, reader, there, told } = await joined();
+    handlers.assigned([events, queue], true);
+    await turn();
+    await reader.look();
+    void handlers.records(events, of(events, 7), 8);
+    reader.settle(reader.next()!);
+    await turn();
+    there.push({ ...events, offset: 8 });
+    await reader.look();
+    expect(told).toEqual([]);
+    there.pop();
+    await reader.look();
+    expect(told).toEqual(['over the topic «events» was deleted and made again']);
+  });
 
   it('hands over 500 of a partition behind one that is not settled, and goes on with the other partitions', async () => {
     const { handlers, reader, member } = await joined();

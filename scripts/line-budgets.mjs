@@ -13,10 +13,10 @@ const budgets = {
   'lib/transports/kit': { most: 2_560, target: 1_350 },
   // With the broker in it.
   'lib/transports/memory': { most: 2_080, target: 1_200 },
-  'lib/transports/nats': { most: 4_260, target: 2_700 },
+  'lib/transports/nats': { most: 4_320, target: 2_700 },
   'lib/transports/postgres': { most: 1_760, target: 1_200, files: 15 },
   'lib/transports/redis': { most: 2_300, target: 1_200, files: 15 },
-  'lib/transports/sqs': { most: 3_380, target: 1_200, files: 25 },
+  'lib/transports/sqs': { most: 3_480, target: 1_200, files: 26 },
   'lib/transports/rabbitmq': { most: 6_690, target: 3_500 },
 };
 

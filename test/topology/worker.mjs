@@ -1,21 +1,30 @@
-// One process (or thread) that migrates a queue, and is gone at the n-th time that it writes to a socket.
+// One process that migrates a queue, and is killed within a step: at its n-th write to a socket, or at the latest at its end.
 import 'reflect-metadata';
+import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { parentPort, workerData } from 'node:worker_threads';
 import { Module } from '@nestjs/common';
 import { MessagingModule, Subscribe } from 'nestjs-messaging';
 import { migrateQueue, unconnectedApplication } from 'nestjs-messaging/topology';
 
-const { system, options, request, queue, writes } = workerData;
+const { system, options, request, queue, kill } = JSON.parse(process.argv[2]);
 const { [system]: transport } = await import(`nestjs-messaging/${system}`);
-let left = writes;
+const die = () => process.kill(process.pid, 'SIGKILL');
 const write = Socket.prototype.write;
+let isWithin = false;
+let left = kill?.writes;
 Socket.prototype.write = function (...args) {
+  if (!isWithin || this.remotePort === undefined) return write.apply(this, args);
   // Half of the deaths come before what is written, the others after it.
-  if (left === 1 && writes % 2 === 0) process.exit(9);
+  if (left === 1 && kill.writes % 2 === 0) die();
   const result = write.apply(this, args);
-  if (--left === 0) process.exit(9);
+  if (--left === 0) die();
   return result;
+};
+
+const onStep = (what) => {
+  if (isWithin) die();
+  writeSync(1, `${what}\n`);
+  isWithin = kill !== undefined && new RegExp(kill.step).test(what);
 };
 
 class Handlers {
@@ -28,6 +37,5 @@ Module({
   providers: [Handlers],
 })(AppModule);
 
-const app = await unconnectedApplication(AppModule);
-const done = await migrateQueue(app, { queue });
-parentPort.postMessage({ ...done, writes: writes - left });
+await migrateQueue(await unconnectedApplication(AppModule), { queue, onStep });
+if (isWithin) die();

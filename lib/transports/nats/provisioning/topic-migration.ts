@@ -2,7 +2,7 @@ import { TopologyMismatchError } from '../../../errors/configuration-errors.js';
 import type { MigrationStep, QueueMigration } from '../../../transport/provisioning.js';
 import type { Topology } from '../../../transport/topology.js';
 import { isUnattended } from '../topology/attendance.js';
-import type { QueueRecord } from '../topology/binding.js';
+import { isUnfinished, type QueueRecord } from '../topology/binding.js';
 import { depthOf } from '../topology/depth.js';
 import type { Link } from '../connection/link.js';
 import type { Names } from '../names.js';
@@ -50,7 +50,8 @@ export class TopicMigration implements QueueMigration {
       const found = await queues.find(link, queue);
       if (!found) throw new TopologyMismatchError(`There is no queue «${queue}»: topology apply makes it`);
       const { record } = found;
-      if (record.topic === wanted.topic) return undefined;
+      const routing = { what: this.outline[1], act: () => this.route(wanted, record) };
+      if (record.topic === wanted.topic) return isUnfinished(record) ? routing : undefined;
       const open = Object.keys(record.patterns).filter((pattern) => record.patterns[pattern] === 0);
       const waiting = await depthOf(link, found, names);
       const { info } = found;
@@ -63,7 +64,7 @@ export class TopicMigration implements QueueMigration {
           }`,
         );
       if (open.length > 0) return { what: this.outline[0], act: () => this.unbind(queue, open) };
-      return { what: this.outline[1], act: () => this.route(wanted, record) };
+      return routing;
     });
   }
 
@@ -75,12 +76,13 @@ export class TopicMigration implements QueueMigration {
     await this.context.ask((link) => this.context.queues.unbind(link, { queue, patterns, provision: true }));
   }
 
-  private async route(wanted: QueueRecord, { routes, since, service = wanted.service }: QueueRecord): Promise<void> {
+  private async route(wanted: QueueRecord, found: QueueRecord): Promise<void> {
+    const { routes, since, service = wanted.service } = found;
     const { streams, queues, ask } = this.context;
     streams.want([wanted.topic]);
     await ask(async (link) => {
       await streams.provide(link);
-      await queues.update(link, { ...wanted, routes, since, service });
+      await queues.bind(link, found, { ...wanted, routes, since, service });
     });
   }
 }

@@ -101,7 +101,7 @@ export class RoutingTable {
     const record = recordOf(config);
     if (record) {
       const binding = new Binding(record, this.names);
-      return (subject) => (binding.originOf(subject, Infinity) ? (record.since ?? NaN) : undefined);
+      return (subject) => binding.takenSince(subject);
     }
     const { filter_subject: one, filter_subjects: many = one ? [one] : ['>'] } = config;
     return (subject) => (many.some((filter) => covers(filter, subject)) ? 0 : undefined);

@@ -12,6 +12,8 @@ export interface QueueRecord {
   readonly patterns: Readonly<Record<string, number>>;
   /** The last sequence number of the stream before the queue was there; not known yet in the moment of its creation. */
   readonly since?: number;
+  /** Patterns that came later, each with the last sequence number before it was there, or `UNKNOWN`. Left out without room. */
+  readonly from?: Readonly<Record<string, number>>;
   /** Dead-letter routes that lead here. */
   readonly routes: readonly string[];
   /** The service that has declared it first. */
@@ -20,12 +22,19 @@ export interface QueueRecord {
   readonly deadLetter?: { readonly queue: string; readonly route: string };
 }
 
+/** Until who binds a queue anew can say since when. */
+export const UNKNOWN = -1;
 const FORMAT = 'nestjs-messaging/1';
 /** The server takes 4 KiB. */
 export const MOST_DESCRIPTION = 4_000;
 
 export function describeQueue(record: QueueRecord): string {
   return JSON.stringify({ format: FORMAT, ...record });
+}
+
+/** Who has bound it anew died before he could say since when. */
+export function isUnfinished({ from = {} }: QueueRecord): boolean {
+  return Object.values(from).includes(UNKNOWN);
 }
 
 export function recordOf(config: Pick<ConsumerConfig, 'description'>): QueueRecord | undefined {
@@ -93,6 +102,17 @@ export class Binding {
     const route = routeIn(subject, this.prefix);
     if (route === undefined || !this.takes(route, sequence)) return undefined;
     return { direct: false, topic: this.record.topic, route };
+  }
+
+  /** The sequence number since which the queue takes a subject; undefined where it does not, NaN where it cannot tell yet. */
+  takenSince(subject: string): number | undefined {
+    const origin = this.originOf(subject, Infinity);
+    if (!origin) return undefined;
+    const { since = NaN, from, patterns } = this.record;
+    if (origin.direct || origin.route === undefined || !from) return since;
+    const words = wordsOf(origin.route);
+    const matching = Object.keys(patterns).filter((one) => patterns[one] === 0 && compilePattern(one)(words));
+    return Math.min(...matching.map((one) => (from[one] === UNKNOWN ? NaN : (from[one] ?? since))));
   }
 
   private takes(route: string, sequence: number): boolean {

@@ -3,7 +3,16 @@ import type { Clock } from '../../../clock/clock.js';
 import { TopologyMismatchError } from '../../../errors/configuration-errors.js';
 import { toldTogether } from '../../../errors/told-together.js';
 import type { Topology } from '../../../transport/topology.js';
-import { describeQueue, filtersFor, foreignRecord, MOST_DESCRIPTION, type QueueRecord, recordOf } from './binding.js';
+import {
+  describeQueue,
+  filtersFor,
+  foreignRecord,
+  isUnfinished,
+  MOST_DESCRIPTION,
+  type QueueRecord,
+  recordOf,
+  UNKNOWN,
+} from './binding.js';
 import { apiCode, apiError, codeOf } from '../connection/broker-errors.js';
 import { isUnattended } from './attendance.js';
 import { checkBound, mismatchOf, missingText, unadoptable } from './comparison.js';
@@ -208,9 +217,9 @@ export class Queues {
         const since = found.record.since ?? (await link.manager.streams.info(this.names.stream)).state.last_seq;
         const record = this.merge({ ...found.record, since }, wanted);
         if (this.isCurrent(link, found, record)) return found;
-        const info = await this.update(link, record);
+        const bound = await this.bind(link, { ...found.record, since }, record);
         // Another process may have changed the queue at the same moment: look again.
-        if (describeQueue(recordOf(info.config) ?? wanted) === describeQueue(record)) return { record, info };
+        if (describeQueue(recordOf(bound.info.config) ?? wanted) === describeQueue(bound.record)) return bound;
       } catch (error) {
         const raced = codeOf(error) === apiCode.consumerExists || codeOf(error) === apiCode.consumerNotFound;
         if (!raced || attempt >= MOST_ATTEMPTS) throw apiError(error, what, this.redact);
@@ -230,13 +239,14 @@ export class Queues {
     const routes = [...new Set([...found.routes, ...wanted.routes])];
     const moves = Object.keys(wanted.patterns).length > 0 && found.topic !== wanted.topic;
     const { deadLetter = found.deadLetter } = wanted;
-    const { queue, topic, since, service = wanted.service } = found;
-    return { queue, topic: moves ? wanted.topic : topic, patterns, routes, service, deadLetter, since };
+    const { queue, topic, since, from, service = wanted.service } = found;
+    return { queue, topic: moves ? wanted.topic : topic, patterns, routes, service, deadLetter, since, from };
   }
 
   isCurrent(link: Link, { info, record: found }: Queue, record: QueueRecord): boolean {
     const { filter_subject: one, filter_subjects: many = one ? [one] : [] } = info.config;
     const filters = this.filters(link, record);
+    if (isUnfinished(found)) return false;
     return describeQueue(found) === describeQueue(record) && [...many].sort().join(' ') === filters.join(' ');
   }
 
@@ -264,6 +274,23 @@ export class Queues {
     const { delivered } = await link.manager.consumers.add(this.names.stream, config as Partial<ConsumerConfig>);
     // What the consumer begins with is known now, before anything is delivered.
     await this.update(link, { ...record, since: delivered.stream_seq });
+  }
+
+  /** What was published before it was bound anew the server has dropped: nobody must be told that it was taken. */
+  async bind(link: Link, found: QueueRecord, record: QueueRecord): Promise<Queue> {
+    const { patterns, topic } = record;
+    const isNew = (one: string): boolean =>
+      topic !== found.topic || found.patterns[one] !== 0 || found.from?.[one] === UNKNOWN;
+    const fresh = Object.keys(patterns).filter((one) => patterns[one] === 0 && isNew(one));
+    const write = async (since: number): Promise<Queue> => {
+      const told = { ...record, from: Object.fromEntries(fresh.map((pattern) => [pattern, since])) };
+      const isTold = fresh.length > 0 && Buffer.byteLength(describeQueue(told)) <= MOST_DESCRIPTION;
+      const bound = isTold ? told : { ...record, from: undefined };
+      return { record: bound, info: await this.update(link, bound) };
+    };
+    const bound = await write(UNKNOWN);
+    if (bound.record.from === undefined) return bound;
+    return write((await link.manager.streams.info(this.names.stream)).state.last_seq);
   }
 
   async update(link: Link, record: QueueRecord): Promise<ConsumerInfo> {

@@ -1,5 +1,3 @@
-import { GetQueueAttributesCommand, ListQueuesCommand, ListQueueTagsCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { ListSubscriptionsCommand, ListTopicsCommand, SNSClient } from '@aws-sdk/client-sns';
 import { expect, test } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import { Redis } from 'ioredis';
@@ -9,7 +7,6 @@ import { GolevelupCompatModule } from 'nestjs-messaging/compat/golevelup';
 import { kafka } from 'nestjs-messaging/kafka';
 import { postgres } from 'nestjs-messaging/postgres';
 import { redis } from 'nestjs-messaging/redis';
-import { sqs } from 'nestjs-messaging/sqs';
 import {
   applyTopology,
   hasDifferences,
@@ -23,7 +20,6 @@ import { topologiesOf } from '../../lib/topology/application-topologies.js';
 import { describeKafka } from '../brokers/kafka.js';
 import { describePostgres } from '../brokers/postgres.js';
 import { describeRedis } from '../brokers/redis.js';
-import { describeSqs } from '../brokers/sqs.js';
 import { withApp } from './support/application.js';
 
 const SUBSCRIPTIONS: readonly SubscribeRequest[] = [
@@ -168,51 +164,4 @@ describeKafka('a plan by what a check says', (server) => {
     expect(told).toContain(`the topics «planned.delay.${waits[0]}» to «planned.delay.${waits.at(-1)}»`);
     for (const name of topics.filter((one) => !delays.includes(one))) expect(told).toContain(`«${name}»`);
   }, 120_000);
-});
-
-describeSqs('a plan by what a check says', (server) => {
-  test.each(['tags', 'sns'] as const)(
-    'queues are planned, made by apply, and there afterwards: by %s',
-    async (topics) => {
-      const endpoint = await server.url();
-      const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
-      const prefix = `planned-${topics}-`;
-      const [client, sns] = [SQSClient, SNSClient].map((Client: any) => new Client({ region: 'us-east-1', endpoint, credentials, useQueueUrlAsEndpoint: false })); // prettier-ignore
-      const list = async (): Promise<any> => {
-        const { QueueUrls = [] } = await client.send(new ListQueuesCommand({ QueueNamePrefix: prefix }));
-        const queues = await Promise.all(
-          QueueUrls.sort().map(async (QueueUrl: string) => {
-            const { Attributes } = await client.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy', 'VisibilityTimeout', 'MessageRetentionPeriod', 'Policy'] })); // prettier-ignore
-            return {
-              QueueUrl,
-              Attributes,
-              ...(await client.send(new ListQueueTagsCommand({ QueueUrl }))),
-              $metadata: 0,
-            };
-          }),
-        );
-        const { Topics = [] } = await sns.send(new ListTopicsCommand({}));
-        const { Subscriptions = [] } = await sns.send(new ListSubscriptionsCommand({}));
-        return {
-          queues,
-          topics: Topics.map(({ TopicArn }: any) => TopicArn).filter((arn: string) => arn.includes(prefix)),
-          bound: Subscriptions.map(({ Endpoint }: any) => Endpoint).filter((arn: string) => arn.includes(prefix)),
-        };
-      };
-      const { before, made }: { before: SavedTopologyPlan; made: any } = await planned(
-        sqs({ region: 'us-east-1', endpoint, prefix, topics, options: { credentials } }),
-        list,
-      );
-      for (const one of [client, sns]) one.destroy();
-      expect(names(before)).toEqual(QUEUES);
-      expect(before.connections[0].entries[1].wanted).toMatchObject({ queue: { name: `${prefix}shop_3Ainvoice_3Aqueue`, fifoQueue: false } }); // prettier-ignore
-      expect(made.queues.map(({ QueueUrl }: any) => QueueUrl.split('/').at(-1))).toEqual(
-        ['invoice_3Aqueue', 'order_2Ecreated_3Adlq', 'order_2Ecreated_3Aqueue'].map(
-          (name) => `${prefix}shop_3A${name}`,
-        ),
-      );
-      expect([made.topics.length, made.bound.length]).toEqual(topics === 'sns' ? [1, 2] : [0, 0]);
-    },
-    60_000,
-  );
 });

@@ -41,6 +41,13 @@ export interface QueuesOptions {
   readonly clock: Clock;
 }
 
+/** A queue as it is, and as a declaration makes it. */
+export interface Standing {
+  readonly wanted: Omit<QueueRecord, 'url'>;
+  /** Undefined: it is not there. */
+  readonly found?: QueueRecord;
+}
+
 /** Queues and what leads to them, made and looked at here. */
 export class Queues implements QueueMaker<Link, QueueRecord> {
   readonly routes: Routes;
@@ -96,6 +103,26 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
 
   /** Makes it exist, and tells where. @throws TopologyMismatchError, InvalidOptionError */
   async declare(link: Link, topology: Topology): Promise<QueueRecord> {
+    const { queue } = topology;
+    const provision = this.options.provision && topology.provision;
+    const { own, dead } = await this.standing(link, topology);
+    const { found } = own;
+    const lacking = [own, dead].flatMap((one) => (one && !one.found ? [one.wanted.queue] : []));
+    if (!provision && lacking.length > 0) throw new TopologyMismatchError(this.lacks(lacking));
+    const difference = differenceOf(topology, found);
+    if (difference !== undefined) throw new TopologyMismatchError(difference);
+    if (!provision) {
+      await this.hasRedrive(link, queue, found!.url);
+      await this.topics?.check(link, topology, found!.url);
+      this.routes.put(found!);
+      return found!;
+    }
+    const made = dead && (await this.make(link, dead.wanted, dead.found));
+    return this.make(link, own.wanted, found, made && (await arnOf(link, made.url)));
+  }
+
+  /** The queue and its dead-letter queue: as they are, and as a declaration makes them. @throws InvalidOptionError */
+  async standing(link: Link, topology: Topology): Promise<{ readonly own: Standing; readonly dead?: Standing }> {
     const { service, settings } = this.options;
     const { queue, deadLetter, exclusive, native, topic = settings.topic, patterns } = topology;
     checkSubscriptionOptions(native);
@@ -111,32 +138,15 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
         `${patterns.length} of «${queue}»`,
         `at most ${MOST_ROUTES}: they stand in the tags of the queue`,
       );
-    const provision = this.options.provision && topology.provision;
-    const wanted = deadLetter ? [queue, deadLetter.queue] : [queue];
-    const urls = await Promise.all(wanted.map((name) => this.url(link, name)));
-    const lacking = wanted.filter((_, at) => urls[at] === undefined);
-    if (!provision && lacking.length > 0) throw new TopologyMismatchError(this.lacks(lacking));
-    const [found, foundDead] = await Promise.all(
-      wanted.map(async (name, at) => (urls[at] === undefined ? undefined : recordAt(link, urls[at], name))),
-    );
-    const difference = differenceOf(topology, found);
-    if (difference !== undefined) throw new TopologyMismatchError(difference);
     if (this.topics) filterOf(patterns, queue);
-    if (!provision) {
-      await this.checkRedrive(link, queue, found!.url);
-      await this.topics?.check(link, topology, found!.url);
-      this.routes.put(found!);
-      return found!;
-    }
-    const dead =
-      deadLetter &&
-      (await this.make(
-        link,
-        { service, patterns: [], ...foundDead, queue: deadLetter.queue, takes: deadLetter.route },
-        foundDead,
-      ));
+    const [found, foundDead] = await Promise.all(
+      [queue, deadLetter?.queue].map(async (name) => {
+        const url = name === undefined ? undefined : await this.url(link, name);
+        return url === undefined ? undefined : recordAt(link, url, name!);
+      }),
+    );
     const kept = found === undefined ? [] : this.kept(found, patterns);
-    const record = {
+    const wanted = {
       service,
       ...found,
       queue,
@@ -145,7 +155,10 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
       ...(deadLetter && { deadLetterQueue: deadLetter.queue, deadLetterRoute: deadLetter.route }),
       ...(exclusive && { expiresMs: exclusive.expiresMs }),
     };
-    return this.make(link, record, found, dead && (await arnOf(link, dead.url)));
+    const own = { wanted, found };
+    if (!deadLetter) return { own };
+    const taking = { service, patterns: [], ...foundDead, queue: deadLetter.queue, takes: deadLetter.route };
+    return { own, dead: { wanted: taking, found: foundDead } };
   }
 
   async remove(link: Link, queue: string): Promise<void> {
@@ -166,6 +179,13 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
     const differences = topologies.map((topology) => differenceOf(topology, this.routes.records.get(topology.queue)));
     const found = differences.filter((one) => one !== undefined);
     if (found.length > 0) throw new TopologyMismatchError(found.join('; '));
+  }
+
+  /** Of a queue that is there. @throws TopologyMismatchError for what no declaration changes */
+  async check(link: Link, topology: Topology, found: QueueRecord): Promise<void> {
+    const difference = differenceOf(topology, found);
+    if (difference !== undefined) throw new TopologyMismatchError(difference);
+    if (topology.deadLetter) await this.hasRedrive(link, topology.queue, found.url);
   }
 
   async unbind(link: Link, { queue }: Topology): Promise<void> {
@@ -245,7 +265,7 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
       };
       const QueueName = this.nameOf(record.queue);
       url = (await link.ask<CreateQueueCommandOutput>(new sdk.CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!;
-    } else if (policy && !(await this.checkRedrive(link, record.queue, url)))
+    } else if (policy && !(await this.hasRedrive(link, record.queue, url)))
       await link.ask(new sdk.SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy: policy } }));
     if (this.topics) record = { ...record, subscribed: await this.topics.join(link, { ...record, url }, found) };
     // Its filter is as it was: publishers send the queue its copies themselves.
@@ -263,7 +283,7 @@ export class Queues implements QueueMaker<Link, QueueRecord> {
   }
 
   /** Whether SQS moves messages away by itself. @throws TopologyMismatchError where it does so before their retries are over */
-  private async checkRedrive(link: Link, queue: string, url: string): Promise<boolean> {
+  async hasRedrive(link: Link, queue: string, url: string): Promise<boolean> {
     const { RedrivePolicy } = await attributesOf(link, url, ['RedrivePolicy']);
     if (RedrivePolicy === undefined || RedrivePolicy === '') return false;
     const { maxReceiveCount } = JSON.parse(RedrivePolicy) as { readonly maxReceiveCount?: number | string };

@@ -13,6 +13,7 @@ import { describeSqs } from './description.js';
 import { EventSource, notConsumed, type SqsRecord } from './events.js';
 import { type Link, SqsDialer } from './link.js';
 import type { Settings } from './options.js';
+import { SqsProvisioning } from './provisioning.js';
 import { MAX_DELAY_MS, Publisher } from './publisher.js';
 import { PRESENT_EVERY_MS, Queues } from './queues.js';
 import type { QueueRecord } from './routes.js';
@@ -44,6 +45,7 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
   readonly system = 'sqs';
   readonly capabilities: TransportCapabilities;
   readonly queues: QueueOperations;
+  readonly provisioning: SqsProvisioning;
   protected override readonly givesBackAtOnce: boolean;
   protected override readonly closeWithinMs: number;
   private sqs?: SqsDialer;
@@ -72,6 +74,13 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
       unbind: (topology) => this.unbind(topology),
       compare: (topologies) => this.compare(topologies),
     };
+    this.provisioning = new SqsProvisioning(() => {
+      const { environment, queues: looking } = this.connected();
+      const { service, clock } = environment;
+      const making = new Queues({ settings, service, provision: true, clock });
+      const { queue: describe } = this.description as { queue: NonNullable<TransportDescription['queue']> };
+      return { looking, making, service, describe, ask: (question) => this.ask(question) };
+    });
   }
 
   get host(): string {

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isObject, type Json, unpointed } from './json.js';
+import { formsOf, type MessageForm, takes } from './message-forms.js';
 import { SchemaComparison } from './schema-comparison.js';
+import type { SchemaFinding } from './schema-finding.js';
 import { resolved } from './schema-source.js';
 
 /** What a change does to who is on the other side, or to messages that wait. */
@@ -221,29 +223,68 @@ function messageChanges(
       ? []
       : [{ verdict: 'unknown', id: `${key} payloads`, text: 'several schemas of one message: this cannot be judged' }];
   const [[one], [other]] = [before, after];
-  const found: DocumentChange[] = [];
-  if (one.contentType !== other.contentType)
-    found.push({
-      verdict: 'breaks',
-      id: `${key} content type`,
-      text: `it is ${String(other.contentType)}, and was ${String(one.contentType)}`,
-    });
-  const sends = action === 'send';
-  const comparison = sends ? new SchemaComparison(young, old) : new SchemaComparison(old, young);
-  const findings = sends
-    ? comparison.compare(other.payload, one.payload)
-    : comparison.compare(one.payload, other.payload);
-  for (const { verdict, path, text } of findings) {
-    const judged: ChangeVerdict =
-      verdict === 'unwritten' ? (sends ? 'warns' : 'ok') : verdict === 'unread' ? 'ok' : verdict;
-    found.push({
-      verdict: judged,
-      id: `${key} ${path || '/'} ${verdict}`,
-      text: sends ? `what is sent: ${text}` : `what waits: ${text}`,
-    });
-  }
+  const [was, is] = [formsOf(old, one), formsOf(young, other)];
+  const found = action === 'send' ? sentChanges(key, was[0], is[0], old, young) : readChanges(key, was, is, old, young);
   const payloads = [resolved(old, one.payload), resolved(young, other.payload)];
-  if (findings.length === 0 && !isDeepStrictEqual(...(payloads as [unknown, unknown])))
+  if (found.length === 0 && !isDeepStrictEqual(...(payloads as [unknown, unknown])))
     found.push({ verdict: 'ok', id: `${key} payload`, text: 'its schema changed, and all that is written is read' });
   return found;
+}
+
+/** Consumers know the one form that was written. */
+function sentChanges(key: string, was: MessageForm, is: MessageForm, old: Json, young: Json): DocumentChange[] {
+  const found = is.contentType === was.contentType ? [] : [contentTypeChange(key, was, is)];
+  for (const name of was.headers)
+    if (!is.headers.includes(name))
+      found.push({ verdict: 'breaks', id: `${key} header ${name} removed`, text: `the header «${name}» is not sent any more` }); // prettier-ignore
+  const findings = new SchemaComparison(young, old).compare(is.payload, was.payload);
+  const judged = (verdict: SchemaFinding['verdict']): ChangeVerdict =>
+    verdict === 'unwritten' ? 'warns' : verdict === 'unread' ? 'ok' : verdict;
+  return [...found, ...findings.map((one) => payloadChange(key, one, judged(one.verdict), 'what is sent'))];
+}
+
+/** What waits may have any form that was read: each has to be read by one of those that are read now. */
+function readChanges(
+  key: string,
+  was: readonly MessageForm[],
+  is: readonly MessageForm[],
+  old: Json,
+  young: Json,
+): DocumentChange[] {
+  const found = new Map<string, DocumentChange>();
+  for (const form of was) {
+    const readers = is.filter((one) => takes(one, form));
+    const told = readers.map((one) =>
+      new SchemaComparison(old, young)
+        .compare(form.payload, one.payload)
+        .map((finding) =>
+          payloadChange(
+            key,
+            finding,
+            finding.verdict === 'unwritten' || finding.verdict === 'unread' ? 'ok' : finding.verdict,
+            'what waits',
+          ),
+        ),
+    );
+    const isRead = (changes: readonly DocumentChange[]): boolean => changes.every(({ verdict }) => verdict === 'ok');
+    const least = told.find(isRead) ?? told[0] ?? [contentTypeChange(key, form, is[0], form === was[0])];
+    for (const one of least) found.set(one.id, found.get(one.id) ?? one);
+  }
+  return [...found.values()];
+}
+
+function payloadChange(
+  key: string,
+  { verdict, path, text }: SchemaFinding,
+  judged: ChangeVerdict,
+  what: string,
+): DocumentChange {
+  return { verdict: judged, id: `${key} ${path || '/'} ${verdict}`, text: `${what}: ${text}` };
+}
+
+function contentTypeChange(key: string, was: MessageForm, is: MessageForm, isWritten = true): DocumentChange {
+  const [before, after] = [String(was.contentType), String(is.contentType)];
+  if (!isWritten)
+    return { verdict: 'breaks', id: `${key} content type ${before}`, text: `what came as ${before} is not read as that any more` }; // prettier-ignore
+  return { verdict: 'breaks', id: `${key} content type`, text: `it is ${after}, and was ${before}` };
 }

@@ -1,6 +1,7 @@
 import type { StandardSchema } from '../message/standard-schema.js';
 import type { DescribedBody } from '../message/serializer.js';
 import { type Json, pointerTo } from './json.js';
+import { ACCEPTS } from './message-forms.js';
 import { payloadSchema, relocated } from './payload-schema.js';
 
 /** What is said of a message beside its payload. */
@@ -38,17 +39,22 @@ export class MessageRegistry {
     );
     this.keys.set(identity, key);
     const written = payload ? { $ref: pointerTo('components', 'schemas', key) } : {};
-    const { contentType, body = written, headers } = describe?.(route, written) ?? {};
+    const { contentType, body = written, headers, accepts = [] } = describe?.(route, written) ?? {};
+    const inForm = (names: DescribedBody['headers']): Json =>
+      names ? { allOf: [own, { type: 'object', properties: names, required: Object.keys(names) }] } : own;
     const { title, description, deprecated, examples, 'x-version': version } = (payload ?? {}) as Record<string, never>;
     this.messages.set(key, {
       name: route,
       ...{ title, description, deprecated, 'x-version': version },
       ...(Array.isArray(examples) && { examples: (examples as unknown[]).map((one) => ({ payload: one })) }),
       ...{ contentType, ...others },
-      headers: headers
-        ? { allOf: [own, { type: 'object', properties: headers, required: Object.keys(headers) }] }
-        : own,
+      headers: inForm(headers),
       payload: body,
+      ...(accepts.length > 0 && {
+        [ACCEPTS]: accepts.map((one) => ({
+          ...{ contentType: one.contentType, headers: inForm(one.headers), payload: one.body ?? written },
+        })),
+      }),
     });
     if (payload) this.schemas.set(key, relocated(payload, pointerTo('components', 'schemas', key)));
     return key;

@@ -36,6 +36,8 @@ export interface DescribedBody {
   readonly body?: object;
   /** JSON Schema of headers that it brings, by name; all of them are always there. */
   readonly headers?: Readonly<Record<string, object>>;
+  /** Other forms that are read as well. Default: none that is known. */
+  readonly accepts?: readonly Omit<DescribedBody, 'accepts'>[];
 }
 
 /** Turns replies into bytes and back, with the errors among them. */

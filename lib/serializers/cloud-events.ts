@@ -55,6 +55,7 @@ const KNOWN: readonly (keyof CloudEventsOptions)[] = [
   'subject',
   'dataschema',
 ];
+const PREFIXES = ['cloudEvents_', 'ce_', 'ce-'] as const;
 const PREFIX = /^(cloudevents[_:]|ce[-_])(.+)$/i;
 const STRUCTURED = 'application/cloudevents+json';
 const CONTENT_TYPE = `${STRUCTURED}; charset=utf-8`;
@@ -79,7 +80,7 @@ export function cloudEvents(options: CloudEventsOptions): CloudEventsSerializer 
   knownKeys('cloudEvents', options, KNOWN);
   const { source, dataschema, mode = 'binary', prefix = 'cloudEvents_', accept = 'both' } = options;
   oneOf('cloudEvents.mode', mode, ['binary', 'structured']);
-  oneOf('cloudEvents.prefix', prefix, ['cloudEvents_', 'ce_', 'ce-']);
+  oneOf('cloudEvents.prefix', prefix, PREFIXES);
   oneOf('cloudEvents.accept', accept, ['both', 'cloudevents']);
   const broken = brokenRule({ specversion: '1.0', id: 'id', type: 'type', source, dataschema });
   if (broken) throw new InvalidOptionError('cloudEvents', source, `options that keep the rules: ${broken}`);
@@ -103,10 +104,18 @@ export function cloudEvents(options: CloudEventsOptions): CloudEventsSerializer 
     },
 
     describe(_, data) {
-      if (mode === 'structured')
-        return { contentType: CONTENT_TYPE, body: { type: 'object', properties: { ...ATTRIBUTES, data }, required } };
-      const headers = required.map((name) => [`${prefix}${name}`, ATTRIBUTES[name]] as const);
-      return { contentType: 'application/json', headers: Object.fromEntries(headers) };
+      const event = {
+        contentType: CONTENT_TYPE,
+        body: { type: 'object', properties: { ...ATTRIBUTES, data }, required },
+      };
+      const plain = { contentType: 'application/json' };
+      const binaries = PREFIXES.map((one) => {
+        const headers = Object.fromEntries(required.map((name) => [`${one}${name}`, ATTRIBUTES[name]]));
+        return { ...plain, headers };
+      });
+      const own = mode === 'structured' ? event : binaries[PREFIXES.indexOf(prefix)];
+      const forms = [event, ...binaries, ...(accept === 'both' ? [plain] : [])];
+      return { ...own, accepts: forms.filter((one) => one !== own) };
     },
   };
 }

@@ -58,6 +58,7 @@ export function nestEnvelope(options: NestEnvelopeOptions = {}): Serializer {
         },
         required: ['pattern'],
       },
+      accepts: [{ contentType: 'application/json', body: data }],
     }),
 
     replies,

@@ -276,4 +276,39 @@ describeWithTools('random schemas and values', (load) => {
     expect({ readable, tried }).toEqual({ readable: expect.any(Number), tried: expect.any(Number) });
     expect(Math.min(readable, tried)).toBeGreaterThan(100);
   });
+
+  test('what is called readable in one of several forms is taken by a form that the new document reads', () => {
+    const random = seeded(Number(process.env.SEED ?? 4711));
+    const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)];
+    const Ajv = load<any>('ajv').default;
+    const ajv = new Ajv({ strict: false, logger: false });
+    const payloads = [text, whole, object({ a: text }, ['a']), object({ a: text, b: whole }, ['a', 'b'])];
+    const values = ['a', 1, { a: 'x' }, { a: 'x', b: 1 }, {}];
+    const form = (): any => ({
+      contentType: one(['application/json', 'application/cloudevents+json', 'text/plain']),
+      payload: one(payloads),
+      headers: { type: 'object', required: one([[], [], ['x-a'], ['x-a', 'x-b']]) },
+    });
+    const isTaken = (forms: any[], { contentType, headers }: any, written: unknown): boolean =>
+      forms.some(
+        (reader) =>
+          reader.contentType === contentType &&
+          reader.headers.required.every((name: string) => headers.required.includes(name)) &&
+          ajv.validate(reader.payload, written),
+      );
+    const documentWith = ([first, ...others]: any[]): any =>
+      documentOf('receive', first.payload, { message: { ...first, ...(others.length > 0 && { 'x-nestjs-messaging-accepts': others }) } }); // prettier-ignore
+    const verdicts = { ok: 0, breaks: 0 };
+    for (let round = 0; round < 2_000; round++) {
+      const old = [form(), ...(random() < 0.3 ? [form()] : [])];
+      const young = [...(random() < 0.5 ? old : []), form(), ...(random() < 0.5 ? [form()] : [])].reverse();
+      const verdict = worst(documentWith(old), documentWith(young));
+      verdicts[verdict as 'ok']++;
+      const written = old.flatMap((way) => values.filter((value) => ajv.validate(way.payload, value)).map((value) => [way, value])); // prettier-ignore
+      const refused = written.filter(([way, value]) => !isTaken(young, way, value));
+      if (verdict === 'ok') expect(refused).toEqual([]);
+      else expect(refused).not.toEqual([]);
+    }
+    expect(Math.min(verdicts.ok, verdicts.breaks)).toBeGreaterThan(200);
+  });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { message } from 'nestjs-messaging';
+import { message, Subscribe } from 'nestjs-messaging';
 import { cloudEvents, nestEnvelope } from 'nestjs-messaging/serializers';
 import { z } from 'zod';
 import { compareDocuments } from '../../lib/asyncapi/document-comparison.js';
@@ -51,14 +51,42 @@ describe('what travels is said of each message, by what writes it', () => {
     expect(told.payload).toEqual({ $ref: '#/components/schemas/order' });
   });
 
-  test('another serializer is another body: a change that breaks both sides', async () => {
-    const documentWith = (serializer?: Serializer): Promise<unknown> =>
-      documentOf([], { publishes: [message('order', schema)] }, undefined, serializer);
-    const changes = compareDocuments(
-      await documentWith(),
-      await documentWith(cloudEvents({ source: '/shop', mode: 'structured' })),
-    );
-    expect(changes).toContainEqual(expect.objectContaining({ verdict: 'breaks', id: 'send order order content type' }));
+  const structured = cloudEvents({ source: '/shop', mode: 'structured' });
+  const binary = cloudEvents({ source: '/shop' });
+  const onKafka = cloudEvents({ source: '/shop', prefix: 'ce_' });
+  const onlyEvents = cloudEvents({ source: '/shop', accept: 'cloudevents' });
+  /** What changes, and the verdicts on what is sent and on what is received. */
+  const CHANGES: readonly (readonly [string, Serializer | undefined, Serializer | undefined, string, string])[] = [
+    ['nothing', undefined, jsonSerializer, 'ok', 'ok'],
+    ['JSON to structured events, which read JSON', undefined, structured, 'breaks', 'ok'],
+    ['structured events to JSON, which reads no events', structured, undefined, 'breaks', 'breaks'],
+    ['structured to binary events: both are read', structured, binary, 'breaks', 'ok'],
+    ['binary to structured events: both are read', binary, structured, 'breaks', 'ok'],
+    ['JSON to binary events: the body is the same', undefined, binary, 'ok', 'ok'],
+    ['binary events to JSON: their headers are gone', binary, undefined, 'breaks', 'breaks'],
+    ['other names of headers, all of which are read', binary, onKafka, 'breaks', 'ok'],
+    ['JSON to events alone', undefined, onlyEvents, 'ok', 'breaks'],
+    ['JSON is not read beside events any more', binary, onlyEvents, 'ok', 'breaks'],
+    ['JSON is read beside events from now on', onlyEvents, binary, 'ok', 'ok'],
+    ['JSON to the form of Nest, which reads both', undefined, nestEnvelope(), 'breaks', 'ok'],
+    ['the form of Nest to JSON', nestEnvelope(), undefined, 'breaks', 'breaks'],
+    ['JSON to what does not say it', undefined, own, 'breaks', 'breaks'],
+  ];
+
+  test.each(CHANGES)('%s', async (_, before, after, sent, received) => {
+    const worst = async (options: (serializer?: Serializer) => Promise<any>): Promise<string> => {
+      const verdicts = compareDocuments(await options(before), await options(after)).map(({ verdict }) => verdict);
+      return ['breaks', 'unknown', 'warns'].find((one) => verdicts.includes(one as never)) ?? 'ok';
+    };
+    const contract = message('order', schema);
+    class Handlers {
+      @Subscribe(contract)
+      handle(): void {}
+    }
+    expect({
+      sent: await worst((serializer) => documentOf([], { publishes: [contract] }, undefined, serializer)),
+      received: await worst((serializer) => documentOf([Handlers], {}, undefined, serializer)),
+    }).toEqual({ sent, received });
   });
 });
 

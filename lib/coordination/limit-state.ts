@@ -114,7 +114,11 @@ function current(text: string | undefined, now: number, partMs: number): LimitSt
   const part = found && found.part > own && (found.part - own) * partMs <= CLOCKS_DIFFER_MS ? found.part : own;
   const none = { part, begun: new Array<number>(PARTS + 1).fill(0), held: {}, last: 0, takesMs: FIRST_GUESS_MS };
   if (!found) return none;
-  const held = Object.fromEntries(Object.entries(found.held).filter(([, until]) => until > now));
+  // A permit that ends later than any can was given before the clock was set back.
+  const endOf = (until: number): number => (until > now + PERMIT_MS + CLOCKS_DIFFER_MS ? now + PERMIT_MS : until);
+  const held = Object.fromEntries(
+    Object.entries(found.held).flatMap(([token, until]) => (until > now ? [[token, endOf(until)]] : [])),
+  );
   const last = Math.min(found.last, now + LONGEST_MS);
   const again = Math.min(found.again ?? 0, now + LONGEST_MS);
   // The clock was set back, or the limit is for another time now: what is known counts as if it had just begun.

@@ -134,6 +134,20 @@ describe('a concurrency', () => {
     expect(ask(of, 'd', true)).toBeGreaterThan(0);
   });
 
+  test('frees the permit of who died before the clock was set back, as soon as any other', () => {
+    const one = limit({ concurrency: 1 });
+    const askAt = (now: number, token: string): number | undefined => {
+      const changed = permit(one, token, true)(entry.text, now);
+      if (changed.state !== undefined) entry.text = changed.state ?? undefined;
+      return changed.result?.waitMs;
+    };
+    const now = clock.now();
+    expect(askAt(now + 3_600_000, 'dead')).toBeUndefined();
+    expect(askAt(now, 'a')).toBeGreaterThan(0);
+    expect(askAt(now + PERMIT_MS - 1, 'a')).toBeGreaterThan(0);
+    expect(askAt(now + PERMIT_MS, 'a')).toBeUndefined();
+  });
+
   test('puts back the permit of who comes too late to renew it where nobody has taken it, also when all was forgotten', async () => {
     ask(of, 'a');
     await clock.advance(PERMIT_MS + 1);

@@ -12,8 +12,12 @@ import {
   toEventBus,
 } from 'nestjs-messaging/integrations';
 import { prometheus } from 'nestjs-messaging/prometheus';
+import { Recurring } from 'nestjs-messaging/recurring';
+import { ManualClock } from 'nestjs-messaging/testing';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Application, boot, closeApplications, event, Seen } from '../e2e/support/application.js';
+import { metric, requeueMetric } from '../../lib/opentelemetry/conventions.js';
+import { SharedCoordination } from '../e2e/support/shared-coordination.js';
 import { integrationPackages } from './packages.js';
 
 const load = integrationPackages();
@@ -281,6 +285,66 @@ test('an emitter that throws at once does not keep the next event of this proces
     await expect(start({ telemetry: prometheus({ registry: taken }) })).rejects.toMatchObject({
       code: 'INVALID_OPTION',
     });
+  });
+
+  test('prom-client: what is coordinated over processes is exported, with the type and the labels of the conventions', async () => {
+    const { Registry } = load!('prom-client');
+    const registry = new Registry();
+    const clock = new ManualClock(Date.UTC(2030, 0, 1));
+    const shared = new SharedCoordination(clock);
+    class Ticks {
+      @Recurring('*/5 * * * *', 'tick')
+      due(): object {
+        return {};
+      }
+    }
+    const { messaging } = await shared.start({ telemetry: prometheus({ registry }) }, {}, [Ticks]);
+    await messaging.subscribe({ route: 'tick' }, () => undefined);
+    await messaging.subscribe({ route: 'job', limit: { rate: 1, per: 60_000 } }, () => undefined);
+    for (let n = 0; n < 3; n++) await messaging.publisher.publish('job', { n });
+    await clock.advance(301_000);
+    await messaging.pauseEverywhere('tick');
+    shared.down = true;
+    await clock.advance(5_000);
+    const lines = ((await registry.metrics()) as string).split('\n');
+    const told = (name: string): string[] => [
+      lines
+        .find((line) => line.startsWith(`# TYPE ${name} `))
+        ?.split(' ')
+        .at(-1) ?? 'is missing',
+      ...lines.filter((line) => line.startsWith(`${name}{`)),
+    ];
+    const at = (queue: string): string => `messaging_destination_name="shop:${queue}:queue"`;
+    const [limited, recurring, errors] = ['consumer_limited_messages', 'recurring_times', 'store_errors'].map((name) =>
+      told(`nestjs_messaging_${name}_total`),
+    );
+    expect(limited).toEqual(['counter', expect.stringMatching(new RegExp(`${at('job')}.* 2$`))]);
+    const published = /nestjs_messaging_outcome="published".*nestjs_messaging_recurring_name="tick".* 1$/;
+    expect(recurring).toEqual(['counter', expect.stringMatching(published)]);
+    expect(errors[0]).toBe('counter');
+    expect(errors).toContainEqual(expect.stringMatching(/nestjs_messaging_store_operation="pause".* 1$/));
+    expect(told('nestjs_messaging_coordination_reachable')).toEqual(['gauge', expect.stringMatching(/ 0$/)]);
+    const paused = told('nestjs_messaging_consumer_paused');
+    expect(paused[0]).toBe('gauge');
+    for (const [queue, value] of Object.entries({ job: 0, tick: 1 }))
+      expect(paused).toContainEqual(expect.stringMatching(new RegExp(`${at(queue)}.* ${value}$`)));
+    // All that is documented, of this module and of the requeue service.
+    const documented = [...Object.values(metric), ...Object.values(requeueMetric)];
+    const requeue = prometheus({ registry });
+    await requeue.observeRequeue(() => []);
+    const types = new Map(
+      ((await registry.metrics()) as string)
+        .split('\n')
+        .filter((line) => line.startsWith('# TYPE '))
+        .map((line) => line.split(' ').slice(2) as [string, string]),
+    );
+    const suffixes: Record<string, string> = { s: '_seconds', By: '_bytes' };
+    for (const { name, instrument, unit } of documented) {
+      const isCounter = instrument === 'counter' || instrument === 'observable counter';
+      const exported = `${name.replaceAll('.', '_')}${isCounter ? '_total' : (suffixes[unit] ?? '')}`;
+      expect([exported, types.get(exported)]).toEqual([exported, isCounter ? 'counter' : instrument]);
+    }
+    expect(types.size).toBe(documented.length);
   });
 
   test('@nestjs/cqrs: events go out as messages, and messages come in as events and commands', async () => {

@@ -122,7 +122,6 @@ const lostConfirms = [
 
 /** SQS neither blocks publishers nor ends connections or consumers; what waits is kept in the queue itself. */
 const sqs = [
-  ...plans,
   ...replies,
   ...expiry,
   oldPlace,

@@ -35,6 +35,7 @@ export class SqsHarness implements TransportHarness {
   /** An exclusive queue stays where its process died; what is given back has no place that it comes back to. */
   readonly lacks = ['expiry', 'oldPlace', 'order'] as const;
   readonly listsQueues = true;
+  readonly provisioning = true;
   readonly patienceMs = 25_000;
   readonly secret = secret;
   readonly faults: NonNullable<TransportHarness['faults']>;

@@ -48,8 +48,9 @@ async function entriesOf(link: Link, topology: Topology, context: ProvisioningCo
   const { queue } = topology;
   const { url } = own.found;
   const note = await lackOf(async () => looking.check(link, topology, own.found!));
-  if (note !== undefined) return [{ action: 'refuse', kind: 'queue', name: queue, note }];
   const differences = tagged(own);
+  if (note !== undefined)
+    return [{ action: 'refuse', kind: 'queue', name: queue, ...(differences.length > 0 && { differences }), note }];
   if (dead && !(await looking.hasRedrive(link, queue, url))) {
     const wanted = { deadLetterQueue: looking.nameOf(dead.wanted.queue), maxReceiveCount: MOST_RECEIVES };
     differences.push({ name: 'redrivePolicy', wanted, found: undefined });

@@ -75,9 +75,8 @@ export class SqsTransport extends SingleConnectionTransport<Own, Link, SqsSessio
       compare: (topologies) => this.compare(topologies),
     };
     this.provisioning = new SqsProvisioning(() => {
-      const { environment, queues: looking } = this.connected();
-      const { service, clock } = environment;
-      const making = new Queues({ settings, service, provision: true, clock });
+      const { service, clock } = this.connected().environment;
+      const [looking, making] = [false, true].map((provision) => new Queues({ settings, service, provision, clock }));
       const { queue: describe } = this.description as { queue: NonNullable<TransportDescription['queue']> };
       return { looking, making, service, describe, ask: (question) => this.ask(question) };
     });

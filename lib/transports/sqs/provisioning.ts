@@ -33,7 +33,8 @@ export class SqsProvisioning implements Provisioning {
 
 async function entriesOf(link: Link, topology: Topology, context: ProvisioningContext): Promise<PlannedEntry[]> {
   const { looking, making, describe, ask } = context;
-  const apply = (): Promise<void> => ask(async (one) => void (await making.declare(one, { ...topology, provision: true })));
+  const apply = (): Promise<void> =>
+    ask(async (one) => void (await making.declare(one, { ...topology, provision: true })));
   const { own, dead } = await looking.standing(link, topology);
   const added = ({ wanted: { queue } }: Standing): PlannedEntry => {
     const { bindings = {} } = describe(topology, queue);

@@ -107,7 +107,10 @@ export const transportFaults: readonly TransportFault[] = [
     shown: {
       rabbitmq: cells('queue-full', 'memory-alarm', 'disk-alarm'),
       nats: at('nats/faults', 'the stream is full: what it does not take waits at the publisher'),
-      postgres: at('postgres/faults', 'the server has no connection left, and has some again'),
+      postgres: [
+        ...at('postgres/faults', 'the server has no connection left, and has some again'),
+        ...at('postgres/full-disk-faults', 'the disk of the server is full: it is told, and what waits is stored'),
+      ],
       redis: [
         ...at('redis/faults', 'memory is full for a while: what is handled goes on, and what is published waits'),
         ...at(

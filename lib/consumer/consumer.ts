@@ -1,4 +1,3 @@
-import { DeliveryLostError } from '../errors/handling-errors.js';
 import type { IdempotencyCounts } from '../idempotency/idempotent-handling.js';
 import { nameOf } from '../message/message-name.js';
 import type { Serializer } from '../message/serializer.js';
@@ -22,7 +21,7 @@ import { LeaseKeeper } from './call/lease-keeper.js';
 import { OverdueHandlers } from './call/overdue-handlers.js';
 import { OverdueSlots } from './call/overdue-slots.js';
 import { Precheck } from './settlement/precheck.js';
-import { lostError } from './call/lost-calls.js';
+import { lostError, pastDeadlineError } from './call/lost-calls.js';
 import type { QueueConsumer, QueueReport } from './queue-consumer.js';
 import { Answering } from '../request/answering.js';
 import type { Schedule } from './schedule/schedule.js';
@@ -353,7 +352,7 @@ export class Consumer implements QueueConsumer, QueueReport {
     if (work.closed) return;
     work.closed = true;
     const { delivery, context, attempt } = work;
-    const error = new DeliveryLostError('The application stops and the handler ran past its deadline');
+    const error = pastDeadlineError();
     if (!this.callStart.left(work) && !this.held?.drop(work) && !this.batches?.withdraw(work, error)) {
       context.abort(error);
       this.environment.log.warn(

@@ -66,7 +66,8 @@ export function postgresCommitStatus(options: PostgresCommitStatusOptions): Comm
   );
   return {
     kind: 'postgres',
-    routes: routes.map((route) => checkedRoute('postgresCommitStatus.routes', route)),
+    wrapper: 'postgresTransaction(begin, work)',
+    routes: routes.map((route: MessageContract | string) => checkedRoute('postgresCommitStatus.routes', route)),
     create: () => new PostgresCommitStatus(address),
   };
 }

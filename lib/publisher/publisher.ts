@@ -4,9 +4,8 @@ import { checkRoute, checkShortText } from '../errors/option-checks.js';
 import { PublishFailedError, PublisherClosedError } from '../errors/publish-errors.js';
 import { errorMessage } from '../errors/redact.js';
 import { thrownValue } from '../errors/thrown-value.js';
-import { type Headers, requestHeader } from '../message/headers.js';
-import { isolateHeaders } from '../message/isolate.js';
-import type { BodyOf, MessageContract } from '../message/message-contract.js';
+import { requestHeader } from '../message/headers.js';
+import type { BodyOf } from '../message/message-contract.js';
 import { isThenable } from '../pipeline/thenable.js';
 import type { Telemetry } from '../pipeline/telemetry.js';
 import type { Destination } from '../transport/outgoing.js';
@@ -18,6 +17,7 @@ import { NO_OPTIONS, type MessageFactory, type Serialized } from './message-fact
 import type { Publication } from './publication.js';
 import type { PublishBatching } from './publish-batching.js';
 import { composePublish, type PublishMiddleware, type PublishNext, type PublishRequest } from './publish-middleware.js';
+import { type Contract, requestOf, writtenBy } from './publish-request.js';
 import type { PublishEntries, PublishEntry, PublishOptions, RouteLike } from './publish-options.js';
 import { rejected, type RejectedEntry, watched } from './entry-result.js';
 import type { EntryResult, Receipt } from './receipt.js';
@@ -345,30 +345,6 @@ export class Publisher {
 }
 
 brand({ Publisher });
-
-type Contract = NonNullable<PublishRequest['contract']>;
-
-/** Bytes and headers as they are now. An object is read when the last middleware has called `next`. */
-function requestOf(name: string, route: RouteLike | undefined, body: unknown, options: PublishOptions): PublishRequest {
-  const headers: unknown = options?.headers;
-  const contract = typeof route === 'object' ? route : undefined;
-  const own =
-    typeof headers === 'object' && headers !== null && !Array.isArray(headers)
-      ? { ...options, headers: isolateHeaders(headers as Headers) }
-      : options;
-  return {
-    route: name,
-    body: body instanceof Uint8Array ? Buffer.from(body) : body,
-    options: contract ? writtenBy(contract, own) : own,
-    ...(contract && { contract }),
-  };
-}
-
-/** The serializer of a contract is an option of its publishes, so that middleware which names them anew keeps it. */
-function writtenBy(contract: Contract, options: PublishOptions): PublishOptions {
-  const { serializer } = contract as Pick<MessageContract, 'serializer'>;
-  return serializer === undefined || options?.serializer !== undefined ? options : { ...options, serializer };
-}
 
 function destination(route: string, queue: string | undefined, topic: string | undefined): Destination {
   if (queue !== undefined) return { kind: 'queue', queue };

@@ -132,7 +132,7 @@ export class Requester {
     );
     try {
       for (let reply = await gathering.next(); reply; reply = await gathering.next()) {
-        const answer = async (): Promise<unknown> => this.answerOf(route, reply as WireMessage);
+        const answer = async (): Promise<unknown> => this.answerOf(route, reply);
         const [result] = await Promise.allSettled([answer()]);
         yield result as PromiseSettledResult<AnswerOf<R>>;
       }

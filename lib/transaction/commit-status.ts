@@ -13,6 +13,8 @@ export interface CommitStatus {
 /** What `postgresCommitStatus({ … })` returns: options, checked. */
 export interface CommitStatusFactory {
   readonly kind: string;
+  /** How a local transaction is wrapped that proves itself, as code: for errors. */
+  readonly wrapper: string;
   /** Whose local transactions prove themselves: they need no `@CheckTransaction`. */
   readonly routes: readonly string[];
   create(environment: { readonly clock: Clock }): CommitStatus;

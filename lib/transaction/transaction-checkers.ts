@@ -32,6 +32,8 @@ export class TransactionCheckers {
   /** Those whose local transactions prove themselves. */
   private readonly proven: ReadonlySet<string>;
   private readonly status: CommitStatus | undefined;
+  /** How one is wrapped that proves itself, as code. */
+  readonly wrapper: string | undefined;
 
   constructor(
     private readonly serializer: Serializer,
@@ -40,6 +42,7 @@ export class TransactionCheckers {
   ) {
     this.proven = new Set(commitStatus?.routes);
     this.status = commitStatus?.create({ clock });
+    this.wrapper = commitStatus?.wrapper;
   }
 
   get routes(): string[] {

@@ -38,7 +38,7 @@ export function resolveTransactions(options: TransactionsOptions): ResolvedTrans
   if (typeof store !== 'object' || store === null || typeof store.create !== 'function')
     throw new InvalidOptionError('transactions.store', store, 'sqliteTransactionRecords({ file }) or another store');
   if (commitStatus !== undefined && typeof commitStatus?.create !== 'function')
-    throw new InvalidOptionError('transactions.commitStatus', commitStatus, 'postgresCommitStatus({ url, routes })');
+    throw new InvalidOptionError('transactions.commitStatus', commitStatus, 'what a database gives, with its routes');
   if (typeof backoff !== 'function')
     throw new InvalidOptionError('transactions.backoff', backoff, 'exponential({…}), fixed(ms) or a function');
   return {

@@ -86,13 +86,13 @@ export class TransactionalSender implements TransactionalSending {
       throw new InvalidOptionError(
         'route',
         route,
-        `one of the «routes» of postgresCommitStatus(), given as transactions.commitStatus${others(checkers.routes)}`,
+        `one of the «routes» of transactions.commitStatus${others(checkers.routes)}`,
       );
     if (!proven && checkers.isProven(route))
       throw new InvalidOptionError(
         'localTx',
         work,
-        `postgresTransaction(begin, work), since transactions.commitStatus has the route ${route}`,
+        `${checkers.wrapper}, since transactions.commitStatus has the route ${route}`,
       );
     if (!proven && !checkers.has(route))
       throw new InvalidOptionError(

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { Messaging, memory, MemoryBroker } from 'nestjs-messaging';
+import { type Messaging, memory, MemoryBroker } from 'nestjs-messaging';
 import { createDashboardHandler, joinFleet, MessagingDashboardModule } from 'nestjs-messaging/dashboard';
 import { kafka } from 'nestjs-messaging/kafka';
 import { sqs } from 'nestjs-messaging/sqs';

@@ -182,7 +182,7 @@ describePostgresNode('transactional sends whose database says what became of the
     const { publisher } = messaging;
     await expect(publisher.publishInTransaction(ROUTE, 1, () => 1)).rejects.toThrow('postgresTransaction(begin, work)');
     await expect(publisher.publishInTransaction('else', 1, postgresTransaction(begin, insert(1)))).rejects.toThrow(
-      'one of the «routes» of postgresCommitStatus()',
+      'one of the «routes» of transactions.commitStatus',
     );
     await expect(publish(messaging, 1, async () => undefined, insert(1))).rejects.toMatchObject(invalid);
     const twice: typeof begin = async (work) => {

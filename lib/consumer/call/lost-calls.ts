@@ -155,3 +155,8 @@ export function lostError({ message }: Delivery): DeliveryLostError {
     `The connection that delivered ${nameOf(message)} is gone; the broker delivers it again`,
   );
 }
+
+/** The handler still runs when the application may wait no longer. */
+export function pastDeadlineError(): DeliveryLostError {
+  return new DeliveryLostError('The application stops and the handler ran past its deadline');
+}

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { packPackage, run } from './tasks.mjs';
 
-const MOST_BYTES = 655_000;
+const MOST_BYTES = 675_000;
 
 const tarball = await packPackage();
 const { size } = statSync(tarball);
